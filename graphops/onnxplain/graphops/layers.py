@@ -1,0 +1,162 @@
+"""The layers of a network, by every name that people know them by."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import onnx
+
+from onnxplain.graphops.errors import UnknownLayer, UnsupportedModel, nearest
+from onnxplain.graphops.graph import Graph, Node, Tensor, is_constant, is_float
+
+__all__ = ["Layer", "channel_axis", "class_score", "describe", "list_layers", "resolve"]
+
+NORMALIZERS = {"Softmax", "LogSoftmax", "Sigmoid"}
+SAME_VALUES = {"Identity", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Cast", "Dropout"}
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One tensor of a network, as a layer to explain.
+
+    `module` is the exporter's module path, empty where there is none. `shape` has numbers, names
+    of dynamic dimensions, and None for what is not known. `marks` are of `input`, `class score`
+    and `output`.
+    """
+
+    tensor: str
+    node: str
+    operator: str
+    module: str
+    shape: tuple[int | str | None, ...] | None
+    dtype: str
+    channel_axis: int | None
+    channels: int | None
+    marks: tuple[str, ...]
+
+
+def list_layers(graph: Graph) -> list[Layer]:
+    """Return every float tensor between the network's inputs and outputs, in order."""
+    score = class_score(graph)
+    found = [describe(graph, t, score) for t in graph.inputs if is_float(t)]
+    for node in graph.nodes:
+        found += [describe(graph, t, score) for t in node.outputs if is_float(t) and t.shape != []]
+    return found
+
+
+def describe(graph: Graph, tensor: Tensor, score: Tensor | None = None) -> Layer:
+    """Return what is known of one tensor as a layer."""
+    node = tensor.inputs[0] if tensor.inputs else None
+    axis = channel_axis(tensor)
+    size = tensor.shape[axis] if axis is not None else None
+    marks = []
+    if any(tensor is t for t in graph.inputs):
+        marks.append("input")
+    if score is not None and tensor is score:
+        marks.append("class score")
+    if any(tensor is t for t in graph.outputs):
+        marks.append("output")
+    return Layer(
+        tensor=tensor.name,
+        node=node.name if node else "",
+        operator=node.op if node else "Input",
+        module=module_path(node) if node else "",
+        shape=None if tensor.shape is None else tuple(tensor.shape),
+        dtype=_dtype_name(tensor),
+        channel_axis=axis,
+        channels=size if isinstance(size, int) else None,
+        marks=tuple(marks),
+    )
+
+
+def resolve(graph: Graph, name: str | None) -> Tensor:
+    """Return the tensor that `name` means: a tensor's, a node's or a module's name, in that order.
+
+    A node or a module means its last float output, None the class score. Raises UnknownLayer with
+    the nearest names.
+    """
+    if name is None:
+        score = class_score(graph)
+        if score is None:
+            raise UnsupportedModel("the network has no float output to explain: name a layer")
+        return score
+    tensors = {t.name: t for t in _flowing(graph)}
+    if name in tensors:
+        return tensors[name]
+    by_node = {n.name: n for n in graph.nodes if n.name and _last_float(n)}
+    if name in by_node:
+        return _last_float(by_node[name])
+    modules = [(module_path(n), n) for n in graph.nodes]
+    inside = [
+        t
+        for path, n in modules
+        if (path == name or path.startswith(f"{name}.")) and (t := _last_float(n)) is not None
+    ]
+    if inside:
+        return inside[-1]
+    known = [*tensors, *by_node, *(path for path, _ in modules if path)]
+    raise UnknownLayer(f"no layer '{name}' ({nearest(name, known)}); list them with `layers`")
+
+
+def class_score(graph: Graph) -> Tensor | None:
+    """Return the network's first float output, before a final Softmax, LogSoftmax or Sigmoid."""
+    output = next((t for t in graph.outputs if is_float(t)), None)
+    tensor = output
+    while tensor is not None and tensor.inputs:
+        node = tensor.inputs[0]
+        if node.op in NORMALIZERS:
+            return _unflattened(node.inputs[0])
+        if node.op not in SAME_VALUES:
+            break
+        tensor = node.inputs[0]
+    return output
+
+
+def channel_axis(tensor: Tensor) -> int | None:
+    """Return the axis that counts the units: 1, or the last for rank 3; None below rank 2.
+
+    A tensor of rank 4 whose producer made it of NHWC data is not recognised: name the axis then.
+    """
+    if tensor.shape is None or len(tensor.shape) < 2:
+        return None
+    return 2 if len(tensor.shape) == 3 else 1
+
+
+def module_path(node: Node) -> str:
+    """Return the module that the exporter says the node came from, such as `layer4.2.conv3`.
+
+    PyTorch's TorchScript exporter writes it into the node's name, `/layer4/layer4.2/conv3/Conv`.
+    """
+    if not node.name.startswith("/"):
+        return ""
+    path = ""
+    for scope in node.name.split("/")[1:-1]:
+        inner = scope.startswith(f"{path}.") if path else True
+        path = scope if inner else f"{path}.{scope}"
+    return path
+
+
+def _unflattened(tensor: Tensor) -> Tensor:
+    """Step back over the flattening that stands between the scores and an old Softmax."""
+    node = tensor.inputs[0] if tensor.inputs else None
+    if node is not None and node.op == "Flatten" and node.name.startswith("onnxplain/"):
+        return node.inputs[0]
+    return tensor
+
+
+def _flowing(graph: Graph) -> Iterable[Tensor]:
+    yield from (t for t in graph.inputs if is_float(t))
+    for node in graph.nodes:
+        yield from (t for t in node.outputs if is_float(t) and not is_constant(t))
+
+
+def _last_float(node: Node) -> Tensor | None:
+    return next((t for t in reversed(node.outputs) if is_float(t)), None)
+
+
+def _dtype_name(tensor: Tensor) -> str:
+    if isinstance(tensor.dtype, int):
+        return onnx.TensorProto.DataType.Name(tensor.dtype).lower()
+    return str(np.dtype(tensor.dtype))

@@ -1,0 +1,74 @@
+"""What a caller may choose about a rewritten graph, checked once, in one place."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from onnxplain.graphops.errors import OptionError, nearest
+
+__all__ = ["POSITIONS", "SEED_VALUES", "SELECTS", "UNPOOLS", "Options"]
+
+Select = Literal["channel", "pairs", "fixed", "predicted", "seed"]
+Position = Literal["all", "max", "given"]
+SeedValue = Literal["activation", "one"]
+Unpool = Literal["auto", "maxunpool", "scatter", "portable", "window"]
+
+SELECTS: tuple[str, ...] = get_args(Select)
+POSITIONS: tuple[str, ...] = get_args(Position)
+SEED_VALUES: tuple[str, ...] = get_args(SeedValue)
+UNPOOLS: tuple[str, ...] = get_args(Unpool)
+
+
+@dataclass(frozen=True)
+class Options:
+    """The choices of one rewrite. `None` means the default of the method or of the model.
+
+    select: which inputs name the unit to explain, see the contract in docs/contract.md.
+    channels: the channels that select `fixed` bakes in.
+    position: `all`, `max` or `given`; default `max` for deconvnet, else `all`.
+    seed_value: `activation` or `one`; default `activation` for deconvnet, else `one`.
+    to: the tensor projected back to; default the first float input of rank 3 or more.
+    unpool: how the signal passes a max-pool; `auto` chooses the exact and fast form per pool.
+    channel_axis: the layer's channel axis; default 1, or the last for rank 3.
+    keep_outputs: whether the network's own outputs stay outputs of the artefact.
+    keep_shape: leave a fixed batch as it is.
+    """
+
+    select: Select = "channel"
+    channels: tuple[int, ...] = ()
+    position: Position | None = None
+    seed_value: SeedValue | None = None
+    to: str | None = None
+    unpool: Unpool = "auto"
+    channel_axis: int | None = None
+    keep_outputs: bool = True
+    keep_shape: bool = False
+
+    def __post_init__(self) -> None:
+        """Raise OptionError where a value is not one of its kind."""
+        object.__setattr__(self, "channels", tuple(int(c) for c in self.channels))
+        _one_of("select", self.select, SELECTS)
+        _one_of("unpool", self.unpool, UNPOOLS)
+        if self.position is not None:
+            _one_of("position", self.position, POSITIONS)
+        if self.seed_value is not None:
+            _one_of("seed value", self.seed_value, SEED_VALUES)
+        if self.select == "fixed" and not self.channels:
+            raise OptionError("select 'fixed' bakes channels in: name at least one channel")
+        if self.select != "fixed" and self.channels:
+            raise OptionError(
+                f"channels are baked in by select 'fixed' only, not by '{self.select}': "
+                "leave the channels out, or choose select 'fixed'"
+            )
+        if self.select == "seed" and (self.position or self.seed_value):
+            raise OptionError(
+                "select 'seed' takes the whole cotangent as an input: "
+                "position and seed value have no meaning there, leave them out"
+            )
+
+
+def _one_of(what: str, value: str, known: Sequence[str]) -> None:
+    if value not in known:
+        raise OptionError(f"no {what} '{value}' ({nearest(value, known)})")

@@ -1,0 +1,82 @@
+"""Which nodes carry a signal from a layer back to a target tensor."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from onnxplain.graphops.errors import OptionError, UnsupportedModel
+from onnxplain.graphops.graph import Graph, Node, Tensor, is_float
+from onnxplain.graphops.rules import NO_FLOW
+
+__all__ = ["Path", "default_target", "find_path", "first_explainable"]
+
+
+@dataclass(frozen=True)
+class Path:
+    """The nodes on the float paths from `target` to `layer`, in the graph's order.
+
+    `tensors` are the names of the tensors on them, both ends included.
+    """
+
+    target: Tensor
+    layer: Tensor
+    nodes: tuple[Node, ...]
+    tensors: frozenset[str]
+
+
+def find_path(graph: Graph, target: Tensor, layer: Tensor) -> Path:
+    """Return the path from `target` forward to `layer`; shape arithmetic is not on it.
+
+    Raises OptionError where no float path leads from one to the other.
+    """
+    reached = {target.name}
+    onward = []
+    for node in graph.nodes:
+        if node.op in NO_FLOW or not any(t.name in reached for t in node.inputs):
+            continue
+        onward.append(node)
+        reached.update(t.name for t in node.outputs if is_float(t))
+    needed = {layer.name}
+    nodes = []
+    for node in reversed(onward):
+        if any(t.name in needed for t in node.outputs):
+            nodes.append(node)
+            needed.update(t.name for t in node.inputs if t.name in reached)
+    if layer.name not in reached or (not nodes and target.name != layer.name):
+        raise OptionError(
+            f"nothing flows from '{target.name}' to the layer '{layer.name}': choose a target "
+            "upstream of the layer (`to`), or another layer"
+        )
+    return Path(target, layer, tuple(reversed(nodes)), frozenset(needed & reached))
+
+
+def default_target(graph: Graph) -> Tensor:
+    """Return the network's first float input of rank 3 or more, else its first float input.
+
+    Where all inputs are integers, the first float tensor made of them.
+    """
+    images = [t for t in graph.inputs if is_float(t) and t.shape and len(t.shape) >= 3]
+    for tensor in images or [t for t in graph.inputs if is_float(t)]:
+        return tensor
+    inputs = {t.name for t in graph.inputs}
+    for node in graph.nodes:
+        if any(t.name in inputs for t in node.inputs):
+            for tensor in node.outputs:
+                if is_float(tensor):
+                    return tensor
+            inputs.update(t.name for t in node.outputs)
+    raise UnsupportedModel("the network has no float input to project back to: name one with `to`")
+
+
+def first_explainable(path: Path, supported: Callable[[Node], bool]) -> Tensor | None:
+    """Return the first tensor on the path from which every way on to the layer is supported."""
+    blocked: set[str] = set()
+    for node in reversed(path.nodes):
+        if not supported(node) or any(t.name in blocked for t in node.outputs):
+            blocked.update(t.name for t in node.inputs)
+    for node in path.nodes:
+        for tensor in node.outputs:
+            if tensor.name in path.tensors and tensor.name not in blocked:
+                return tensor
+    return None

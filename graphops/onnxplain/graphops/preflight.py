@@ -1,0 +1,110 @@
+"""What would happen: which rule each node on the path gets, and what stands in the way."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import onnx
+
+from onnxplain.graphops.errors import ModelError
+from onnxplain.graphops.graph import Node
+from onnxplain.graphops.methods import Method, find_method
+from onnxplain.graphops.path import find_path, first_explainable
+from onnxplain.graphops.prepare import prepare
+from onnxplain.graphops.reverse import has_rule, require_rules
+from onnxplain.graphops.rewriter import find_ends
+from onnxplain.graphops.rules import GRADIENT
+from onnxplain.graphops.rules.activation import is_activation, is_rectifier
+from onnxplain.graphops.rules.unpool import choose_form
+
+__all__ = ["NodeReport", "Report", "check"]
+
+
+@dataclass(frozen=True)
+class NodeReport:
+    """What happens at one node on the path.
+
+    rule: "exact" (as the method defines it), "as gradient" (an activation that the method leaves
+    alone), or "no rule". unpool: the form chosen for a max-pool, else None. note: a warning or "".
+    """
+
+    node: str
+    operator: str
+    tensor: str
+    rule: str
+    unpool: str | None
+    note: str
+
+
+@dataclass(frozen=True)
+class Report:
+    """The preflight report of one explanation.
+
+    batch: "free", "freed" (it was fixed at 1) or "fixed", with the reason in `batch_note`.
+    explainable_from: where `ok` is false, the first tensor to which the layer can be projected
+    back, if any. problem: why `ok` is false.
+    """
+
+    layer: str
+    method: str
+    to: str
+    opset: int
+    batch: str
+    batch_note: str
+    nodes: tuple[NodeReport, ...]
+    explainable_from: str | None
+    warnings: tuple[str, ...]
+    ok: bool
+    problem: str
+
+
+def check(
+    model: onnx.ModelProto,
+    layer: str | None = None,
+    method: str = "deconvnet",
+    *,
+    to: str | None = None,
+    unpool: str = "auto",
+    channel_axis: int | None = None,
+    keep_shape: bool = False,
+) -> Report:
+    """Return what `rewrite` would do with the same arguments, and whether it can.
+
+    Raises UnknownLayer, UnknownMethod or OptionError as `rewrite` does; an operator without a rule
+    is no error here but a row of the report.
+    """
+    chosen = find_method(method)
+    prepared = prepare(model, keep_shape)
+    ends = find_ends(prepared.graph, layer, to, channel_axis)
+    path = find_path(prepared.graph, ends.target, ends.layer)
+    supported = has_rule(chosen.table)
+    nodes = tuple(_node_report(n, chosen, unpool, supported(n)) for n in path.nodes)
+    problem, start = "", None
+    try:
+        require_rules(path, chosen.table)
+    except ModelError as e:
+        problem, start = str(e), first_explainable(path, supported)
+    return Report(
+        layer=ends.layer.name,
+        method=method,
+        to=ends.target.name,
+        opset=prepared.source_opset,
+        batch=prepared.batch,
+        batch_note=prepared.batch_note,
+        nodes=nodes,
+        explainable_from=start.name if start is not None else None,
+        warnings=tuple(n.note for n in nodes if n.note),
+        ok=not problem,
+        problem=problem,
+    )
+
+
+def _node_report(node: Node, method: Method, unpool: str, supported: bool) -> NodeReport:
+    rule, form, note = "exact", None, ""
+    if not supported:
+        rule = "no rule"
+    elif is_activation(node) and not is_rectifier(node) and method.table is not GRADIENT:
+        rule = "as gradient"
+    elif node.op == "MaxPool":
+        form, note = choose_form(node, unpool)
+    return NodeReport(node.name, node.op, node.outputs[0].name, rule, form, note)
