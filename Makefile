@@ -27,7 +27,8 @@ proto: $(VENV)/dev
 	    --grpc_python_out=$(PROTO_OUT) onnxplain/v1/explain.proto
 
 bench-gpu: $(VENV)/run
-	$(BIN)/python bench/gpu.py
+	$(BIN)/python bench/gpu_artefacts.py $(VENV)/gpu
+	$(BIN)/python bench/gpu.py $(VENV)/gpu
 
 $(VENV)/run: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
