@@ -159,6 +159,8 @@ def _completed(options: Options, method: Method, prepared: Prepared, ends: Ends)
 
 def _batch_dimensions(graph: Graph, layer: Tensor, options: Options) -> tuple[int | str, int | str]:
     """Return the dimension over the images, and that over the results."""
+    if not layer.shape:  # one number for all images together: select `seed` alone comes here
+        return 1, 1
     images = layer.shape[0] if isinstance(layer.shape[0], int) else batch_symbol(graph)
     if options.select != "pairs" and len(options.channels) < 2:
         return images, images

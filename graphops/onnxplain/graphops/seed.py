@@ -42,6 +42,8 @@ def place_given_seed(op: Emitter, layer: Tensor, seed: Tensor) -> Seed:
     """Start from a cotangent that the caller gives whole."""
     axes = list(range(1, len(layer.shape)))
     product = op.Mul(seed, layer)
+    if not layer.shape:
+        return Seed(seed, op.Reshape(product, [1]))
     return Seed(seed, op.ReduceSum(product, axes, keepdims=0) if axes else product)
 
 
