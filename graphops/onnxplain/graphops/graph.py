@@ -204,7 +204,7 @@ def _constants_as_initializers(graph: Graph) -> None:
         if key != "value":
             dtype = np.int64 if "int" in key else np.float32
             value = gs.Constant(tensor.name, np.array(value, dtype))
-        tensor.to_constant(value._values, export_dtype=value.export_dtype)
+        tensor.to_constant(value._values)
     graph.nodes = kept
 
 
