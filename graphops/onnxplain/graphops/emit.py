@@ -46,6 +46,12 @@ class Emitter:
         """Append an operator with several outputs and return them."""
         return self._emit(op_type, inputs, attrs, outputs)
 
+    def reduced(self, op_type: str, tensor: Tensor, axes: list[int], keepdims: int = 1) -> Tensor:
+        """Append a reduction, whose axes are an attribute until opset 17 and an input from 18 on."""
+        if self.graph.opset < 18:
+            return self._emit(op_type, (tensor,), {"axes": axes, "keepdims": keepdims}, 1)[0]
+        return self._emit(op_type, (tensor, axes), {"keepdims": keepdims}, 1)[0]
+
     def raw(self, op_type: str, *inputs: Any, **attrs: Any) -> Tensor:
         """Append an operator that reads the forward pass as it is, not through `residual`."""
         return self._emit(op_type, inputs, attrs, 1, raw=True)[0]

@@ -93,7 +93,7 @@ def _predicted(
 ) -> Unit:
     """The class with the highest score, at its strongest position where there are several."""
     others = [i for i in range(1, len(layer.shape)) if i != axis]
-    best = op.raw("ReduceMax", layer, axes=others, keepdims=0) if others else layer
+    best = op.reduced("ReduceMax", layer, others, keepdims=0) if others else layer
     return Unit(op.raw("ArgMax", best, axis=1, keepdims=0))
 
 
