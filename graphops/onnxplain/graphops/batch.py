@@ -71,7 +71,7 @@ def free_batch(graph: Graph) -> tuple[str, str]:
     for tensor in graph.inputs:
         if tensor.shape and tensor.shape[0] == 1:
             tensor.shape = [symbol, *tensor.shape[1:]]
-    infer_shapes(graph)
+    infer_shapes(graph, sizes_changed=True)
     note = _what_mixes(graph)
     if not note:
         return "freed", ""
@@ -79,7 +79,7 @@ def free_batch(graph: Graph) -> tuple[str, str]:
         tensor.shape = shape
     for node, shape in reshapes:
         node.inputs[1] = shape
-    infer_shapes(graph)
+    infer_shapes(graph, sizes_changed=True)
     return "fixed", note
 
 

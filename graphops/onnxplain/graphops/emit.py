@@ -47,7 +47,7 @@ class Emitter:
         return self._emit(op_type, inputs, attrs, outputs)
 
     def reduced(self, op_type: str, tensor: Tensor, axes: list[int], keepdims: int = 1) -> Tensor:
-        """Append a reduction, whose axes are an attribute until opset 17 and an input from 18 on."""
+        """Append a reduction; until opset 17 its axes are an attribute, from 18 on an input."""
         if self.graph.opset < 18:
             return self._emit(op_type, (tensor,), {"axes": axes, "keepdims": keepdims}, 1)[0]
         return self._emit(op_type, (tensor, axes), {"keepdims": keepdims}, 1)[0]

@@ -8,7 +8,8 @@ OnnxplainError
 │   ├── ChannelError          a channel, image index or position is out of range
 │   ├── MissingFile           a file or folder that is not there
 │   ├── MissingModel          a model or version that the service does not list
-│   └── PictureError          a picture that is not one, or does not fit the network
+│   ├── PictureError          a picture that is not one, or does not fit the network
+│   └── AnswerTooLarge        an answer that one message cannot hold
 ├── ModelError                the model is wrong
 │   ├── CorruptModel          not ONNX, or not valid ONNX
 │   ├── UnsafeModel           reads files that it must not
@@ -28,6 +29,7 @@ import difflib
 from collections.abc import Iterable
 
 __all__ = [
+    "AnswerTooLarge",
     "Cancelled",
     "ChannelError",
     "CorruptModel",
@@ -84,6 +86,10 @@ class MissingModel(InputError):
 
 class PictureError(InputError):
     """A picture that is not one, or does not fit the network."""
+
+
+class AnswerTooLarge(InputError):
+    """An answer that one message of the service cannot hold."""
 
 
 class ModelError(OnnxplainError):

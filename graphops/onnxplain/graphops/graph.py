@@ -15,7 +15,7 @@ import onnx_graphsurgeon as gs
 from onnx_graphsurgeon.importers.onnx_importer import OnnxImporter
 from onnx_graphsurgeon.logger import G_LOGGER
 
-from onnxplain.graphops.errors import CorruptModel
+from onnxplain.graphops.shapes import with_shapes
 
 __all__ = [
     "Graph",
@@ -45,14 +45,13 @@ FLOATS = {
     onnx.TensorProto.DOUBLE,
     onnx.TensorProto.BFLOAT16,
 }
-SMALL = 4096  # elements: larger constants can mean nothing to shape inference
 
 
 def read(model: onnx.ModelProto) -> Graph:
     """Return the editable graph of `model`, with every shape that ONNX can infer."""
     whole = onnx.ModelProto()
     whole.CopyFrom(model)
-    inferred = _inferred(whole)
+    inferred = with_shapes(whole)
     del whole.graph.value_info[:]
     whole.graph.value_info.extend(inferred.graph.value_info)
     for mine, theirs in zip(whole.graph.output, inferred.graph.output, strict=True):
@@ -63,19 +62,24 @@ def read(model: onnx.ModelProto) -> Graph:
     return graph
 
 
-def infer_shapes(graph: Graph) -> None:
-    """Infer all shapes again, after the graph or its inputs' shapes have changed."""
-    produced = [t for n in graph.nodes for t in n.outputs]
+def infer_shapes(graph: Graph, sizes_changed: bool = False) -> None:
+    """Infer all shapes again, after the graph or, with `sizes_changed`, its inputs' shapes changed.
+
+    Where inference says nothing, what was known stays: the shape, or at least the rank.
+    """
+    produced = [t for n in graph.nodes for t in n.outputs if not is_constant(t)]
+    before = {t.name: t.shape for t in produced}
     for tensor in produced:
-        if is_constant(tensor):
-            continue
         tensor.shape = None
-    model = _inferred(gs.export_onnx(graph, do_type_check=False))
+    model = with_shapes(gs.export_onnx(graph, do_type_check=False))
     known = {v.name: v for v in [*model.graph.value_info, *model.graph.output]}
     for tensor in produced:
-        if not is_constant(tensor) and tensor.name in known:
+        if tensor.name in known:
             fresh = OnnxImporter.import_tensor(known[tensor.name])
             tensor.shape, tensor.dtype = fresh.shape, fresh.dtype or tensor.dtype
+        if tensor.shape is None and before[tensor.name] is not None:
+            shape = before[tensor.name]
+            tensor.shape = [None] * len(shape) if sizes_changed else shape
 
 
 def write(graph: Graph, source: onnx.ModelProto) -> onnx.ModelProto:
@@ -142,31 +146,6 @@ def lowest_finite(tensor: Tensor) -> float:
 def attribute(node: Node, name: str, default: Any = None) -> Any:
     """Return an attribute of `node`, or `default` where it is absent."""
     return node.attrs.get(name, default)
-
-
-def _inferred(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Return a copy of `model` with inferred shapes and without its large constants."""
-    light = onnx.ModelProto()
-    light.ir_version = max(model.ir_version, 4)
-    light.opset_import.extend(model.opset_import)
-    light.functions.extend(model.functions)
-    light.graph.name = model.graph.name or "graph"
-    light.graph.node.extend(model.graph.node)
-    light.graph.output.extend(model.graph.output)
-    light.graph.value_info.extend(model.graph.value_info)
-    constants = {t.name for t in model.graph.initializer}
-    light.graph.input.extend(i for i in model.graph.input if i.name not in constants)
-    for tensor in model.graph.initializer:
-        if int(np.prod(tensor.dims)) <= SMALL:
-            light.graph.initializer.append(tensor)
-        else:
-            light.graph.input.append(
-                onnx.helper.make_tensor_value_info(tensor.name, tensor.data_type, tensor.dims)
-            )
-    try:
-        return onnx.shape_inference.infer_shapes(light, data_prop=True)
-    except (onnx.shape_inference.InferenceError, RuntimeError, ValueError) as e:
-        raise CorruptModel(f"the model's shapes contradict: {' '.join(str(e).split())}") from e
 
 
 def _name_nodes(graph: Graph) -> None:

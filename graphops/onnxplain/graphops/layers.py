@@ -41,7 +41,11 @@ def list_layers(graph: Graph) -> list[Layer]:
     """Return every float tensor between the network's inputs and outputs, in order."""
     score = class_score(graph)
     found = [describe(graph, t, score) for t in graph.inputs if is_float(t)]
+    seen = {t.name for t in graph.inputs}
     for node in graph.nodes:
+        if not any(t.name in seen for t in node.inputs):
+            continue  # made of weights alone
+        seen.update(t.name for t in node.outputs)
         found += [describe(graph, t, score) for t in node.outputs if is_float(t) and t.shape != []]
     return found
 
@@ -96,8 +100,23 @@ def resolve(graph: Graph, name: str | None) -> Tensor:
     ]
     if inside:
         return inside[-1]
+    _require_known_types(graph, name)
     known = [*tensors, *by_node, *(path for path, _ in modules if path)]
     raise UnknownLayer(f"no layer '{name}' ({nearest(name, known)}); list them with `layers`")
+
+
+def _require_known_types(graph: Graph, name: str) -> None:
+    """Raise UnsupportedModel where `name` is there, but behind what inference cannot read."""
+    if not any(name == t.name or name == n.name for n in graph.nodes for t in n.outputs):
+        return
+    for node in graph.nodes:
+        if any(t.dtype is None for t in node.outputs if not t.is_empty()):
+            domain = f" of domain '{node.domain}'" if node.domain else ""
+            raise UnsupportedModel(
+                f"nothing is known of '{name}': ONNX's inference cannot tell what {node.op}{domain}"
+                f" (node '{node.name}') gives; choose a layer before it, or export the model with "
+                "the shapes of its tensors"
+            )
 
 
 def class_score(graph: Graph) -> Tensor | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from onnxplain.graphops.errors import OptionError, UnsupportedModel
+from onnxplain.graphops.errors import UnsupportedModel
 from onnxplain.graphops.graph import Graph, Node, Tensor, is_float
 from onnxplain.graphops.rules import NO_FLOW
 
@@ -28,7 +28,7 @@ class Path:
 def find_path(graph: Graph, target: Tensor, layer: Tensor) -> Path:
     """Return the path from `target` forward to `layer`; shape arithmetic is not on it.
 
-    Raises OptionError where no float path leads from one to the other.
+    Raises UnsupportedModel where no float path leads from one to the other.
     """
     reached = {target.name}
     onward = []
@@ -44,7 +44,7 @@ def find_path(graph: Graph, target: Tensor, layer: Tensor) -> Path:
             nodes.append(node)
             needed.update(t.name for t in node.inputs if t.name in reached)
     if layer.name not in reached or (not nodes and target.name != layer.name):
-        raise OptionError(
+        raise UnsupportedModel(
             f"nothing flows from '{target.name}' to the layer '{layer.name}': choose a target "
             "upstream of the layer (`to`), or another layer"
         )

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import cast
 
 import onnx
 
 from onnxplain.graphops.errors import ModelError
 from onnxplain.graphops.graph import Node
 from onnxplain.graphops.methods import Method, find_method
-from onnxplain.graphops.path import find_path, first_explainable
+from onnxplain.graphops.options import Options, Unpool
+from onnxplain.graphops.path import first_explainable
 from onnxplain.graphops.prepare import prepare
 from onnxplain.graphops.reverse import has_rule, require_rules
-from onnxplain.graphops.rewriter import find_ends
+from onnxplain.graphops.rewriter import find_ends, path_between
 from onnxplain.graphops.rules import GRADIENT
 from onnxplain.graphops.rules.activation import is_activation, is_rectifier
 from onnxplain.graphops.rules.unpool import choose_form
@@ -74,9 +76,10 @@ def check(
     is no error here but a row of the report.
     """
     chosen = find_method(method)
+    Options(to=to, unpool=cast("Unpool", unpool), channel_axis=channel_axis)  # refuses wrong values
     prepared = prepare(model, keep_shape)
     ends = find_ends(prepared.graph, layer, to, channel_axis)
-    path = find_path(prepared.graph, ends.target, ends.layer)
+    path = path_between(prepared.graph, ends, to)
     supported = has_rule(chosen.table)
     nodes = tuple(_node_report(n, chosen, unpool, supported(n)) for n in path.nodes)
     problem, start = "", None

@@ -24,7 +24,7 @@ from onnxplain.graphops.rules.pooling import unpooling
 from onnxplain.graphops.seed import Seed, place, place_given_seed
 from onnxplain.graphops.selection import Interface, select_unit
 
-__all__ = ["Ends", "find_ends", "forward", "rewrite", "table_of"]
+__all__ = ["Ends", "find_ends", "forward", "path_between", "rewrite", "table_of"]
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ def rewrite(
     options = options or Options()
     ends = find_ends(graph, layer, options.to, options.channel_axis)
     options = _completed(options, chosen, prepared, ends)
-    path = find_path(graph, ends.target, ends.layer)
+    path = path_between(graph, ends, options.to)
     table = table_of(chosen, options.unpool)
     require_rules(path, table)
 
@@ -118,6 +118,16 @@ def find_ends(graph: Graph, layer: str | None, to: str | None, axis: int | None)
     return Ends(tensor, target, axis % rank)
 
 
+def path_between(graph: Graph, ends: Ends, to: str | None) -> Path:
+    """Return the path between the ends. That there is none is the fault of who named `to`."""
+    try:
+        return find_path(graph, ends.target, ends.layer)
+    except UnsupportedModel as e:
+        if to is None:
+            raise
+        raise OptionError(str(e)) from e
+
+
 def table_of(method: Method, unpool: str) -> Table:
     """Return the method's table with max-pools unpooled in the form asked for."""
     return {**method.table, "MaxPool": unpooling(unpool)}
@@ -132,7 +142,7 @@ def _completed(options: Options, method: Method, prepared: Prepared, ends: Ends)
         raise OptionError(
             f"layer '{layer.name}' has rank {rank}, so it has no units: choose another"
         )
-    if layer.name in prepared.mixed and options.select != "pairs":
+    if layer.name in prepared.mixed and _rows_differ(layer, prepared.graph):
         raise UnsupportedModel(
             f"layer '{layer.name}' does not keep one row for each image, since "
             f"{prepared.batch_note}: choose another layer, or select 'seed'"
@@ -155,6 +165,17 @@ def _completed(options: Options, method: Method, prepared: Prepared, ends: Ends)
             "leave the position out"
         )
     return replace(options, position=position, seed_value=options.seed_value or method.seed_value)
+
+
+def _rows_differ(layer: Tensor, graph: Graph) -> bool:
+    """Tell whether the layer is known to have another number of rows than there are images.
+
+    Sizes that shape inference has invented a name for (`unk__0`) are not known.
+    """
+    rows = layer.shape[0]
+    if rows is None or str(rows).startswith("unk__"):
+        return False
+    return isinstance(rows, int) or rows != batch_symbol(graph)
 
 
 def _batch_dimensions(graph: Graph, layer: Tensor, options: Options) -> tuple[int | str, int | str]:

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import onnx
 
 from onnxplain.graphops.emit import Emitter
-from onnxplain.graphops.graph import Tensor
+from onnxplain.graphops.graph import Tensor, onnx_type
 
 __all__ = ["Seed", "Unit", "place", "place_given_seed"]
 
@@ -30,7 +31,8 @@ class Unit:
 class Seed:
     """The cotangent at the layer, and what is told of it.
 
-    `score` [B] is the sum of cotangent times value; `position` int64[B, spatial rank] or None.
+    `score` [B] is the sum of cotangent times value, in float32 for half precision; `position` is
+    int64[B, spatial rank] or None.
     """
 
     cotangent: Tensor
@@ -41,7 +43,7 @@ class Seed:
 def place_given_seed(op: Emitter, layer: Tensor, seed: Tensor) -> Seed:
     """Start from a cotangent that the caller gives whole."""
     axes = list(range(1, len(layer.shape)))
-    product = op.Mul(seed, layer)
+    product = op.Mul(_wide(op, seed), _wide(op, layer))
     if not layer.shape:
         return Seed(seed, op.Reshape(product, [1]))
     return Seed(seed, op.ReduceSum(product, axes, keepdims=0) if axes else product)
@@ -72,11 +74,18 @@ def place(
         there = op.Equal(_range(op, op.Squeeze(op.Shape(flat, start=1), [0])), index)
         value = _value(op, op.GatherElements(flat, index, axis=1), seed_value)
         picked = op.Reshape(op.Where(there, value, 0.0), op.Shape(activity))
-    weighted = op.Mul(picked, activity)
+    weighted = op.Mul(_wide(op, picked), _wide(op, activity))
     score = op.ReduceSum(weighted, list(range(1, rank - 1)), keepdims=0) if rank > 2 else weighted
     is_unit = _one_hot(op, layer, axis, unit.channel)
     cotangent = op.Where(is_unit, op.Unsqueeze(picked, [axis]), 0.0)
     return Seed(cotangent, score, where)
+
+
+def _wide(op: Emitter, tensor: Tensor) -> Tensor:
+    """Return half precision as float32: an activity squared is soon beyond its range."""
+    if onnx_type(tensor) in (onnx.TensorProto.FLOAT16, onnx.TensorProto.BFLOAT16):
+        return op.Cast(tensor, to=onnx.TensorProto.FLOAT)
+    return tensor
 
 
 def _activity(op: Emitter, layer: Tensor, axis: int, unit: Unit) -> Tensor:

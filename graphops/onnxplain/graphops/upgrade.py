@@ -15,7 +15,7 @@ import onnx_graphsurgeon as gs
 
 from onnxplain.graphops.emit import Emitter
 from onnxplain.graphops.errors import UnsupportedModel
-from onnxplain.graphops.graph import Graph, Node, attribute, infer_shapes, onnx_type
+from onnxplain.graphops.graph import Graph, Node, attribute, infer_shapes, is_constant, onnx_type
 
 __all__ = ["ADAPTERS", "TARGET_OPSET", "upgrade"]
 
@@ -140,31 +140,62 @@ def _softmax(op: Emitter, node: Node, opset: int) -> None:
     _replace(op, node, "Reshape", [normalized, op.Shape(x)])
 
 
-def _resize(op: Emitter, node: Node, opset: int) -> None:
-    """Upsample, and Resize of opset 10, scale without shifting: coordinates are asymmetric."""
-    x = node.inputs[0]
+def _upsample(op: Emitter, node: Node, opset: int) -> None:
+    """Upsample scales up without shifting: coordinates are asymmetric, rounded down."""
     scales = node.attrs.pop("scales", None)
     scales = node.inputs[1] if scales is None else op.constant(scales, np.float32)
+    _scaled(op, node, scales, "floor")
+
+
+def _resize(op: Emitter, node: Node, opset: int) -> None:
+    """Resize of opset 10 counts as Upsample did; nearest rounds up on the axes that shrink."""
+    if opset > 10:
+        _check_resize(node)
+        op.nodes.append(node)
+        return
+    scales = node.inputs[1]
+    if attribute(node, "mode", "nearest") != "nearest":
+        _scaled(op, node, scales, "floor")
+    elif not is_constant(scales):
+        raise UnsupportedModel(
+            f"Resize '{node.name}' of opset 10 computes its scales, on which its rounding depends: "
+            "export the model for opset 11 or newer"
+        )
+    elif np.all(scales.values >= 1):
+        _scaled(op, node, scales, "floor")
+    else:  # axes are independent: first those that shrink, then those that grow
+        if np.any(scales.values > 1):
+            shrink, grow = np.minimum(scales.values, 1), np.maximum(scales.values, 1)
+            attrs = _coordinates(node, "ceil")
+            node.inputs[0] = op.Resize(
+                node.inputs[0], None, op.constant(shrink, np.float32), **attrs
+            )
+            _scaled(op, node, op.constant(grow, np.float32), "floor")
+        else:
+            _scaled(op, node, scales, "ceil")
+
+
+def _scaled(op: Emitter, node: Node, scales: Any, rounding: str) -> None:
+    inputs = [node.inputs[0], gs.Variable.empty(), scales]
+    _replace(op, node, "Resize", inputs, _coordinates(node, rounding))
+
+
+def _coordinates(node: Node, rounding: str) -> dict[str, Any]:
     mode = attribute(node, "mode", "nearest")
-    attrs = {
+    return {
         "mode": "linear" if mode == "bilinear" else mode,
         "coordinate_transformation_mode": "asymmetric",
-        "nearest_mode": "floor",
+        "nearest_mode": rounding,
     }
-    _replace(op, node, "Resize", [x, gs.Variable.empty(), scales], attrs)
 
 
-def _resize_11(op: Emitter, node: Node, opset: int) -> None:
-    if node.op == "Resize" and opset >= 11:
-        mode = attribute(node, "coordinate_transformation_mode", "half_pixel")
-        if mode == "tf_half_pixel_for_nn":
-            raise UnsupportedModel(
-                f"Resize '{node.name}' has coordinate_transformation_mode '{mode}', which opset 13 "
-                "took away: export the model for opset 13 or newer"
-            )
-        op.nodes.append(node)
-    else:
-        _resize(op, node, opset)
+def _check_resize(node: Node) -> None:
+    mode = attribute(node, "coordinate_transformation_mode", "half_pixel")
+    if mode == "tf_half_pixel_for_nn":
+        raise UnsupportedModel(
+            f"Resize '{node.name}' has coordinate_transformation_mode '{mode}', which opset 13 "
+            "took away: export the model for opset 13 or newer"
+        )
 
 
 def _scatter(op: Emitter, node: Node, opset: int) -> None:
@@ -202,7 +233,7 @@ ADAPTERS: dict[str, tuple[int, Adapter]] = {
     "LogSoftmax": (13, _softmax),
     "Pad": (11, _pad),
     "ReduceSum": (13, _ints_to_inputs("axes")),
-    "Resize": (13, _resize_11),
+    "Resize": (13, _resize),
     "RoiAlign": (16, _roi_align),
     "Scan": (9, _scan),
     "Scatter": (11, _scatter),
@@ -212,5 +243,5 @@ ADAPTERS: dict[str, tuple[int, Adapter]] = {
     "Squeeze": (13, _ints_to_inputs("axes")),
     "TopK": (10, _topk),
     "Unsqueeze": (13, _ints_to_inputs("axes")),
-    "Upsample": (10, _resize),
+    "Upsample": (10, _upsample),
 }

@@ -30,7 +30,11 @@ def unpooling(requested: str) -> Rule:
 def _average_pool(op: Emitter, n: Node, g: Any) -> Signals:
     """Share the signal evenly among the elements of each window that were counted."""
     window = Window.of(n)
-    return (spread_evenly(op, window, op.Div(g, _counts(op, n, window))),)
+    if window.same and attribute(n, "count_include_pad", 0):  # such padding fits all windows
+        counts: Any = float(math.prod(window.kernel))
+    else:
+        counts = _counts(op, n, window)
+    return (spread_evenly(op, window, op.Div(g, counts)),)
 
 
 def _counts(op: Emitter, n: Node, window: Window) -> Tensor:

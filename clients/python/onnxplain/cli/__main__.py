@@ -1,0 +1,7 @@
+"""`python -m onnxplain.cli`: the command line without its script on PATH."""
+
+import sys
+
+from onnxplain.cli.main import main
+
+sys.exit(main())

@@ -1,0 +1,74 @@
+"""`onnxplain check`: whether a layer can be explained, and how each node on the way is passed."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from onnxplain.cli.arguments import add_model, add_path
+from onnxplain.cli.output import print_json, printable, table, working
+
+__all__ = ["add_parser", "run"]
+
+
+def add_parser(commands: Any) -> None:
+    """Add the command to the subparsers of the command line."""
+    parser = commands.add_parser(
+        "check",
+        help="say whether and how a layer can be explained",
+        description="Say whether a layer can be explained, and how the signal passes each node. "
+        "Exits with 3 where no explanation is possible.",
+        allow_abbrev=False,
+    )
+    add_model(parser)
+    add_path(parser)
+    parser.add_argument("--json", action="store_true", help="print JSON instead of a report")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Print the report. Raises UnsupportedModel where no explanation is possible."""
+    with working("checking the model"):
+        from onnxplain import graphops
+        from onnxplain.graphops.errors import UnsupportedModel
+
+        report = graphops.check(
+            graphops.load(arguments.model),
+            arguments.layer,
+            arguments.method,
+            to=arguments.to,
+            unpool=arguments.unpool,
+            channel_axis=arguments.channel_axis,
+        )
+    if arguments.json:
+        print_json(report)
+    else:
+        print("\n".join(_lines(report)))
+    if not report.ok:
+        raise UnsupportedModel(report.problem)
+
+
+def _lines(report: Any) -> list[str]:
+    """Return the report as lines: what was asked, each node on the way, and what follows."""
+    note = f" ({report.batch_note})" if report.batch_note else ""
+    lines = [
+        f"layer   {report.layer}",
+        f"method  {report.method}",
+        f"to      {report.to}",
+        f"opset   {report.opset}",
+        f"batch   {report.batch}{note}",
+    ]
+    lines = [printable(line) for line in lines]
+    if report.nodes:
+        header = ("node", "operator", "rule", "unpool")
+        rows = [(n.node or n.tensor, n.operator, n.rule, n.unpool or "") for n in report.nodes]
+        lines += ["", table(header, rows)]
+    lines += ["", *(printable(f"warning: {warning}") for warning in report.warnings)]
+    if report.ok:
+        lines.append("an explanation is possible")
+    elif report.explainable_from:
+        start = printable(report.explainable_from)
+        lines.append(f"no explanation down to {report.to}, but one is possible with --to {start}")
+    else:
+        lines.append("no explanation is possible")
+    return lines

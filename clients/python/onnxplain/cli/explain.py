@@ -1,0 +1,212 @@
+"""`onnxplain explain`: draw what a layer's channels, or the predicted class, see in pictures."""
+
+from __future__ import annotations
+
+import argparse
+import math
+import os
+import re
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from onnxplain.cli.arguments import add_model, add_path, add_seed, channel_list
+from onnxplain.cli.failures import UsageError
+from onnxplain.cli.output import check_writable, print_json, printable, table, working
+from onnxplain.cli.preprocessing import PREPROCESS_HELP, read_labels, read_preprocess
+
+if TYPE_CHECKING:
+    from onnxplain.engine import Explanation
+
+__all__ = ["add_parser", "run"]
+
+
+def add_parser(commands: Any) -> None:
+    """Add the command to the subparsers of the command line."""
+    parser = commands.add_parser(
+        "explain",
+        help="draw what the network sees in pictures",
+        description="Draw what the network sees in pictures: without flags, the evidence for each "
+        "picture's top class; with --layer, what excites that layer's channels.",
+        allow_abbrev=False,
+    )
+    add_model(parser, "an ONNX file, or with --server the name of a model there")
+    parser.add_argument("images", metavar="IMAGE", nargs="+", help="a PNG, JPEG or the like")
+    add_path(parser)
+    parser.add_argument(
+        "--channel",
+        metavar="C[,C]|top:K|all",
+        type=_units,
+        help="channels of the layer, its K strongest on each picture, or all (default: top:1)",
+    )
+    add_seed(parser, "all, max, or coordinates as in 5,7 (row, column)")
+    parser.add_argument("--labels", metavar="FILE", help="class names, one or `index,name` a line")
+    parser.add_argument("--preprocess", metavar="HOW", help=PREPROCESS_HELP)
+    parser.add_argument("--device", metavar="DEVICE", help="auto (default), cpu, cuda or cuda:N")
+    parser.add_argument(
+        "--server", metavar="HOST:PORT", help="have an `onnxplain serve` there do the work"
+    )
+    parser.add_argument(
+        "-o",
+        "--output",
+        metavar="PICTURE.png",
+        help="file to draw to (default: IMAGE_METHOD.png in this folder; none with --npz alone)",
+    )
+    parser.add_argument("--npz", metavar="FILE.npz", help="file to write the arrays to")
+    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Explain, write the files, print channels and scores, then tell what was assumed."""
+    files = _files(arguments)
+    for path in files.values():
+        check_writable(path, *arguments.images, *([] if arguments.server else [arguments.model]))
+    explanation = _explain_there(arguments) if arguments.server else _explain_here(arguments)
+    with working("writing"):
+        if "npz" in files:
+            explanation.save_npz(files["npz"])
+        if "picture" in files:
+            explanation.save(files["picture"])
+    if arguments.json:
+        print_json(_summary(arguments, explanation, files))
+    else:
+        print(_table(arguments.images, explanation))
+        for path in files.values():
+            print(printable(f"wrote {path}"))
+    for note in explanation.notes:
+        print(printable(f"onnxplain: {note}"), file=sys.stderr)
+
+
+def _explain_here(arguments: argparse.Namespace) -> Explanation:
+    with working("explaining") as progress:
+        from onnxplain.engine import Engine
+
+        return Engine(arguments.device or "auto").explain(
+            arguments.model,
+            **_asked(arguments),
+            preprocess=read_preprocess(arguments.preprocess),
+            progress=progress,
+        )
+
+
+def _explain_there(arguments: argparse.Namespace) -> Explanation:
+    """Have a server explain, and take its answer as an explanation, for it to draw itself."""
+    if arguments.device:
+        raise UsageError("--device is the server's to choose: start `onnxplain serve` with it")
+    with working(f"waiting for {arguments.server}") as progress:
+        from onnxplain.client import Client
+        from onnxplain.engine import Explanation, Preprocess
+
+        how = read_preprocess(arguments.preprocess)
+        with Client(arguments.server) as client:
+            result = client.explain(
+                arguments.model,
+                **_asked(arguments),
+                preprocess=None if how is None else asdict(how),
+                pictures=True,
+                progress=progress,
+            )
+    used = result.preprocess
+    return Explanation(
+        attribution=result.attribution,
+        score=result.score,
+        channels=result.channels,
+        position=result.position,
+        layer=result.layer,
+        to=result.to,
+        method=result.method,
+        pictures=result.pictures,
+        labels=result.labels,
+        preprocess=None if used is None else Preprocess(**used),
+        notes=result.notes,
+    )
+
+
+def _asked(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Return what the engine and the client are both asked, in the words that both understand."""
+    return {
+        "images": arguments.images,
+        "layer": arguments.layer,
+        "method": arguments.method,
+        "units": arguments.channel,
+        "position": _position(arguments.position),
+        "seed_value": arguments.seed_value,
+        "to": arguments.to,
+        "unpool": arguments.unpool,
+        "channel_axis": arguments.channel_axis,
+        "labels": read_labels(arguments.labels),
+    }
+
+
+def _files(arguments: argparse.Namespace) -> dict[str, str]:
+    """Return what is to be written where."""
+    from onnxplain.graphops.errors import OptionError
+
+    files = {}
+    if arguments.output or not arguments.npz:
+        stem, method = Path(arguments.images[0]).stem, re.sub(r"\W", "_", arguments.method)
+        files["picture"] = arguments.output or f"{stem}_{method}.png"
+        if not files["picture"].lower().endswith(".png"):
+            raise OptionError(f"'{files['picture']}' does not end in .png: drawings are PNG files")
+    if arguments.npz:
+        files["npz"] = arguments.npz
+    return files
+
+
+def _units(text: str) -> str | tuple[int, ...]:
+    return text if text == "all" or text.startswith("top:") else channel_list(text)
+
+
+def _position(text: str | None) -> str | tuple[int, ...] | None:
+    """Parse '5,7' into (5, 7), and leave words alone."""
+    if text is None or not re.fullmatch(r"\s*-?\d+\s*(,\s*-?\d+\s*)*", text):
+        return text
+    return tuple(int(number) for number in text.split(","))
+
+
+def _rows(explanation: Explanation, image: int) -> list[dict[str, Any]]:
+    """Return what is known of each unit of one picture."""
+    rows = []
+    for unit, channel in enumerate(explanation.channels[image].tolist()):
+        score, where = float(explanation.score[image, unit]), explanation.position
+        rows.append(
+            {
+                "channel": channel,
+                "label": (explanation.labels[channel : channel + 1] or ("",))[0],
+                "score": score if math.isfinite(score) else None,
+                "position": None if where is None else where[image, unit].tolist(),
+            }
+        )
+    return rows
+
+
+def _table(images: list[str], explanation: Explanation) -> str:
+    lines = []
+    for i, image in enumerate(images):
+        for j, row in enumerate(_rows(explanation, i)):
+            score = "not finite" if row["score"] is None else f"{row['score']:.4g}"
+            where = ",".join(str(p) for p in row["position"] or [])
+            name = os.path.basename(image) if j == 0 else ""
+            lines.append((name, str(row["channel"]), row["label"], score, where))
+    return table(("picture", "channel", "label", "score", "position"), lines)
+
+
+def _summary(
+    arguments: argparse.Namespace, explanation: Explanation, files: dict[str, str]
+) -> dict[str, Any]:
+    used = explanation.preprocess
+    return {
+        "model": arguments.model,
+        "layer": explanation.layer,
+        "method": explanation.method,
+        "to": explanation.to,
+        "preprocess": None if used is None else asdict(used),
+        "notes": list(explanation.notes),
+        "files": files,
+        "images": [
+            {"image": image, "units": _rows(explanation, i)}
+            for i, image in enumerate(arguments.images)
+        ],
+    }

@@ -1,0 +1,51 @@
+"""What a failure looks like from outside: one line on stderr and an exit code."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+
+from onnxplain.cli.output import printable
+
+__all__ = ["EXIT_CODES", "UsageError", "exit_code", "fail"]
+
+# The class names of the error tree, and the status codes that a server answers with. Names, since
+# the classes would bring onnx and grpc along to report a mistyped flag. All else is 1.
+EXIT_CODES = {
+    "UsageError": 2,
+    "InputError": 2,
+    "ModelError": 3,
+    "INVALID_ARGUMENT": 2,
+    "NOT_FOUND": 2,
+    "OUT_OF_RANGE": 2,
+    "RESOURCE_EXHAUSTED": 2,
+    "FAILED_PRECONDITION": 3,
+}
+
+
+class UsageError(Exception):
+    """The command line itself is wrong: an unknown flag, or a value that does not parse."""
+
+
+def fail(error: Exception) -> int:
+    """Print `error` as one line on stderr and return its exit code."""
+    if os.environ.get("ONNXPLAIN_DEBUG", "") not in ("", "0"):
+        traceback.print_exception(error, file=sys.stderr)
+    print(f"onnxplain: error: {_line(error)}", file=sys.stderr)
+    return exit_code(error)
+
+
+def exit_code(error: Exception) -> int:
+    """Return 2 where the caller's input is wrong, 3 where the model is, 1 for anything else."""
+    status = getattr(error, "code", None)  # the gRPC status of a ClientError
+    names = [getattr(status, "name", ""), *(kind.__name__ for kind in type(error).__mro__)]
+    return next((EXIT_CODES[name] for name in names if name in EXIT_CODES), 1)
+
+
+def _line(error: Exception) -> str:
+    """Return what went wrong in one line that a terminal can show."""
+    text = printable(" ".join(str(error).split()))
+    if type(error).__module__.startswith("onnxplain.") or isinstance(error, OSError):
+        return text or type(error).__name__
+    return f"{type(error).__name__}: {text} (set ONNXPLAIN_DEBUG=1 for the traceback)"

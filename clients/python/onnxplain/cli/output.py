@@ -1,0 +1,102 @@
+"""How results leave the program: tables, JSON, progress, and files known to be writable."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+__all__ = ["check_writable", "print_json", "printable", "size", "table", "working"]
+
+
+def printable(text: str) -> str:
+    """Return `text` with control characters escaped: names in a file may hold any."""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return the rows under their header, in aligned columns without the empty ones."""
+    cells = [[printable(cell) for cell in row] for row in rows]
+    shown = [i for i in range(len(header)) if any(row[i] for row in cells)]
+    lines = [[header[i] for i in shown]] + [[row[i] for i in shown] for row in cells]
+    widths = [max(len(line[i]) for line in lines) for i in range(len(shown))]
+    return "\n".join(
+        "  ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)).rstrip() for line in lines
+    )
+
+
+def size(count: int) -> str:
+    """Return a number of bytes as people read it: 812 B, 3.4 kB, 97.8 MB."""
+    for power, unit in ((3, "GB"), (2, "MB"), (1, "kB")):
+        if count >= 1000**power:
+            return f"{count / 1000**power:.3g} {unit}"
+    return f"{count} B"
+
+
+def print_json(value: Any) -> None:
+    """Print `value`, made of dataclasses, numbers, text, lists and dicts, as indented JSON."""
+    print(json.dumps(value, indent=2, ensure_ascii=False, default=_plain))
+
+
+def check_writable(path: str, *inputs: str) -> None:
+    """Raise where `path` cannot be written, before the work whose result would be lost.
+
+    Raises OutputError where its folder is missing or closed, and OptionError where it is one of
+    the `inputs`, which it would overwrite.
+    """
+    from onnxplain.graphops.errors import OptionError, OutputError
+
+    for given in inputs:
+        if os.path.exists(path) and os.path.exists(given) and os.path.samefile(path, given):
+            raise OptionError(f"'{path}' is an input and would be overwritten: name another file")
+    folder = os.path.dirname(path) or "."
+    if os.path.isdir(path):
+        raise OutputError(f"'{path}' is a folder: name a file to write")
+    if not os.path.isdir(folder):
+        raise OutputError(f"'{path}' is not writable: there is no folder '{folder}', create it")
+    if not os.access(folder, os.W_OK):
+        raise OutputError(f"'{path}' is not writable: no permission to write to '{folder}'")
+
+
+@contextlib.contextmanager
+def working(what: str) -> Iterator[Callable[[int, int], None]]:
+    """Show on a terminal, after a second, what is being done and for how long.
+
+    Yields a function to be told (done, total). Without a terminal on stderr nothing is written.
+    """
+    state = {"done": 0, "total": 0}
+    if not sys.stderr.isatty():
+        yield lambda done, total: state.update(done=done, total=total)
+        return
+    start, finished = time.monotonic(), threading.Event()
+
+    def show() -> None:
+        delay = 1.0
+        while not finished.wait(delay):
+            count = f" {state['done']}/{state['total']}" if state["total"] else ""
+            sys.stderr.write(f"\r\x1b[K{what}{count} ({time.monotonic() - start:.0f} s)")
+            sys.stderr.flush()
+            delay = 0.5
+        sys.stderr.write("\r\x1b[K" if delay < 1.0 else "")
+        sys.stderr.flush()
+
+    thread = threading.Thread(target=show, daemon=True)
+    thread.start()
+    try:
+        yield lambda done, total: state.update(done=done, total=total)
+    finally:
+        finished.set()
+        thread.join()
+
+
+def _plain(value: Any) -> Any:
+    """Turn what JSON does not know into what it does: dataclasses, and numbers of numpy."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return dataclasses.asdict(value)
+    return value.item() if hasattr(value, "item") else str(value)

@@ -1,0 +1,13 @@
+"""A thin client of the onnxplain service: numpy, gRPC and nothing else.
+
+from onnxplain.client import Client
+
+with Client("127.0.0.1:50051") as client:
+    result = client.explain("squeezenet", "cat.png", units="top:3")
+"""
+
+from onnxplain.client.client import Client
+from onnxplain.client.errors import ClientError
+from onnxplain.client.results import Result
+
+__all__ = ["Client", "ClientError", "Result"]

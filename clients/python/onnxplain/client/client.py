@@ -1,0 +1,211 @@
+"""The client of the gRPC service, one method per thing that the service can do."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from types import TracebackType
+from typing import Self
+
+import grpc
+from grpc import StatusCode
+
+from onnxplain.client.errors import ClientError, plain_errors
+from onnxplain.client.requests import (
+    Images,
+    Position,
+    Preprocess,
+    Units,
+    enum,
+    explain_request,
+    model_name,
+)
+from onnxplain.client.results import Result, gather
+from onnxplain.v1 import explain_pb2 as pb
+from onnxplain.v1 import explain_pb2_grpc
+
+__all__ = ["Client"]
+
+
+class Client:
+    """A connection to an onnxplain service. Use it in a `with` block, or close it.
+
+    address: HOST:PORT. timeout: seconds that each call may take, None for as long as it takes.
+
+    Models are named as the service lists them, `squeezenet` or `squeezenet/versions/2`, with or
+    without `models/` in front. Every method raises ClientError.
+    """
+
+    def __init__(self, address: str, *, timeout: float | None = None) -> None:
+        if not re.search(r":\d+$|^unix:", address):
+            raise ClientError(
+                StatusCode.INVALID_ARGUMENT,
+                f"'{address}' is not the address of a service: write HOST:PORT",
+                "OptionError",
+            )
+        self._address = address
+        self._timeout = timeout
+        # gRPC would send even calls to this machine through a proxy that the environment names.
+        local = re.match(r"localhost:|127\.|\[::1\]", address) is not None
+        options = [("grpc.enable_http_proxy", 0)] if local else []
+        self._channel = grpc.insecure_channel(address, options)
+        self._stub = explain_pb2_grpc.ExplainServiceStub(self._channel)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._channel.close()
+
+    def list_models(self) -> list[pb.Model]:
+        """Return every version of every model; one that cannot be used says why in `problem`."""
+        with self._plain_errors():
+            return list(self._stub.ListModels(pb.ListModelsRequest(), self._timeout).models)
+
+    def model(self, name: str) -> pb.Model:
+        """Return one version of a model, the newest if `name` says none."""
+        request = pb.GetModelRequest(name=model_name(name))
+        with self._plain_errors():
+            found: pb.Model = self._stub.GetModel(request, self._timeout)
+        return found
+
+    def layers(self, name: str) -> list[pb.Layer]:
+        """Return the layers of a model, in the order in which they are computed."""
+        request = pb.ListLayersRequest(model=model_name(name))
+        with self._plain_errors():
+            return list(self._stub.ListLayers(request, self._timeout).layers)
+
+    def check(
+        self,
+        name: str,
+        layer: str | None = None,
+        method: str = "deconvnet",
+        *,
+        to: str | None = None,
+        unpool: str | None = None,
+        channel_axis: int | None = None,
+        keep_shape: bool = False,
+    ) -> pb.CheckResponse:
+        """Return whether a layer can be explained, and by which rule at each node."""
+        request = pb.CheckRequest(
+            model=model_name(name),
+            layer=layer or "",
+            method=method,
+            to=to or "",
+            unpool=enum("unpool", pb.Unpool.Value, unpool),
+            channel_axis=channel_axis,
+            keep_shape=keep_shape,
+        )
+        with self._plain_errors():
+            report: pb.CheckResponse = self._stub.Check(request, self._timeout)
+        return report
+
+    def rewrite(
+        self,
+        name: str,
+        layer: str | None = None,
+        method: str = "deconvnet",
+        *,
+        select: str | None = None,
+        channels: Sequence[int] = (),
+        position: str | None = None,
+        seed_value: str | None = None,
+        to: str | None = None,
+        unpool: str | None = None,
+        channel_axis: int | None = None,
+        keep_outputs: bool = True,
+        keep_shape: bool = False,
+    ) -> bytes:
+        """Return the ONNX file of a model that explains one of its layers by itself.
+
+        The options are those of `onnxplain rewrite`; None is the default of the method.
+        """
+        request = pb.RewriteRequest(
+            model=model_name(name),
+            layer=layer or "",
+            method=method,
+            select=enum("select", pb.Select.Value, select),
+            channels=channels,
+            position=enum("position", pb.Position.Value, position),
+            seed_value=enum("seed_value", pb.SeedValue.Value, seed_value),
+            to=to or "",
+            unpool=enum("unpool", pb.Unpool.Value, unpool),
+            channel_axis=channel_axis,
+            keep_outputs=keep_outputs,
+            keep_shape=keep_shape,
+        )
+        with self._plain_errors():
+            parts: list[pb.RewriteResponse] = list(self._stub.Rewrite(request, self._timeout))
+        data = b"".join(part.data for part in parts)
+        if not parts or hashlib.sha256(data).hexdigest() != parts[0].sha256:
+            raise ClientError(
+                StatusCode.DATA_LOSS, f"the model from {self._address} arrived damaged: try again"
+            )
+        return data
+
+    def explain(
+        self,
+        name: str,
+        images: Images,
+        layer: str | None = None,
+        method: str = "deconvnet",
+        units: Units = None,
+        *,
+        position: Position = None,
+        seed_value: str | None = None,
+        to: str | None = None,
+        unpool: str | None = None,
+        channel_axis: int | None = None,
+        preprocess: Preprocess = None,
+        labels: Sequence[str] | None = None,
+        pictures: bool = False,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> Result:
+        """Project units of a layer back to the pixels of each image.
+
+        images: one or several paths, bytes of files or uint8 arrays [H, W, 3]; or one float array
+            [N, ...], taken as already preprocessed.
+        layer: a tensor, node or module path; None is the class score.
+        units: None for the strongest, "top:K" for the K strongest, "all", or channel numbers.
+        position: "all", "max", or int64 [images, units, spatial rank], or one position for all.
+        preprocess: the name of a preset, or a mapping of size, crop, color, mean, std and scale.
+        labels: class names by channel. pictures: have the pictures as the network saw them back.
+        progress: called with the projections that have come, and their total.
+
+        What is None takes the default of the method or the model.
+        """
+        request = explain_request(
+            name,
+            images,
+            layer=layer,
+            method=method,
+            units=units,
+            position=position,
+            seed_value=seed_value,
+            to=to,
+            unpool=unpool,
+            channel_axis=channel_axis,
+            preprocess=preprocess,
+            labels=labels,
+            return_pictures=pictures,
+        )
+        with self._plain_errors():
+            stream = self._stub.ExplainUnits(request, self._timeout)
+            try:
+                return gather(stream, progress)
+            finally:
+                stream.cancel()  # where an error or Ctrl-C ends it early; else it has no effect
+
+    def _plain_errors(self) -> AbstractContextManager[None]:
+        return plain_errors(self._address, self._timeout)

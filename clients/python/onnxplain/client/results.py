@@ -1,0 +1,138 @@
+"""The answer of `Client.explain`, put together from the pieces that the service streams."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from grpc import StatusCode
+
+from onnxplain.client.errors import ClientError
+from onnxplain.v1 import explain_pb2 as pb
+from onnxplain.v1 import tensors
+
+__all__ = ["Result", "gather"]
+
+Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """Projections of units of a layer back to the pixels, for one or more images.
+
+    attribution: float32 [images, units, *shape of `to` without its batch].
+    score: float32 [images, units]. channels: int64 [images, units].
+    position: int64 [images, units, spatial rank], None where units were explained at all positions.
+    layer, to: the tensors projected from and to. method: the method's name.
+    labels: class names by channel, where the layer is the class score.
+    notes: what was assumed, or looks odd.
+    pictures: uint8 [H, W, 3] each, as the network saw them; empty unless asked for.
+    preprocess: how pictures became inputs (size, crop, color, mean, std, scale); None where the
+        images came as inputs.
+    model: the version that answered, `models/{model}/versions/{version}`.
+    """
+
+    attribution: npt.NDArray[np.float32]
+    score: npt.NDArray[np.float32]
+    channels: npt.NDArray[np.int64]
+    position: npt.NDArray[np.int64] | None
+    layer: str
+    to: str
+    method: str
+    labels: tuple[str, ...]
+    notes: tuple[str, ...]
+    pictures: tuple[npt.NDArray[np.uint8], ...]
+    preprocess: dict[str, Any] | None
+    model: str
+
+
+def gather(
+    stream: Iterable[pb.ExplainUnitsResponse], progress: Callable[[int, int], None] | None = None
+) -> Result:
+    """Return the result whose pieces `stream` yields.
+
+    progress: called with the projections that have come, and their total.
+
+    Raises ClientError where the pieces do not make one result.
+    """
+    header = pb.ExplainHeader()
+    notes: list[str] = []
+    pictures: list[Array] = []
+    units: list[list[pb.UnitPart]] = []  # by image and unit, the first message of each
+    maps: list[list[Array]] = []  # by image and unit
+    done = 0
+    for (kind, image, _), group in groupby(stream, _place):
+        messages = list(group)
+        if kind == "header":
+            header = messages[0].header
+        elif kind == "note":
+            notes += [message.note for message in messages]
+        elif kind == "picture":
+            pictures.append(_join(message.picture.pixels for message in messages))
+        elif kind == "unit":
+            if image == len(units):
+                units.append([])
+                maps.append([])
+            maps[image].append(_join(message.unit.attribution for message in messages))
+            units[image].append(messages[0].unit)
+            done += 1
+        if progress is not None and kind in ("header", "unit"):
+            progress(done, header.total)
+    _require_one_shape(maps)
+    position = np.array([[unit.position for unit in row] for row in units], np.int64)
+    return Result(
+        attribution=np.array(maps, np.float32),
+        score=np.array([[unit.score for unit in row] for row in units], np.float32),
+        channels=np.array([[unit.channel for unit in row] for row in units], np.int64),
+        position=position if position.shape[-1] else None,
+        layer=header.layer,
+        to=header.to,
+        method=header.method,
+        labels=tuple(header.labels),
+        notes=tuple(notes),
+        pictures=tuple(pictures),
+        preprocess=_preprocess(header.preprocess) if header.HasField("preprocess") else None,
+        model=header.model,
+    )
+
+
+def _place(message: pb.ExplainUnitsResponse) -> tuple[str | None, int, int]:
+    """Return what is alike in all the messages that one thing comes in."""
+    kind = message.WhichOneof("part")
+    if kind == "unit":
+        return kind, message.unit.image, message.unit.unit
+    return kind, message.picture.image, 0
+
+
+def _join(parts: Iterable[pb.TensorPart]) -> Array:
+    try:
+        return tensors.join(parts)
+    except ValueError as e:
+        raise ClientError(StatusCode.DATA_LOSS, f"the answer is damaged: {e}") from e
+
+
+def _require_one_shape(maps: list[list[Array]]) -> None:
+    shapes = sorted({array.shape for row in maps for array in row})
+    if len(shapes) > 1:
+        raise ClientError(
+            StatusCode.INVALID_ARGUMENT,
+            f"the pictures differ in size, so their attributions {list(shapes[0])} and "
+            f"{list(shapes[1])} do not fit one array: choose a size for the preprocessing, or "
+            "explain them one by one",
+            "PictureError",
+        )
+
+
+def _preprocess(used: pb.Preprocess) -> dict[str, Any]:
+    return {
+        "size": (used.height, used.width) if used.height or used.width else None,
+        "crop": used.crop,
+        "color": used.color,
+        "mean": tuple(used.mean),
+        "std": tuple(used.std),
+        "scale": used.scale,
+    }

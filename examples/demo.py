@@ -1,0 +1,127 @@
+"""The whole way in one run: look at a network, rewrite it, serve it, explain pictures, draw them.
+
+Run: make demo, or python examples/demo.py. It leaves its files in demo-out/.
+"""
+
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import onnx
+from PIL import Image
+
+from onnxplain.client import Client, Result
+from onnxplain.engine.figure import Note, Panel, figure
+from onnxplain.engine.pictures import enlarged, heat, overlay, projection
+
+ROOT = Path(__file__).resolve().parent.parent
+OUT = ROOT / "demo-out"
+MODEL = "examples/shapes.onnx"
+PICTURES = [ROOT / "examples" / "pictures" / f"{n}_1.png" for n in ("ring", "star", "cross")]
+METHODS = ("deconvnet", "guided_backprop")
+LAYER = "mixed"
+UNITS = "top:4"
+SIDE = 192  # pixels of one drawn picture: three for each of the network's 64
+PROGRAM = (sys.executable, "-m", "onnxplain.cli")  # what `onnxplain` starts, also where not on PATH
+
+
+def main() -> None:
+    """Take the six steps, each under its heading."""
+    OUT.mkdir(exist_ok=True)
+    artefact = f"demo-out/shapes-{LAYER}.onnx"
+
+    heading("1. The layers of a small network that tells eight shapes apart")
+    onnxplain("layers", MODEL)
+
+    heading(f"2. Rewrite it: forward to the layer '{LAYER}', then backward to the pixels")
+    onnxplain("rewrite", MODEL, "--layer", LAYER, "-o", artefact)
+
+    heading("3. What came out is plain ONNX")
+    check(ROOT / artefact)
+
+    heading("4. Serve the network over gRPC")
+    with service() as address, Client(address, timeout=60) as client:
+        heading("5. Ask the service which channels fire, and what they saw")
+        classes = client.explain("shapes", PICTURES)
+        results = [
+            client.explain("shapes", PICTURES, LAYER, method, UNITS, position="max", pictures=True)
+            for method in METHODS
+        ]
+    for picture, (label,), channels in zip(
+        PICTURES, classes.channels, results[0].channels, strict=True
+    ):
+        listed = ", ".join(str(c) for c in channels)
+        print(f"{picture.name}: a {classes.labels[label]}; strongest channels {listed}")
+
+    heading("6. The grid: picture, what each channel saw, and where")
+    grid = OUT / "grid.png"
+    draw(results).save(grid)
+    print(grid)
+
+
+def heading(text: str) -> None:
+    """Print the title of a step."""
+    print(f"\n== {text}\n", flush=True)
+
+
+def onnxplain(*arguments: str) -> None:
+    """Show a command and run it."""
+    print("$ onnxplain", *arguments, flush=True)
+    subprocess.run([*PROGRAM, *arguments], cwd=ROOT, check=True)
+
+
+def check(path: Path) -> None:
+    """Check a model as strictly as ONNX can, and say what it is made of."""
+    model = onnx.load(path)
+    onnx.checker.check_model(model, full_check=True)
+    counts = Counter(node.op_type for node in model.graph.node)
+    backward = ("ConvTranspose", "MaxUnpool", "ScatterElements")
+    print("onnx.checker with full_check: passed")
+    print("on the way back:", ", ".join(f"{counts[o]} {o}" for o in backward if counts[o]))
+
+
+@contextmanager
+def service() -> Iterator[str]:
+    """Run the service on a free port of this machine; yields its address, stops it at the end."""
+    arguments = ("serve", "--models", "examples", "--listen", "127.0.0.1:0")
+    print("$ onnxplain", *arguments, flush=True)
+    with subprocess.Popen(
+        [*PROGRAM, *arguments], cwd=ROOT, stdout=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            ready = process.stdout.readline() if process.stdout else ""
+            if not ready:
+                sys.exit("the service did not start")
+            print(ready, end="", flush=True)
+            yield ready.split()[-1]
+        finally:
+            process.terminate()
+
+
+def draw(results: Sequence[Result]) -> Image.Image:
+    """Draw a row for each picture and method: the picture, then each channel's projection."""
+    rows = []
+    for i, path in enumerate(PICTURES):
+        for result in results:
+            picture = result.pictures[i]
+            row = [Panel((f"{path.stem} · {result.method}",), (enlarged(picture, SIDE),))]
+            for u, channel in enumerate(result.channels[i]):
+                attribution = result.attribution[i, u]
+                drawn = (projection(attribution), overlay(attribution, picture))
+                tiles = tuple(enlarged(pixels, SIDE) for pixels in drawn)
+                row.append(Panel((f"channel {channel}",), tiles))
+            rows.append(row)
+    notes = (
+        Note("Each channel, where it fires most: its projection to the pixels, and an overlay"),
+        Note("Projections: grey is zero, each scaled by its own largest values"),
+        Note("Overlays, strength of each:", heat(np.linspace(0, 1, 120)), ("weak", "strong")),
+    )
+    return figure(rows, f"What the four strongest channels of the layer '{LAYER}' saw", notes)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,64 @@
+"""A cache bounded in bytes, for models and sessions that several threads share."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from concurrent.futures import Future
+from typing import Any, TypeVar
+
+__all__ = ["ByteCache"]
+
+T = TypeVar("T")
+
+
+class ByteCache:
+    """Keeps what was built last, as much as fits into `limit` bytes; the longest unused goes first.
+
+    A value is built once however many threads ask for it: the others wait. What fails to build is
+    not kept.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self._lock = threading.Lock()
+        self._values: OrderedDict[Hashable, Future[Any]] = OrderedDict()
+        self._sizes: dict[Hashable, int] = {}
+
+    @property
+    def bytes(self) -> int:
+        """The bytes of all that is kept."""
+        with self._lock:
+            return sum(self._sizes.values())
+
+    def get(self, key: Hashable, build: Callable[[], tuple[T, int]]) -> T:
+        """Return the value of `key`; `build` makes it and says how many bytes it takes."""
+        with self._lock:
+            future = self._values.get(key)
+            mine = future is None
+            if future is None:
+                future = self._values[key] = Future()
+            self._values.move_to_end(key)
+        if not mine:
+            value: T = future.result()
+            return value
+        try:
+            value, size = build()
+        except BaseException as e:
+            with self._lock:
+                del self._values[key]
+            future.set_exception(e)
+            raise
+        future.set_result(value)
+        with self._lock:
+            self._sizes[key] = size
+            self._shrink()
+        return value
+
+    def _shrink(self) -> None:
+        # What is still being built has no size yet, and stays.
+        for key in [k for k in self._values if k in self._sizes]:
+            if sum(self._sizes.values()) <= self.limit:
+                break
+            del self._values[key], self._sizes[key]

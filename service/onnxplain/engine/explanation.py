@@ -1,0 +1,184 @@
+"""What an explanation is: the arrays, what was assumed on the way, and how it draws itself."""
+
+from __future__ import annotations
+
+import io
+import math
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from onnxplain.engine.figure import Note, Panel, figure
+from onnxplain.engine.pictures import diverging, enlarged, heat, is_picture, overlay, projection
+from onnxplain.engine.preprocess import Preprocess
+from onnxplain.graphops.errors import OptionError, PictureError
+from onnxplain.graphops.source import write_atomically
+
+__all__ = ["Explanation", "join_images", "join_units", "require_same_size"]
+
+Pixels = npt.NDArray[np.uint8]
+
+SIDE = 224  # pixels of a drawn picture's longer side, where there is room
+PAGE = 30e6  # pixels that all the drawn pictures of a page have together, at most
+BAR_WIDTH = 120
+WITH_OVERLAYS = 16  # units of a picture that still get an overlay each; beyond, they only crowd
+
+
+@dataclass(frozen=True, eq=False)
+class Explanation:
+    """Projections of units of a layer back to a picture, for one or more pictures.
+
+    attribution: float32 [images, units, *shape of `to` without its batch].
+    score: float32 [images, units], the cotangent-weighted sum of the layer's values.
+    channels: int64 [images, units], which channel each unit is; they may differ by image.
+    position: int64 [images, units, spatial rank] for positions "max" and given ones, else None.
+    layer, to: the tensors projected from and to. method: the method's name.
+    pictures: uint8 [H, W, 3] each, as the network saw them; empty if images came as float arrays.
+    labels: class names by channel when the layer is the class score, else empty.
+    preprocess: what was done to the pictures, None if images came as float arrays.
+    notes: sentences that say what was assumed or looked odd.
+    first_image: which of the images given the first one here is; 0 but for pieces of a result.
+    """
+
+    attribution: npt.NDArray[np.float32]
+    score: npt.NDArray[np.float32]
+    channels: npt.NDArray[np.int64]
+    position: npt.NDArray[np.int64] | None
+    layer: str
+    to: str
+    method: str
+    pictures: tuple[Pixels, ...] = ()
+    labels: tuple[str, ...] = ()
+    preprocess: Preprocess | None = None
+    notes: tuple[str, ...] = ()
+    first_image: int = 0
+
+    def draw(self) -> Image.Image:
+        """Draw one row for each picture: the picture, each unit's projection and its overlay.
+
+        Many units take several rows, and above 16 the overlays are left out. Raises OptionError
+        where the attribution is not a map, such as one of a vector.
+        """
+        if self.attribution.ndim not in (4, 5):
+            raise OptionError(
+                f"an attribution of shape {list(self.attribution.shape[2:])} to '{self.to}' is not "
+                "a picture and cannot be drawn: save its numbers instead"
+            )
+        images, units = self.channels.shape
+        overlays = bool(self.pictures) and units <= WITH_OVERLAYS
+        side = int(min(SIDE, math.sqrt(PAGE / (images * units * (1 + overlays)))))
+        columns = _columns(units, 4) if overlays else math.ceil(math.sqrt(units))
+        rows: list[list[Panel | None]] = []
+        for i in range(images):
+            panels = [self._panel(i, u, side, overlays) for u in range(units)]
+            for start in range(0, units, columns):
+                row: list[Panel | None] = list(panels[start : start + columns])
+                if self.pictures:
+                    shown = Panel(("input",), (enlarged(self.pictures[i], side),))
+                    row.insert(0, None if start else shown)
+                rows.append(row)
+        return figure(rows, f"{self.method} · {self.layer}", self._legend(overlays))
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the drawing as PNG, whole or not at all. Raises OutputError or OptionError."""
+        write_atomically(path, self._repr_png_())
+
+    def save_npz(self, path: str | os.PathLike[str]) -> None:
+        """Write the arrays and names for `numpy.load`, whole or not at all. Raises OutputError."""
+        arrays: dict[str, npt.NDArray[Any]] = {
+            "attribution": self.attribution,
+            "score": self.score,
+            "channels": self.channels,
+            "layer": np.array(self.layer),
+            "to": np.array(self.to),
+            "method": np.array(self.method),
+            "labels": np.array(self.labels, np.str_),
+            "notes": np.array(self.notes, np.str_),
+        }
+        if self.position is not None:
+            arrays["position"] = self.position
+        file = io.BytesIO()
+        np.savez_compressed(file, allow_pickle=False, **arrays)
+        write_atomically(path, file.getvalue())
+
+    def _repr_png_(self) -> bytes:
+        file = io.BytesIO()
+        self.draw().save(file, "PNG")
+        return file.getvalue()
+
+    def _panel(self, image: int, unit: int, side: int, overlays: bool) -> Panel:
+        attribution = self.attribution[image, unit]
+        drawn = projection(attribution)
+        if self.preprocess and self.preprocess.color == "BGR" and is_picture(attribution):
+            drawn = drawn[:, :, ::-1]  # the network's colours, in the order that pictures have
+        pictures = [enlarged(drawn, side)]
+        if overlays:
+            pictures.append(enlarged(overlay(attribution, self.pictures[image]), side))
+        return Panel(self._captions(image, unit), tuple(pictures))
+
+    def _captions(self, image: int, unit: int) -> tuple[str, ...]:
+        channel, score = int(self.channels[image, unit]), _short(self.score[image, unit])
+        if channel < len(self.labels):
+            label = self.labels[channel]
+            short = label.partition(",")[0]  # ImageNet's names list their synonyms
+            return (f"{label} (score {score})", f"{short} (score {score})", short)
+        return (f"channel {channel} (score {score})", f"{channel} ({score})", str(channel))
+
+    def _legend(self, overlays: bool) -> list[Note]:
+        ramp = np.linspace(0, 1, BAR_WIDTH)
+        scaled = "each scaled by its own largest values"
+        if is_picture(self.attribution[0, 0]):
+            lines = [Note(f"Projections: grey is zero, {scaled}")]
+        else:
+            signed = diverging(2 * ramp[None] - 1)[0]
+            lines = [Note(f"Projections, {scaled}:", signed, ("negative", "positive"))]
+        if overlays:
+            lines.append(Note("Overlays, strength of each:", heat(ramp), ("weak", "strong")))
+        return lines
+
+
+def join_units(pieces: Sequence[Explanation]) -> Explanation:
+    """Join explanations of the same pictures along their units."""
+    return _join(pieces, 1, pieces[0].pictures)
+
+
+def join_images(pieces: Sequence[Explanation]) -> Explanation:
+    """Join explanations of pictures of one size along their pictures."""
+    return _join(pieces, 0, tuple(picture for p in pieces for picture in p.pictures))
+
+
+def require_same_size(one: Explanation, other: Explanation) -> None:
+    """Raise PictureError where the attributions differ in size, so that no one array holds them."""
+    shapes = [list(e.attribution.shape[2:]) for e in (one, other)]
+    if shapes[0] != shapes[1]:
+        raise PictureError(
+            f"the pictures differ in size, so their attributions {shapes[0]} and {shapes[1]} do "
+            "not fit one array: choose a size for the preprocessing, or explain them one by one"
+        )
+
+
+def _join(pieces: Sequence[Explanation], axis: int, pictures: tuple[Pixels, ...]) -> Explanation:
+    positions = [p.position for p in pieces if p.position is not None]
+    return replace(
+        pieces[0],
+        attribution=np.concatenate([p.attribution for p in pieces], axis),
+        score=np.concatenate([p.score for p in pieces], axis),
+        channels=np.concatenate([p.channels for p in pieces], axis),
+        position=np.concatenate(positions, axis) if positions else None,
+        pictures=pictures,
+        notes=tuple(dict.fromkeys(note for p in pieces for note in p.notes)),
+    )
+
+
+def _columns(count: int, most: int) -> int:
+    """Return a number of columns up to `most` that fills the rows as evenly as can be."""
+    return math.ceil(count / math.ceil(count / most))
+
+
+def _short(score: float) -> str:
+    return f"{score:,.0f}" if 1000 <= abs(score) < 1e9 else f"{score:.3g}"

@@ -1,0 +1,146 @@
+"""Laying pictures out on a labelled page: rows of panels, each a caption over pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageDraw, ImageFont
+
+__all__ = ["Note", "Panel", "figure"]
+
+MARGIN, GAP, PANEL_GAP, ROW_GAP, NOTE_GAP = 20, 4, 16, 16, 8
+TITLE_SIZE, CAPTION_SIZE, NOTE_SIZE = 18, 14, 12
+INK, MUTED = (25, 25, 25), (105, 105, 105)
+BAR_HEIGHT = 10
+
+Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
+
+
+@dataclass(frozen=True)
+class Panel:
+    """Pictures side by side under one caption.
+
+    captions: the wordings to choose from, longest first: the first that fits is written.
+    """
+
+    captions: tuple[str, ...]
+    pictures: tuple[Image.Image, ...]
+
+    @property
+    def width(self) -> int:
+        """The width in pixels of the pictures and the gaps between them."""
+        return sum(p.width for p in self.pictures) + GAP * (len(self.pictures) - 1)
+
+    @property
+    def height(self) -> int:
+        """The height in pixels of the tallest picture."""
+        return max(p.height for p in self.pictures)
+
+
+@dataclass(frozen=True)
+class Note:
+    """A line under the panels: a text, then a colour bar with a word at each end if it has one.
+
+    bar: the bar's colours, uint8 [width, 3].
+    """
+
+    text: str
+    bar: npt.NDArray[np.uint8] | None = None
+    ends: tuple[str, str] = ("", "")
+
+
+def figure(
+    rows: Sequence[Sequence[Panel | None]], title: str, notes: Sequence[Note]
+) -> Image.Image:
+    """Draw rows of panels between a title and notes; None in place of a panel leaves it empty."""
+    widths = _column_widths(rows)
+    title_font, caption_font, note_font = map(_font, (TITLE_SIZE, CAPTION_SIZE, NOTE_SIZE))
+    caption_height = _line_height(caption_font) + 3
+    heights = [max(p.height for p in row if p) + caption_height + ROW_GAP for row in rows]
+    title_height = _line_height(title_font) + ROW_GAP
+    lines = [_drawn_note(note, note_font) for note in notes]
+    inner = max(sum(widths) + PANEL_GAP * (len(widths) - 1), *(line.width for line in lines))
+    height = title_height + sum(heights) + sum(line.height for line in lines)
+    page = Image.new("RGB", (inner + 2 * MARGIN, height + 2 * MARGIN), "white")
+    ink = ImageDraw.Draw(page)
+
+    ink.text((MARGIN, MARGIN), _clipped(title, title_font, inner), INK, title_font)
+    top = MARGIN + title_height
+    for row, row_height in zip(rows, heights, strict=True):
+        left = MARGIN
+        for panel, width in zip(row, widths, strict=False):
+            if panel is not None:
+                text = _fitting(panel.captions, caption_font, width)
+                ink.text((left, top), text, INK, caption_font)
+                _paste(page, panel, left, top + caption_height)
+            left += width + PANEL_GAP
+        top += row_height
+    for line in lines:
+        page.paste(line, (MARGIN, top))
+        top += line.height
+    return page
+
+
+def _column_widths(rows: Sequence[Sequence[Panel | None]]) -> list[int]:
+    widths = [0] * max(len(row) for row in rows)
+    for row in rows:
+        for column, panel in enumerate(row):
+            if panel is not None:
+                widths[column] = max(widths[column], panel.width)
+    return widths
+
+
+def _paste(page: Image.Image, panel: Panel, left: int, top: int) -> None:
+    for picture in panel.pictures:
+        page.paste(picture, (left, top))
+        left += picture.width + GAP
+
+
+def _drawn_note(note: Note, font: Font) -> Image.Image:
+    parts: list[str | Image.Image] = [note.text]
+    height = _line_height(font) + 3
+    if note.bar is not None:
+        bar = Image.fromarray(np.tile(note.bar, (BAR_HEIGHT, 1, 1)))
+        parts = [note.text, note.ends[0], bar, note.ends[1]]
+    widths = [p.width if isinstance(p, Image.Image) else _width(p, font) for p in parts]
+    line = Image.new("RGB", (sum(widths) + NOTE_GAP * (len(parts) - 1), height), "white")
+    left = 0
+    for part, width in zip(parts, widths, strict=True):
+        if isinstance(part, Image.Image):
+            line.paste(part, (left, (height - BAR_HEIGHT) // 2))
+        else:
+            ImageDraw.Draw(line).text((left, 0), part, MUTED, font)
+        left += width + NOTE_GAP
+    return line
+
+
+def _fitting(captions: Sequence[str], font: Font, width: int) -> str:
+    for caption in captions:
+        if _width(caption, font) <= width:
+            return caption
+    return _clipped(captions[-1], font, width)
+
+
+def _clipped(text: str, font: Font, width: int) -> str:
+    """Return the text, cut with an ellipsis where it is wider than `width` pixels."""
+    if _width(text, font) <= width:
+        return text
+    while text and _width(text + "…", font) > width:
+        text = text[:-1]
+    return text.rstrip() + "…"
+
+
+def _font(size: int) -> Font:
+    return ImageFont.load_default(size)
+
+
+def _width(text: str, font: Font) -> int:
+    return round(font.getlength(text))
+
+
+def _line_height(font: Font) -> int:
+    left, top, right, bottom = font.getbbox("Åg|")
+    return round(bottom)

@@ -1,0 +1,137 @@
+"""Drawing attributions: diverging colour maps, reconstructions and overlays.
+
+Every function is pure: arrays in, a uint8 RGB array or a Pillow image out, the same for the same
+input.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageFilter
+
+__all__ = [
+    "diverging",
+    "enlarged",
+    "heat",
+    "is_picture",
+    "overlay",
+    "projection",
+    "reconstruction",
+]
+
+Pixels = npt.NDArray[np.uint8]
+Values = npt.NDArray[Any]
+
+PERCENTILE = 99.5  # of the magnitudes, drawn at full strength: a few extreme pixels do not dim all
+BLUR = 1 / 120  # of the longer side: joins the dots of a strided network, keeps its outlines
+
+# Blue, white, red: negative, zero, positive. The anchors are ColorBrewer's RdBu, whose two halves
+# are equally dark at equal magnitude and stay apart for colour-blind readers.
+_SIGNED = np.array(
+    [
+        (5, 48, 97), (33, 102, 172), (67, 147, 195), (146, 197, 222), (209, 229, 240),
+        (247, 247, 247),
+        (253, 219, 199), (244, 165, 130), (214, 96, 77), (178, 24, 43), (103, 0, 31),
+    ],
+    np.float64,
+)  # fmt: skip
+# ColorBrewer's YlOrRd, without its near-white end: it lies on a pale picture.
+_HEAT = np.array(
+    [(254, 217, 118), (254, 178, 76), (253, 141, 60), (252, 78, 42), (227, 26, 28), (177, 0, 38)],
+    np.float64,
+)
+_GREY = 127.5
+
+
+def projection(attribution: Values) -> Pixels:
+    """Draw one attribution [C, H, W], [H, W, C] or [H, W] as uint8 [H, W, 3].
+
+    Three channels are a picture again, so they are drawn as a reconstruction about mid-grey; any
+    other number is summed and drawn on the diverging map.
+    """
+    if is_picture(attribution):
+        return reconstruction(_channels_last(attribution))
+    return diverging(_channels_last(attribution).sum(axis=2))
+
+
+def is_picture(attribution: Values) -> bool:
+    """Tell whether an attribution has the three channels of a colour picture."""
+    return bool(_channels_last(attribution).shape[2] == 3)
+
+
+def reconstruction(values: Values) -> Pixels:
+    """Draw [H, W, 3] values as a picture in which zero is mid-grey."""
+    return _bytes(_GREY + _GREY * _scaled(values))
+
+
+def diverging(values: Values) -> Pixels:
+    """Draw signed [H, W] values: blue below zero, white at zero, red above."""
+    return _bytes(_looked_up(_scaled(values), np.linspace(-1, 1, len(_SIGNED)), _SIGNED))
+
+
+def overlay(attribution: Values, picture: Pixels) -> Pixels:
+    """Show on a picture [H, W, 3] where an attribution is strong, whatever its sign.
+
+    The magnitude over the channels, slightly blurred, is laid as heat over the picture in pale
+    grey. An attribution of another height or width is resized to the picture's.
+    """
+    height, width = picture.shape[:2]
+    strength = np.sqrt((np.nan_to_num(_channels_last(attribution)) ** 2).sum(axis=2))
+    image = Image.fromarray(_bytes(255 * _scaled(strength)))
+    image = image.resize((width, height), Image.Resampling.BILINEAR)
+    image = image.filter(ImageFilter.GaussianBlur(BLUR * max(height, width)))
+    heat_map = _scaled(np.asarray(image))
+    grey = picture.astype(np.float64) @ (0.299, 0.587, 0.114)
+    pale = 0.6 * grey[:, :, None] + 0.4 * 255
+    opacity = heat_map[:, :, None]
+    return _bytes((1 - opacity) * pale + opacity * heat(heat_map))
+
+
+def heat(values: Values) -> Pixels:
+    """Colour magnitudes 0 to 1: yellow, orange, dark red."""
+    return _bytes(_looked_up(np.clip(values, 0, 1), np.linspace(0, 1, len(_HEAT)), _HEAT))
+
+
+def enlarged(pixels: Pixels, side: int) -> Image.Image:
+    """Return the picture with its longer side near `side`: enlarged in whole steps, or reduced.
+
+    Whole steps keep a network's pixels square and sharp: 64 pixels become 128 or 192, never 150.
+    """
+    image = Image.fromarray(pixels)
+    longer = max(image.size)
+    if longer > side:
+        width, height = (max(1, round(n * side / longer)) for n in image.size)
+        return image.resize((width, height), Image.Resampling.BOX)
+    factor = side // longer
+    return image.resize((image.width * factor, image.height * factor), Image.Resampling.NEAREST)
+
+
+def _channels_last(attribution: Values) -> npt.NDArray[np.float64]:
+    """Return [H, W, C]; which axis is the channels' is told by a length of 1 or 3 there."""
+    values = np.asarray(attribution, np.float64)
+    if values.ndim == 2:
+        return values[:, :, None]
+    if values.shape[0] not in (1, 3) and values.shape[2] in (1, 3):
+        return values
+    return values.transpose(1, 2, 0)
+
+
+def _scaled(values: Values) -> npt.NDArray[np.float64]:
+    """Divide by a high percentile of the magnitude and clip to -1..1. Zeros stay zeros."""
+    finite = np.nan_to_num(np.asarray(values, np.float64), nan=0.0, posinf=0.0, neginf=0.0)
+    magnitude = np.abs(finite)
+    # A sparse map can have a zero percentile: then the maximum scales it.
+    limit = float(np.percentile(magnitude, PERCENTILE)) or float(magnitude.max())
+    return np.clip(finite / limit, -1, 1) if limit else finite
+
+
+def _looked_up(values: Values, stops: Values, colours: Values) -> npt.NDArray[np.float64]:
+    """Interpolate a colour for each value; adds a last axis of red, green, blue."""
+    return np.stack([np.interp(values, stops, colours[:, c]) for c in range(3)], axis=-1)
+
+
+def _bytes(values: npt.NDArray[np.float64]) -> Pixels:
+    return np.clip(np.rint(values), 0, 255).astype(np.uint8)

@@ -1,0 +1,151 @@
+"""From a picture to the numbers that a network wants: fitting to a size, channels, scaling."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from types import MappingProxyType
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageOps
+
+from onnxplain.graphops.errors import OptionError, nearest
+
+__all__ = ["PRESETS", "Preprocess", "preset"]
+
+COLORS = ("RGB", "BGR", "GRAY")
+CROPS = ("none", "center")
+
+
+@dataclass(frozen=True)
+class Preprocess:
+    """How a picture becomes a network's input: value = (pixel * scale - mean) / std.
+
+    size: height and width in pixels; None takes the network's, or keeps the picture's own.
+    crop: "none" stretches the picture to `size`; "center" keeps its aspect ratio and cuts the
+        middle out.
+    color: "RGB", "BGR" or "GRAY", the order of the network's channels.
+    mean, std: one number, or one for each channel in the order of `color`.
+    scale: what a pixel value of 0 to 255 is multiplied with first.
+    """
+
+    size: tuple[int, int] | None = None
+    crop: str = "none"
+    color: str = "RGB"
+    mean: tuple[float, ...] = (0.0,)
+    std: tuple[float, ...] = (1.0,)
+    scale: float = 1.0
+
+    def __post_init__(self) -> None:
+        """Raise OptionError where a value is not one of its kind."""
+        if self.size is not None:
+            object.__setattr__(self, "size", _size(self.size))
+        if self.color not in COLORS:
+            raise OptionError(f"no color '{self.color}': choose one of {', '.join(COLORS)}")
+        if self.crop not in CROPS:
+            raise OptionError(f"no crop '{self.crop}': choose one of {', '.join(CROPS)}")
+        for name in ("mean", "std"):
+            object.__setattr__(self, name, self._channel_values(name, getattr(self, name)))
+        if not all(self.std):
+            raise OptionError(f"std is {self.std}; it divides, so no value of it may be 0")
+        object.__setattr__(self, "scale", _number("scale", self.scale))
+
+    @property
+    def channels(self) -> int:
+        """The number of channels that the network gets."""
+        return 1 if self.color == "GRAY" else 3
+
+    def fit(self, picture: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+        """Return the uint8 [H, W, 3] picture as the network sees it: fitted to size, or grey."""
+        image = Image.fromarray(picture)
+        if self.color == "GRAY":
+            image = image.convert("L").convert("RGB")
+        if self.size is None:
+            return np.asarray(image)
+        height, width = self.size
+        if self.crop == "center":
+            image = ImageOps.fit(image, (width, height), Image.Resampling.BILINEAR)
+        elif image.size != (width, height):
+            image = image.resize((width, height), Image.Resampling.BILINEAR)
+        return np.asarray(image)
+
+    def values(self, fitted: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+        """Return float32 [channels, H, W] of a fitted uint8 [H, W, 3] picture."""
+        pixels = fitted.astype(np.float32)
+        if self.color == "BGR":
+            pixels = pixels[:, :, ::-1]
+        elif self.color == "GRAY":
+            pixels = pixels[:, :, :1]
+        mean, std = np.array(self.mean, np.float32), np.array(self.std, np.float32)
+        scaled = (pixels * np.float32(self.scale) - mean) / std
+        return np.ascontiguousarray(scaled.transpose(2, 0, 1), np.float32)
+
+    def to_json(self) -> str:
+        """Return the JSON text that `from_json` reads."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> Preprocess:
+        """Return the preprocessing that a JSON object with exactly the fields' names describes.
+
+        Raises OptionError.
+        """
+        wanted = {field.name for field in fields(cls)}
+        try:
+            found = json.loads(text)
+        except ValueError as e:
+            raise OptionError(f"the preprocessing is not JSON: {e}") from e
+        if not isinstance(found, dict) or set(found) != wanted:
+            raise OptionError(
+                f"the preprocessing must be a JSON object with the keys {', '.join(sorted(wanted))}"
+            )
+        return cls(**found)
+
+    def _channel_values(self, name: str, value: object) -> tuple[float, ...]:
+        values = value if isinstance(value, (tuple, list)) else (value,)
+        if len(values) not in (1, self.channels):
+            raise OptionError(f"{name} has {len(values)} values for {self.channels} channels")
+        return tuple(_number(name, v) for v in values)
+
+
+def preset(name: str) -> Preprocess:
+    """Return the preset of that name. Raises OptionError."""
+    if name not in PRESETS:
+        raise OptionError(f"no preprocessing '{name}' ({nearest(name, PRESETS, len(PRESETS))})")
+    return PRESETS[name]
+
+
+def _size(value: object) -> tuple[int, int]:
+    if isinstance(value, (tuple, list)) and len(value) == 2:
+        height, width = value
+        if type(height) is int and type(width) is int and height > 0 and width > 0:
+            return height, width
+    raise OptionError(f"size is {value!r}; give height and width in pixels, such as (224, 224)")
+
+
+def _number(name: str, value: object) -> float:
+    if not isinstance(value, (int, float)) or isinstance(value, bool) or not math.isfinite(value):
+        raise OptionError(f"{name} is {value!r}; it must be a number")
+    return float(value)
+
+
+_IMAGENET_MEAN, _IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+_CAFFE_MEAN = (103.939, 116.779, 123.68)  # of blue, green and red over ImageNet
+
+PRESETS: Mapping[str, Preprocess] = MappingProxyType(
+    {
+        "imagenet": Preprocess(
+            crop="center", mean=_IMAGENET_MEAN, std=_IMAGENET_STD, scale=1 / 255
+        ),
+        "unit": Preprocess(scale=1 / 255),
+        "signed": Preprocess(scale=2 / 255, mean=(1.0,)),
+        "raw": Preprocess(),
+        "raw_bgr": Preprocess(color="BGR"),
+        "caffe": Preprocess(crop="center", color="BGR", mean=_CAFFE_MEAN),
+        "gray": Preprocess(color="GRAY", scale=1 / 255),
+        "gray_raw": Preprocess(color="GRAY"),
+    }
+)

@@ -1,0 +1,80 @@
+"""Reading a picture, from whatever holds it, as an array of bytes."""
+
+from __future__ import annotations
+
+import io
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageOps
+
+from onnxplain.graphops.errors import MissingFile, PictureError
+
+__all__ = ["Picture", "read_picture"]
+
+Picture = str | os.PathLike[str] | bytes | Image.Image | npt.NDArray[Any]
+
+
+def read_picture(source: Picture) -> npt.NDArray[np.uint8]:
+    """Return a picture as uint8 [H, W, 3], red first.
+
+    source: a path, the bytes of a file, a Pillow image, or a uint8 array [H, W], [H, W, 1],
+        [H, W, 3] or [H, W, 4]. Transparency is dropped, a camera's rotation is applied, and of an
+        animation the first frame counts.
+
+    Raises MissingFile or PictureError.
+    """
+    if isinstance(source, np.ndarray):
+        return _from_array(source)
+    if isinstance(source, Image.Image):
+        return _to_rgb(source, "the picture")
+    name = "the picture" if isinstance(source, bytes) else f"'{os.fspath(source)}'"
+    data = source if isinstance(source, bytes) else _read(source, name)
+    try:
+        with Image.open(io.BytesIO(data)) as image:
+            image.load()
+            upright = ImageOps.exif_transpose(image)
+    # Pillow's decoders raise whatever the broken bytes lead them to: OSError, SyntaxError,
+    # struct.error, IndexError, DecompressionBombError and more.
+    except Exception as e:
+        raise PictureError(
+            f"{name} is not a picture that can be read ({type(e).__name__}): "
+            "give a PNG, JPEG or another common format"
+        ) from e
+    return _to_rgb(upright, name)
+
+
+def _read(path: str | os.PathLike[str], name: str) -> bytes:
+    try:
+        return Path(path).read_bytes()
+    except (FileNotFoundError, NotADirectoryError) as e:
+        raise MissingFile(f"no file {name}") from e
+    except OSError as e:
+        raise PictureError(f"cannot read {name}: {e.strerror}") from e
+
+
+def _from_array(array: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
+    if array.ndim == 2:
+        array = array[:, :, None]
+    if array.dtype != np.uint8 or array.ndim != 3 or array.shape[2] not in (1, 3, 4):
+        raise PictureError(
+            f"an array {array.dtype}{list(array.shape)} is not a picture: give uint8 [H, W, 3], or "
+            "one float array [N, C, H, W] that is already preprocessed"
+        )
+    if 0 in array.shape:
+        raise PictureError(f"the picture is empty: its array has the shape {list(array.shape)}")
+    rgb = array[:, :, :3] if array.shape[2] >= 3 else np.repeat(array, 3, axis=2)
+    return np.ascontiguousarray(rgb)
+
+
+def _to_rgb(image: Image.Image, name: str) -> npt.NDArray[np.uint8]:
+    if image.mode.startswith("I;16"):  # Pillow clips 16 bits to 8 instead of scaling
+        return _from_array((np.asarray(image) >> 8).astype(np.uint8))
+    if image.mode in ("I", "F"):
+        raise PictureError(
+            f"{name} holds 32-bit values, whose range is not known: scale it to 8 bits first"
+        )
+    return _from_array(np.asarray(image.convert("RGB")))

@@ -1,0 +1,212 @@
+"""ONNX Runtime, tamed: a device that is really used, deadlines, silence, and clear errors."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import importlib.metadata
+import io
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+import onnxruntime
+from onnxruntime.capi.onnxruntime_pybind11_state import OrtMemoryInfo
+
+from onnxplain.graphops.errors import (
+    Cancelled,
+    DeviceError,
+    OnnxplainError,
+    OptionError,
+    UnsupportedModel,
+)
+
+__all__ = ["Session", "Stop", "resolve_device"]
+
+CUDA = "CUDAExecutionProvider"
+FATAL, WARNING = 4, 2  # ONNX Runtime's log levels; what it logs as an error it raises as well
+POLL_SECONDS = 0.02
+
+
+def resolve_device(device: str) -> str:
+    """Return "cpu" or "cuda:N" for "auto", "cpu", "cuda" or "cuda:N".
+
+    "auto" is CUDA's first device where ONNX Runtime really runs a graph there, else the CPU.
+    Raises DeviceError where CUDA is asked for and cannot run, OptionError for another word.
+    """
+    kind, _, index = device.partition(":")
+    if device not in ("auto", "cpu", "cuda") and not (kind == "cuda" and index.isdecimal()):
+        raise OptionError(f"no device '{device}': choose one of auto, cpu, cuda, cuda:N")
+    if device == "cpu":
+        return device
+    resolved = f"cuda:{int(index or 0)}"
+    try:
+        _probe_cuda(resolved)
+    except DeviceError:
+        if device == "auto":
+            return "cpu"
+        raise
+    return resolved
+
+
+class Stop:
+    """Says when the work must end: `timeout` seconds from now, or when `cancel` is set."""
+
+    def __init__(self, timeout: float | None = None, cancel: threading.Event | None = None) -> None:
+        self.run_options = onnxruntime.RunOptions()
+        self.run_options.log_severity_level = FATAL
+        self._timeout = timeout
+        self._deadline = None if timeout is None else time.monotonic() + timeout
+        self._cancel = cancel
+
+    def check(self) -> None:
+        """Raise Cancelled if the work must end."""
+        if self._cancel is not None and self._cancel.is_set():
+            raise Cancelled("the explanation was cancelled")
+        if self._deadline is not None and time.monotonic() >= self._deadline:
+            raise Cancelled(
+                f"the explanation took longer than its {self._timeout:g} seconds: allow more, or "
+                "ask for fewer units or images"
+            )
+
+    @contextlib.contextmanager
+    def watching(self) -> Iterator[Stop]:
+        """End runs that go on when the work must end, from a thread of its own."""
+        if self._deadline is None and self._cancel is None:
+            yield self
+            return
+        done = threading.Event()
+
+        def watch() -> None:
+            while not done.wait(POLL_SECONDS):
+                try:
+                    self.check()
+                except Cancelled:
+                    self.run_options.terminate = True
+                    return
+
+        thread = threading.Thread(target=watch, name="onnxplain-deadline", daemon=True)
+        thread.start()
+        try:
+            yield self
+        finally:
+            done.set()
+            thread.join()
+
+
+class Session:
+    """One graph, ready to run on one device.
+
+    Raises UnsupportedModel where ONNX Runtime cannot run the graph, DeviceError where the device
+    cannot.
+    """
+
+    def __init__(self, model: onnx.ModelProto, device: str, threads: int = 0) -> None:
+        data = model.SerializeToString()
+        # The session holds its own copy of the weights besides the bytes that it was made from.
+        self.bytes = 2 * len(data)
+        self._session = _open(data, device, threads)
+        self.outputs = tuple(value.name for value in self._session.get_outputs())
+
+    def run(
+        self, feeds: Mapping[str, npt.NDArray[Any]], outputs: list[str], stop: Stop
+    ) -> list[npt.NDArray[Any]]:
+        """Return the outputs of that name. Raises Cancelled, DeviceError or UnsupportedModel."""
+        stop.check()
+        try:
+            results: list[npt.NDArray[Any]] = self._session.run(outputs, feeds, stop.run_options)
+        except Exception as e:  # ONNX Runtime's exceptions share no other base
+            stop.check()
+            raise _translated(e, "ONNX Runtime could not run the graph") from e
+        return results
+
+
+def _open(data: bytes, device: str, threads: int = 0) -> onnxruntime.InferenceSession:
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = FATAL
+    options.intra_op_num_threads = threads
+    providers: list[Any] = ["CPUExecutionProvider"]
+    if device == "cpu":
+        _share_arena()
+        options.add_session_config_entry("session.use_env_allocators", "1")
+    else:
+        # TF32 would lose the digits in which one unit differs from another.
+        settings = {"device_id": device.partition(":")[2], "use_tf32": "0"}
+        providers.insert(0, (CUDA, settings))
+    try:
+        session = onnxruntime.InferenceSession(
+            data, options, providers=providers, enable_fallback=0
+        )
+    except Exception as e:  # ONNX Runtime's exceptions share no other base
+        raise _translated(e, "ONNX Runtime cannot load the graph") from e
+    if device != "cpu" and CUDA not in session.get_providers():
+        raise DeviceError(f"device '{device}' cannot run: {_cuda_advice()}")
+    return session
+
+
+@functools.cache
+def _share_arena() -> None:
+    """Let the process's sessions work in one arena: kept ones would each hold on to their peak."""
+    info = OrtMemoryInfo(
+        "Cpu", onnxruntime.OrtAllocatorType.ORT_ARENA_ALLOCATOR, 0, onnxruntime.OrtMemType.DEFAULT
+    )
+    onnxruntime.create_and_register_allocator(info, None)
+
+
+def _translated(error: Exception, what: str) -> OnnxplainError:
+    text = " ".join(str(error).split())
+    memory = ("bad_alloc", "Failed to allocate memory", "out of memory")
+    if isinstance(error, MemoryError) or any(word in text for word in memory):
+        return DeviceError(f"out of memory: {text}; explain fewer or smaller pictures at once")
+    if "CUDA" in text or "CUDNN" in text:
+        return DeviceError(f"{what} on CUDA: {text}")
+    return UnsupportedModel(f"{what}: {text}")
+
+
+def _probe_cuda(device: str) -> None:
+    """Run a graph of one node on a CUDA device. Raises DeviceError."""
+    if CUDA not in onnxruntime.get_available_providers():
+        raise DeviceError(f"device '{device}' cannot run: {_cuda_advice()}")
+    graph = onnx.parser.parse_model(
+        '<ir_version: 8, opset_import: ["": 17]> probe (float[1] x) => (float[1] y) { y = Relu(x) }'
+    )
+    # A missing library is reported on stdout or in the process's log, and there only.
+    onnxruntime.set_default_logger_severity(FATAL)
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):
+            onnxruntime.preload_dlls()
+        session = _open(graph.SerializeToString(), device)
+        session.run(None, {"x": np.ones(1, np.float32)})
+    except DeviceError:
+        raise
+    except Exception as e:  # a device number that does not exist, a driver that does not answer
+        raise DeviceError(f"device '{device}' cannot run: {' '.join(str(e).split())}") from e
+    finally:
+        onnxruntime.set_default_logger_severity(WARNING)
+
+
+def _cuda_advice() -> str:
+    wheels = [w for w in ("onnxruntime", "onnxruntime-gpu") if _installed(w)]
+    if len(wheels) == 2:
+        return (
+            "onnxruntime and onnxruntime-gpu are both installed and overwrite each other: "
+            "uninstall both, then install onnxruntime-gpu"
+        )
+    if CUDA not in onnxruntime.get_available_providers():
+        return "this ONNX Runtime is built without CUDA: install onnxruntime-gpu"
+    return (
+        "ONNX Runtime could not start CUDA, for want of its libraries or of a GPU: install "
+        "onnxplain[cuda], and see that nvidia-smi lists the GPU"
+    )
+
+
+def _installed(distribution: str) -> bool:
+    try:
+        importlib.metadata.distribution(distribution)
+    except importlib.metadata.PackageNotFoundError:
+        return False
+    return True

@@ -1,0 +1,105 @@
+"""Which units of a layer to explain, and where: what callers say, as numbers that are checked."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from onnxplain.graphops.errors import ChannelError, OptionError
+
+__all__ = ["Units", "choose", "place", "strongest", "top_count"]
+
+Units = str | int | Sequence[int] | None
+
+
+def top_count(units: Units) -> int | None:
+    """Return K where the K strongest units are wanted (None means one), else None.
+
+    Raises OptionError for words that mean no units.
+    """
+    if units is None:
+        return 1
+    if not isinstance(units, str) or units == "all":
+        return None
+    word, _, count = units.partition(":")
+    if word != "top" or not count.isdecimal() or int(count) < 1:
+        raise OptionError(f"no units '{units}': give channel numbers, 'all', or 'top:K' as 'top:9'")
+    return int(count)
+
+
+def strongest(activation: npt.NDArray[np.float32], channel_axis: int) -> npt.NDArray[np.float32]:
+    """Return each channel's maximum over all positions, [images, channels]."""
+    moved = np.moveaxis(activation, channel_axis, 1)
+    return np.asarray(moved.reshape(*moved.shape[:2], -1).max(axis=2))
+
+
+def choose(
+    units: Units,
+    images: int,
+    channels: int,
+    strength: npt.NDArray[np.float32] | None,
+    layer: str,
+) -> npt.NDArray[np.int64]:
+    """Return the channels to explain, [images, units].
+
+    channels: how many the layer has. strength: [images, channels], needed for the strongest units
+    only; of equal ones the lower channel comes first.
+
+    Raises ChannelError for a channel that the layer does not have, OptionError for no units at all.
+    """
+    count = top_count(units)
+    if count is not None and strength is not None:
+        if count > channels:
+            raise ChannelError(
+                f"units 'top:{count}' are more than the {channels} channels of layer '{layer}': "
+                f"ask for 'top:{channels}' or fewer"
+            )
+        return np.argsort(-strength, axis=1, kind="stable")[:, :count].astype(np.int64)
+    listed = range(channels) if isinstance(units, str) else _numbers(units)
+    for channel in listed:
+        if not 0 <= channel < channels:
+            raise ChannelError(
+                f"no channel {channel} in layer '{layer}': its channels are 0 to {channels - 1}"
+            )
+    return np.tile(np.array(listed, np.int64), (images, 1))
+
+
+def place(
+    coordinates: object, sizes: Sequence[tuple[int, ...]], units: int, layer: str
+) -> npt.NDArray[np.int64]:
+    """Return positions in a layer, int64 [images, units, spatial rank].
+
+    coordinates: one position for all units, or [images, units, spatial rank].
+    sizes: of the layer at each image, without batch and channels.
+
+    Raises OptionError where they do not fit, ChannelError where one is outside the layer.
+    """
+    given = np.asarray(coordinates)
+    wanted = (len(sizes), units, len(sizes[0]))
+    if given.dtype.kind not in "iu" or given.shape not in (wanted, wanted[2:]):
+        raise OptionError(
+            f"position {coordinates!r} does not fit layer '{layer}': give {wanted[2]} integers, or "
+            f"an array of them of shape {list(wanted)}"
+        )
+    positions = np.broadcast_to(given, wanted).astype(np.int64)
+    for image, size in enumerate(sizes):
+        for position in positions[image]:
+            if not all(0 <= p < n for p, n in zip(position, size, strict=True)):
+                ranges = ", ".join(f"0 to {n - 1}" for n in size)
+                raise ChannelError(
+                    f"no position {position.tolist()} in layer '{layer}': it goes from {ranges}"
+                )
+    return positions
+
+
+def _numbers(units: int | Sequence[int] | None) -> Sequence[int]:
+    try:
+        listed = [operator.index(c) for c in (np.atleast_1d(np.asarray(units)).tolist())]
+    except TypeError as e:
+        raise OptionError(f"units {units!r} are not channel numbers: give integers") from e
+    if not listed:
+        raise OptionError("there are no units to explain: name at least one channel")
+    return listed

@@ -1,0 +1,103 @@
+"""How errors become gRPC statuses: one table, applied to every call by one interceptor."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any, NoReturn
+
+import grpc
+from grpc import StatusCode
+
+from onnxplain.graphops import errors
+
+__all__ = ["STATUS", "ErrorInterceptor"]
+
+log = logging.getLogger(__name__)
+
+# Status texts travel in HTTP/2 headers, of which gRPC takes 8 KiB with every byte escaped.
+MAX_TEXT = 1000
+
+
+# An error takes the status of its own class. FAILED_PRECONDITION and not UNIMPLEMENTED for what a
+# model makes impossible: gRPC tools read the latter as "the service has no such call".
+STATUS: dict[type[Exception], StatusCode] = {
+    errors.InputError: StatusCode.INVALID_ARGUMENT,
+    errors.OptionError: StatusCode.INVALID_ARGUMENT,
+    errors.UnknownMethod: StatusCode.INVALID_ARGUMENT,
+    errors.PictureError: StatusCode.INVALID_ARGUMENT,
+    errors.ChannelError: StatusCode.OUT_OF_RANGE,
+    errors.UnknownLayer: StatusCode.NOT_FOUND,
+    errors.MissingModel: StatusCode.NOT_FOUND,
+    errors.MissingFile: StatusCode.NOT_FOUND,
+    errors.AnswerTooLarge: StatusCode.RESOURCE_EXHAUSTED,
+    errors.ModelError: StatusCode.FAILED_PRECONDITION,
+    errors.CorruptModel: StatusCode.FAILED_PRECONDITION,
+    errors.UnsafeModel: StatusCode.FAILED_PRECONDITION,
+    errors.UnsupportedOperator: StatusCode.FAILED_PRECONDITION,
+    errors.UnsupportedModel: StatusCode.FAILED_PRECONDITION,
+    errors.DeviceError: StatusCode.UNAVAILABLE,
+    errors.ServiceError: StatusCode.UNAVAILABLE,
+    errors.Cancelled: StatusCode.DEADLINE_EXCEEDED,
+    errors.OutputError: StatusCode.INTERNAL,
+    errors.OnnxplainError: StatusCode.INTERNAL,
+}
+
+
+class ErrorInterceptor(grpc.aio.ServerInterceptor):
+    """Ends a call of ExplainService that raises with the error's status, text and kind.
+
+    What is not in the table is a defect: the client gets an id, the log the same id and the rest.
+    """
+
+    async def intercept_service(
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Any]],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> Any:
+        """Return the handler of the call with the table around it."""
+        handler = await continuation(handler_call_details)
+        if handler is None or not handler_call_details.method.startswith("/onnxplain."):
+            return handler
+        if handler.response_streaming:
+            return grpc.unary_stream_rpc_method_handler(
+                _guard_stream(handler.unary_stream),
+                handler.request_deserializer,
+                handler.response_serializer,
+            )
+        return grpc.unary_unary_rpc_method_handler(
+            _guard(handler.unary_unary), handler.request_deserializer, handler.response_serializer
+        )
+
+
+def _guard(behavior: Callable[[Any, Any], Awaitable[Any]]) -> Any:
+    async def guarded(request: Any, context: Any) -> Any:
+        try:
+            return await behavior(request, context)
+        except Exception as error:
+            await _abort(context, error)
+
+    return guarded
+
+
+def _guard_stream(behavior: Callable[[Any, Any], AsyncIterator[Any]]) -> Any:
+    async def guarded(request: Any, context: Any) -> AsyncIterator[Any]:
+        try:
+            async for response in behavior(request, context):
+                yield response
+        except Exception as error:
+            await _abort(context, error)
+
+    return guarded
+
+
+async def _abort(context: grpc.aio.ServicerContext[Any, Any], error: Exception) -> NoReturn:
+    code = next((STATUS[c] for c in type(error).__mro__ if c in STATUS), None)
+    if code is None:
+        code, identity = StatusCode.INTERNAL, secrets.token_hex(4)
+        log.error("internal error, id %s", identity, exc_info=error)
+        text, kind = f"internal error, id {identity}: the service's log says more", "InternalError"
+    else:
+        text, kind = str(error)[:MAX_TEXT], type(error).__name__
+    await context.abort(code, text, trailing_metadata=(("onnxplain-error", kind),))

@@ -1,0 +1,179 @@
+"""Results as the messages that answer a request, large ones in pieces."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+from onnxplain.engine import Explanation, Preprocess
+from onnxplain.graphops import Layer, Report
+from onnxplain.server.models import Model, Value
+from onnxplain.v1 import explain_pb2 as pb
+from onnxplain.v1 import tensors
+
+__all__ = [
+    "check_response",
+    "explain_parts",
+    "explain_response",
+    "layer_message",
+    "model_message",
+    "rewrite_parts",
+]
+
+
+def model_message(model: Model) -> pb.Model:
+    """Return a model of the folder as a message."""
+    return pb.Model(
+        name=model.name,
+        size_bytes=model.size_bytes,
+        opset=model.opset,
+        inputs=[_value(v) for v in model.inputs],
+        outputs=[_value(v) for v in model.outputs],
+        metadata=model.metadata,
+        problem=model.problem,
+    )
+
+
+def layer_message(layer: Layer) -> pb.Layer:
+    """Return a layer as a message."""
+    return pb.Layer(
+        tensor=layer.tensor,
+        node=layer.node,
+        operator=layer.operator,
+        module=layer.module,
+        shape=_dimensions(layer.shape or ()),
+        data_type=layer.dtype,
+        channel_axis=layer.channel_axis,
+        channels=layer.channels,
+        marks=layer.marks,
+    )
+
+
+def check_response(report: Report) -> pb.CheckResponse:
+    """Return a preflight's report as a message."""
+    return pb.CheckResponse(
+        ok=report.ok,
+        problem=report.problem,
+        layer=report.layer,
+        method=report.method,
+        to=report.to,
+        opset=report.opset,
+        batch=report.batch,
+        batch_note=report.batch_note,
+        nodes=[
+            pb.NodeReport(
+                node=node.node,
+                operator=node.operator,
+                tensor=node.tensor,
+                rule=node.rule,
+                unpool=node.unpool or "",
+                note=node.note,
+            )
+            for node in report.nodes
+        ],
+        explainable_from=report.explainable_from or "",
+        warnings=report.warnings,
+    )
+
+
+def rewrite_parts(data: bytes) -> Iterator[pb.RewriteResponse]:
+    """Return the bytes of a model as messages of at most 1 MiB, the first with size and hash."""
+    for start in range(0, len(data), tensors.MAX_PART_BYTES):
+        message = pb.RewriteResponse(data=data[start : start + tensors.MAX_PART_BYTES])
+        if start == 0:
+            message.size = len(data)
+            message.sha256 = hashlib.sha256(data).hexdigest()
+        yield message
+
+
+def explain_response(model: str, result: Explanation, pictures: bool) -> pb.ExplainResponse:
+    """Return a whole explanation as one message."""
+    position = result.position
+    return pb.ExplainResponse(
+        model=model,
+        layer=result.layer,
+        method=result.method,
+        to=result.to,
+        labels=result.labels,
+        notes=result.notes,
+        preprocess=_preprocess_message(result.preprocess),
+        attribution=tensors.from_array(result.attribution),
+        score=tensors.from_array(result.score),
+        channels=tensors.from_array(result.channels),
+        position=None if position is None else tensors.from_array(position),
+        pictures=[tensors.from_array(picture) for picture in result.pictures if pictures],
+    )
+
+
+def explain_parts(
+    model: str, pieces: Iterable[Explanation], pictures: bool, total: Callable[[], int]
+) -> Iterator[pb.ExplainUnitsResponse]:
+    """Return the pieces of an explanation, as `Engine.explain_units` gives them, as messages.
+
+    total: how many projections there will be, known once there is a piece.
+    """
+    told: set[str] = set()
+    image, unit = -1, 0
+    for piece in pieces:
+        if image < 0:
+            yield pb.ExplainUnitsResponse(header=_header(model, piece, total()))
+        for note in piece.notes:
+            if note not in told:
+                told.add(note)
+                yield pb.ExplainUnitsResponse(note=note)
+        if piece.first_image != image:
+            image, unit = piece.first_image, 0
+            for picture in piece.pictures if pictures else ():
+                for part in tensors.split(picture):
+                    message = pb.PicturePart(image=image, pixels=part)
+                    yield pb.ExplainUnitsResponse(picture=message)
+        for i in range(piece.channels.shape[1]):
+            for part in tensors.split(piece.attribution[0, i]):
+                yield pb.ExplainUnitsResponse(
+                    unit=pb.UnitPart(
+                        image=image,
+                        unit=unit,
+                        channel=int(piece.channels[0, i]),
+                        score=float(piece.score[0, i]),
+                        position=() if piece.position is None else piece.position[0, i].tolist(),
+                        attribution=part,
+                    )
+                )
+            unit += 1
+
+
+def _header(model: str, piece: Explanation, total: int) -> pb.ExplainHeader:
+    return pb.ExplainHeader(
+        model=model,
+        layer=piece.layer,
+        method=piece.method,
+        to=piece.to,
+        labels=piece.labels,
+        preprocess=_preprocess_message(piece.preprocess),
+        total=total,
+    )
+
+
+def _preprocess_message(used: Preprocess | None) -> pb.Preprocess | None:
+    if used is None:
+        return None
+    height, width = used.size or (0, 0)
+    return pb.Preprocess(
+        height=height,
+        width=width,
+        crop=used.crop,
+        color=used.color,
+        mean=used.mean,
+        std=used.std,
+        scale=used.scale,
+    )
+
+
+def _value(value: Value) -> pb.TensorInfo:
+    return pb.TensorInfo(name=value.name, data_type=value.dtype, shape=_dimensions(value.shape))
+
+
+def _dimensions(shape: Sequence[int | str | None]) -> list[pb.Dimension]:
+    return [
+        pb.Dimension(size=d) if isinstance(d, int) else pb.Dimension(name=d or None) for d in shape
+    ]

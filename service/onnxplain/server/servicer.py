@@ -1,0 +1,170 @@
+"""The calls of ExplainService: each converts its request, delegates, and converts the answer."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import threading
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import grpc
+
+from onnxplain.engine import Engine, Explanation
+from onnxplain.engine.explanation import join_images, join_units, require_same_size
+from onnxplain.graphops import check, layers, load, rewrite
+from onnxplain.graphops.errors import AnswerTooLarge
+from onnxplain.server import requests, responses
+from onnxplain.server.models import Models
+from onnxplain.v1 import explain_pb2 as pb
+from onnxplain.v1 import explain_pb2_grpc
+
+__all__ = ["MAX_ANSWER_BYTES", "ExplainServicer"]
+
+MAX_ANSWER_BYTES = 4 * 2**20  # what a gRPC client takes in one message unless told otherwise
+
+Context = grpc.aio.ServicerContext[Any, Any]
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Call:
+    """How long a call may still take, and whether its client has gone."""
+
+    deadline: float | None
+    gone: threading.Event
+
+    @property
+    def timeout(self) -> float | None:
+        """The seconds that are left, measured when asked: a call may have waited for a worker."""
+        return None if self.deadline is None else self.deadline - time.monotonic()
+
+
+class ExplainServicer(explain_pb2_grpc.ExplainServiceServicer):
+    """Answers from a folder of models. All work is done by `workers`, none on the event loop."""
+
+    def __init__(self, models: Models, engine: Engine, workers: Executor) -> None:
+        self._models = models
+        self._engine = engine
+        self._workers = workers
+
+    async def ListModels(
+        self, request: pb.ListModelsRequest, context: Context
+    ) -> pb.ListModelsResponse:
+        """List every version of every model."""
+        found = await self._work(self._models.all)
+        return pb.ListModelsResponse(models=[responses.model_message(model) for model in found])
+
+    async def GetModel(self, request: pb.GetModelRequest, context: Context) -> pb.Model:
+        """Return one version of a model."""
+        return responses.model_message(await self._work(self._models.get, request.name))
+
+    async def ListLayers(
+        self, request: pb.ListLayersRequest, context: Context
+    ) -> pb.ListLayersResponse:
+        """List the layers of a model."""
+        return await self._work(self._list_layers, request)
+
+    async def Check(self, request: pb.CheckRequest, context: Context) -> pb.CheckResponse:
+        """Say whether a layer can be explained."""
+        return await self._work(self._check, request)
+
+    async def Rewrite(
+        self, request: pb.RewriteRequest, context: Context
+    ) -> AsyncIterator[pb.RewriteResponse]:
+        """Stream a rewritten model."""
+        async for part in self._stream(self._rewrite(request)):
+            yield part
+
+    async def Explain(self, request: pb.ExplainRequest, context: Context) -> pb.ExplainResponse:
+        """Explain units of a layer, in one message."""
+        return await self._work(self._explain, request, _call(context))
+
+    async def ExplainUnits(
+        self, request: pb.ExplainRequest, context: Context
+    ) -> AsyncIterator[pb.ExplainUnitsResponse]:
+        """Explain units of a layer, streamed as they are computed."""
+        async for part in self._stream(self._explain_units(request, _call(context))):
+            yield part
+
+    def _list_layers(self, request: pb.ListLayersRequest) -> pb.ListLayersResponse:
+        with self._models.use(request.model) as (_, path):
+            found = layers(load(path))
+        return pb.ListLayersResponse(layers=[responses.layer_message(layer) for layer in found])
+
+    def _check(self, request: pb.CheckRequest) -> pb.CheckResponse:
+        with self._models.use(request.model) as (_, path):
+            return responses.check_response(check(load(path), **requests.check_arguments(request)))
+
+    def _rewrite(self, request: pb.RewriteRequest) -> Iterator[pb.RewriteResponse]:
+        with self._models.use(request.model) as (_, path):
+            artefact = rewrite(load(path), **requests.rewrite_arguments(request))
+        yield from responses.rewrite_parts(artefact.SerializeToString())
+
+    def _explain(self, request: pb.ExplainRequest, call: Call) -> pb.ExplainResponse:
+        images: list[Explanation] = []
+        size = 0
+        with self._models.use(request.model) as (name, path):
+            pieces = self._pieces(request, str(path), call)
+            for _, group in itertools.groupby(pieces, key=lambda piece: piece.first_image):
+                units = []
+                for piece in group:
+                    # Stopped here and not at the end: a layer's projections can be gigabytes.
+                    size += piece.attribution.nbytes
+                    _require_small(size)
+                    units.append(piece)
+                images.append(join_units(units))
+                require_same_size(images[0], images[-1])
+        answer = responses.explain_response(name, join_images(images), request.return_pictures)
+        _require_small(answer.ByteSize())
+        return answer
+
+    def _explain_units(
+        self, request: pb.ExplainRequest, call: Call
+    ) -> Iterator[pb.ExplainUnitsResponse]:
+        totals: list[int] = []
+        with self._models.use(request.model) as (name, path):
+            pieces = self._pieces(
+                request, str(path), call, lambda done, total: totals.append(total)
+            )
+            yield from responses.explain_parts(
+                name, pieces, request.return_pictures, lambda: totals[-1]
+            )
+
+    def _pieces(
+        self,
+        request: pb.ExplainRequest,
+        path: str,
+        call: Call,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> Iterator[Explanation]:
+        arguments = requests.explain_arguments(request)
+        return self._engine.explain_units(
+            path, **arguments, timeout=call.timeout, cancel=call.gone, progress=progress
+        )
+
+    async def _work(self, function: Callable[..., T], *arguments: Any) -> T:
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._workers, function, *arguments)
+
+    async def _stream(self, parts: Iterator[T]) -> AsyncIterator[T]:
+        while (part := await self._work(next, parts, None)) is not None:
+            yield part
+
+
+def _call(context: Context) -> Call:
+    remaining = context.time_remaining()
+    gone = threading.Event()
+    context.add_done_callback(lambda _: gone.set())  # type: ignore[arg-type]  # a slip of its stub
+    return Call(None if remaining is None else time.monotonic() + remaining, gone)
+
+
+def _require_small(size: int) -> None:
+    if size > MAX_ANSWER_BYTES:
+        raise AnswerTooLarge(
+            f"the answer is over the {MAX_ANSWER_BYTES} bytes that one message may have: call "
+            "ExplainUnits, which streams it, or ask for fewer images or units"
+        )

@@ -1,0 +1,155 @@
+"""Starting and stopping the service: its address, its health, its reflection, its signals."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import os
+import re
+import signal
+import socket
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import grpc
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+from onnxplain.engine import Engine
+from onnxplain.graphops.errors import OptionError, ServiceError
+from onnxplain.server.errors import ErrorInterceptor
+from onnxplain.server.models import Models
+from onnxplain.server.servicer import ExplainServicer
+from onnxplain.v1 import explain_pb2, explain_pb2_grpc
+
+__all__ = ["MAX_REQUEST_BYTES", "Service", "serve", "start"]
+
+MAX_REQUEST_BYTES = 64 * 2**20  # promised in explain.proto
+WORKERS = 4  # calls that compute at a time; ONNX Runtime uses all cores for each
+GRACE_SECONDS = 5.0  # what running calls get to finish when the service stops
+SERVICE = explain_pb2.DESCRIPTOR.services_by_name["ExplainService"].full_name
+
+
+def serve(
+    models_dir: str | os.PathLike[str],
+    listen: str = "127.0.0.1:50051",
+    device: str = "auto",
+    ready: Callable[[str], None] | None = None,
+) -> None:
+    """Serve the models in a folder until SIGINT or SIGTERM. Call it from the main thread.
+
+    listen: HOST:PORT; port 0 takes a free one. device: as in `onnxplain.engine.Engine`.
+    ready: called with the HOST:PORT that is served, once it is.
+
+    Raises MissingFile (no such folder), OptionError (no such address), DeviceError, or ServiceError
+    (the port is in use).
+    """
+    asyncio.run(_serve(models_dir, listen, device, ready))
+
+
+async def start(
+    models_dir: str | os.PathLike[str], listen: str = "127.0.0.1:50051", device: str = "auto"
+) -> Service:
+    """Start serving in the running event loop. The arguments and errors are those of `serve`."""
+    host, port = _parse(listen)
+    _require_free(host, port)
+    models = Models(Path(models_dir))
+    engine = Engine(device)
+    workers = ThreadPoolExecutor(WORKERS, "onnxplain")
+    server = grpc.aio.server(
+        interceptors=[ErrorInterceptor()],
+        options=[
+            # On, two services would share one port and each get some of the calls.
+            ("grpc.so_reuseport", 0),
+            ("grpc.max_receive_message_length", MAX_REQUEST_BYTES),
+        ],
+    )
+    servicer = ExplainServicer(models, engine, workers)
+    explain_pb2_grpc.add_ExplainServiceServicer_to_server(servicer, server)
+    status = health.aio.HealthServicer()
+    await status.set(SERVICE, health_pb2.HealthCheckResponse.SERVING)
+    health_pb2_grpc.add_HealthServicer_to_server(status, server)
+    reflection.enable_server_reflection(
+        (SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME), server
+    )
+    try:
+        bound = server.add_insecure_port(listen)
+    except RuntimeError as e:
+        raise ServiceError(f"cannot listen on {listen}: {e}") from e
+    await server.start()
+    return Service(f"{host}:{bound}", server, status, workers)
+
+
+class Service:
+    """A running service. `address` is its HOST:PORT."""
+
+    def __init__(
+        self,
+        address: str,
+        server: grpc.aio.Server,
+        status: health.aio.HealthServicer,
+        workers: ThreadPoolExecutor,
+    ) -> None:
+        self.address = address
+        self._server = server
+        self._status = status
+        self._workers = workers
+
+    async def stop(self, grace: float = GRACE_SECONDS) -> None:
+        """Take no new calls, let running ones finish for `grace` seconds, then cancel them."""
+        await self._status.enter_graceful_shutdown()
+        await self._server.stop(grace)
+        self._workers.shutdown(wait=False, cancel_futures=True)
+
+
+async def _serve(
+    models_dir: str | os.PathLike[str],
+    listen: str,
+    device: str,
+    ready: Callable[[str], None] | None,
+) -> None:
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        with contextlib.suppress(NotImplementedError):  # Windows: SIGINT stays KeyboardInterrupt
+            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    service = await start(models_dir, listen, device)
+    try:
+        if ready is not None:
+            ready(service.address)
+        await stop.wait()
+    finally:
+        await service.stop()
+
+
+def _parse(listen: str) -> tuple[str, int]:
+    parts = re.fullmatch(r"(\[[0-9A-Fa-f:.]+\]|[^\s:\[\]/]+):([0-9]{1,5})", listen)
+    if parts is None or int(parts[2]) > 65535:
+        raise OptionError(
+            f"'{listen}' is not an address to listen on: write HOST:PORT, such as 127.0.0.1:50051"
+        )
+    return parts[1], int(parts[2])
+
+
+def _require_free(host: str, port: int) -> None:
+    """Raise ServiceError where the port cannot be had: gRPC itself does not say why."""
+    try:
+        places = socket.getaddrinfo(host.strip("[]"), port, type=socket.SOCK_STREAM)
+    except socket.gaierror as e:
+        raise ServiceError(f"cannot listen on {host}:{port}: no such host ({e.strerror})") from e
+    for family, kind, protocol, _, place in places:
+        with socket.socket(family, kind, protocol) as probe:
+            if os.name == "posix":  # as gRPC binds; elsewhere the option means something else
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(place)
+            except OSError as e:
+                if e.errno == errno.EADDRINUSE:
+                    raise ServiceError(
+                        f"port in use: something listens on {host}:{port} already; stop it, or "
+                        "listen on another port (0 takes a free one)"
+                    ) from e
+                if e.errno == errno.EADDRNOTAVAIL and len(places) > 1:
+                    continue  # `localhost` without IPv6, say; the other address will do
+                raise ServiceError(f"cannot listen on {host}:{port}: {e.strerror}") from e

@@ -1,0 +1,129 @@
+"""`onnxplain explain` on this machine."""
+
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from cli.running import Run, write_model
+from PIL import Image
+
+from onnxplain.engine import Engine, Preprocess
+
+POINTWISE = """
+<ir_version: 8, opset_import: ["": 17]>
+net (float[N, 3, 8, 8] image) => (float[N, 2, 8, 8] y) { y = Conv (image, weight) }
+"""
+
+
+def test_a_model_and_a_picture_are_enough(run: Run, network: Path, picture: Path) -> None:
+    result = run("explain", network, picture)
+    assert result.code == 0
+    assert os.listdir() == ["cat_deconvnet.png"]
+    with Image.open("cat_deconvnet.png") as drawing:
+        assert drawing.format == "PNG"
+    assert "wrote cat_deconvnet.png" in result.out
+    assert "assumed preprocessing 'imagenet'" in result.error
+    expected = Engine("cpu").explain(network, picture)
+    channel, score = expected.channels[0, 0], expected.score[0, 0]
+    assert result.out.splitlines()[1].split() == ["cat.png", str(channel), f"{score:.4g}"]
+
+
+def test_flags_reach_the_engine(run: Run, network: Path, picture: Path) -> None:
+    flags = ["--layer", "pool", "--method", "gradient", "--channel", "2,0", "--position", "3,4"]
+    flags += ["--seed-value", "activation", "--unpool", "portable", "--to", "c"]
+    flags += ["--preprocess", "unit,color=BGR,mean=0.5", "--npz", "arrays.npz", "--device", "cpu"]
+    assert run("explain", network, picture, *flags).code == 0
+    assert os.listdir() == ["arrays.npz"]
+    expected = Engine("cpu").explain(
+        network,
+        picture,
+        "pool",
+        "gradient",
+        (2, 0),
+        position=(3, 4),
+        seed_value="activation",
+        unpool="portable",
+        to="c",
+        preprocess=Preprocess(color="BGR", mean=(0.5,), scale=1 / 255),
+    )
+    with np.load("arrays.npz") as found:
+        for name in ("attribution", "score", "channels", "position"):
+            np.testing.assert_array_equal(found[name], getattr(expected, name))
+
+
+def test_the_numbers_are_the_gradient(run: Run, tmp_path: Path, picture: Path) -> None:
+    weight = np.arange(6).reshape(2, 3, 1, 1)
+    model = write_model(tmp_path / "pointwise.onnx", POINTWISE, weight=weight)
+    flags = ["--layer", "y", "--method", "gradient", "--channel", "all", "--npz", "arrays.npz"]
+    assert run("explain", model, picture, *flags).code == 0
+    with np.load("arrays.npz") as found:
+        attribution = found["attribution"]
+    assert attribution.shape == (1, 2, 3, 8, 8)
+    np.testing.assert_array_equal(attribution[0, :, :, 2, 3], [[0, 1, 2], [3, 4, 5]])
+
+
+def test_json(run: Run, network: Path, picture: Path) -> None:
+    other = picture.with_name("dog.png")
+    other.write_bytes(picture.read_bytes())
+    flags = ["--layer", "pool", "--channel", "top:2", "--preprocess", "raw", "--json"]
+    result = run("explain", network, picture, other, *flags, "-o", "a.png", "--npz", "a.npz")
+    assert (result.code, result.error) == (0, "")
+    answer = json.loads(result.out)
+    assert (answer["layer"], answer["method"], answer["to"]) == ("p", "deconvnet", "image")
+    assert answer["files"] == {"picture": "a.png", "npz": "a.npz"}
+    assert answer["preprocess"]["color"] == "RGB"
+    assert [row["image"] for row in answer["images"]] == [str(picture), str(other)]
+    with np.load("a.npz") as found:
+        for i, row in enumerate(answer["images"]):
+            assert [unit["channel"] for unit in row["units"]] == found["channels"][i].tolist()
+            assert [unit["score"] for unit in row["units"]] == found["score"][i].tolist()
+            assert [unit["position"] for unit in row["units"]] == found["position"][i].tolist()
+    assert sorted(os.listdir()) == ["a.npz", "a.png"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["ant\nbee\ncow\ndog, domestic\nelk\n", "3,dog, domestic\n0,ant\n4,elk\n1,bee\n2,cow\n\n"],
+)
+def test_labels(run: Run, network: Path, picture: Path, tmp_path: Path, text: str) -> None:
+    file = tmp_path / "labels.txt"
+    file.write_text(text)
+    result = run("explain", network, picture, "--labels", file, "--channel", "3,0", "--json")
+    units = json.loads(result.out)["images"][0]["units"]
+    assert [unit["label"] for unit in units] == ["dog, domestic", "ant"]
+
+
+def test_an_input_is_never_overwritten(run: Run, network: Path, picture: Path) -> None:
+    before = picture.read_bytes()
+    result = run("explain", network, picture, "-o", picture)
+    assert result.code == 2
+    assert "overwritten" in result.error_line
+    assert picture.read_bytes() == before
+
+
+def test_a_drawing_is_a_png(run: Run, network: Path, picture: Path) -> None:
+    result = run("explain", network, picture, "-o", "cat.jpg")
+    assert result.code == 2
+    assert ".png" in result.error_line
+    assert os.listdir() == []
+
+
+@pytest.mark.parametrize(
+    ("preprocess", "word"),
+    [
+        ("imagnet", "'imagenet'"),
+        ("hue=3", "'hue'"),
+        ("size=big", "size=224"),
+        ("scale=1/0", "scale=1/255"),
+        ("raw,mean=1,2", "mean has 2 values for 3 channels"),
+    ],
+)
+def test_wrong_preprocessing(
+    run: Run, network: Path, picture: Path, preprocess: str, word: str
+) -> None:
+    result = run("explain", network, picture, "--preprocess", preprocess)
+    assert result.code == 2
+    assert word in result.error_line
+    assert os.listdir() == []

@@ -1,0 +1,49 @@
+"""Reading --preprocess and --labels."""
+
+from pathlib import Path
+
+import pytest
+
+from onnxplain.cli.preprocessing import read_labels, read_preprocess
+from onnxplain.engine import PRESETS, Preprocess
+from onnxplain.graphops.errors import InputError, MissingFile
+
+
+def test_help_names_every_preset() -> None:
+    from onnxplain.cli.preprocessing import PREPROCESS_HELP
+
+    assert all(name in PREPROCESS_HELP for name in PRESETS)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (None, None),
+        ("imagenet", PRESETS["imagenet"]),
+        ("size=32", Preprocess(size=(32, 32))),
+        ("size=24x32 color=gray", Preprocess(size=(24, 32), color="GRAY")),
+        ("mean=1,2,3,std=4,5,6", Preprocess(mean=(1.0, 2.0, 3.0), std=(4.0, 5.0, 6.0))),
+        ("mean=127;std=128;crop=center", Preprocess(mean=(127.0,), std=(128.0,), crop="center")),
+        ("raw_bgr,scale=1/255", Preprocess(color="BGR", scale=1 / 255)),
+    ],
+)
+def test_preprocess(text: str | None, expected: Preprocess | None) -> None:
+    assert read_preprocess(text) == expected
+
+
+def test_numbered_labels_may_have_gaps(tmp_path: Path) -> None:
+    file = tmp_path / "labels.txt"
+    file.write_text("2, cat\n0,ant\n")
+    assert read_labels(str(file)) == ["ant", "", "cat"]
+
+
+def test_wrong_labels(tmp_path: Path) -> None:
+    file = tmp_path / "labels.txt"
+    with pytest.raises(MissingFile, match="labels.txt"):
+        read_labels(str(file))
+    file.write_bytes(b"\xff\xfe\x00\x80")
+    with pytest.raises(InputError, match="UTF-8"):
+        read_labels(str(file))
+    file.write_text("\n \n")
+    with pytest.raises(InputError, match="empty"):
+        read_labels(str(file))

@@ -1,0 +1,83 @@
+"""`onnxplain rewrite`."""
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+from cli.running import Run, write_model
+
+POINTWISE = """
+<ir_version: 8, opset_import: ["": 17]>
+net (float[N, 3, 8, 8] image) => (float[N, 2, 8, 8] y) { y = Conv (image, weight) }
+"""
+OVERLAPPING = """
+<ir_version: 8, opset_import: ["": 17]>
+net (float[N, 3, 9, 9] image) => (float[N, 3, 4, 4] y)
+{ y = MaxPool <kernel_shape = [3, 3], strides = [2, 2]> (image) }
+"""
+
+
+def names(values: object) -> list[str]:
+    return [value.name for value in values]  # type: ignore[attr-defined]
+
+
+def test_it_writes_a_valid_model_and_says_what_it_is(run: Run, network: Path) -> None:
+    result = run("rewrite", network, "--layer", "pool", "-o", "out.onnx")
+    assert (result.code, result.error) == (0, "")
+    model = onnx.load("out.onnx")
+    onnx.checker.check_model(model, full_check=True)
+    assert names(model.graph.input) == ["image", "channel"]
+    assert names(model.graph.output) == ["probabilities", "attribution", "score", "position"]
+    assert "inputs   image float32[Nx3x16x16], channel int64[N]" in result.out
+    assert "attribution float32[Nx3x16x16]" in result.out
+    assert "wrote out.onnx: deconvnet of p" in result.out
+
+
+@pytest.mark.parametrize(
+    ("flags", "inputs", "outputs"),
+    [
+        (["--select", "pairs"], ["image", "image_index", "channel"], 4),
+        (["--channel", "1,3", "--no-outputs"], ["image"], 3),
+        (["--select", "fixed", "--channel", "2"], ["image"], 4),
+        (["--select", "seed"], ["image", "seed"], 3),
+        (["--position", "all", "--seed-value", "one"], ["image", "channel"], 3),
+        (["--position", "given"], ["image", "channel", "position"], 4),
+        (["--method", "guided_backprop"], ["image", "channel"], 3),
+    ],
+)
+def test_flags_reach_the_rewriter(
+    run: Run, network: Path, flags: list[str], inputs: list[str], outputs: int
+) -> None:
+    result = run("rewrite", network, "--layer", "pool", *flags, "-o", "out.onnx")
+    assert result.code == 0, result.error
+    model = onnx.load("out.onnx")
+    assert names(model.graph.input) == inputs
+    assert len(model.graph.output) == outputs
+
+
+def test_the_rewritten_model_answers_with_the_gradient(run: Run, tmp_path: Path) -> None:
+    weight = np.arange(6).reshape(2, 3, 1, 1)
+    model = write_model(tmp_path / "pointwise.onnx", POINTWISE, weight=weight)
+    flags = ["--method", "gradient", "--channel", "1"]
+    assert run("rewrite", model, "--layer", "y", *flags, "-o", "out.onnx").code == 0
+    session = onnxruntime.InferenceSession("out.onnx", providers=["CPUExecutionProvider"])
+    (attribution,) = session.run(["attribution"], {"image": np.ones((1, 3, 8, 8), np.float32)})
+    np.testing.assert_array_equal(attribution[0, :, 5, 5], [3, 4, 5])
+
+
+def test_warnings_go_to_stderr(run: Run, tmp_path: Path) -> None:
+    model = write_model(tmp_path / "overlapping.onnx", OVERLAPPING)
+    result = run("rewrite", model, "--layer", "y", "--unpool", "maxunpool", "-o", "out.onnx")
+    assert result.code == 0
+    assert result.error.startswith("onnxplain: warning: ")
+    assert "overlap" in result.error
+
+
+def test_the_model_is_never_overwritten(run: Run, network: Path) -> None:
+    before = network.read_bytes()
+    result = run("rewrite", network, "--layer", "pool", "-o", network)
+    assert result.code == 2
+    assert "overwritten" in result.error_line
+    assert network.read_bytes() == before

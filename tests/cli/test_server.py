@@ -1,0 +1,114 @@
+"""`onnxplain serve`, and `onnxplain explain --server`."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from cli.running import Run
+
+COMMAND = [sys.executable, "-m", "onnxplain.cli", "serve"]
+
+
+@pytest.fixture
+def server(network: Path) -> Iterator[str]:
+    """The address of a service that has the network as `net`."""
+    command = [*COMMAND, "--models", str(network.parent), "--listen", "127.0.0.1:0"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout is not None and process.stderr is not None
+    with process:
+        try:
+            line = process.stdout.readline()
+            assert line.startswith(f"serving '{network.parent}' on 127.0.0.1:")
+            yield line.split()[-1]
+        finally:
+            process.send_signal(signal.SIGINT)
+            code = process.wait(30)
+        assert process.stdout.read() == ""
+        assert process.stderr.read() == ""
+        assert code == 0
+
+
+def test_a_server_answers_as_this_machine_does(
+    run: Run, network: Path, picture: Path, server: str, tmp_path: Path
+) -> None:
+    labels = tmp_path / "labels.txt"
+    labels.write_text("ant\nbee\ncow\ndog\nelk\n")
+    for flags in (
+        ["--labels", labels],
+        ["--layer", "pool", "--channel", "top:3"],
+        ["--layer", "pool", "--channel", "2,0", "--position", "3,4", "--seed-value", "one"],
+        ["--layer", "c", "--method", "guided_backprop", "--channel", "all", "--unpool", "portable"],
+        ["--layer", "p", "--to", "r", "--method", "gradient", "--channel-axis", "1"],
+        ["--preprocess", "raw_bgr,mean=1,2,3,crop=center"],
+        ["--preprocess", "signed"],
+    ):
+        flags = [*flags, picture, "-o"]
+        here = run("explain", network, *flags, "here.png", "--npz", "here.npz", "--json")
+        there = run(
+            "explain", "net", *flags, "there.png", "--npz", "there.npz", "--json",
+            "--server", server,
+        )  # fmt: skip
+        assert (here.code, there.code) == (0, 0), there.error
+        with np.load("here.npz") as expected, np.load("there.npz") as found:
+            assert set(found) == set(expected)
+            for name in expected:
+                np.testing.assert_array_equal(found[name], expected[name], strict=True)
+        assert Path("there.png").read_bytes() == Path("here.png").read_bytes()
+        expected_json, found_json = json.loads(here.out), json.loads(there.out)
+        for key in ("model", "files"):
+            del expected_json[key], found_json[key]
+        assert found_json == expected_json
+        assert there.error == here.error
+
+
+def test_wrong_requests(run: Run, picture: Path, network: Path, server: str) -> None:
+    for arguments, code, word in (
+        (["nut", picture], 2, "no model 'nut'"),
+        (["net", picture, "--layer", "pol"], 2, "'pool'"),
+        (["net", picture, "--method", "deconv"], 2, "no method 'deconv'"),
+        (["net", picture, "--channel", "5"], 2, "no channel 5"),
+        (["net", picture, "--position", "middle"], 2, "'middle'"),
+        (["net", network], 2, "not a picture"),
+        (["net", "no.png"], 2, "'no.png'"),
+        (["bad", picture], 3, "bad"),
+        (["net", picture, "--device", "cpu"], 2, "--device"),
+    ):
+        (network.parent / "bad.onnx").write_text("not ONNX")
+        result = run("explain", *arguments, "--server", server)
+        assert result.code == code, arguments
+        assert word in result.error_line
+    assert os.listdir() == []
+
+
+def test_server_that_is_not_there(run: Run, picture: Path) -> None:
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))  # and not listening: nobody answers, nobody else gets it
+        address = f"127.0.0.1:{held.getsockname()[1]}"
+        result = run("explain", "net", picture, "--server", address)
+    assert result.code == 1
+    assert address in result.error_line
+    assert os.listdir() == []
+
+
+def test_port_in_use(run_process: Run, network: Path) -> None:
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        held.listen()
+        address = f"127.0.0.1:{held.getsockname()[1]}"
+        result = run_process("serve", "--models", network.parent, "--listen", address)
+    assert result.code == 1
+    assert address in result.error_line
+    assert "port in use" in result.error_line
+
+
+def test_address_that_is_none(run: Run, network: Path) -> None:
+    result = run("serve", "--models", network.parent, "--listen", "everywhere")
+    assert result.code == 2
+    assert "'everywhere'" in result.error_line

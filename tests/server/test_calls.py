@@ -1,0 +1,431 @@
+"""Every call of the service, over the wire, against the functions that it stands for."""
+
+import hashlib
+import io
+import threading
+import time
+
+import grpc
+import numpy as np
+import onnx
+import pytest
+from grpc import StatusCode
+from PIL import Image
+from server.running import pixels
+
+from onnxplain.engine import Engine, Preprocess
+from onnxplain.graphops import Options, check, layers, load, rewrite
+from onnxplain.graphops.errors import Cancelled
+from onnxplain.graphops.options import POSITIONS, SEED_VALUES, SELECTS, UNPOOLS
+from onnxplain.v1 import explain_pb2 as pb
+from onnxplain.v1 import tensors
+
+MIB = 2**20
+
+
+@pytest.fixture(scope="module")
+def engine():
+    return Engine("cpu")
+
+
+def picture(*size, seed=0):
+    return pb.Image(pixels=tensors.from_array(pixels(*size, seed=seed)))
+
+
+def sizes(shape):
+    return tuple(d.size if d.HasField("size") else d.name or None for d in shape)
+
+
+def assert_same(response, expected):
+    """Compare an ExplainResponse with an Explanation, exactly."""
+    for name in ("attribution", "score", "channels", "position"):
+        values = getattr(expected, name)
+        assert response.HasField(name) == (values is not None)
+        if values is not None:
+            np.testing.assert_array_equal(tensors.to_array(getattr(response, name)), values)
+    assert (response.layer, response.to) == (expected.layer, expected.to)
+    assert response.method == expected.method
+    assert tuple(response.notes) == expected.notes
+    assert tuple(response.labels) == expected.labels
+
+
+def test_list_models(stub):
+    found = {model.name: model for model in stub.ListModels(pb.ListModelsRequest()).models}
+    assert list(found) == [
+        f"models/{name}/versions/1" for name in ("any_size", "broken", "classifier", "heavy")
+    ]
+    assert "not an ONNX model" in found["models/broken/versions/1"].problem
+    assert found["models/classifier/versions/1"].problem == ""
+
+
+def test_get_model(stub, folder):
+    model = stub.GetModel(pb.GetModelRequest(name="models/any_size"))
+    assert model.name == "models/any_size/versions/1"
+    assert model.size_bytes == (folder / "any_size.onnx").stat().st_size
+    assert model.opset == 17
+    assert [value.name for value in model.inputs] == ["image"]
+    assert sizes(model.inputs[0].shape) == ("N", 3, "H", "W")
+    assert model.outputs[0].data_type == "float32"
+
+
+def test_list_layers(stub, folder):
+    response = stub.ListLayers(pb.ListLayersRequest(model="models/classifier"))
+    expected = layers(load(folder / "classifier.onnx"))
+    assert [layer.tensor for layer in response.layers] == [layer.tensor for layer in expected]
+    for got, layer in zip(response.layers, expected, strict=True):
+        assert (got.node, got.operator, got.module) == (layer.node, layer.operator, layer.module)
+        assert sizes(got.shape) == layer.shape
+        assert got.data_type == layer.dtype
+        assert (got.channel_axis if got.HasField("channel_axis") else None) == layer.channel_axis
+        assert (got.channels if got.HasField("channels") else None) == layer.channels
+        assert tuple(got.marks) == layer.marks
+
+
+def test_check(stub, folder):
+    response = stub.Check(
+        pb.CheckRequest(model="models/classifier", layer="r", unpool=pb.UNPOOL_SCATTER)
+    )
+    expected = check(load(folder / "classifier.onnx"), "r", unpool="scatter")
+    assert response.ok
+    assert (response.layer, response.method, response.to) == ("r", "deconvnet", "image")
+    assert (response.opset, response.batch) == (expected.opset, expected.batch)
+    assert [(n.node, n.operator, n.rule) for n in response.nodes] == [
+        (n.node, n.operator, n.rule) for n in expected.nodes
+    ]
+
+
+def test_rewrite_streams_a_model_in_pieces(stub, folder):
+    parts = list(stub.Rewrite(pb.RewriteRequest(model="models/heavy", method="gradient")))
+    data = b"".join(part.data for part in parts)
+    expected = rewrite(load(folder / "heavy.onnx"), None, "gradient").SerializeToString()
+    assert data == expected
+    assert [len(part.data) for part in parts] == [MIB, len(data) - MIB]
+    assert (parts[0].size, parts[0].sha256) == (len(data), hashlib.sha256(data).hexdigest())
+    assert (parts[1].size, parts[1].sha256) == (0, "")
+    onnx.checker.check_model(onnx.load_from_string(data), full_check=True)
+
+
+def test_rewrite_passes_its_options_on(stub, folder):
+    parts = stub.Rewrite(
+        pb.RewriteRequest(
+            model="models/classifier",
+            layer="p",
+            method="guided_backprop",
+            select=pb.SELECT_FIXED,
+            channels=[3],
+            position=pb.POSITION_MAX,
+            seed_value=pb.SEED_VALUE_ACTIVATION,
+            to="c",
+            unpool=pb.UNPOOL_PORTABLE,
+            channel_axis=1,
+            keep_outputs=False,
+            keep_shape=True,
+        )
+    )
+    options = Options(
+        select="fixed",
+        channels=(3,),
+        position="max",
+        seed_value="activation",
+        to="c",
+        unpool="portable",
+        channel_axis=1,
+        keep_outputs=False,
+        keep_shape=True,
+    )
+    expected = rewrite(load(folder / "classifier.onnx"), "p", "guided_backprop", options)
+    assert b"".join(part.data for part in parts) == expected.SerializeToString()
+
+
+@pytest.mark.parametrize(
+    ("enum", "words"),
+    [
+        (pb.Select, SELECTS),
+        (pb.Position, POSITIONS),
+        (pb.SeedValue, SEED_VALUES),
+        (pb.Unpool, UNPOOLS),
+    ],
+)
+def test_the_enums_have_every_word_of_the_options(enum, words):
+    prefix = enum.Name(0).removesuffix("UNSPECIFIED")
+    assert [name.removeprefix(prefix).lower() for name in enum.keys()[1:]] == list(words)
+
+
+def test_explain_with_nothing_but_a_picture(stub, folder, engine):
+    response = stub.Explain(pb.ExplainRequest(model="models/classifier", images=[picture()]))
+    assert_same(response, engine.explain(folder / "classifier.onnx", [pixels()]))
+    assert response.model == "models/classifier/versions/1"
+    assert list(response.pictures) == []
+
+
+def test_explain_with_everything(stub, folder, engine):
+    request = pb.ExplainRequest(
+        model="models/classifier/versions/1",
+        images=[picture(), picture(20, 30, seed=1)],
+        layer="r",
+        method="guided_backprop",
+        channels=pb.Channels(channels=[4, 0]),
+        position=pb.POSITION_GIVEN,
+        positions=tensors.from_array(np.array([5, 7])),
+        seed_value=pb.SEED_VALUE_ACTIVATION,
+        to="c",
+        unpool=pb.UNPOOL_PORTABLE,
+        channel_axis=1,
+        preprocess=pb.Preprocess(height=16, width=16, mean=[1, 2, 3], std=[4], color="BGR"),
+        labels=["a", "b"],
+        return_pictures=True,
+    )
+    used = Preprocess(size=(16, 16), mean=(1, 2, 3), std=(4,), color="BGR")
+    expected = engine.explain(
+        folder / "classifier.onnx",
+        [pixels(), pixels(20, 30, seed=1)],
+        "r",
+        "guided_backprop",
+        [4, 0],
+        position=(5, 7),
+        seed_value="activation",
+        to="c",
+        unpool="portable",
+        channel_axis=1,
+        preprocess=used,
+        labels=("a", "b"),
+    )
+    response = stub.Explain(request)
+    assert_same(response, expected)
+    for got, seen in zip(response.pictures, expected.pictures, strict=True):
+        np.testing.assert_array_equal(tensors.to_array(got), seen)
+    back = response.preprocess
+    assert (back.height, back.width, back.crop, back.color) == (16, 16, "none", "BGR")
+    assert (list(back.mean), list(back.std), back.scale) == ([1, 2, 3], [4], 1)
+
+
+def test_explain_an_encoded_picture_with_a_preset(stub, folder, engine):
+    file = io.BytesIO()
+    Image.fromarray(pixels(20, 30)).save(file, "PNG")
+    request = pb.ExplainRequest(
+        model="models/classifier",
+        images=[pb.Image(encoded=file.getvalue())],
+        preset="signed",
+        top=3,
+        labels=list("abcde"),
+    )
+    expected = engine.explain(
+        folder / "classifier.onnx",
+        file.getvalue(),
+        units="top:3",
+        preprocess="signed",
+        labels=tuple("abcde"),
+    )
+    assert_same(stub.Explain(request), expected)
+
+
+def test_explain_network_inputs(stub, folder, engine):
+    batch = np.random.default_rng(0).normal(size=(2, 3, 16, 16)).astype(np.float32)
+    request = pb.ExplainRequest(
+        model="models/classifier",
+        images=[pb.Image(input=tensors.from_array(row)) for row in batch],
+        method="gradient",
+        all=True,
+        return_pictures=True,
+    )
+    response = stub.Explain(request)
+    expected = engine.explain(folder / "classifier.onnx", batch, method="gradient", units="all")
+    assert_same(response, expected)
+    assert not response.HasField("preprocess")
+    assert list(response.pictures) == []
+
+
+def test_explain_units_in_pieces_of_any_size(stub, folder, engine):
+    # The first picture takes 1.1 MiB, and its projections 4.4 MiB each.
+    request = pb.ExplainRequest(
+        model="models/any_size",
+        images=[picture(600, 640), picture(300, 320, seed=1)],
+        channels=pb.Channels(channels=[2, 0]),
+        return_pictures=True,
+    )
+    messages = list(stub.ExplainUnits(request))
+    assert max(message.ByteSize() for message in messages) < MIB + 1024
+    header = messages[0].header
+    assert (header.model, header.layer, header.to) == ("models/any_size/versions/1", "y", "image")
+    assert header.total == 4
+    assert [m.note for m in messages if m.WhichOneof("part") == "note"] == list(
+        engine.explain(folder / "any_size.onnx", pixels()).notes
+    )
+    for image, size in enumerate([(600, 640), (300, 320)]):
+        expected = engine.explain(folder / "any_size.onnx", pixels(*size, seed=image), units=[2, 0])
+        seen = [
+            m.picture.pixels
+            for m in messages
+            if m.WhichOneof("part") == "picture" and m.picture.image == image
+        ]
+        np.testing.assert_array_equal(tensors.join(seen), expected.pictures[0])
+        for unit, channel in enumerate([2, 0]):
+            parts = [
+                m.unit
+                for m in messages
+                if m.WhichOneof("part") == "unit" and (m.unit.image, m.unit.unit) == (image, unit)
+            ]
+            assert len(parts) == (5, 2)[image]
+            attribution = tensors.join(part.attribution for part in parts)
+            np.testing.assert_array_equal(attribution, expected.attribution[0, unit])
+            for part in parts:
+                assert part.channel == channel
+                assert part.score == expected.score[0, unit]
+                assert list(part.position) == expected.position[0, unit].tolist()
+
+
+def test_explain_refuses_what_one_message_cannot_hold(stub):
+    request = pb.ExplainRequest(model="models/any_size", images=[picture(600, 640)])
+    with pytest.raises(grpc.RpcError, match="call ExplainUnits") as caught:
+        stub.Explain(request)
+    assert caught.value.code() is StatusCode.RESOURCE_EXHAUSTED
+
+
+def test_pictures_count_towards_what_one_message_can_hold(stub):
+    request = pb.ExplainRequest(
+        model="models/any_size",
+        images=[picture(540, 600)],
+        return_pictures=True,  # 3.9 MB of projection and 1 MB of picture
+    )
+    with pytest.raises(grpc.RpcError, match="call ExplainUnits"):
+        stub.Explain(request)
+    request.return_pictures = False
+    assert stub.Explain(request).attribution.shape == [1, 1, 3, 540, 600]
+
+
+def test_a_request_may_have_64_mib(stub):
+    def images(count):
+        return [pb.Image(encoded=bytes(MIB)) for _ in range(count)]
+
+    with pytest.raises(grpc.RpcError) as caught:
+        stub.Explain(pb.ExplainRequest(model="models/classifier", images=images(63)))
+    assert "not a picture" in caught.value.details()
+    with pytest.raises(grpc.RpcError) as caught:
+        stub.Explain(pb.ExplainRequest(model="models/classifier", images=images(64)))
+    assert caught.value.code() is StatusCode.RESOURCE_EXHAUSTED
+
+
+ROW = tensors.from_array(np.zeros((3, 16, 16), np.float32))
+SHORT = pb.Tensor(data_type=pb.DATA_TYPE_FLOAT, shape=[3, 16, 16], data=b"1234")
+
+
+@pytest.mark.parametrize(
+    ("fields", "told"),
+    [
+        ({"images": []}, "images: there is none"),
+        ({"images": [picture(), pb.Image()]}, r"images\[1\]: set one of"),
+        ({"images": [pb.Image(pixels=SHORT)]}, r"images\[0\]\.pixels: .* takes 3072 bytes, not 4"),
+        ({"images": [pb.Image(input=SHORT)]}, r"images\[0\]\.input: .* takes 3072 bytes, not 4"),
+        ({"images": [picture(), pb.Image(input=ROW)]}, "images: send either pictures or network"),
+        (
+            {"images": [pb.Image(input=tensors.from_array(pixels()))]},
+            r"images\[0\]\.input: it holds uint8",
+        ),
+        (
+            {
+                "images": [
+                    pb.Image(input=ROW),
+                    pb.Image(input=tensors.from_array(np.zeros(3, np.float32))),
+                ]
+            },
+            r"images\[1\]\.input: float32\[3\] differs",
+        ),
+        ({"unpool": 77}, "unpool: 77"),
+        ({"position": 77}, "position: 77"),
+        ({"seed_value": 77}, "seed_value: 77"),
+        ({"position": pb.POSITION_GIVEN}, "positions: set them together"),
+        ({"positions": tensors.from_array(np.array([1]))}, "positions: set them together"),
+        ({"position": pb.POSITION_GIVEN, "positions": SHORT}, "positions: .* not 4"),
+        ({"preset": "nonsense"}, "nonsense"),
+        ({"preprocess": pb.Preprocess(color="CMYK")}, "CMYK"),
+        ({"preprocess": pb.Preprocess(height=5)}, "size"),
+        ({"method": "magic"}, "magic"),
+        ({"top": -1}, "top:-1"),
+        ({"channels": pb.Channels()}, "no units"),
+    ],
+)
+def test_what_a_request_gets_wrong(stub, fields, told):
+    fields = {"model": "models/classifier", "images": [picture()], **fields}
+    with pytest.raises(grpc.RpcError, match=told) as caught:
+        list(stub.ExplainUnits(pb.ExplainRequest(**fields)))
+    assert caught.value.code() is StatusCode.INVALID_ARGUMENT
+
+
+@pytest.mark.parametrize(
+    ("fields", "code"),
+    [
+        ({"model": "models/nowhere"}, StatusCode.NOT_FOUND),
+        ({"model": "models/classifier/versions/7"}, StatusCode.NOT_FOUND),
+        ({"model": "classifier"}, StatusCode.INVALID_ARGUMENT),
+        ({"model": "models/broken"}, StatusCode.FAILED_PRECONDITION),
+        ({"layer": "nowhere"}, StatusCode.NOT_FOUND),
+        ({"channels": pb.Channels(channels=[5])}, StatusCode.OUT_OF_RANGE),
+        ({"top": 6}, StatusCode.OUT_OF_RANGE),
+    ],
+)
+def test_what_is_not_there(stub, fields, code):
+    fields = {"model": "models/classifier", "images": [picture()], **fields}
+    with pytest.raises(grpc.RpcError) as caught:
+        stub.Explain(pb.ExplainRequest(**fields))
+    assert caught.value.code() is code
+
+
+def test_the_place_of_a_file_is_not_told(stub, folder):
+    with pytest.raises(grpc.RpcError) as caught:
+        stub.ListLayers(pb.ListLayersRequest(model="models/broken"))
+    assert "'models/broken/versions/1' is not an ONNX model" in caught.value.details()
+    assert str(folder) not in caught.value.details()
+
+
+class Work:
+    """Stands for an engine that is at work until it is told to stop."""
+
+    def __init__(self):
+        self.begun, self.stopped = threading.Event(), threading.Event()
+        self.timeout = None
+
+    def explain_units(self, *arguments, timeout, cancel, **choices):
+        self.timeout = timeout
+        self.begun.set()
+        if cancel.wait(10):
+            self.stopped.set()
+        raise Cancelled("told to stop")
+        yield
+
+
+@pytest.fixture
+def work(monkeypatch):
+    work = Work()
+    monkeypatch.setattr(Engine, "explain_units", lambda self, *a, **k: work.explain_units(*a, **k))
+    return work
+
+
+@pytest.mark.parametrize("name", ["Explain", "ExplainUnits"])
+def test_a_client_that_goes_stops_the_work(stub, work, name):
+    request = pb.ExplainRequest(model="models/classifier", images=[picture()])
+    call = stub.Explain.future(request) if name == "Explain" else stub.ExplainUnits(request)
+    assert work.begun.wait(5)
+    assert work.timeout is None
+    call.cancel()
+    assert work.stopped.wait(5)
+
+
+@pytest.mark.parametrize("name", ["Explain", "ExplainUnits"])
+def test_the_deadline_reaches_the_work(stub, work, name):
+    request = pb.ExplainRequest(model="models/classifier", images=[picture()])
+    begun = time.monotonic()
+    with pytest.raises(grpc.RpcError) as caught:
+        answer = getattr(stub, name)(request, timeout=0.4)
+        list(answer)
+    assert time.monotonic() - begun < 5
+    assert caught.value.code() is StatusCode.DEADLINE_EXCEEDED
+    assert 0 < work.timeout < 0.5
+    assert work.stopped.wait(5)
+
+
+def test_other_calls_go_on_while_the_engine_works(stub, work):
+    request = pb.ExplainRequest(model="models/classifier", images=[picture()])
+    call = stub.Explain.future(request)
+    assert work.begun.wait(5)
+    assert stub.GetModel(pb.GetModelRequest(name="models/classifier"), timeout=5).opset == 17
+    call.cancel()

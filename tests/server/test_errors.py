@@ -1,0 +1,85 @@
+"""How errors reach a client: as the status of the table, or as an id that the log explains."""
+
+import logging
+import re
+
+import grpc
+import pytest
+from grpc import StatusCode
+from server.running import pixels
+
+from onnxplain.engine import Engine
+from onnxplain.graphops import errors
+from onnxplain.server.errors import STATUS
+from onnxplain.v1 import explain_pb2 as pb
+from onnxplain.v1 import tensors
+
+REQUEST = pb.ExplainRequest(
+    model="models/classifier", images=[pb.Image(pixels=tensors.from_array(pixels()))]
+)
+
+
+def tree(error):
+    return {error}.union(*(tree(child) for child in error.__subclasses__()))
+
+
+def failing(monkeypatch, error):
+    def fail(*arguments, **choices):
+        raise error
+
+    monkeypatch.setattr(Engine, "explain_units", fail)
+
+
+def call(stub, kind):
+    if kind == "unary":
+        return stub.Explain(REQUEST, 10)
+    return list(stub.ExplainUnits(REQUEST, 10))
+
+
+def test_the_table_has_every_error():
+    assert tree(errors.OnnxplainError) == set(STATUS)
+
+
+@pytest.mark.parametrize("error", STATUS, ids=lambda error: error.__name__)
+@pytest.mark.parametrize("kind", ["unary", "stream"])
+def test_an_error_has_its_status_text_and_name(stub, monkeypatch, error, kind):
+    failing(monkeypatch, error("what, where, and what to do: größer"))
+    with pytest.raises(grpc.RpcError) as caught:
+        call(stub, kind)
+    assert caught.value.code() is STATUS[error]
+    assert caught.value.details() == "what, where, and what to do: größer"
+    assert dict(caught.value.trailing_metadata())["onnxplain-error"] == error.__name__
+
+
+def test_a_new_error_has_the_status_of_its_parent(stub, monkeypatch):
+    class NewError(errors.ChannelError):
+        """Not in the table."""
+
+    failing(monkeypatch, NewError("new"))
+    with pytest.raises(grpc.RpcError) as caught:
+        call(stub, "unary")
+    del NewError
+    assert caught.value.code() is StatusCode.OUT_OF_RANGE
+
+
+@pytest.mark.parametrize("kind", ["unary", "stream"])
+def test_a_defect_is_told_to_the_log_only(stub, monkeypatch, caplog, kind):
+    failing(monkeypatch, ZeroDivisionError("the secret of /srv/models"))
+    with pytest.raises(grpc.RpcError) as caught, caplog.at_level(logging.ERROR):
+        call(stub, kind)
+    assert caught.value.code() is StatusCode.INTERNAL
+    told = re.fullmatch(
+        "internal error, id ([0-9a-f]{8}): the service's log says more", caught.value.details()
+    )
+    assert dict(caught.value.trailing_metadata())["onnxplain-error"] == "InternalError"
+    (record,) = caplog.records
+    assert told[1] in record.getMessage()
+    assert "ZeroDivisionError: the secret of /srv/models" in caplog.text
+
+
+def test_a_long_text_is_cut_and_still_arrives(stub, monkeypatch):
+    failing(monkeypatch, errors.CorruptModel("ä" * 100_000))
+    with pytest.raises(grpc.RpcError) as caught:
+        call(stub, "unary")
+    assert caught.value.code() is StatusCode.FAILED_PRECONDITION
+    assert set(caught.value.details()) == {"ä"}

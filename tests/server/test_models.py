@@ -1,0 +1,144 @@
+"""The folder of models: which names there are, which files they mean, what is wrong with them."""
+
+import shutil
+
+import onnx
+import pytest
+from server.running import ANY_SIZE, CLASSIFIER, model
+
+from onnxplain.graphops.errors import (
+    CorruptModel,
+    InputError,
+    MissingFile,
+    MissingModel,
+    UnsupportedModel,
+)
+from onnxplain.server.models import Models, Value
+
+
+def write(path, text=CLASSIFIER):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    onnx.save(model(text), path)
+    return path
+
+
+def names(folder):
+    return [found.name for found in Models(folder).all()]
+
+
+def test_both_layouts_by_name_and_version(tmp_path):
+    for path in ("b.onnx", "a/2/model.onnx", "a/10/model.onnx", "a/1/model.onnx"):
+        write(tmp_path / path)
+    assert names(tmp_path) == [
+        "models/a/versions/1",
+        "models/a/versions/2",
+        "models/a/versions/10",
+        "models/b/versions/1",
+    ]
+
+
+def test_what_is_no_model_is_not_listed(tmp_path):
+    for path in (".hidden.onnx", "a/latest/model.onnx", "a/0/model.onnx", "a/1/net.onnx"):
+        write(tmp_path / path)
+    (tmp_path / "notes.txt").write_text("notes")
+    (tmp_path / "folder.onnx").mkdir()
+    assert names(tmp_path) == []
+
+
+def test_a_plain_name_is_the_newest_version(tmp_path):
+    for version in (9, 10):
+        write(tmp_path / f"a/{version}/model.onnx")
+    models = Models(tmp_path)
+    assert models.get("models/a").name == "models/a/versions/10"
+    assert models.get("models/a/versions/9").name == "models/a/versions/9"
+    with models.use("models/a") as (name, path):
+        assert name == "models/a/versions/10"
+        assert path == tmp_path / "a/10/model.onnx"
+
+
+def test_what_is_told_of_a_model(tmp_path):
+    path = tmp_path / "a.onnx"
+    net = model(CLASSIFIER)
+    onnx.helper.set_model_props(net, {"author": "somebody"})
+    onnx.save(net, path)
+    found = Models(tmp_path).get("models/a")
+    assert found.inputs == (Value("image", "float32", ("N", 3, 16, 16)),)
+    assert found.outputs == (Value("probabilities", "float32", ("N", 5)),)
+    assert (found.opset, found.size_bytes) == (17, path.stat().st_size)
+    assert found.metadata == {"author": "somebody"}
+    assert found.problem == ""
+
+
+def test_a_changed_file_is_seen(tmp_path):
+    path = write(tmp_path / "a.onnx")
+    models = Models(tmp_path)
+    assert models.get("models/a").outputs[0].name == "probabilities"
+    write(path, ANY_SIZE)
+    assert models.get("models/a").outputs[0].name == "y"
+    path.unlink()
+    assert models.all() == []
+
+
+def test_a_corrupt_model_is_listed_with_its_problem(tmp_path):
+    (tmp_path / "bad.onnx").write_bytes(b"this is no model")
+    write(tmp_path / "good.onnx")
+    bad, good = Models(tmp_path).all()
+    assert "'models/bad/versions/1' is not an ONNX model" in bad.problem
+    assert good.problem == ""
+
+
+def test_errors_name_the_model_and_not_the_file(tmp_path):
+    write(tmp_path / "a.onnx")
+    with (
+        pytest.raises(CorruptModel, match="^'models/a/versions/1' is bad$"),
+        Models(tmp_path).use("models/a") as (_, path),
+    ):
+        raise CorruptModel(f"'{path}' is bad")
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["", "a", "models/", "models//versions/1", "models/a/1", "models/../a", "models/a/versions/"],
+)
+def test_a_name_of_another_form_is_refused(tmp_path, name):
+    write(tmp_path / "a.onnx")
+    with pytest.raises(InputError, match="write models/NAME"):
+        Models(tmp_path).get(name)
+
+
+@pytest.mark.parametrize("name", ["models/..", "models/../versions/1", "models/.", "models/a\0"])
+def test_no_name_leads_out_of_the_folder(tmp_path, name):
+    write(tmp_path / "1/model.onnx")
+    write(tmp_path / "folder/a.onnx")
+    with pytest.raises(MissingModel, match="nearest: 'a'"):
+        Models(tmp_path / "folder").get(name)
+
+
+@pytest.mark.parametrize("version", ["3", "01", "x", ".."])
+def test_an_unknown_version_is_told_with_the_known_ones(tmp_path, version):
+    for known in (1, 2):
+        write(tmp_path / f"a/{known}/model.onnx")
+    with pytest.raises(MissingModel, match="'a': it has 1, 2"):
+        Models(tmp_path).get(f"models/a/versions/{version}")
+
+
+def test_two_files_of_one_version_are_a_problem(tmp_path):
+    write(tmp_path / "a.onnx")
+    write(tmp_path / "a/1/model.onnx")
+    models = Models(tmp_path)
+    (found,) = models.all()
+    assert "'a.onnx' and 'a/1/model.onnx' are the same version" in found.problem
+    with pytest.raises(UnsupportedModel, match="remove one"), models.use("models/a"):
+        pass
+
+
+def test_the_folder_must_be_there(tmp_path):
+    with pytest.raises(MissingFile, match="no folder"):
+        Models(tmp_path / "nowhere")
+
+
+def test_a_folder_that_goes_away_is_empty(tmp_path):
+    write(tmp_path / "folder/a.onnx")
+    models = Models(tmp_path / "folder")
+    shutil.rmtree(tmp_path / "folder")
+    assert models.all() == []
