@@ -57,28 +57,48 @@ def place(
     `axis` is the layer's channel axis. The cotangent is the unit's activity, or one, at those
     positions, and zero everywhere else.
     """
-    rank = len(layer.shape)
     activity = _activity(op, layer, axis, unit)  # [B, *spatial]
-    where = None
     if position == "all":
-        picked = _value(op, activity, seed_value)
+        picked, score, where = _everywhere(op, activity, len(layer.shape), seed_value)
     else:
-        flat = op.Reshape(activity, [0, -1])
         sizes = _spatial_sizes(op, layer, axis)
-        if position == "max":
-            index = op.ArgMax(flat, axis=1, keepdims=1)
-            where = _unravelled(op, index, sizes)
-        else:
-            where = unit.position
-            index = _ravelled(op, unit.position, sizes)
-        there = op.Equal(_range(op, op.Squeeze(op.Shape(flat, start=1), [0])), index)
-        value = _value(op, op.GatherElements(flat, index, axis=1), seed_value)
-        picked = op.Reshape(op.Where(there, value, 0.0), op.Shape(activity))
-    weighted = op.Mul(_wide(op, picked), _wide(op, activity))
-    score = op.ReduceSum(weighted, list(range(1, rank - 1)), keepdims=0) if rank > 2 else weighted
+        picked, score, where = _at_one_place(op, activity, sizes, unit.position, seed_value)
     is_unit = _one_hot(op, layer, axis, unit.channel)
     cotangent = op.Where(is_unit, op.Unsqueeze(picked, [axis]), 0.0)
     return Seed(cotangent, score, where)
+
+
+def _everywhere(
+    op: Emitter, activity: Tensor, rank: int, seed_value: str
+) -> tuple[Tensor, Tensor, None]:
+    """Return the values at all positions, [B, *spatial], and the score, [B]."""
+    picked = _value(op, activity, seed_value)
+    score = op.Mul(_wide(op, picked), _wide(op, activity))
+    if rank > 2:
+        score = op.ReduceSum(score, list(range(1, rank - 1)), keepdims=0)
+    return picked, score, None
+
+
+def _at_one_place(
+    op: Emitter, activity: Tensor, sizes: list[Any], position: Tensor | None, seed_value: str
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the value at one position and zero elsewhere, the score, and the position.
+
+    A given position that is out of range is a runtime error.
+    """
+    flat = op.Reshape(activity, [0, -1])
+    if position is None:
+        index = op.ArgMax(flat, axis=1, keepdims=1)
+        position = _unravelled(op, index, sizes)
+        found = op.GatherElements(flat, index, axis=1)
+    else:
+        index = _ravelled(op, position, sizes)
+        found = op.Unsqueeze(op.GatherND(activity, position, batch_dims=1), [1])
+    value = _value(op, found, seed_value)
+    there = op.Equal(_range(op, op.Squeeze(op.Shape(flat, start=1), [0])), index)
+    picked = op.Reshape(op.Where(there, value, 0.0), op.Shape(activity))
+    score = op.Squeeze(op.Mul(_wide(op, value), _wide(op, found)), [1])
+    return picked, score, position
 
 
 def _wide(op: Emitter, tensor: Tensor) -> Tensor:
@@ -139,7 +159,8 @@ def _unravelled(op: Emitter, index: Tensor, sizes: list[Any]) -> Tensor:
 
 def _ravelled(op: Emitter, position: Tensor, sizes: list[Any]) -> Tensor:
     """Turn coordinates [B, spatial rank] into flat positions [B, 1]."""
-    index = op.Slice(position, [0], [1], [1])
-    for i, size in enumerate(sizes[1:], start=1):
-        index = op.Add(op.Mul(index, size), op.Slice(position, [i], [i + 1], [1]))
+    index: Any = op.constant([[0]], np.int64)
+    for i, size in enumerate(sizes):
+        coordinate = op.Mod(op.Slice(position, [i], [i + 1], [1]), size)  # -1 is the last
+        index = op.Add(op.Mul(index, size), coordinate)
     return index
