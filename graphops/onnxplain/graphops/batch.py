@@ -20,9 +20,10 @@ from onnxplain.graphops.graph import (
     constant,
     infer_shapes,
     is_constant,
+    reads,
 )
 
-__all__ = ["BATCHED", "MIXED", "SHARED", "free_batch", "track_batch"]
+__all__ = ["BATCHED", "MIXED", "SHARED", "batch_dimension", "free_batch", "track_batch"]
 
 BATCHED, SHARED, MIXED = "batched", "shared", "mixed"
 
@@ -46,7 +47,7 @@ def track_batch(graph: Graph) -> dict[str, str]:
         if _is_batched_input(tensor):
             states[tensor.name] = BATCHED
     for node in graph.nodes:
-        state = _state_after(node, [states.get(t.name, SHARED) for t in node.inputs])
+        state = _state_after(node, [states.get(t.name, SHARED) for t in reads(node)])
         for tensor in node.outputs:
             states[tensor.name] = state
     return states
@@ -61,8 +62,12 @@ def free_batch(graph: Graph) -> tuple[str, str]:
     batches = [t.shape[0] for t in graph.inputs if t.shape]
     if not batches:
         return "fixed", "the network's inputs have no shape"
-    if any(isinstance(b, int) and b != 1 for b in batches):
-        return "fixed", f"the network's inputs fix the batch at {batches[0]}"
+    for tensor in graph.inputs:
+        if tensor.shape and isinstance(tensor.shape[0], int) and tensor.shape[0] != 1:
+            return (
+                "fixed",
+                f"the input '{tensor.name}' has {tensor.shape[0]} rows, whatever is asked",
+            )
     if not any(isinstance(b, int) for b in batches):
         return "free", _what_mixes(graph)
     before = [(t, t.shape) for t in graph.inputs]
@@ -97,12 +102,10 @@ def _unused_symbol(graph: Graph) -> str:
     return next(name for name in ("N", "batch", "onnxplain_N") if name not in taken)
 
 
-def batch_symbol(graph: Graph) -> str:
-    """Return the name of the dimension that runs over the images."""
-    for tensor in graph.inputs:
-        if tensor.shape and isinstance(tensor.shape[0], str):
-            return str(tensor.shape[0])
-    return "N"
+def batch_dimension(graph: Graph) -> int | str:
+    """Return the dimension that runs over the images: its name, or its number where it is fixed."""
+    sizes = [t.shape[0] for t in graph.inputs if t.shape and t.shape[0] is not None]
+    return next((s for s in sizes if isinstance(s, str)), sizes[0] if sizes else "N")
 
 
 def _is_batched_input(tensor: Tensor) -> bool:

@@ -30,6 +30,7 @@ __all__ = [
     "numpy_type",
     "onnx_type",
     "read",
+    "reads",
     "write",
 ]
 
@@ -141,6 +142,20 @@ def numpy_type(dtype: Any) -> Any:
 def lowest_finite(tensor: Tensor) -> float:
     """Return the lowest finite value of a float tensor's type."""
     return float(ml_dtypes.finfo(numpy_type(tensor.dtype)).min)  # type: ignore[no-untyped-call]
+
+
+def reads(node: Node) -> list[Tensor]:
+    """Return all that a node reads: its inputs, and what its subgraphs take from outside."""
+    bodies = [value for value in node.attrs.values() if isinstance(value, gs.Graph)]
+    if not bodies:
+        return list(node.inputs)
+    return [*node.inputs, *(t for body in bodies for t in _captured(body))]
+
+
+def _captured(body: Graph) -> list[Tensor]:
+    inside = {t.name for t in body.inputs} | {t.name for n in body.nodes for t in n.outputs}
+    used = [*(t for n in body.nodes for t in reads(n)), *body.outputs]
+    return [t for t in used if not t.is_empty() and t.name not in inside and not is_constant(t)]
 
 
 def attribute(node: Node, name: str, default: Any = None) -> Any:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from onnxplain.graphops.errors import UnsupportedModel
-from onnxplain.graphops.graph import Graph, Node, Tensor, is_float
+from onnxplain.graphops.graph import Graph, Node, Tensor, is_float, reads
 from onnxplain.graphops.rules import NO_FLOW
 
 __all__ = ["Path", "default_target", "find_path", "first_explainable"]
@@ -33,7 +33,7 @@ def find_path(graph: Graph, target: Tensor, layer: Tensor) -> Path:
     reached = {target.name}
     onward = []
     for node in graph.nodes:
-        if node.op in NO_FLOW or not any(t.name in reached for t in node.inputs):
+        if node.op in NO_FLOW or not any(t.name in reached for t in reads(node)):
             continue
         onward.append(node)
         reached.update(t.name for t in node.outputs if is_float(t))
@@ -42,7 +42,7 @@ def find_path(graph: Graph, target: Tensor, layer: Tensor) -> Path:
     for node in reversed(onward):
         if any(t.name in needed for t in node.outputs):
             nodes.append(node)
-            needed.update(t.name for t in node.inputs if t.name in reached)
+            needed.update(t.name for t in reads(node) if t.name in reached)
     if layer.name not in reached or (not nodes and target.name != layer.name):
         raise UnsupportedModel(
             f"nothing flows from '{target.name}' to the layer '{layer.name}': choose a target "
@@ -74,7 +74,7 @@ def first_explainable(path: Path, supported: Callable[[Node], bool]) -> Tensor |
     blocked: set[str] = set()
     for node in reversed(path.nodes):
         if not supported(node) or any(t.name in blocked for t in node.outputs):
-            blocked.update(t.name for t in node.inputs)
+            blocked.update(t.name for t in reads(node))
     for node in path.nodes:
         for tensor in node.outputs:
             if tensor.name in path.tensors and tensor.name not in blocked:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import onnx
 
-from onnxplain.graphops.batch import batch_symbol
+from onnxplain.graphops.batch import batch_dimension
 from onnxplain.graphops.emit import Emitter
 from onnxplain.graphops.errors import OptionError, UnsupportedModel
 from onnxplain.graphops.graph import Graph, Tensor, write
@@ -142,7 +142,8 @@ def _completed(options: Options, method: Method, prepared: Prepared, ends: Ends)
         raise OptionError(
             f"layer '{layer.name}' has rank {rank}, so it has no units: choose another"
         )
-    if layer.name in prepared.mixed and _rows_differ(layer, prepared.graph):
+    doubtful = layer.name in prepared.mixed or prepared.batch == "fixed"
+    if doubtful and _rows_differ(layer, prepared.graph):
         raise UnsupportedModel(
             f"layer '{layer.name}' does not keep one row for each image, since "
             f"{prepared.batch_note}: choose another layer, or select 'seed'"
@@ -175,14 +176,14 @@ def _rows_differ(layer: Tensor, graph: Graph) -> bool:
     rows = layer.shape[0]
     if rows is None or str(rows).startswith("unk__"):
         return False
-    return isinstance(rows, int) or rows != batch_symbol(graph)
+    return bool(rows != batch_dimension(graph))
 
 
 def _batch_dimensions(graph: Graph, layer: Tensor, options: Options) -> tuple[int | str, int | str]:
     """Return the dimension over the images, and that over the results."""
     if not layer.shape:  # one number for all images together: select `seed` alone comes here
         return 1, 1
-    images = layer.shape[0] if isinstance(layer.shape[0], int) else batch_symbol(graph)
+    images = layer.shape[0] if isinstance(layer.shape[0], int) else batch_dimension(graph)
     if options.select != "pairs" and len(options.channels) < 2:
         return images, images
     taken = {d for t in graph.tensors().values() for d in t.shape or ()}

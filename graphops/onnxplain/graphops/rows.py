@@ -11,7 +11,8 @@ from typing import Any
 import onnx_graphsurgeon as gs
 
 from onnxplain.graphops.emit import Emitter
-from onnxplain.graphops.graph import Graph, Tensor, is_constant
+from onnxplain.graphops.errors import UnsupportedModel
+from onnxplain.graphops.graph import Graph, Tensor, is_constant, reads
 
 __all__ = ["repeat_forward"]
 
@@ -36,8 +37,13 @@ def repeat_forward(
             copies[tensor.name] = op.raw("Gather", tensor, image_index, axis=0)
             copies[tensor.name].shape = [results, *tensor.shape[1:]]
     for node in list(graph.nodes):
-        if not any(t.name in copies for t in node.inputs):
+        if not any(t.name in copies for t in reads(node)):
             continue
+        if len(reads(node)) > len(node.inputs):
+            raise UnsupportedModel(
+                f"{node.op} '{node.name}' reads the network from inside its body, so several "
+                "results of one run cannot be made: select 'channel', and run once for each"
+            )
         op.scope = ""
         inputs = [copies.get(t.name, t) for t in node.inputs]
         outputs = [_copy(op, t, images, results) for t in node.outputs]
