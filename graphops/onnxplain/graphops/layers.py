@@ -96,7 +96,9 @@ def resolve(graph: Graph, name: str | None) -> Tensor:
     inside = [
         t
         for path, n in modules
-        if (path == name or path.startswith(f"{name}.")) and (t := _last_float(n)) is not None
+        if path
+        and (path == name or path.startswith(f"{name}."))
+        and (t := _last_float(n)) is not None
     ]
     if inside:
         return inside[-1]

@@ -16,13 +16,15 @@ __all__ = ["Path", "default_target", "find_path", "first_explainable"]
 class Path:
     """The nodes on the float paths from `target` to `layer`, in the graph's order.
 
-    `tensors` are the names of the tensors on them, both ends included.
+    `tensors` are the names of the tensors on them, both ends included; a tensor of unknown type is
+    taken for a float one, so that the operator which hid it comes to light.
     """
 
     target: Tensor
     layer: Tensor
     nodes: tuple[Node, ...]
     tensors: frozenset[str]
+    opset: int
 
 
 def find_path(graph: Graph, target: Tensor, layer: Tensor) -> Path:
@@ -36,7 +38,7 @@ def find_path(graph: Graph, target: Tensor, layer: Tensor) -> Path:
         if node.op in NO_FLOW or not any(t.name in reached for t in reads(node)):
             continue
         onward.append(node)
-        reached.update(t.name for t in node.outputs if is_float(t))
+        reached.update(t.name for t in node.outputs if is_float(t) or _is_unknown(t))
     needed = {layer.name}
     nodes = []
     for node in reversed(onward):
@@ -48,7 +50,7 @@ def find_path(graph: Graph, target: Tensor, layer: Tensor) -> Path:
             f"nothing flows from '{target.name}' to the layer '{layer.name}': choose a target "
             "upstream of the layer (`to`), or another layer"
         )
-    return Path(target, layer, tuple(reversed(nodes)), frozenset(needed & reached))
+    return Path(target, layer, tuple(reversed(nodes)), frozenset(needed & reached), graph.opset)
 
 
 def default_target(graph: Graph) -> Tensor:
@@ -77,6 +79,11 @@ def first_explainable(path: Path, supported: Callable[[Node], bool]) -> Tensor |
             blocked.update(t.name for t in reads(node))
     for node in path.nodes:
         for tensor in node.outputs:
-            if tensor.name in path.tensors and tensor.name not in blocked:
+            known = is_float(tensor) and tensor.shape is not None
+            if known and tensor.name in path.tensors and tensor.name not in blocked:
                 return tensor
     return None
+
+
+def _is_unknown(tensor: Tensor) -> bool:
+    return not tensor.is_empty() and tensor.dtype is None

@@ -6,16 +6,18 @@ from dataclasses import dataclass
 from typing import cast
 
 import onnx
+import onnx_graphsurgeon as gs
 
+from onnxplain.graphops.emit import Emitter
 from onnxplain.graphops.errors import ModelError
 from onnxplain.graphops.graph import Node
 from onnxplain.graphops.methods import Method, find_method
 from onnxplain.graphops.options import Options, Unpool
-from onnxplain.graphops.path import first_explainable
-from onnxplain.graphops.prepare import prepare
-from onnxplain.graphops.reverse import has_rule, require_rules
-from onnxplain.graphops.rewriter import find_ends, path_between
-from onnxplain.graphops.rules import GRADIENT
+from onnxplain.graphops.path import Path, first_explainable
+from onnxplain.graphops.prepare import Prepared, prepare
+from onnxplain.graphops.reverse import has_rule, reverse
+from onnxplain.graphops.rewriter import find_ends, path_between, table_of
+from onnxplain.graphops.rules import GRADIENT, Table
 from onnxplain.graphops.rules.activation import is_activation, is_rectifier
 from onnxplain.graphops.rules.unpool import choose_form
 
@@ -84,7 +86,7 @@ def check(
     nodes = tuple(_node_report(n, chosen, unpool, supported(n)) for n in path.nodes)
     problem, start = "", None
     try:
-        require_rules(path, chosen.table)
+        _walk(prepared, path, table_of(chosen, unpool))
     except ModelError as e:
         problem, start = str(e), first_explainable(path, supported)
     return Report(
@@ -100,6 +102,13 @@ def check(
         ok=not problem,
         problem=problem,
     )
+
+
+def _walk(prepared: Prepared, path: Path, table: Table) -> None:
+    """Append the backward part for trial, on a graph that nobody will use: rules may refuse too."""
+    op = Emitter(prepared.graph, prepared.batched)
+    seed = gs.Variable("trial", dtype=path.layer.dtype, shape=path.layer.shape)
+    reverse(op, path, op.own(seed), table)
 
 
 def _node_report(node: Node, method: Method, unpool: str, supported: bool) -> NodeReport:

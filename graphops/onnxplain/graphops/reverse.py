@@ -77,8 +77,8 @@ def require_rules(path: Path, table: Table) -> None:
         )
         domain = f" of domain '{node.domain}'" if node.domain not in (None, "", "ai.onnx") else ""
         raise UnsupportedOperator(
-            f"no rule for {node.op}{domain} (node '{node.name}') on the path from "
-            f"'{path.target.name}' to '{path.layer.name}'; {advice}"
+            f"no rule for {node.op}{domain} (node '{node.name}', opset {path.opset}) on the path "
+            f"from '{path.target.name}' to '{path.layer.name}'; {advice}"
         )
 
 

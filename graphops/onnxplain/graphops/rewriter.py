@@ -105,8 +105,12 @@ def find_ends(graph: Graph, layer: str | None, to: str | None, axis: int | None)
     """Resolve the names of a layer and of the tensor projected back to."""
     tensor = resolve(graph, layer)
     target = default_target(graph) if to is None else resolve(graph, to)
-    if tensor.shape is None:
-        raise UnsupportedModel(f"the layer '{tensor.name}' has no known rank: choose another")
+    for end in (tensor, target):
+        if end.shape is None:
+            raise UnsupportedModel(
+                f"the rank of '{end.name}' is not known: choose another tensor, or export the "
+                "model with the shapes of its tensors"
+            )
     rank = len(tensor.shape)
     if axis is None:
         return Ends(tensor, target, channel_axis(tensor))
