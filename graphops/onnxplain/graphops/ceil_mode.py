@@ -17,35 +17,46 @@ POOLS = ("AveragePool", "LpPool", "MaxPool")
 
 
 def settle_ceil_mode(graph: Graph) -> None:
-    """Give each such pool of known size, in place, the padding with which it needs no ceil_mode."""
+    """Cut, in place, the padding that leads inference to such a window, where sizes are known."""
     if graph.opset >= MENDED:
         return
     for node in graph.nodes:
-        if node.op in POOLS and attribute(node, "ceil_mode", 0):
-            pads = _floor_pads(node)
-            if pads is not None:
-                node.attrs["pads"] = pads
-                node.attrs["ceil_mode"] = 0
-                infer_shapes(graph)  # what follows had the wrong size too
+        if node.op in POOLS and attribute(node, "ceil_mode", 0) and _settle(node):
+            infer_shapes(graph)  # what follows had the wrong size too
 
 
-def _floor_pads(node: Node) -> list[int] | None:
-    """Return the padding that makes the windows without ceil_mode; None where nothing is wrong."""
+def _settle(node: Node) -> bool:
+    """Give the node's end padding its true length on the axes that drop a window.
+
+    With that, rounding up or down is the same there. Where not even no padding would do, windows
+    being further apart than long, ceil_mode goes, and the other axes get what it gave them.
+    """
     window = Window.of(node)
-    sizes = (node.inputs[0].shape or [])[2:]
     pads = window.static_pads()
-    if pads is None or window.same or not sizes or not all(isinstance(s, int) for s in sizes):
-        return None
-    end, dropped, grown = [], False, False
-    for size, before, after, extent, stride in zip(
-        sizes, *pads, window.extent, window.strides, strict=True
-    ):
-        last = -(-(size + before + after - extent) // stride)
-        if last * stride >= size + before:
-            last, dropped = last - 1, True
-        needed = max(last * stride + extent - size - before, 0)
-        grown |= needed > after
-        end.append(needed)
-    if not dropped or (grown and attribute(node, "count_include_pad", 0)):
-        return None  # padding that counts must not grow
-    return [*pads[0], *end]
+    sizes = (node.inputs[0].shape or [])[2:]
+    if pads is None or window.same or not sizes:
+        return False
+    before, after = pads
+    end, rounds_up = list(after), 1
+    for i, size in enumerate(sizes):
+        if not isinstance(size, int):
+            continue
+        stride, extent = window.strides[i], window.extent[i]
+        last = -(-(size + before[i] + after[i] - extent) // stride)
+        if last * stride >= size + before[i]:
+            needed = (last - 1) * stride + extent - size - before[i]
+            end[i] = max(needed, 0)
+            rounds_up &= int(needed >= 0)
+    if end == list(after) and rounds_up:
+        return False
+    if not rounds_up:
+        if not all(isinstance(s, int) for s in sizes) or attribute(node, "count_include_pad", 0):
+            return False
+        for i, size in enumerate(sizes):
+            stride, extent = window.strides[i], window.extent[i]
+            last = -(-(size + before[i] + end[i] - extent) // stride)
+            if last * stride < size + before[i]:
+                end[i] = max(end[i], last * stride + extent - size - before[i])
+    node.attrs["pads"] = [*before, *end]
+    node.attrs["ceil_mode"] = rounds_up
+    return True
