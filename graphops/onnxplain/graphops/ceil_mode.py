@@ -50,13 +50,16 @@ def _settle(node: Node) -> bool:
     if end == list(after) and rounds_up:
         return False
     if not rounds_up:
-        if not all(isinstance(s, int) for s in sizes) or attribute(node, "count_include_pad", 0):
+        if not all(isinstance(s, int) for s in sizes):
             return False
         for i, size in enumerate(sizes):
             stride, extent = window.strides[i], window.extent[i]
             last = -(-(size + before[i] + end[i] - extent) // stride)
             if last * stride < size + before[i]:
                 end[i] = max(end[i], last * stride + extent - size - before[i])
+        grown = any(e > a for e, a in zip(end, after, strict=True))
+        if grown and attribute(node, "count_include_pad", 0):
+            return False  # padding that counts must not grow
     node.attrs["pads"] = [*before, *end]
     node.attrs["ceil_mode"] = rounds_up
     return True
