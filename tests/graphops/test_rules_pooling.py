@@ -1,0 +1,155 @@
+"""The poolings: max-pools in every form, averages in every way of counting."""
+
+import itertools
+
+import numpy as np
+import pytest
+from check_rule import check_rule
+
+FORMS = ["auto", "scatter", "portable"]
+
+# no window of these shares an element with another, so maxunpool is exact too
+APART = [
+    ((6,), [2], [2], [0, 0]),
+    ((7,), [3], [3], [1, 1]),
+    ((8,), [2], [3], [1, 0]),
+    ((6, 7), [2, 2], [2, 2], [0, 0, 0, 0]),
+    ((7, 5), [2, 3], [3, 3], [1, 1, 0, 1]),
+    ((4, 3, 5), [2, 1, 2], [2, 2, 2], [0, 0, 0, 0, 0, 0]),
+]
+OVERLAPPING = [
+    ((7,), [3], [2], [0, 0]),
+    ((8,), [3], [1], [1, 1]),
+    ((7, 6), [3, 3], [2, 2], [0, 0, 0, 0]),
+    ((7, 8), [3, 3], [2, 2], [1, 0, 1, 1]),
+    ((5, 6), [2, 3], [1, 2], [0, 1, 1, 1]),
+    ((4, 4, 3), [2, 2, 2], [1, 2, 1], [0, 1, 0, 0, 0, 1]),
+]
+
+
+@pytest.mark.parametrize("ceil_mode", [0, 1])
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize(("size", "window", "strides", "pads"), APART + OVERLAPPING, ids=str)
+def test_max_pool(size, window, strides, pads, form, ceil_mode):
+    attrs = {"kernel_shape": window, "strides": strides, "pads": pads, "ceil_mode": ceil_mode}
+    check_rule("MaxPool", [(2, 2, *size)], unpool=form, **attrs)
+
+
+@pytest.mark.parametrize("ceil_mode", [0, 1])
+@pytest.mark.parametrize(("size", "window", "strides", "pads"), APART, ids=str)
+def test_max_pool_by_maxunpool(size, window, strides, pads, ceil_mode):
+    attrs = {"kernel_shape": window, "strides": strides, "pads": pads, "ceil_mode": ceil_mode}
+    check_rule("MaxPool", [(2, 2, *size)], unpool="maxunpool", **attrs)
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("auto_pad", ["SAME_UPPER", "SAME_LOWER", "VALID"])
+@pytest.mark.parametrize("size", [(7, 6), (5, 8)], ids=str)
+@pytest.mark.parametrize("strides", [(2, 2), (3, 1)], ids=str)
+def test_max_pool_auto_pad(strides, size, auto_pad, form):
+    attrs = {"kernel_shape": [3, 2], "strides": strides, "auto_pad": auto_pad}
+    check_rule("MaxPool", [(1, 2, *size)], unpool=form, **attrs)
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("dilations", [(2, 2), (1, 3)], ids=str)
+@pytest.mark.parametrize("strides", [(1, 1), (2, 3)], ids=str)
+def test_max_pool_dilation(strides, dilations, form):
+    attrs = {
+        "kernel_shape": [2, 2],
+        "strides": strides,
+        "dilations": dilations,
+        "pads": [1, 0, 0, 1],
+    }
+    check_rule("MaxPool", [(1, 2, 7, 6)], unpool=form, **attrs)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_max_pool_of_kernel_one_and_global(form):
+    check_rule("MaxPool", [(1, 2, 5, 4)], unpool=form, kernel_shape=[1, 1], strides=[2, 2])
+    check_rule("MaxPool", [(1, 2, 5, 4)], unpool=form, kernel_shape=[5, 4])
+
+
+@pytest.mark.parametrize("form", [*FORMS, "maxunpool"])
+def test_max_pool_whose_indices_are_asked_for(form):
+    attrs = {"kernel_shape": [2, 2], "strides": [2, 2], "unpool": form}
+    check_rule("MaxPool", [(2, 2, 5, 4)], outputs=2, **attrs)
+    check_rule("MaxPool", [(2, 2, 5, 4)], outputs=2, storage_order=1, **attrs)
+
+
+@pytest.mark.parametrize("form", [*FORMS, "maxunpool"])
+def test_max_pool_float16(form):
+    attrs = {"kernel_shape": [2, 2], "strides": [2, 2], "dtype": np.float16}
+    check_rule("MaxPool", [(1, 2, 5, 4)], unpool=form, **attrs)
+
+
+AVERAGES = [
+    ((8,), [3], [2], [1, 1]),
+    ((7,), [2], [3], [0, 1]),
+    ((6, 7), [3, 3], [2, 2], [0, 0, 0, 0]),
+    ((7, 6), [3, 3], [2, 2], [1, 0, 1, 1]),
+    ((6, 6), [2, 2], [2, 2], [0, 0, 0, 0]),
+    ((5, 6), [3, 2], [1, 1], [1, 1, 1, 0]),
+    ((4, 4, 3), [2, 2, 2], [1, 2, 1], [0, 1, 0, 0, 0, 1]),
+]
+
+
+@pytest.mark.parametrize("ceil_mode", [0, 1])
+@pytest.mark.parametrize("count_include_pad", [0, 1])
+@pytest.mark.parametrize(("size", "window", "strides", "pads"), AVERAGES, ids=str)
+def test_average_pool(size, window, strides, pads, count_include_pad, ceil_mode):
+    attrs = {"kernel_shape": window, "strides": strides, "pads": pads}
+    attrs |= {"count_include_pad": count_include_pad, "ceil_mode": ceil_mode}
+    check_rule("AveragePool", [(1, 2, *size)], **attrs)
+
+
+@pytest.mark.parametrize("count_include_pad", [0, 1])
+@pytest.mark.parametrize("auto_pad", ["SAME_UPPER", "SAME_LOWER", "VALID"])
+@pytest.mark.parametrize("size", [(7, 6), (5, 8)], ids=str)
+@pytest.mark.parametrize("strides", [(1, 1), (2, 2), (3, 1)], ids=str)
+def test_average_pool_auto_pad(strides, size, auto_pad, count_include_pad):
+    attrs = {"kernel_shape": [3, 2], "strides": strides, "auto_pad": auto_pad}
+    check_rule("AveragePool", [(1, 1, *size)], count_include_pad=count_include_pad, **attrs)
+
+
+@pytest.mark.parametrize("ceil_mode", [0, 1])
+@pytest.mark.parametrize("count_include_pad", [0, 1])
+def test_average_pool_dilation(count_include_pad, ceil_mode):
+    attrs = {"kernel_shape": [2, 3], "dilations": [2, 2], "strides": [2, 1], "pads": [1, 1, 0, 1]}
+    attrs |= {"count_include_pad": count_include_pad, "ceil_mode": ceil_mode}
+    check_rule("AveragePool", [(1, 1, 8, 7)], opset=19, **attrs)
+
+
+@pytest.mark.parametrize("opset", [17, 19, 22])
+def test_average_pool_windows_that_reach_beyond_the_padding(opset):
+    for size, count_include_pad in itertools.product((5, 6, 7), (0, 1)):
+        attrs = {"kernel_shape": [3, 3], "strides": [2, 2], "pads": [0, 1, 1, 0], "ceil_mode": 1}
+        shape = (1, 1, size, size)
+        check_rule(
+            "AveragePool", [shape], opset=opset, count_include_pad=count_include_pad, **attrs
+        )
+
+
+def test_average_pool_float16():
+    attrs = {"kernel_shape": [3, 3], "strides": [2, 2], "pads": [1, 1, 1, 1]}
+    check_rule("AveragePool", [(1, 2, 6, 5)], dtype=np.float16, **attrs)
+
+
+@pytest.mark.parametrize("shape", [(2, 3, 5), (2, 3, 4, 3), (1, 2, 2, 3, 2), (1, 1, 1, 1)], ids=str)
+@pytest.mark.parametrize("operator", ["GlobalAveragePool", "GlobalMaxPool"])
+def test_global(operator, shape):
+    check_rule(operator, [shape])
+
+
+@pytest.mark.parametrize("operator", ["GlobalAveragePool", "GlobalMaxPool"])
+def test_global_float16(operator):
+    check_rule(operator, [(2, 3, 4, 3)], dtype=np.float16)
+
+
+@pytest.mark.parametrize("operator", ["AveragePool", "MaxPool"])
+@pytest.mark.parametrize("opset", [17, 22])
+def test_a_last_window_that_would_begin_in_the_padding_is_dropped(opset, operator):
+    attrs = {"kernel_shape": [2, 3], "strides": [2, 2], "pads": [1, 0, 1, 0], "ceil_mode": 1}
+    check_rule(operator, [(1, 1, 7, 6)], opset=opset, **attrs)
+    if operator == "AveragePool":
+        check_rule(operator, [(1, 1, 7, 6)], opset=opset, count_include_pad=1, **attrs)

@@ -1,0 +1,209 @@
+"""Small PyTorch nets of the well-known families, and their exports to ONNX.
+
+Each is a few thousand parameters, takes odd sizes, and has in it what the family brings: pools that
+overlap, strides that leave a remainder, groups, branches, gates. Statistics are as after training.
+"""
+
+import io
+import warnings
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import onnx
+import torch
+from blocks import (
+    Branches,
+    Dense,
+    Dropout,
+    Mean,
+    Residual,
+    SqueezeExcite,
+    UnevenConv,
+    UnevenMaxPool,
+    View,
+    conv,
+)
+from torch import nn
+
+SIZE = (67, 59)
+CLASSES = 7
+
+torch.set_num_threads(1)
+
+
+def build(name, seed=0):
+    """Return a net of `FAMILIES`, its weights and statistics random, in evaluation mode."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        net = FAMILIES[name].make()
+        for module in net.modules():
+            if isinstance(module, nn.Conv2d | nn.Linear):
+                nn.init.kaiming_normal_(module.weight)
+                if module.bias is not None:
+                    nn.init.normal_(module.bias, std=0.3)
+            if isinstance(module, nn.BatchNorm2d):
+                nn.init.normal_(module.running_mean, std=0.5)
+                nn.init.uniform_(module.running_var, 0.5, 2.0)
+                nn.init.normal_(module.weight, 1.5, 1.0)
+                nn.init.normal_(module.bias, std=0.5)
+    return net.eval()
+
+
+def export(name, opset=17, *, batch=2, dynamic=True, keep_batch_norm=False):
+    """Return the net as PyTorch's TorchScript exporter writes it, its input `x`, its output `y`.
+
+    `dynamic`: the batch is free, and height and width too where the family allows; otherwise every
+    size is fixed. `keep_batch_norm`: it stays a node instead of being folded into the Conv.
+    """
+    free = {0: "N", 2: "H", 3: "W"} if FAMILIES[name].any_size else {0: "N"}
+    unfolded = {"training": torch.onnx.TrainingMode.PRESERVE, "do_constant_folding": False}
+    file = io.BytesIO()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # the exporter's, about itself
+        warnings.simplefilter("ignore", torch.jit.TracerWarning)  # of what `Operator` computes
+        torch.onnx.export(
+            build(name),
+            (torch.zeros(batch, 3, *SIZE),),
+            file,
+            dynamo=False,
+            opset_version=opset,
+            input_names=["x"],
+            output_names=["y"],
+            dynamic_axes={"x": free, "y": {0: "N"}} if dynamic else None,
+            **(unfolded if keep_batch_norm else {}),
+        )
+    return onnx.load_from_string(file.getvalue())
+
+
+def alexnet():
+    """Overlapping pools, one padded; a strided, a grouped and a dilated Conv; Dropout, Flatten."""
+    features = nn.Sequential(
+        nn.Conv2d(3, 8, 7, stride=3, padding=1),
+        nn.ReLU(),
+        nn.MaxPool2d(3, 2),
+        nn.Conv2d(8, 12, 5, padding=2, groups=2),
+        nn.ReLU(),
+        nn.MaxPool2d(3, 2),
+        nn.Conv2d(12, 12, 3, padding=2, dilation=2),
+        nn.ReLU(),
+        nn.MaxPool2d(3, 2, padding=1),
+    )
+    classifier = nn.Sequential(
+        Dropout(), nn.Flatten(), nn.Linear(48, 24), nn.ReLU(), nn.Linear(24, CLASSES)
+    )
+    return _net(features=features, classifier=classifier)
+
+
+def vgg():
+    """Pools that do not overlap: with ceil_mode, pads, dilation and gaps; LeakyReLU; a view."""
+    features = nn.Sequential(
+        nn.Conv2d(3, 6, 3, padding=1),
+        nn.ReLU(),
+        nn.MaxPool2d(2, 2, ceil_mode=True),
+        nn.Conv2d(6, 8, 3, padding=1),
+        nn.LeakyReLU(0.1),
+        nn.MaxPool2d(2, 2, padding=1),
+        nn.Conv2d(8, 8, 3, padding=1),
+        nn.ReLU(),
+        nn.MaxPool2d(2, 2, dilation=3),
+        nn.Conv2d(8, 8, 3, padding=1),
+        nn.ReLU(),
+        nn.MaxPool2d(2, 3),
+    )
+    classifier = nn.Sequential(View(-1), nn.Linear(48, 20), nn.ReLU(), nn.Linear(20, CLASSES))
+    return _net(features=features, classifier=classifier)
+
+
+def resnet():
+    """A strided stem, BatchNorm after every Conv, additions, 1x1 strided shortcuts."""
+    return _net(
+        stem=conv(3, 8, 7, stride=2, padding=3),
+        pool=nn.MaxPool2d(3, 2, padding=1),
+        layer1=Residual(8, 8, 1),
+        layer2=Residual(8, 12, 2),
+        layer3=Residual(12, 16, 2),
+        head=nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten()),
+        classifier=nn.Linear(16, CLASSES),
+    )
+
+
+def mobilenet():
+    """Pads on two sides only, SAME, depthwise Convs, ReLU6, a squeeze-and-excite gate, Softmax."""
+    return _net(
+        stem=nn.Sequential(
+            UnevenConv(3, 8, 3, 2, pads=[0, 0, 1, 1]), nn.BatchNorm2d(8), nn.ReLU6()
+        ),
+        depthwise=conv(8, 8, 3, stride=2, padding=1, groups=8, rectifier=nn.ReLU6),
+        gate=SqueezeExcite(8),
+        pointwise=conv(8, 12, 1, rectifier=nn.ReLU6),
+        pool=UnevenMaxPool(3, 2, pads=[0, 1, 1, 0]),
+        same=nn.Sequential(UnevenConv(12, 12, 5, 2, groups=4), nn.BatchNorm2d(12), nn.ReLU6()),
+        mean=Mean(),
+        classifier=nn.Linear(12, CLASSES),
+        softmax=nn.Softmax(1),
+    )
+
+
+def inception():
+    """Parallel branches: 1x1, factorised, strided pools; both counts of an average pool."""
+    return _net(
+        stem=conv(3, 8, 3, stride=2, padding=1),
+        reduce=nn.MaxPool2d(3, 2, ceil_mode=True),
+        mixed1=Branches(
+            conv(8, 4, 1),
+            nn.Sequential(conv(8, 4, 1), conv(4, 5, (1, 5), padding=(0, 2))),
+            nn.Sequential(conv(8, 4, 1), conv(4, 6, (3, 1), padding=(2, 0), dilation=(2, 1))),
+            nn.Sequential(nn.AvgPool2d(3, 1, 1, count_include_pad=False), conv(8, 3, 1)),
+        ),
+        mixed2=Branches(
+            conv(18, 6, 3, stride=2),
+            nn.MaxPool2d(3, 2),
+            nn.Sequential(conv(18, 4, 1), nn.AvgPool2d(5, 2, 1, count_include_pad=True)),
+        ),
+        average=nn.AvgPool2d(2, 2, ceil_mode=True, count_include_pad=False),
+        head=nn.Sequential(nn.AdaptiveMaxPool2d(1), nn.Flatten()),
+        classifier=nn.Linear(28, CLASSES),
+    )
+
+
+def densenet():
+    """Everything before is concatenated; BatchNorm and ReLU come before each Conv."""
+    return _net(
+        stem=conv(3, 8, 5, stride=2, padding=1),
+        pool=nn.MaxPool2d(3, 2, padding=1),
+        block1=nn.Sequential(Dense(8, 4), Dense(12, 4)),
+        transition=nn.Sequential(
+            nn.BatchNorm2d(16), nn.ReLU(), nn.Conv2d(16, 8, 1, bias=False), nn.AvgPool2d(2, 2)
+        ),
+        block2=nn.Sequential(Dense(8, 4), Dense(12, 4)),
+        norm=nn.Sequential(nn.BatchNorm2d(16), nn.ReLU()),
+        head=nn.Sequential(nn.AdaptiveAvgPool2d(1), View(-1)),
+        classifier=nn.Linear(16, CLASSES),
+    )
+
+
+@dataclass(frozen=True)
+class Family:
+    """How to make a net, a module in its middle, and whether it takes any height and width.
+
+    The output of its module `classifier` is the class score.
+    """
+
+    make: Callable[[], nn.Module]
+    middle: str
+    any_size: bool = True
+
+
+FAMILIES = {
+    "alexnet": Family(alexnet, "features.4", any_size=False),
+    "vgg": Family(vgg, "features.9", any_size=False),
+    "resnet": Family(resnet, "layer2"),
+    "mobilenet": Family(mobilenet, "pointwise"),
+    "inception": Family(inception, "mixed1"),
+    "densenet": Family(densenet, "block1.1"),
+}
+
+
+def _net(**modules):
+    return nn.Sequential(OrderedDict(modules))
