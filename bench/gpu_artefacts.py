@@ -1,6 +1,6 @@
-"""Write what `gpu.py` measures: each method's artefact and the network alone, in two types.
+"""Write what `gpu.py` measures: each method's artefact and the network alone, in two float types.
 
-float32 and float16. Two networks: the example's, and one of SqueezeNet's size and shape with random weights. Usage:
+Two networks: the example's, and one of SqueezeNet's size and shape with random weights. Usage:
 `python bench/gpu_artefacts.py FOLDER`.
 """
 
