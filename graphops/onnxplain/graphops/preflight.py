@@ -16,7 +16,7 @@ from onnxplain.graphops.options import Options, Unpool
 from onnxplain.graphops.path import Path, first_explainable
 from onnxplain.graphops.prepare import Prepared, prepare
 from onnxplain.graphops.reverse import has_rule, reverse
-from onnxplain.graphops.rewriter import find_ends, path_between, table_of
+from onnxplain.graphops.rewriter import find_ends, path_between, require_rows, table_of
 from onnxplain.graphops.rules import GRADIENT, Table
 from onnxplain.graphops.rules.activation import is_activation, is_rectifier
 from onnxplain.graphops.rules.unpool import choose_form
@@ -86,6 +86,7 @@ def check(
     nodes = tuple(_node_report(n, chosen, unpool, supported(n)) for n in path.nodes)
     problem, start = "", None
     try:
+        require_rows(prepared, ends.layer)
         _walk(prepared, path, table_of(chosen, unpool))
     except ModelError as e:
         problem, start = str(e), first_explainable(path, supported)

@@ -24,7 +24,7 @@ from onnxplain.graphops.rules.pooling import unpooling
 from onnxplain.graphops.seed import Seed, place, place_given_seed
 from onnxplain.graphops.selection import Interface, select_unit
 
-__all__ = ["Ends", "find_ends", "forward", "path_between", "rewrite", "table_of"]
+__all__ = ["Ends", "find_ends", "forward", "path_between", "require_rows", "rewrite", "table_of"]
 
 
 @dataclass(frozen=True)
@@ -146,12 +146,7 @@ def _completed(options: Options, method: Method, prepared: Prepared, ends: Ends)
         raise OptionError(
             f"layer '{layer.name}' has rank {rank}, so it has no units: choose another"
         )
-    doubtful = layer.name in prepared.mixed or prepared.batch == "fixed"
-    if doubtful and _rows_differ(layer, prepared.graph):
-        raise UnsupportedModel(
-            f"layer '{layer.name}' does not keep one row for each image, since "
-            f"{prepared.batch_note}: choose another layer, or select 'seed'"
-        )
+    require_rows(prepared, layer)
     several = options.select == "pairs" or len(options.channels) > 1
     if prepared.batch == "fixed" and several:
         raise UnsupportedModel(
@@ -170,6 +165,16 @@ def _completed(options: Options, method: Method, prepared: Prepared, ends: Ends)
             "leave the position out"
         )
     return replace(options, position=position, seed_value=options.seed_value or method.seed_value)
+
+
+def require_rows(prepared: Prepared, layer: Tensor) -> None:
+    """Raise UnsupportedModel where the layer is known not to keep one row for each image."""
+    doubtful = layer.name in prepared.mixed or prepared.batch == "fixed"
+    if doubtful and _rows_differ(layer, prepared.graph):
+        raise UnsupportedModel(
+            f"layer '{layer.name}' does not keep one row for each image, since "
+            f"{prepared.batch_note}: choose another layer, or select 'seed'"
+        )
 
 
 def _rows_differ(layer: Tensor, graph: Graph) -> bool:
