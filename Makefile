@@ -18,7 +18,7 @@ lint: $(VENV)/dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(MAKE) proto PROTO_OUT=$(VENV)/stubs
-	diff -r -x __pycache__ -x py.typed -x __init__.py -x explain.proto $(VENV)/stubs/onnxplain/v1 $(STUBS)
+	for stub in $(VENV)/stubs/onnxplain/v1/*; do diff $$stub $(STUBS) || exit; done
 
 PROTO_OUT ?= proto
 proto: $(VENV)/dev

@@ -1,8 +1,11 @@
 """BatchNormalization with fixed statistics, at every rank it is used at."""
 
 import numpy as np
+import onnx
 import pytest
-from check_rule import check_rule, spaced
+from check_rule import check_rule, run, spaced
+
+from onnxplain.graphops import Options, rewrite
 
 STATISTICS = [
     np.array([1.5, -0.7, 0.3], np.float32),  # scale, of both signs
@@ -30,3 +33,19 @@ def test_momentum_means_nothing():
 def test_statistics_that_are_inputs():
     shapes = [(2, 3, 4), (3,), (3,), (3,)]
     check_rule("BatchNormalization", shapes, weights=[abs(spaced((3,)))])
+
+
+def test_batch_normalization_of_mixed_precision():
+    """Half-precision data with float32 statistics, as mixed-precision training exports it."""
+    model = onnx.parser.parse_model(
+        """<ir_version: 8, opset_import: ["": 17]>
+        net (float16[N, 2, 3] x) => (float16[N, 2, 3] y)
+        <float[2] s = {2, 4}, float[2] b = {0, 0}, float[2] m = {0, 0}, float[2] v = {1, 4}>
+        { y = BatchNormalization <epsilon = 0.0> (x, s, b, m, v) }"""
+    )
+    artefact = rewrite(model, "y", "gradient", Options(select="seed"))
+    onnx.checker.check_model(artefact, full_check=True)
+    x = np.ones((1, 2, 3), np.float16)
+    (got,) = run(artefact, {"x": x, "seed": x}, "attribution")
+    assert got.dtype == np.float16
+    np.testing.assert_array_equal(got[0], [[2, 2, 2], [2, 2, 2]])

@@ -3,6 +3,7 @@
 import os
 import stat
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import onnx
@@ -18,6 +19,7 @@ from onnxplain.graphops.errors import (
     UnsafeModel,
     UnsupportedModel,
 )
+from onnxplain.graphops.source import write_atomically
 
 WEIGHT = np.arange(6, dtype=np.float32).reshape(2, 3)
 
@@ -487,3 +489,50 @@ def test_metadata_is_read():
     helper.set_model_props(model, {"labels": "cat,dog", "empty": ""})
     assert read_metadata(model) == {"labels": "cat,dog", "empty": ""}
     assert read_metadata(network()) == {}
+
+
+INCONSISTENT = {
+    "stride of zero": "y = MaxPool <kernel_shape = [2, 2], strides = [0, 1]> (x)",
+    "pads of another rank": "y = MaxPool <kernel_shape = [2, 2], pads = [1, 1]> (x)",
+    "axis beyond the rank": "y = Concat <axis = 9> (x, x)",
+    "matrix of rank 4": "y = Gemm (x, x)",
+}
+
+
+@pytest.mark.parametrize("text", INCONSISTENT.values(), ids=INCONSISTENT)
+def test_a_node_that_cannot_work_on_its_inputs(tmp_path, text):
+    model = onnx.parser.parse_model(
+        f"""<ir_version: 8, opset_import: ["": 17]>
+        net (float[1, 3, 8, 8] x) => (float[a, b, c, d] y) {{ {text} }}"""
+    )
+    (tmp_path / "odd.onnx").write_bytes(model.SerializeToString())
+    with pytest.raises(CorruptModel, match=r"odd\.onnx.*does not fit its inputs"):
+        load(tmp_path / "odd.onnx")
+
+
+def test_stale_declared_shapes_are_no_defect(tmp_path):
+    model = onnx.parser.parse_model(
+        """<ir_version: 8, opset_import: ["": 17]>
+        net (float[1, 3, 8, 8] x) => (float[1, 3, 9, 9] y) <float[4, 4] r>
+        { r = Relu (x) y = Neg (r) }"""
+    )
+    (tmp_path / "stale.onnx").write_bytes(model.SerializeToString())
+    assert load(tmp_path / "stale.onnx").graph.node[1].op_type == "Neg"
+
+
+def test_a_link_is_followed_and_stays(tmp_path):
+    (tmp_path / "real.onnx").write_bytes(b"old")
+    (tmp_path / "link.onnx").symlink_to("real.onnx")
+    write_atomically(tmp_path / "link.onnx", b"new")
+    assert (tmp_path / "link.onnx").is_symlink()
+    assert (tmp_path / "real.onnx").read_bytes() == b"new"
+
+
+def test_what_is_no_file_is_written_to_and_stays(tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with ThreadPoolExecutor(1) as reader:
+        read = reader.submit(pipe.read_bytes)
+        write_atomically(pipe, b"through")
+        assert read.result(10) == b"through"
+    assert pipe.is_fifo()

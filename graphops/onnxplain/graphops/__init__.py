@@ -8,6 +8,7 @@ save(rewrite(model, "layer4", "guided_backprop"), "explained.onnx")
 
 import onnx
 
+from onnxplain.graphops.blame import blaming
 from onnxplain.graphops.layers import Layer, list_layers
 from onnxplain.graphops.methods import METHODS, Method
 from onnxplain.graphops.options import Options
@@ -35,4 +36,5 @@ __all__ = [
 
 def layers(model: onnx.ModelProto) -> list[Layer]:
     """Return every layer of the network, in order, its float inputs first."""
-    return list_layers(prepare(model).graph)
+    with blaming(model):
+        return list_layers(prepare(model).graph)

@@ -195,7 +195,7 @@ def _reshape(node: Node, inputs: list[str]) -> bool:
         return True
     if not is_constant(shape) or attribute(node, "allowzero", 0):
         return False
-    target = [int(v) for v in shape.values]
+    target = [int(v) for v in np.ravel(shape.values)]
     if not target or not data.shape:
         return bool(target) and target[0] == 0
     row = data.shape[1:]

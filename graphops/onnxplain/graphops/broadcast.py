@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from onnxplain.graphops.emit import Emitter
+from onnxplain.graphops.errors import CorruptModel
 from onnxplain.graphops.graph import Tensor, is_float
 
 __all__ = ["unbroadcast"]
@@ -18,6 +19,8 @@ def unbroadcast(op: Emitter, g: Tensor, x: Tensor, shape: Shape | None) -> Tenso
     if x.shape is None or shape is None:
         return _at_run_time(op, g, x)
     missing = len(shape) - len(x.shape)
+    if missing < 0:
+        raise CorruptModel(f"'{x.name}' has more axes than the result it is broadcast into")
     pairs = list(zip(x.shape, shape[missing:], strict=True))
     if any(a != 1 and (a != b or a is None) and not _must_agree(a, b) for a, b in pairs):
         return _at_run_time(op, g, x)

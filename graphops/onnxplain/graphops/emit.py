@@ -33,6 +33,8 @@ class Emitter:
         self.rows: Tensor | None = None  # int64[B]: which image each result is of
         self.batched = set(batched)  # forward tensors with one row an image
         self._names = set(graph.tensors()) | {n.name for n in graph.nodes}
+        for body in graph.subgraphs(recursive=True):  # a name may not hide one outside
+            self._names |= set(body.tensors()) | {n.name for n in body.nodes}
         self._own: set[str] = set()
         self._constants: dict[tuple[str, tuple[int, ...], bytes], Tensor] = {}
         self._picked: dict[str, Tensor] = {}

@@ -8,6 +8,7 @@ from typing import cast
 import onnx
 import onnx_graphsurgeon as gs
 
+from onnxplain.graphops.blame import blaming
 from onnxplain.graphops.emit import Emitter
 from onnxplain.graphops.errors import ModelError
 from onnxplain.graphops.graph import Node
@@ -79,7 +80,18 @@ def check(
     """
     chosen = find_method(method)
     Options(to=to, unpool=cast("Unpool", unpool), channel_axis=channel_axis)  # refuses wrong values
-    prepared = prepare(model, keep_shape)
+    with blaming(model):
+        return _checked(prepare(model, keep_shape), chosen, layer, to, unpool, channel_axis)
+
+
+def _checked(
+    prepared: Prepared,
+    chosen: Method,
+    layer: str | None,
+    to: str | None,
+    unpool: str,
+    channel_axis: int | None,
+) -> Report:
     ends = find_ends(prepared.graph, layer, to, channel_axis)
     path = path_between(prepared.graph, ends, to)
     supported = has_rule(chosen.table)
@@ -92,7 +104,7 @@ def check(
         problem, start = str(e), first_explainable(path, supported)
     return Report(
         layer=ends.layer.name,
-        method=method,
+        method=chosen.name,
         to=ends.target.name,
         opset=prepared.source_opset,
         batch=prepared.batch,

@@ -8,6 +8,7 @@ import numpy as np
 import onnx
 
 from onnxplain.graphops.batch import batch_dimension
+from onnxplain.graphops.blame import blaming
 from onnxplain.graphops.emit import Emitter
 from onnxplain.graphops.errors import OptionError, UnsupportedModel
 from onnxplain.graphops.graph import Graph, Tensor, write
@@ -56,9 +57,29 @@ def rewrite(
     UnsupportedModel. `model` is not changed.
     """
     chosen = find_method(method)
-    prepared = prepare(model, options.keep_shape if options else False)
+    with blaming(model):
+        return _rewritten(model, layer, chosen, options or Options())
+
+
+def forward(
+    model: onnx.ModelProto, layer: str | None = None, *, keep_shape: bool = False
+) -> onnx.ModelProto:
+    """Return the network cut at `layer`: its own inputs, and one output `activation`."""
+    with blaming(model):
+        graph = prepare(model, keep_shape).graph
+        tensor = resolve(graph, layer)
+        op = Emitter(graph)
+        interface = Interface(1, 1)
+        graph.outputs = [_output(op, interface, "activation", op.Identity(tensor), tensor.shape)]
+        graph.cleanup()
+        return write(graph, model)
+
+
+def _rewritten(
+    model: onnx.ModelProto, layer: str | None, chosen: Method, options: Options
+) -> onnx.ModelProto:
+    prepared = prepare(model, options.keep_shape)
     graph = prepared.graph
-    options = options or Options()
     ends = find_ends(graph, layer, options.to, options.channel_axis)
     options = _completed(options, chosen, prepared, ends)
     path = path_between(graph, ends, options.to)
@@ -85,20 +106,6 @@ def rewrite(
     artefact = write(graph, model)
     describe_artefact(artefact, model, names, chosen.name, options, interface.renamed)
     return artefact
-
-
-def forward(
-    model: onnx.ModelProto, layer: str | None = None, *, keep_shape: bool = False
-) -> onnx.ModelProto:
-    """Return the network cut at `layer`: its own inputs, and one output `activation`."""
-    prepared = prepare(model, keep_shape)
-    graph = prepared.graph
-    tensor = resolve(graph, layer)
-    op = Emitter(graph)
-    interface = Interface(1, 1)
-    graph.outputs = [_output(op, interface, "activation", op.Identity(tensor), tensor.shape)]
-    graph.cleanup()
-    return write(graph, model)
 
 
 def find_ends(graph: Graph, layer: str | None, to: str | None, axis: int | None) -> Ends:

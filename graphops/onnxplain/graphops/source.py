@@ -13,9 +13,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import onnx
-from google.protobuf.message import DecodeError
+from google.protobuf.message import DecodeError, Message
 from onnx import external_data_helper
 
+from onnxplain.graphops.blame import blaming
 from onnxplain.graphops.errors import (
     CorruptModel,
     MissingFile,
@@ -23,6 +24,7 @@ from onnxplain.graphops.errors import (
     UnsafeModel,
     UnsupportedModel,
 )
+from onnxplain.graphops.shapes import require_consistent
 
 __all__ = ["MAX_OPSET", "MIN_OPSET", "load", "read_metadata", "save", "write_atomically"]
 
@@ -42,7 +44,8 @@ def load(source: str | os.PathLike[str] | bytes) -> onnx.ModelProto:
         _refuse_external_data(model, name)
     else:
         _read_external_data(model, Path(source).resolve().parent, name)
-    _check(model, name)
+    with blaming(model):
+        _check(model, name)
     return model
 
 
@@ -52,10 +55,16 @@ def save(model: onnx.ModelProto, path: str | os.PathLike[str]) -> None:
 
 
 def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
-    """Write `data` to a temporary file beside `path` and rename it. Raises OutputError."""
-    target = Path(path)
+    """Write `data` to a temporary file beside `path` and rename it. Raises OutputError.
+
+    A link is followed; what is no regular file, such as a device or a pipe, is written to as it is.
+    """
+    target = Path(os.path.realpath(path))
     temporary = None
     try:
+        if target.exists() and not target.is_file():
+            target.write_bytes(data)
+            return
         handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
         with os.fdopen(handle, "wb") as file:
             file.write(data)
@@ -66,7 +75,7 @@ def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
     except OSError as e:
         if temporary is not None:
             Path(temporary).unlink(missing_ok=True)
-        raise OutputError(f"cannot write '{target}': {e.strerror or e}") from e
+        raise OutputError(f"cannot write '{os.fspath(path)}': {e.strerror or e}") from e
 
 
 def read_metadata(model: onnx.ModelProto) -> dict[str, str]:
@@ -113,25 +122,30 @@ def _check(model: onnx.ModelProto, name: str) -> None:
     except (onnx.checker.ValidationError, ValueError) as e:
         reason = " ".join(str(e).split())
         raise CorruptModel(f"{name} is not valid ONNX: {reason}") from e
+    try:
+        require_consistent(model)
+    except CorruptModel as e:
+        raise CorruptModel(f"{name} is not valid ONNX: {e}") from e
 
 
-def _tensors(message: onnx.ModelProto | onnx.GraphProto) -> Iterator[onnx.TensorProto]:
-    """Walk every TensorProto of the model, wherever it hides: tensors have no other home."""
-    stack: list[object] = [message]
+def _walk(message: onnx.ModelProto) -> Iterator[Message]:
+    """Yield every message in the model, however deep. Raises CorruptModel for text that is none."""
+    stack: list[Message] = [message]
     while stack:
         current = stack.pop()
-        for field, value in current.ListFields():  # type: ignore[attr-defined]
-            if field.message_type is None:
-                continue
-            for item in value if field.is_repeated else [value]:
-                if isinstance(item, onnx.TensorProto):
-                    yield item
-                else:
-                    stack.append(item)
+        yield current
+        for field, value in current.ListFields():
+            values = value if field.is_repeated else [value]
+            if field.message_type is not None:
+                stack.extend(values)
+            elif field.type == field.TYPE_STRING and any(isinstance(v, bytes) for v in values):
+                kind = current.DESCRIPTOR.name
+                raise CorruptModel(f"the text in '{field.name}' of a {kind} is not UTF-8")
 
 
 def _external(model: onnx.ModelProto) -> list[onnx.TensorProto]:
-    return [t for t in _tensors(model) if external_data_helper.uses_external_data(t)]
+    tensors = [m for m in _walk(model) if isinstance(m, onnx.TensorProto)]
+    return [t for t in tensors if external_data_helper.uses_external_data(t)]
 
 
 def _refuse_external_data(model: onnx.ModelProto, name: str) -> None:

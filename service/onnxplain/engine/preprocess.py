@@ -80,7 +80,8 @@ class Preprocess:
         elif self.color == "GRAY":
             pixels = pixels[:, :, :1]
         mean, std = np.array(self.mean, np.float32), np.array(self.std, np.float32)
-        scaled = (pixels * np.float32(self.scale) - mean) / std
+        with np.errstate(over="ignore", invalid="ignore"):  # what comes of it is told as a note
+            scaled = (pixels * np.float32(self.scale) - mean) / std
         return np.ascontiguousarray(scaled.transpose(2, 0, 1), np.float32)
 
     def to_json(self) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,11 @@ from PIL import Image, ImageOps
 from onnxplain.graphops.errors import MissingFile, PictureError
 
 __all__ = ["Picture", "read_picture"]
+
+# Not what Pillow would hand to other programs, or read other files for.
+FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
+# Pillow refuses pictures beyond 179 megapixels; that it worries from half of that on helps nobody.
+warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 
 Picture = str | os.PathLike[str] | bytes | Image.Image | npt.NDArray[Any]
 
@@ -34,7 +40,7 @@ def read_picture(source: Picture) -> npt.NDArray[np.uint8]:
     name = "the picture" if isinstance(source, bytes) else f"'{os.fspath(source)}'"
     data = source if isinstance(source, bytes) else _read(source, name)
     try:
-        with Image.open(io.BytesIO(data)) as image:
+        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
             image.load()
             upright = ImageOps.exif_transpose(image)
     # Pillow's decoders raise whatever the broken bytes lead them to: OSError, SyntaxError,

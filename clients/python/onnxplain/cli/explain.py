@@ -61,8 +61,13 @@ def add_parser(commands: Any) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Explain, write the files, print channels and scores, then tell what was assumed."""
     files = _files(arguments)
+    inputs = [*arguments.images, arguments.labels, None if arguments.server else arguments.model]
     for path in files.values():
-        check_writable(path, *arguments.images, *([] if arguments.server else [arguments.model]))
+        check_writable(path, *(given for given in inputs if given is not None))
+    if len({os.path.realpath(path) for path in files.values()}) < len(files):
+        from onnxplain.graphops.errors import OptionError
+
+        raise OptionError(f"-o and --npz name one file, '{arguments.output}': name two")
     explanation = _explain_there(arguments) if arguments.server else _explain_here(arguments)
     with working("writing"):
         if "npz" in files:

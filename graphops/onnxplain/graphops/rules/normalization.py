@@ -6,7 +6,7 @@ from typing import Any
 
 from onnxplain.graphops.emit import Emitter
 from onnxplain.graphops.errors import UnsupportedModel
-from onnxplain.graphops.graph import Node, attribute
+from onnxplain.graphops.graph import Node, attribute, onnx_type
 from onnxplain.graphops.rules.table import Rule, Signals
 
 __all__ = ["RULES"]
@@ -20,6 +20,8 @@ def _batch_normalization(op: Emitter, n: Node, g: Any) -> Signals:
         )
     x, scale, variance = n.inputs[0], n.inputs[1], n.inputs[4]
     factor = op.Div(scale, op.Sqrt(op.Add(variance, attribute(n, "epsilon", 1e-5))))
+    if onnx_type(scale) != onnx_type(x):  # mixed precision keeps the statistics in float32
+        factor = op.Cast(factor, to=onnx_type(x))
     if x.shape is None:
         raise UnsupportedModel(f"'{x.name}', the input of '{n.name}', has no known rank")
     if len(x.shape) > 2:
