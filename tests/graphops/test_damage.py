@@ -1,4 +1,4 @@
-"""A damaged model is the model's fault: whatever byte is wrong, an error of the one tree says so."""
+"""A damaged model is the model's fault: whatever byte is wrong, an error of the tree says so."""
 
 import numpy as np
 import onnx

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import onnx
 
+from onnxplain.graphops.batch import ELEMENTWISE, ROW_WISE
 from onnxplain.graphops.errors import UnknownLayer, UnsupportedModel, nearest
 from onnxplain.graphops.graph import Graph, Node, Tensor, is_constant, is_float
 
@@ -136,13 +137,29 @@ def class_score(graph: Graph) -> Tensor | None:
 
 
 def channel_axis(tensor: Tensor) -> int | None:
-    """Return the axis that counts the units: 1, or the last for rank 3; None below rank 2.
+    """Return the axis that counts the units, None below rank 2: 1, or for sequences the last.
 
-    A tensor of rank 4 whose producer made it of NHWC data is not recognised: name the axis then.
+    A tensor of rank 3 is a sequence of vectors [N, L, C], unless a convolution or a pooling made
+    it, which give [N, C, L]. One of rank 4 whose data is NHWC is not recognised: name its axis.
     """
     if tensor.shape is None or len(tensor.shape) < 2:
         return None
-    return 2 if len(tensor.shape) == 3 else 1
+    return 2 if len(tensor.shape) == 3 and not _is_channels_first(tensor) else 1
+
+
+def _is_channels_first(tensor: Tensor) -> bool:
+    """Tell whether an operator that counts channels on axis 1 made the tensor, or reads it."""
+    if not tensor.inputs:
+        return any(n.op in ROW_WISE and n.inputs[0] is tensor for n in tensor.outputs)
+    while tensor.inputs:
+        node = tensor.inputs[0]
+        if node.op in ROW_WISE:
+            return True
+        same = [t for t in node.inputs if t.shape is not None and len(t.shape) == 3 and t.inputs]
+        if node.op not in ELEMENTWISE | {"Concat"} or not same:
+            return False
+        tensor = same[0]
+    return False
 
 
 def module_path(node: Node) -> str:

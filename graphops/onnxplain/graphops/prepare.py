@@ -10,6 +10,7 @@ from onnx import inliner
 from onnxplain.graphops.batch import BATCHED, MIXED, free_batch, track_batch
 from onnxplain.graphops.ceil_mode import settle_ceil_mode
 from onnxplain.graphops.errors import CorruptModel
+from onnxplain.graphops.fold import fold_constants
 from onnxplain.graphops.graph import Graph, read
 from onnxplain.graphops.source import opset_of
 from onnxplain.graphops.upgrade import upgrade
@@ -45,6 +46,7 @@ def prepare(model: onnx.ModelProto, keep_shape: bool = False) -> Prepared:
             raise CorruptModel(f"the model's functions cannot be inlined: {reason}") from e
     graph = read(model)
     upgrade(graph)
+    fold_constants(graph)
     settle_ceil_mode(graph)
     if keep_shape:
         batch, note = "fixed", "it was asked to keep its shape"
