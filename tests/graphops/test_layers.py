@@ -17,7 +17,8 @@ def test_sequences_count_their_units_last_and_convolutions_theirs_second():
         "<float[3, 2, 2] w = {1,1,1,1,1,1,1,1,1,1,1,1}, float[5, 6] m = {"
         + ",".join(["1"] * 30)
         + "}>",
-        "c = Conv (x, w) r = Relu (c) d = Add (r, r) y = MaxPool <kernel_shape = [2], strides = [2]>"
+        "c = Conv (x, w) r = Relu (c) d = Add (r, r)"
+        " y = MaxPool <kernel_shape = [2], strides = [2]>"
         " (d) t = MatMul (s, m) z = Relu (t)",
     )
     axes = {layer.tensor: (layer.channel_axis, layer.channels) for layer in layers(model)}
