@@ -142,3 +142,16 @@ def test_a_folder_that_goes_away_is_empty(tmp_path):
     models = Models(tmp_path / "folder")
     shutil.rmtree(tmp_path / "folder")
     assert models.all() == []
+
+
+def test_no_error_says_where_the_folder_is(tmp_path):
+    """Weights in a file outside the folder: the error is long, and quotes paths of its own."""
+    whole = model(CLASSIFIER)
+    tensor = whole.graph.initializer[0]
+    onnx.external_data_helper.set_external_data(tensor, location="../../secret.bin")
+    tensor.ClearField("raw_data")
+    tensor.ClearField("float_data")
+    (tmp_path / "a.onnx").write_bytes(whole.SerializeToString())
+    (found,) = Models(tmp_path).all()
+    assert "outside the model's folder" in found.problem
+    assert str(tmp_path) not in found.problem

@@ -81,8 +81,8 @@ def place(
     wanted = (len(sizes), units, len(sizes[0]))
     if given.dtype.kind not in "iu" or given.shape not in (wanted, wanted[2:]):
         raise OptionError(
-            f"position {coordinates!r} does not fit layer '{layer}': give {wanted[2]} integers, or "
-            f"an array of them of shape {list(wanted)}"
+            f"positions of shape {list(given.shape)} and type {given.dtype} do not fit layer "
+            f"'{layer}': give {wanted[2]} integers, or an array of them of shape {list(wanted)}"
         )
     positions = np.broadcast_to(given, wanted).astype(np.int64)
     for image, size in enumerate(sizes):

@@ -84,7 +84,7 @@ class Models:
         try:
             yield full_name, path
         except OnnxplainError as e:
-            raise type(e)(str(e).replace(f"'{path}'", f"'{full_name}'")) from e
+            raise type(e)(_without_place(str(e), path, full_name)) from e
 
     def _look_up(self, name: str) -> tuple[str, int, list[Path]]:
         # A name is only ever compared with what the folder holds, so none can lead out of it.
@@ -140,11 +140,19 @@ def _full_name(model: str, version: int) -> str:
     return f"models/{model}/versions/{version}"
 
 
+def _without_place(text: str, path: Path, name: str) -> str:
+    """Name the model in an error's text where it names the file, or the file's folder."""
+    text = text.replace(f"'{path}'", f"'{name}'")
+    for folder in {str(path.parent.resolve()), str(path.parent)}:
+        text = text.replace(folder, "the model's folder") if folder != "." else text
+    return text
+
+
 def _read(name: str, path: Path, size: int) -> Model:
     try:
         model = load(path)
     except OnnxplainError as error:
-        return Model(name, size, problem=str(error).replace(f"'{path}'", f"'{name}'"))
+        return Model(name, size, problem=_without_place(str(error), path, name))
     weights = {tensor.name for tensor in model.graph.initializer}
     return Model(
         name=name,
