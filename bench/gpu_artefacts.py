@@ -13,7 +13,7 @@ import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
-from onnxplain.graphops import METHODS, forward, load, rewrite, save
+from onnxplain.graphops import METHODS, Options, forward, load, rewrite, save
 
 FLOAT, HALF = onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16
 EXAMPLE = Path(__file__).parents[1] / "examples" / "shapes.onnx"
@@ -26,7 +26,8 @@ def main() -> None:
         for dtype, typed in {"float32": model, "float16": to_float16(model)}.items():
             save(forward(typed), folder / f"{net}-forward-{dtype}.onnx")
             for method in METHODS:
-                save(rewrite(typed, None, method), folder / f"{net}-{method}-{dtype}.onnx")
+                artefact = rewrite(typed, None, method, Options(unpool="scatter"))
+                save(artefact, folder / f"{net}-{method}-{dtype}.onnx")
 
 
 def squeezenet() -> onnx.ModelProto:

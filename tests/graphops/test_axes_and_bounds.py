@@ -1,4 +1,4 @@
-"""What `layers` says of a network, where an exporter or a rank makes it less than plain."""
+"""Channel axes that depend on who made a tensor, and bounds that come through other operators."""
 
 import numpy as np
 import onnx
