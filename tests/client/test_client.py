@@ -183,6 +183,16 @@ def test_what_a_caller_gets_wrong(client, arguments, code, kind):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [{"units": [2**70]}, {"units": f"top:{2**70}"}, {"channel_axis": 2**40}, {"layer": "\ud800"}],
+)
+def test_what_no_message_can_hold(client, arguments):
+    with pytest.raises(ClientError) as error:
+        client.explain("classifier", pixels(), **arguments)
+    assert error.value.code is StatusCode.INVALID_ARGUMENT
+
+
 @pytest.mark.parametrize("option", ["unpool", "position", "seed_value", "preprocess"])
 def test_a_word_that_an_option_does_not_have(client, option):
     with pytest.raises(ClientError, match="magic") as caught:

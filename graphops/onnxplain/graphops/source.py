@@ -140,7 +140,10 @@ def _walk(message: onnx.ModelProto) -> Iterator[Message]:
                 stack.extend(values)
             elif field.type == field.TYPE_STRING and any(isinstance(v, bytes) for v in values):
                 kind = current.DESCRIPTOR.name
-                raise CorruptModel(f"the text in '{field.name}' of a {kind} is not UTF-8")
+                raise CorruptModel(
+                    f"the text in '{field.name}' of a {kind} is not UTF-8: the file is damaged, or "
+                    "its exporter is at fault; export the model again"
+                )
 
 
 def _external(model: onnx.ModelProto) -> list[onnx.TensorProto]:

@@ -20,6 +20,9 @@ COLORS = ("RGB", "BGR", "GRAY")
 CROPS = ("none", "center")
 
 
+MAX_SIDE = 32_768  # pixels; a picture of that side has 3 GB
+
+
 @dataclass(frozen=True)
 class Preprocess:
     """How a picture becomes a network's input: value = (pixel * scale - mean) / std.
@@ -122,9 +125,12 @@ def preset(name: str) -> Preprocess:
 def _size(value: object) -> tuple[int, int]:
     if isinstance(value, (tuple, list)) and len(value) == 2:
         height, width = value
-        if type(height) is int and type(width) is int and height > 0 and width > 0:
+        if type(height) is int and type(width) is int and 0 < min(value) <= max(value) <= MAX_SIDE:
             return height, width
-    raise OptionError(f"size is {value!r}; give height and width in pixels, such as (224, 224)")
+    raise OptionError(
+        f"size is {value!r}; give height and width in pixels, such as (224, 224), each at most "
+        f"{MAX_SIDE}"
+    )
 
 
 def _number(name: str, value: object) -> float:

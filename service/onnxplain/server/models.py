@@ -144,7 +144,8 @@ def _without_place(text: str, path: Path, name: str) -> str:
     """Name the model in an error's text where it names the file, or the file's folder."""
     text = text.replace(f"'{path}'", f"'{name}'")
     for folder in {str(path.parent.resolve()), str(path.parent)}:
-        text = text.replace(folder, "the model's folder") if folder != "." else text
+        if folder != ".":
+            text = text.replace(f"'{folder}'", "its folder").replace(folder, "its folder")
     return text
 
 

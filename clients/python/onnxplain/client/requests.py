@@ -54,24 +54,29 @@ def explain_request(
     return_pictures: bool,
 ) -> pb.ExplainRequest:
     """Return the request of Explain and ExplainUnits. See `Client.explain` for the arguments."""
-    request = pb.ExplainRequest(
-        model=model_name(name),
-        images=_images(images),
-        layer=layer or "",
-        method=method,
-        seed_value=enum("seed_value", pb.SeedValue.Value, seed_value),
-        to=to or "",
-        unpool=enum("unpool", pb.Unpool.Value, unpool),
-        channel_axis=channel_axis,
-        labels=labels,
-        return_pictures=return_pictures,
-    )
-    _set_units(request, units)
-    _set_position(request, position)
-    if isinstance(preprocess, str):
-        request.preset = preprocess
-    elif preprocess is not None:
-        request.preprocess.CopyFrom(_preprocess(preprocess))
+    try:
+        request = pb.ExplainRequest(
+            model=model_name(name),
+            images=_images(images),
+            layer=layer or "",
+            method=method,
+            seed_value=enum("seed_value", pb.SeedValue.Value, seed_value),
+            to=to or "",
+            unpool=enum("unpool", pb.Unpool.Value, unpool),
+            channel_axis=channel_axis,
+            labels=labels,
+            return_pictures=return_pictures,
+        )
+        _set_units(request, units)
+        _set_position(request, position)
+        if isinstance(preprocess, str):
+            request.preset = preprocess
+        elif preprocess is not None:
+            request.preprocess.CopyFrom(_preprocess(preprocess))
+    except (OverflowError, UnicodeEncodeError, TypeError, ValueError) as e:
+        # numbers beyond 64 bits, text that is none, words where numbers belong
+        reason = " ".join(str(e).split())
+        raise _wrong(f"an argument does not fit into a request: {reason}", "OptionError") from e
     return request
 
 
