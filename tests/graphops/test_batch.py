@@ -12,6 +12,11 @@ from onnxplain.graphops.errors import UnsupportedModel
 RNG = np.random.default_rng(0)
 
 
+@pytest.fixture(autouse=True)
+def the_same_numbers_in_any_order():
+    RNG.bit_generator.state = np.random.default_rng(0).bit_generator.state
+
+
 def weight(*shape):
     return RNG.standard_normal(shape).astype(np.float32)
 
