@@ -1,6 +1,7 @@
 """The folder of models: which names there are, which files they mean, what is wrong with them."""
 
 import shutil
+from pathlib import Path
 
 import onnx
 import pytest
@@ -155,3 +156,13 @@ def test_no_error_says_where_the_folder_is(tmp_path):
     (found,) = Models(tmp_path).all()
     assert "outside its folder" in found.problem or "inside its folder" in found.problem
     assert str(tmp_path) not in found.problem
+
+
+def test_a_folder_of_one_letter_takes_nothing_from_the_text(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path / "m" / "a.onnx")
+    found = Models(Path("m"))
+    said = "no method 'lrp' (nearest: 'm')"
+    with pytest.raises(InputError) as error, found.use("models/a"):
+        raise InputError(said)
+    assert str(error.value) == said

@@ -20,7 +20,7 @@ COLORS = ("RGB", "BGR", "GRAY")
 CROPS = ("none", "center")
 
 
-MAX_SIDE = 32_768  # pixels; a picture of that side has 3 GB
+MAX_PIXELS = 2**26  # as float32 in three channels that is 800 MB
 
 
 @dataclass(frozen=True)
@@ -125,11 +125,12 @@ def preset(name: str) -> Preprocess:
 def _size(value: object) -> tuple[int, int]:
     if isinstance(value, (tuple, list)) and len(value) == 2:
         height, width = value
-        if type(height) is int and type(width) is int and 0 < min(value) <= max(value) <= MAX_SIDE:
+        whole = type(height) is int and type(width) is int
+        if whole and min(value) > 0 and height * width <= MAX_PIXELS:
             return height, width
     raise OptionError(
-        f"size is {value!r}; give height and width in pixels, such as (224, 224), each at most "
-        f"{MAX_SIDE}"
+        f"size is {value!r}; give height and width in pixels, such as (224, 224), and at most "
+        f"{MAX_PIXELS} pixels"
     )
 
 

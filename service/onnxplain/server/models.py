@@ -143,9 +143,9 @@ def _full_name(model: str, version: int) -> str:
 def _without_place(text: str, path: Path, name: str) -> str:
     """Name the model in an error's text where it names the file, or the file's folder."""
     text = text.replace(f"'{path}'", f"'{name}'")
-    for folder in {str(path.parent.resolve()), str(path.parent)}:
-        if folder != ".":
-            text = text.replace(f"'{folder}'", "its folder").replace(folder, "its folder")
+    folder = path.parent.resolve()
+    if len(folder.parts) > 1:  # a name alone may stand in any text
+        text = text.replace(f"'{folder}'", "its folder").replace(str(folder), "its folder")
     return text
 
 

@@ -8,6 +8,7 @@ overlap and share a maximum, their signals add.
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -15,10 +16,13 @@ import onnx
 import onnx_graphsurgeon as gs
 
 from onnxplain.graphops.emit import Emitter
+from onnxplain.graphops.errors import UnsupportedModel
 from onnxplain.graphops.graph import Node, Tensor, attribute, lowest_finite, onnx_type
 from onnxplain.graphops.rules.window import Window
 
 __all__ = ["FORMS", "choose_form", "spread", "spread_evenly"]
+
+MAX_CANDIDATES = 1024  # elements of a window
 
 
 def choose_form(node: Node, requested: str) -> tuple[str, str]:
@@ -96,6 +100,11 @@ def portable(op: Emitter, n: Node, g: Tensor) -> Tensor:
     """
     x, y = n.inputs[0], n.outputs[0]
     window = Window.of(n)
+    if math.prod(window.kernel) > MAX_CANDIDATES:
+        raise UnsupportedModel(
+            f"unpool 'portable' makes a node for each element of a window, and that of MaxPool "
+            f"'{n.name}' has over {MAX_CANDIDATES}: choose unpool 'scatter'"
+        )
     begin, end = window.begin(op), window.end(op)
     start = op.constant(begin, np.int64) if isinstance(begin, list) else begin
     pads = op.Concat([0, 0], start, [0, 0], end, axis=0)

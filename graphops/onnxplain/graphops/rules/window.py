@@ -6,6 +6,7 @@ be and an int64 tensor of the graph otherwise; both go into `op.Slice` and `op.P
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -16,6 +17,8 @@ from onnxplain.graphops.errors import UnsupportedModel
 from onnxplain.graphops.graph import Node, Tensor, attribute
 
 __all__ = ["Ints", "Window"]
+
+MAX_ELEMENTS = 2**22  # of a window: its backward pass holds a kernel of that size
 
 Ints: TypeAlias = "list[int] | Tensor"
 
@@ -39,6 +42,11 @@ class Window:
         if kernel is None or not all(isinstance(k, int) for k in kernel):
             raise UnsupportedModel(
                 f"the kernel of {node.op} '{node.name}', which reads '{x.name}', has no known size"
+            )
+        if math.prod(kernel) > MAX_ELEMENTS:
+            raise UnsupportedModel(
+                f"the window of {node.op} '{node.name}', {kernel}, has over {MAX_ELEMENTS} "
+                "elements: choose a layer before it, or a target after it"
             )
         ones = [1] * len(kernel)
         strides, dilations = attribute(node, "strides", ones), attribute(node, "dilations", ones)
