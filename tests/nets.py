@@ -8,7 +8,7 @@ import io
 import warnings
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import onnx
 import torch
@@ -27,16 +27,17 @@ from blocks import (
 from torch import nn
 
 SIZE = (67, 59)
+CORNERED_SIZE = (269, 237)
 CLASSES = 7
 
 torch.set_num_threads(1)
 
 
 def build(name, seed=0):
-    """Return a net of `FAMILIES`, its weights and statistics random, in evaluation mode."""
+    """Return a net of `ALL`, its weights and statistics random, in evaluation mode."""
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        net = FAMILIES[name].make()
+        net = ALL[name].make()
         for module in net.modules():
             if isinstance(module, nn.Conv2d | nn.Linear):
                 nn.init.kaiming_normal_(module.weight)
@@ -56,7 +57,7 @@ def export(name, opset=17, *, batch=2, dynamic=True, keep_batch_norm=False):
     `dynamic`: the batch is free, and height and width too where the family allows; otherwise every
     size is fixed. `keep_batch_norm`: it stays a node instead of being folded into the Conv.
     """
-    free = {0: "N", 2: "H", 3: "W"} if FAMILIES[name].any_size else {0: "N"}
+    free = {0: "N", 2: "H", 3: "W"} if ALL[name].any_size else {0: "N"}
     unfolded = {"training": torch.onnx.TrainingMode.PRESERVE, "do_constant_folding": False}
     file = io.BytesIO()
     with warnings.catch_warnings():
@@ -64,7 +65,7 @@ def export(name, opset=17, *, batch=2, dynamic=True, keep_batch_norm=False):
         warnings.simplefilter("ignore", torch.jit.TracerWarning)  # of what `Operator` computes
         torch.onnx.export(
             build(name),
-            (torch.zeros(batch, 3, *SIZE),),
+            (torch.zeros(batch, 3, *ALL[name].size),),
             file,
             dynamo=False,
             opset_version=opset,
@@ -193,6 +194,7 @@ class Family:
     make: Callable[[], nn.Module]
     middle: str
     any_size: bool = True
+    size: tuple[int, int] = SIZE
 
 
 FAMILIES = {
@@ -203,6 +205,30 @@ FAMILIES = {
     "inception": Family(inception, "mixed1"),
     "densenet": Family(densenet, "block1.1"),
 }
+
+
+def cornered(family):
+    """Return the family with every corner before it: SIZE is what they leave of CORNERED_SIZE.
+
+    Pads on two sides only, groups, dilation, a stride with a remainder on both axes, and a pool
+    that overlaps and rounds its size up.
+    """
+
+    def make():
+        corners = nn.Sequential(
+            UnevenConv(3, 6, 3, 2, pads=[0, 1, 1, 0], groups=3),
+            nn.ReLU(),
+            nn.MaxPool2d(3, 2, ceil_mode=True),
+            nn.Conv2d(6, 3, 3, padding=2, dilation=2, groups=3),
+            nn.ReLU(),
+        )
+        return _net(corners=corners, **dict(family.make().named_children()))
+
+    return replace(family, make=make, size=CORNERED_SIZE)
+
+
+CORNERED = {f"cornered {name}": cornered(family) for name, family in FAMILIES.items()}
+ALL = FAMILIES | CORNERED
 
 
 def _net(**modules):

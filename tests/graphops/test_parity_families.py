@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 from artefacts import artefact, images, run, session
-from nets import FAMILIES, SIZE, build, export
+from nets import ALL, CORNERED, FAMILIES, build, export
 from oracle import project, relative_error
 
 METHODS = ("gradient", "deconvnet", "guided_backprop")
@@ -22,6 +22,13 @@ INPUTS = 5
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("family", FAMILIES)
 def test_any_cotangent(family, method, layer):
+    check(exported(family), family, method, layer, select="seed")
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("family", CORNERED)
+def test_every_corner_before_every_family(family, method, layer):
     check(exported(family), family, method, layer, select="seed")
 
 
@@ -91,7 +98,7 @@ def test_older_opsets(opset, family):
 
 def check(model, family, method, layer, select, unpool="auto"):
     """Compare the artefact with the oracle and return it."""
-    name = None if layer == "class score" else FAMILIES[family].middle
+    name = None if layer == "class score" else ALL[family].middle
     made = artefact(model, name, method, select=select, unpool=unpool)
     opened = session(made)
     errors, bounds = [], []
@@ -115,10 +122,10 @@ def exported(*args, **kwargs):
 def oracle(family, method, layer, select):
     """Return for each input: the feeds, the exact signal, the error of PyTorch's float32."""
     net = build(family)
-    module = "classifier" if layer == "class score" else FAMILIES[family].middle
+    module = "classifier" if layer == "class score" else ALL[family].middle
     cases = []
     for seed in range(INPUTS):
-        x = images(2, SIZE, seed=seed)
+        x = images(2, ALL[family].size, seed=seed)
         y = _forward(net, module, x)
         if select == "seed":
             signal = np.random.default_rng(seed).standard_normal(y.shape).astype(np.float32)
