@@ -16,6 +16,9 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # read on import
+
 import onnxruntime as ort
 
 BATCH, ROUNDS = 8, 30

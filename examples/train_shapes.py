@@ -5,12 +5,16 @@ Run: python examples/train_shapes.py (minutes on two CPU cores; needs torch and 
 
 import io
 import json
+import os
 import time
 import warnings
 from pathlib import Path
 
 import numpy as np
 import onnx
+
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # read on import
+
 import onnxruntime
 import torch
 from PIL import Image

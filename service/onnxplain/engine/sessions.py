@@ -6,6 +6,7 @@ import contextlib
 import functools
 import importlib.metadata
 import io
+import os
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -14,6 +15,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import onnx
+
+# ONNX Runtime's wheels report what they run to their maker, and read this when they are imported.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+
 import onnxruntime
 from onnxruntime.capi.onnxruntime_pybind11_state import OrtMemoryInfo
 

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import Any, TypeVar
+from weakref import WeakSet
 
 import grpc
 
@@ -50,6 +51,19 @@ class ExplainServicer(explain_pb2_grpc.ExplainServiceServicer):
         self._models = models
         self._engine = engine
         self._workers = workers
+        self._running: WeakSet[threading.Event] = WeakSet()
+
+    def cancel(self) -> None:
+        """Let every call that is running end now, as if its client had gone."""
+        for gone in list(self._running):
+            gone.set()
+
+    def _call(self, context: Context) -> Call:
+        remaining = context.time_remaining()
+        gone = threading.Event()
+        context.add_done_callback(lambda _: gone.set())  # type: ignore[arg-type]  # its stub slips
+        self._running.add(gone)
+        return Call(None if remaining is None else time.monotonic() + remaining, gone)
 
     async def ListModels(
         self, request: pb.ListModelsRequest, context: Context
@@ -81,13 +95,13 @@ class ExplainServicer(explain_pb2_grpc.ExplainServiceServicer):
 
     async def Explain(self, request: pb.ExplainRequest, context: Context) -> pb.ExplainResponse:
         """Explain units of a layer, in one message."""
-        return await self._work(self._explain, request, _call(context))
+        return await self._work(self._explain, request, self._call(context))
 
     async def ExplainUnits(
         self, request: pb.ExplainRequest, context: Context
     ) -> AsyncIterator[pb.ExplainUnitsResponse]:
         """Explain units of a layer, streamed as they are computed."""
-        async for part in self._stream(self._explain_units(request, _call(context))):
+        async for part in self._stream(self._explain_units(request, self._call(context))):
             yield part
 
     def _list_layers(self, request: pb.ListLayersRequest) -> pb.ListLayersResponse:
@@ -153,13 +167,6 @@ class ExplainServicer(explain_pb2_grpc.ExplainServiceServicer):
     async def _stream(self, parts: Iterator[T]) -> AsyncIterator[T]:
         while (part := await self._work(next, parts, None)) is not None:
             yield part
-
-
-def _call(context: Context) -> Call:
-    remaining = context.time_remaining()
-    gone = threading.Event()
-    context.add_done_callback(lambda _: gone.set())  # type: ignore[arg-type]  # a slip of its stub
-    return Call(None if remaining is None else time.monotonic() + remaining, gone)
 
 
 def _require_small(size: int) -> None:

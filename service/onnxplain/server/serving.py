@@ -79,7 +79,7 @@ async def start(
     except RuntimeError as e:
         raise ServiceError(f"cannot listen on {listen}: {e}") from e
     await server.start()
-    return Service(f"{host}:{bound}", server, status, workers)
+    return Service(f"{host}:{bound}", server, servicer, status, workers)
 
 
 class Service:
@@ -89,18 +89,24 @@ class Service:
         self,
         address: str,
         server: grpc.aio.Server,
+        servicer: ExplainServicer,
         status: health.aio.HealthServicer,
         workers: ThreadPoolExecutor,
     ) -> None:
         self.address = address
         self._server = server
+        self._servicer = servicer
         self._status = status
         self._workers = workers
 
     async def stop(self, grace: float = GRACE_SECONDS) -> None:
         """Take no new calls, let running ones finish for `grace` seconds, then cancel them."""
         await self._status.enter_graceful_shutdown()
-        await self._server.stop(grace)
+        stopped = asyncio.ensure_future(self._server.stop(grace))
+        # gRPC would cut off what still runs at the end; asked in time, it ends by itself.
+        await asyncio.wait([stopped], timeout=grace / 2)
+        self._servicer.cancel()
+        await stopped
         self._workers.shutdown(wait=False, cancel_futures=True)
 
 
