@@ -1,10 +1,11 @@
-# Every target makes the environment it needs in .venv and uses it again; nothing else is touched.
+# Every target makes the environment it needs in .venv (parity: in .venv-parity, with a newer PyTorch)
+# and uses it again; nothing else is touched.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STUBS := proto/onnxplain/v1
 
-.PHONY: demo test lint proto bench-gpu clean
+.PHONY: demo test lint proto bench-gpu bench-rewriting parity clean
 
 demo: $(VENV)/run
 	$(BIN)/python examples/demo.py
@@ -30,6 +31,19 @@ bench-gpu: $(VENV)/run
 	$(BIN)/python bench/gpu_artefacts.py $(VENV)/gpu
 	$(BIN)/python bench/gpu.py $(VENV)/gpu
 
+bench-rewriting: $(VENV)/run
+	$(BIN)/python bench/rewriting.py
+
+# NETS="resnet18 vgg11" asks for these alone; without it, for all that are not done.
+parity: $(VENV)-parity/run
+	$(VENV)-parity/bin/python bench/parity.py $(NETS)
+
+$(VENV)-parity/run: pyproject.toml
+	$(PYTHON) -m venv $(VENV)-parity
+	$(VENV)-parity/bin/python -m pip install --quiet --disable-pip-version-check \
+	    torch==2.15.0 torchvision==0.29.2 onnxscript --editable .
+	touch $@
+
 $(VENV)/run: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
@@ -40,4 +54,4 @@ $(VENV)/dev: $(VENV)/run
 	touch $@
 
 clean:
-	rm -rf $(VENV) demo-out
+	rm -rf $(VENV) $(VENV)-parity demo-out .parity

@@ -1,17 +1,20 @@
 """Checks one operator's rule: its vector-Jacobian product against numeric differentiation.
 
 The forward graph is differentiated by central differences in float64, on ONNX Runtime where it has
-the kernel and else on ONNX's reference evaluator; the rule never takes part in that.
+the kernel and else on ONNX's reference evaluator, or by PyTorch's autograd in float64 where a test
+says what the operator is there; the rule never takes part in that.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 import onnx
 import onnxruntime as ort
+import torch
 from onnx import helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 from onnxruntime.capi.onnxruntime_pybind11_state import NotImplemented as NoKernel
@@ -21,16 +24,18 @@ from onnxplain.graphops import Options, rewrite
 __all__ = ["check_rule", "one_node", "relative_error", "run", "session", "spaced"]
 
 Forward = Callable[[dict[str, np.ndarray]], np.ndarray]
+Oracle = Callable[..., torch.Tensor]
 
 FLOAT64_STEP = 1e-5
 FLOAT32_STEP, FLOAT32_BOUND = 2.0**-7, 3e-4  # where neither runtime is of use in float64
+LINEAR_STEP = 1.0  # central differences of a linear operator have no error but rounding
 BOUND = {np.dtype(np.float32): 1e-5, np.dtype(np.float16): 5e-3}
 VARIANTS = ("static", "named", "unknown")
 
 
 def check_rule(
     op_type: str,
-    shapes: Sequence[tuple[int, ...]],
+    shapes: Sequence[tuple[int, ...] | np.ndarray],
     weights: Sequence[np.ndarray | None] = (),
     wrt: int = 0,
     opset: int = 17,
@@ -41,17 +46,27 @@ def check_rule(
     positive: bool = False,
     variants: Sequence[str] = VARIANTS,
     unpool: str = "auto",
+    fixed: Sequence[str] = (),
+    linear: bool = False,
+    oracle: Oracle | None = None,
+    full_check: bool = True,
     **attrs: Any,
 ) -> None:
     """Fail where the rule of `op_type` is not the derivative of the operator.
 
-    shapes: of the inputs `x0`, `x1`, ...; weights: constants `w0`, `w1`, ... (None: omitted);
-    inputs: the node's inputs by these names, default all in that order; wrt: the input in question.
+    shapes: of the inputs `x0`, `x1`, ..., or their values; weights: constants `w0`, `w1`, ...
+    (None: omitted); inputs: the node's inputs by these names, default all in that order; wrt: the
+    input in question; fixed: constants that keep their type whatever the network's is; linear: y
+    is linear in that input; oracle: y as a function of x0, x1, ... in PyTorch; full_check: off
+    where ONNX's inference stumbles over the operator itself.
 
     Each variant is the same graph with other knowledge of its sizes: `static` knows all, `named`
     gives equal sizes above 1 a common name, `unknown` gives each axis of each input its own name.
     """
-    values = {f"x{i}": spaced(shape, i, dtype, positive) for i, shape in enumerate(shapes)}
+    values = {
+        f"x{i}": spaced(x, i, dtype, positive) if isinstance(x, tuple) else x.astype(dtype)
+        for i, x in enumerate(shapes)
+    }
     target = f"x{wrt}"
     constants = {f"w{i}": w for i, w in enumerate(weights)}
     names = list(inputs) if inputs is not None else [*values, *constants]
@@ -59,21 +74,30 @@ def check_rule(
     given = {n: w for n, w in constants.items() if w is not None and n in names}
 
     def model(variant: str, as_type: Any) -> onnx.ModelProto:
-        return one_node(op_type, names, values, given, variant, as_type, opset, outputs, attrs)
+        return one_node(
+            op_type, names, values, given, variant, as_type, opset, outputs, attrs, fixed
+        )
 
-    forward, step, exact = _forward(model, values)
-    y = forward(_cast(values, exact))
-    cotangent = np.random.default_rng(7).standard_normal(y.shape).astype(dtype)
-    if cotangent.size > 1:
-        cotangent.flat[0], cotangent.flat[-1] = -1.5, 1.5  # both signs, whatever was drawn
-    expected = _differentiate(forward, _cast(values, exact), target, cotangent, step)
-    bound = max(BOUND[np.dtype(dtype)], FLOAT32_BOUND if exact == np.float32 else 0.0)
+    bound = BOUND[np.dtype(dtype)]
+    if oracle is not None:
+        y = oracle(*map(_double, values.values())).numpy()
+        (own,) = run(model("static", dtype), values, "y")
+        assert relative_error(own, y) <= bound, f"{op_type} {attrs}: the oracle says another y"
+        cotangent = _cotangent(y.shape, dtype)
+        expected = _autograd(oracle, values, target, cotangent)
+    else:
+        forward, step, exact = _forward(model, values)
+        y = forward(_cast(values, exact))
+        cotangent = _cotangent(y.shape, dtype)
+        step = LINEAR_STEP if linear else step
+        expected = _differentiate(forward, _cast(values, exact), target, cotangent, step)
+        bound = max(bound, FLOAT32_BOUND if exact == np.float32 and not linear else 0.0)
 
     for variant in variants:
         source = model(variant, dtype)
         options = Options(select="seed", to=target, unpool=unpool)
         artefact = rewrite(source, "y", "gradient", options)
-        onnx.checker.check_model(artefact, full_check=True)
+        onnx.checker.check_model(artefact, full_check=full_check)
         answer = run(artefact, {**values, "seed": cotangent}, "attribution", "score")
         got, score = answer[0], np.atleast_1d(answer[1])
         context = f"{op_type} {attrs}, sizes {variant}"
@@ -100,11 +124,12 @@ def one_node(
     names: list[str],
     values: dict[str, np.ndarray],
     weights: dict[str, np.ndarray],
-    variant: str,
-    dtype: Any,
-    opset: int,
-    outputs: int,
-    attrs: dict[str, Any],
+    variant: str = "static",
+    dtype: Any = np.float32,
+    opset: int = 17,
+    outputs: int = 1,
+    attrs: Mapping[str, Any] = MappingProxyType({}),
+    fixed: Sequence[str] = (),
 ) -> onnx.ModelProto:
     """Return a model of one node, `node`, with inputs like `values` and output `y`."""
     element = helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
@@ -118,7 +143,10 @@ def one_node(
             for n, v in values.items()
         ],
         [helper.make_tensor_value_info("y", element, None)],
-        [numpy_helper.from_array(_as_float(w, dtype), n) for n, w in weights.items()],
+        [
+            numpy_helper.from_array(w if n in fixed else _as_float(w, dtype), n)
+            for n, w in weights.items()
+        ],
     )
     opsets = [helper.make_opsetid("", opset)]
     ir_version = helper.find_min_ir_version_for(opsets)
@@ -174,6 +202,26 @@ def _reference(evaluator: ReferenceEvaluator, feeds: dict[str, np.ndarray]) -> n
         return np.asarray(evaluator.run(["y"], feeds)[0])
     except (RuntimeError, ValueError, TypeError, IndexError, AttributeError):
         return np.zeros(())  # of no use here: it has gaps
+
+
+def _cotangent(shape: tuple[int, ...], dtype: Any) -> np.ndarray:
+    cotangent = np.asarray(np.random.default_rng(7).standard_normal(shape), dtype)
+    if cotangent.size > 1:
+        cotangent.flat[0], cotangent.flat[-1] = -1.5, 1.5  # both signs, whatever was drawn
+    return cotangent
+
+
+def _double(values: np.ndarray) -> torch.Tensor:
+    return torch.tensor(values, dtype=torch.float64)
+
+
+def _autograd(
+    oracle: Oracle, values: dict[str, np.ndarray], target: str, g: np.ndarray
+) -> np.ndarray:
+    tensors = {name: _double(value) for name, value in values.items()}
+    x = tensors[target].requires_grad_()
+    (gradient,) = torch.autograd.grad(oracle(*tensors.values()), x, _double(g))
+    return gradient.numpy()
 
 
 def _differentiate(

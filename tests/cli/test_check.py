@@ -23,6 +23,14 @@ def test_report(run: Run, network: Path) -> None:
     assert lines[-1] == ["an", "explanation", "is", "possible"]
 
 
+def test_the_target_decides_the_form(run: Run, network: Path) -> None:
+    for target, form in {"cpu": "maxunpool", "openvino": "scatter", "tensorrt": "portable"}.items():
+        result = run("check", network, "--layer", "pool", "--target", target)
+        assert result.code == 0
+        lines = [line.split() for line in result.out.splitlines()]
+        assert ["pool", "MaxPool", "exact", form] in lines
+
+
 def test_the_default_layer_is_the_class_score(run: Run, network: Path) -> None:
     report = json.loads(run("check", network, "--json", "--method", "gradient").out)
     assert (report["ok"], report["layer"], report["method"]) == (True, "scores", "gradient")

@@ -84,6 +84,14 @@ def test_wrong_select(run: Run, network: Path) -> None:
         assert result.error_line
 
 
+def test_wrong_target(run: Run, network: Path) -> None:
+    for command in (["rewrite", network, "-o", "out.onnx"], ["check", network]):
+        result = run(*command, "--target", "openvinno")
+        assert result.code == 2
+        assert "no target 'openvinno'" in result.error_line
+        assert "'openvino'" in result.error_line
+
+
 def test_wrong_device(run: Run, network: Path, picture: Path) -> None:
     result = run("explain", network, picture, "--device", "gpu")
     assert result.code == 2

@@ -75,6 +75,26 @@ def test_warnings_go_to_stderr(run: Run, tmp_path: Path) -> None:
     assert "overlap" in result.error
 
 
+@pytest.mark.parametrize(
+    ("flags", "operator", "warned"),
+    [
+        ([], "MaxUnpool", False),
+        (["--target", "cuda"], "ScatterElements", False),
+        (["--target", "tensorrt"], "ArgMax", False),
+        (["--target", "openvino", "--unpool", "maxunpool"], "MaxUnpool", True),
+    ],
+)
+def test_the_target_decides_the_form(
+    run: Run, network: Path, flags: list[str], operator: str, warned: bool
+) -> None:
+    shown = ["--layer", "pool", "--position", "all", *flags]
+    result = run("rewrite", network, *shown, "-o", "out.onnx")
+    assert result.code == 0
+    found = {node.op_type for node in onnx.load("out.onnx").graph.node}
+    assert found & {"MaxUnpool", "ScatterElements", "ArgMax"} == {operator}
+    assert ("'openvino' has no kernels" in result.error) == warned
+
+
 def test_the_model_is_never_overwritten(run: Run, network: Path) -> None:
     before = network.read_bytes()
     result = run("rewrite", network, "--layer", "pool", "-o", network)

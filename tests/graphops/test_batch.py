@@ -60,6 +60,8 @@ CONSTANTS = {
     "spatial_end": ints(3),
     "scales": np.array([1, 1, 2, 2], np.float32),
     "twice_size": ints(1, 3, 8, 10),
+    "two_images": ints(2, 3, 8, 10),
+    "size": ints(3, 8, 10),
     "three": weight(3),
     "five": weight(5),
     "go": np.array(True),
@@ -75,6 +77,7 @@ FREE = {
     "reshape to one row, sizes said": "y = Reshape (x, flat60)",
     "reshape that copies the batch": "y = Reshape (x, flat0)",
     "reshape that infers the batch": "y = Reshape (x, any60)",
+    "reshape where zero would be zero": "y = Reshape <allowzero = 1> (x, flat60)",
     "reshape there and back": "t = Reshape (x, tokens)  r = Relu (t)  y = Reshape (r, image)",
     "flatten": "f = Flatten (x)  y = Gemm (f, f60, bias)",
     "flatten, negative axis": "f = Flatten <axis = -3> (x)  y = Gemm <transB = 1> (f, f60t)",
@@ -98,6 +101,9 @@ FREE = {
     "  a = MatMul (t, u)  p = Softmax (a)  y = MatMul (p, t)",
     "shape arithmetic": "d = Shape (x)  n = Gather <axis = 0> (d, zero)"
     "  h = Concat <axis = 0> (n, minus)  y = Reshape (x, h)",
+    "resize to said sizes": 'y = Resize <mode = "linear"> (x, , , twice_size)',
+    "resize to computed sizes": "d = Shape (x)  n = Slice (d, zero, one, zero)"
+    '  s = Concat <axis = 0> (n, size)  y = Resize <mode = "linear"> (x, , , s)',
     "average and dropout": "a = AveragePool <kernel_shape = [2, 2]> (x)  y = Dropout (a)",
 }
 
@@ -216,7 +222,7 @@ MIXING_FORWARD = {
     "pad": ("y = Pad (x, pads0)", "Pad"),
     "slice of images": ("y = Slice (x, zero, one, zero)", "Slice"),
     "image picked": ("y = Gather <axis = 0> (x, zero)", "Gather"),
-    "resize to said sizes": ("y = Resize (x, , , twice_size)", "Resize"),
+    "resize of images": ("y = Resize (x, , , two_images)", "Resize"),
     "said with a weight from an image": ("k = Slice (x, zero, one, one)  y = Conv (x, k)", "Conv"),
     "squeezed without axes": ("p = GlobalMaxPool (x)  y = Squeeze (p)", "Squeeze"),
     "strongest image": ("y = Relu (x)  top = ArgMax <axis = 0> (x)", "ArgMax"),
@@ -224,7 +230,7 @@ MIXING_FORWARD = {
     "in a branch": (
         "y = If (go) <then_branch = a () => (float[1, 3, 4, 5] t) { t = Softmax <axis = 0> (x) },"
         " else_branch = b () => (float[1, 3, 4, 5] e) { e = Relu (x) }>",
-        "If",
+        "Softmax",  # the condition is constant, so the branch has taken the node's place
     ),
 }
 

@@ -79,6 +79,12 @@ def test_list_layers(stub, folder):
         assert (got.channel_axis if got.HasField("channel_axis") else None) == layer.channel_axis
         assert (got.channels if got.HasField("channels") else None) == layer.channels
         assert tuple(got.marks) == layer.marks
+        for name, numbers in (
+            ("size", layer.receptive_field), ("stride", layer.stride), ("offset", layer.offset)
+        ):  # fmt: skip
+            said = [getattr(f, name) if f.HasField(name) else None for f in got.receptive_field]
+            assert tuple(said) == (numbers or ())
+    assert any(layer.receptive_field for layer in response.layers)
 
 
 def test_check(stub, folder):

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 import onnx
 import onnx_graphsurgeon as gs
 
-from onnxplain.graphops.graph import Graph, Tensor, is_constant, numpy_type
+from onnxplain.graphops.graph import Graph, Tensor, is_constant, numpy_type, onnx_type
 
-__all__ = ["Emitter"]
+__all__ = ["HALF", "Emitter"]
 
 BOOLEAN = {"Equal", "Greater", "Less", "GreaterOrEqual", "LessOrEqual", "Not", "And", "Or"}
 INTEGER = {"Shape", "ArgMax", "NonZero", "Size"}
+HALF = {onnx.TensorProto.FLOAT16, onnx.TensorProto.BFLOAT16}
 TYPED_BY = {"Where": 1, "OneHot": 2}  # which input gives the output its type, if not the first
 
 
@@ -32,12 +34,14 @@ class Emitter:
         self.scope = ""
         self.rows: Tensor | None = None  # int64[B]: which image each result is of
         self.batched = set(batched)  # forward tensors with one row an image
+        self.widen = False  # whether half precision is read as float32
         self._names = set(graph.tensors()) | {n.name for n in graph.nodes}
         for body in graph.subgraphs(recursive=True):  # a name may not hide one outside
             self._names |= set(body.tensors()) | {n.name for n in body.nodes}
         self._own: set[str] = set()
         self._constants: dict[tuple[str, tuple[int, ...], bytes], Tensor] = {}
         self._picked: dict[str, Tensor] = {}
+        self._widened: dict[str, Tensor] = {}
 
     def __getattr__(self, op_type: str) -> Callable[..., Tensor]:
         if not op_type[:1].isupper():
@@ -53,6 +57,43 @@ class Emitter:
         if self.graph.opset < 18:
             return self._emit(op_type, (tensor,), {"axes": axes, "keepdims": keepdims}, 1)[0]
         return self._emit(op_type, (tensor, axes), {"keepdims": keepdims}, 1)[0]
+
+    def mean(self, tensor: Tensor, axes: list[int]) -> Tensor:
+        """Append the mean over the axes, which stay with size 1."""
+        return self.reduced("ReduceMean", tensor, axes)
+
+    def zeros_like(self, tensor: Tensor, dtype: Any = None) -> Tensor:
+        """Append zeros of the shape, and the type, that the backward part sees `tensor` with."""
+        return self.Expand(self.constant(0, dtype or self._dtype(tensor)), self.shape(tensor))
+
+    @contextmanager
+    def in_float32(self) -> Iterator[None]:
+        """Read forward tensors of half precision as float32 meanwhile."""
+        before, self.widen = self.widen, True
+        try:
+            yield
+        finally:
+            self.widen = before
+
+    def wide(self, tensor: Tensor) -> Tensor:
+        """Return a tensor of half precision as float32, where that is what it is read as."""
+        if not self.widen or onnx_type(tensor) not in HALF:
+            return tensor
+        if tensor.name not in self._widened:
+            cast = self.raw("Cast", tensor, to=onnx.TensorProto.FLOAT)
+            cast.shape = tensor.shape
+            self._widened[tensor.name] = cast
+        return self._widened[tensor.name]
+
+    def signal_type(self, tensor: Tensor) -> int:
+        """Return the ONNX number of the type that a signal at `tensor` has."""
+        widened = self.widen and onnx_type(tensor) in HALF
+        return int(onnx.TensorProto.FLOAT) if widened else onnx_type(tensor)
+
+    @property
+    def opset(self) -> int:
+        """The version of the standard operators in the graph."""
+        return int(self.graph.opset)
 
     def raw(self, op_type: str, *inputs: Any, **attrs: Any) -> Tensor:
         """Append an operator that reads the forward pass as it is, not through `residual`."""
@@ -143,7 +184,7 @@ class Emitter:
     ) -> list[Tensor]:
         typed = TYPED_BY.get(op_type, 0)
         tensors = [v for v in [*values[typed:], *values] if isinstance(v, gs.Tensor)]
-        like = tensors[0].dtype if tensors else np.float32
+        like = self._dtype(tensors[0], raw) if tensors else np.float32
         inputs = [self._input(v, like, raw) for v in values]
         if op_type == "Cast":
             like = onnx.helper.tensor_dtype_to_np_dtype(attrs["to"]) if attrs["to"] != 16 else 16
@@ -161,11 +202,16 @@ class Emitter:
         if value is None:
             return gs.Variable.empty()
         if isinstance(value, gs.Tensor):
-            if raw or is_constant(value) or value.name in self._own:
+            if raw or value.name in self._own:
                 return value
-            return self.residual(value)
+            return self.wide(value if is_constant(value) else self.residual(value))
         if isinstance(value, np.ndarray):
             return self.constant(value, value.dtype)
         if isinstance(value, list | tuple):
             return self.constant(value, np.int64)
         return self.constant(value, like)
+
+    def _dtype(self, tensor: Tensor, raw: bool = False) -> Any:
+        """Return the type that `tensor` is read with."""
+        as_it_is = raw or not self.widen or tensor.name in self._own
+        return tensor.dtype if as_it_is or onnx_type(tensor) not in HALF else np.dtype(np.float32)

@@ -15,6 +15,7 @@ import onnx_graphsurgeon as gs
 from onnx_graphsurgeon.importers.onnx_importer import OnnxImporter
 from onnx_graphsurgeon.logger import G_LOGGER
 
+from onnxplain.graphops.export import export, outline
 from onnxplain.graphops.shapes import with_shapes
 
 __all__ = [
@@ -49,7 +50,10 @@ FLOATS = {
 
 
 def read(model: onnx.ModelProto) -> Graph:
-    """Return the editable graph of `model`, with every shape that ONNX can infer."""
+    """Return the editable graph of `model`, with every shape that ONNX can infer.
+
+    Its `name_scopes` are what PyTorch's dynamo exporter says of where each tensor was made.
+    """
     whole = onnx.ModelProto()
     whole.CopyFrom(model)
     inferred = with_shapes(whole)
@@ -60,6 +64,13 @@ def read(model: onnx.ModelProto) -> Graph:
     graph = gs.import_onnx(whole)
     _name_nodes(graph)
     _constants_as_initializers(graph)
+    graph.name_scopes = {
+        output: entry.value
+        for node in model.graph.node
+        for entry in node.metadata_props
+        if entry.key == "pkg.torch.onnx.name_scopes"
+        for output in node.output
+    }
     return graph
 
 
@@ -72,7 +83,7 @@ def infer_shapes(graph: Graph, sizes_changed: bool = False) -> None:
     before = {t.name: t.shape for t in produced}
     for tensor in produced:
         tensor.shape = None
-    model = with_shapes(gs.export_onnx(graph, do_type_check=False))
+    model = with_shapes(outline(graph))
     known = {v.name: v for v in [*model.graph.value_info, *model.graph.output]}
     for tensor in produced:
         if tensor.name in known:
@@ -88,7 +99,7 @@ def write(graph: Graph, source: onnx.ModelProto) -> onnx.ModelProto:
 
     The IR version is the lowest that the opset allows; imports that no node uses are dropped.
     """
-    model: onnx.ModelProto = gs.export_onnx(graph)
+    model = export(graph)
     used = {node.domain or "" for node in model.graph.node} | {""}
     used |= {n.domain or "" for s in graph.subgraphs(recursive=True) for n in s.nodes}
     versions = {o.domain: o.version for o in source.opset_import} | {"": graph.opset}

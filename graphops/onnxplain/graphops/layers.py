@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 import onnx
 
-from onnxplain.graphops.batch import ELEMENTWISE, ROW_WISE
 from onnxplain.graphops.errors import UnknownLayer, UnsupportedModel, nearest
 from onnxplain.graphops.graph import Graph, Node, Tensor, is_constant, is_float
+from onnxplain.graphops.landmarks import last_convolutional_block
+from onnxplain.graphops.path import default_target
+from onnxplain.graphops.receptive_field import ReceptiveField, receptive_fields
+from onnxplain.graphops.row_wise import ELEMENTWISE, ROW_WISE
 
-__all__ = ["Layer", "channel_axis", "class_score", "describe", "list_layers", "resolve"]
+__all__ = ["Layer", "channel_axis", "class_score", "list_layers", "resolve"]
 
 NORMALIZERS = {"Softmax", "LogSoftmax", "Sigmoid"}
 SAME_VALUES = {"Identity", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Cast", "Dropout"}
@@ -23,7 +27,10 @@ class Layer:
     """One tensor of a network, as a layer to explain.
 
     `module` is the exporter's module path, empty where there is none. `shape` has numbers, names
-    of dynamic dimensions, and None for what is not known. `marks` are of `input`, `class score`
+    of dynamic dimensions, and None for what is not known. `receptive_field`, `stride` and `offset`
+    have one number for each spatial axis of the input: the unit at position p sees so many pixels,
+    from offset + p·stride on, where offsets below zero lie in the padding; None where it sees all,
+    or where that is not known. `marks` are of `input`, `last convolutional block`, `class score`
     and `output`.
     """
 
@@ -35,45 +42,65 @@ class Layer:
     dtype: str
     channel_axis: int | None
     channels: int | None
+    receptive_field: tuple[int | None, ...] | None
+    stride: tuple[int | None, ...] | None
+    offset: tuple[int | None, ...] | None
     marks: tuple[str, ...]
 
 
 def list_layers(graph: Graph) -> list[Layer]:
     """Return every float tensor between the network's inputs and outputs, in order."""
-    score = class_score(graph)
-    found = [describe(graph, t, score) for t in graph.inputs if is_float(t)]
+    marks, fields = _marks(graph), _fields(graph)
+    found = [t for t in graph.inputs if is_float(t)]
     seen = {t.name for t in graph.inputs}
     for node in graph.nodes:
         if not any(t.name in seen for t in node.inputs):
             continue  # made of weights alone
         seen.update(t.name for t in node.outputs)
-        found += [describe(graph, t, score) for t in node.outputs if is_float(t) and t.shape != []]
-    return found
+        found += [t for t in node.outputs if is_float(t) and t.shape != []]
+    return [_layer(graph, t, marks.get(t.name, ()), fields.get(t.name)) for t in found]
 
 
-def describe(graph: Graph, tensor: Tensor, score: Tensor | None = None) -> Layer:
-    """Return what is known of one tensor as a layer."""
+def _layer(
+    graph: Graph, tensor: Tensor, marks: tuple[str, ...], field: ReceptiveField | None
+) -> Layer:
     node = tensor.inputs[0] if tensor.inputs else None
     axis = channel_axis(tensor)
     size = tensor.shape[axis] if axis is not None else None
-    marks = []
-    if any(tensor is t for t in graph.inputs):
-        marks.append("input")
-    if score is not None and tensor is score:
-        marks.append("class score")
-    if any(tensor is t for t in graph.outputs):
-        marks.append("output")
     return Layer(
         tensor=tensor.name,
         node=node.name if node else "",
         operator=node.op if node else "Input",
-        module=module_path(node) if node else "",
+        module=module_path(graph, node) if node else "",
         shape=None if tensor.shape is None else tuple(tensor.shape),
         dtype=_dtype_name(tensor),
         channel_axis=axis,
         channels=size if isinstance(size, int) else None,
-        marks=tuple(marks),
+        receptive_field=field.size if field else None,
+        stride=field.stride if field else None,
+        offset=field.offset if field else None,
+        marks=marks,
     )
+
+
+def _marks(graph: Graph) -> dict[str, tuple[str, ...]]:
+    score = class_score(graph)
+    block = last_convolutional_block(graph, score)
+    marked = [(t, "input") for t in graph.inputs]
+    marked += [(block, "last convolutional block")] if block is not None else []
+    marked += [(score, "class score")] if score is not None else []
+    marked += [(t, "output") for t in graph.outputs]
+    marks: dict[str, tuple[str, ...]] = {}
+    for tensor, mark in marked:
+        marks[tensor.name] = (*marks.get(tensor.name, ()), mark)
+    return marks
+
+
+def _fields(graph: Graph) -> dict[str, ReceptiveField]:
+    try:
+        return receptive_fields(graph, default_target(graph))
+    except UnsupportedModel:  # there is no image
+        return {}
 
 
 def resolve(graph: Graph, name: str | None) -> Tensor:
@@ -93,14 +120,9 @@ def resolve(graph: Graph, name: str | None) -> Tensor:
     by_node = {n.name: n for n in graph.nodes if n.name and _last_float(n)}
     if name in by_node:
         return _last_float(by_node[name])
-    modules = [(module_path(n), n) for n in graph.nodes]
-    inside = [
-        t
-        for path, n in modules
-        if path
-        and (path == name or path.startswith(f"{name}."))
-        and (t := _last_float(n)) is not None
-    ]
+    modules = [(module_path(graph, n), n) for n in graph.nodes]
+    inside = [n for path, n in modules if path and f"{path}.".startswith(f"{name}.")]
+    inside = [t for n in inside or _reading(graph, name) if (t := _last_float(n)) is not None]
     if inside:
         return inside[-1]
     _require_known_types(graph, name)
@@ -162,17 +184,24 @@ def _is_channels_first(tensor: Tensor) -> bool:
     return False
 
 
-def module_path(node: Node) -> str:
+def module_path(graph: Graph, node: Node) -> str:
     """Return the module that the exporter says the node came from, such as `layer4.2.conv3`.
 
-    PyTorch's TorchScript exporter writes it into the node's name, `/layer4/layer4.2/conv3/Conv`.
+    PyTorch's dynamo exporter writes all scopes into the node's metadata, the TorchScript exporter
+    into its name, `/layer4/layer4.2/conv3/Conv`, where a scope repeats the one before it when that
+    is a container.
     """
+    written = next((s for t in node.outputs if (s := graph.name_scopes.get(t.name))), "")
+    scopes: list[str] = re.findall(r"'([^']*)'", written)
+    if len(scopes) > 1:
+        return scopes[-2]  # the last is the operator's own
     if not node.name.startswith("/"):
         return ""
-    path = ""
+    path = parent = before = ""
     for scope in node.name.split("/")[1:-1]:
-        inner = scope.startswith(f"{path}.") if path else True
-        path = scope if inner else f"{path}.{scope}"
+        if path and not scope.startswith(f"{before}."):
+            parent = f"{path}."
+        path, before = parent + scope, scope
     return path
 
 
@@ -192,6 +221,15 @@ def _flowing(graph: Graph) -> Iterable[Tensor]:
 
 def _last_float(node: Node) -> Tensor | None:
     return next((t for t in reversed(node.outputs) if is_float(t)), None)
+
+
+def _reading(graph: Graph, module: str) -> list[Node]:
+    """Return the nodes that read the module's parameters, `layer4.2.conv3.weight`.
+
+    Where dynamo fuses a BatchNorm into a convolution, the node says that it is the BatchNorm.
+    """
+    parameters = {f"{module}.weight", f"{module}.bias"}
+    return [n for n in graph.nodes if any(t.name in parameters for t in n.inputs)]
 
 
 def _dtype_name(tensor: Tensor) -> str:

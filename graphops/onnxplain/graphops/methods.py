@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from onnxplain.graphops.errors import UnknownMethod, nearest
 from onnxplain.graphops.options import Position, SeedValue
 from onnxplain.graphops.rules import GRADIENT, Table
-from onnxplain.graphops.rules.activation import gate, rectifiers
+from onnxplain.graphops.rules.rectifier import gate, rectifiers
 
 __all__ = ["METHODS", "Method", "find_method"]
 
@@ -24,10 +24,10 @@ class Method:
 
 
 # Zeiler and Fergus 2014: rectify the signal itself, whatever the rectifier's input was.
-DECONVNET = GRADIENT | rectifiers(lambda op, n, g: (op.Relu(g),))
+DECONVNET = GRADIENT | rectifiers(GRADIENT, lambda op, n, g: (op.Relu(g),))
 
 # Springenberg et al. 2015: rectify the signal, and gate it by the rectifier's input.
-GUIDED_BACKPROP = GRADIENT | rectifiers(lambda op, n, g: (gate(op, n, op.Relu(g)),))
+GUIDED_BACKPROP = GRADIENT | rectifiers(GRADIENT, lambda op, n, g: (gate(op, n, op.Relu(g)),))
 
 METHODS: Mapping[str, Method] = {
     method.name: method

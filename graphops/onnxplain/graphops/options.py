@@ -8,17 +8,21 @@ from typing import Literal, get_args
 
 from onnxplain.graphops.errors import OptionError, nearest
 
-__all__ = ["POSITIONS", "SEED_VALUES", "SELECTS", "UNPOOLS", "Options"]
+__all__ = ["BACKWARDS", "POSITIONS", "SEED_VALUES", "SELECTS", "TARGETS", "UNPOOLS", "Options"]
 
 Select = Literal["channel", "pairs", "fixed", "predicted", "seed"]
 Position = Literal["all", "max", "given"]
 SeedValue = Literal["activation", "one"]
 Unpool = Literal["auto", "maxunpool", "scatter", "portable", "window"]
+Target = Literal["cpu", "cuda", "openvino", "web", "tensorrt"]
+Backward = Literal["same", "float32"]
 
 SELECTS: tuple[str, ...] = get_args(Select)
 POSITIONS: tuple[str, ...] = get_args(Position)
 SEED_VALUES: tuple[str, ...] = get_args(SeedValue)
 UNPOOLS: tuple[str, ...] = get_args(Unpool)
+TARGETS: tuple[str, ...] = get_args(Target)
+BACKWARDS: tuple[str, ...] = get_args(Backward)
 
 
 @dataclass(frozen=True)
@@ -30,7 +34,12 @@ class Options:
     position: `all`, `max` or `given`; default `max` for deconvnet, else `all`.
     seed_value: `activation` or `one`; default `activation` for deconvnet, else `one`.
     to: the tensor projected back to; default the first float input of rank 3 or more.
-    unpool: how the signal passes a max-pool; `auto` chooses the exact and fast form per pool.
+    unpool: how the signal passes a max-pool; `auto` chooses the exact and fast form per pool, of
+    those that the target has.
+    target: the runtime that the artefact is made for: `cpu` and `cuda` are ONNX Runtime's, `web` is
+    onnxruntime-web; `openvino`, `tensorrt`.
+    backward: the precision of the backward part of a network in half precision: the `same`, or
+    `float32`, whose range small signals do not leave; the attribution has it too.
     channel_axis: the layer's channel axis; default 1, or the last for rank 3.
     keep_outputs: whether the network's own outputs stay outputs of the artefact.
     keep_shape: leave a fixed batch as it is.
@@ -42,6 +51,8 @@ class Options:
     seed_value: SeedValue | None = None
     to: str | None = None
     unpool: Unpool = "auto"
+    target: Target = "cpu"
+    backward: Backward = "same"
     channel_axis: int | None = None
     keep_outputs: bool = True
     keep_shape: bool = False
@@ -51,6 +62,8 @@ class Options:
         object.__setattr__(self, "channels", tuple(int(c) for c in self.channels))
         _one_of("select", self.select, SELECTS)
         _one_of("unpool", self.unpool, UNPOOLS)
+        _one_of("target", self.target, TARGETS)
+        _one_of("backward", self.backward, BACKWARDS)
         if self.position is not None:
             _one_of("position", self.position, POSITIONS)
         if self.seed_value is not None:

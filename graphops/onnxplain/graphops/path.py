@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
+
 from onnxplain.graphops.errors import UnsupportedModel
 from onnxplain.graphops.graph import Graph, Node, Tensor, is_float, reads
 from onnxplain.graphops.rules import NO_FLOW
 
 __all__ = ["Path", "default_target", "find_path", "first_explainable"]
+
+NUMBERS = (np.int64, np.bool_)  # types of integers that stand for nothing but themselves
 
 
 @dataclass(frozen=True)
@@ -33,18 +37,23 @@ def find_path(graph: Graph, target: Tensor, layer: Tensor) -> Path:
     Raises UnsupportedModel where no float path leads from one to the other.
     """
     reached = {target.name}
+    quantized: set[str] = set()
     onward = []
     for node in graph.nodes:
-        if node.op in NO_FLOW or not any(t.name in reached for t in reads(node)):
+        if node.op in NO_FLOW or not any(t.name in reached for t in _sources(node)):
             continue
         onward.append(node)
         reached.update(t.name for t in node.outputs if is_float(t) or _is_unknown(t))
+        if node.op == "QuantizeLinear" or any(t.name in quantized for t in reads(node)):
+            integers = {t.name for t in node.outputs if _is_quantized(t)}
+            quantized |= integers
+            reached |= integers
     needed = {layer.name}
     nodes = []
     for node in reversed(onward):
         if any(t.name in needed for t in node.outputs):
             nodes.append(node)
-            needed.update(t.name for t in reads(node) if t.name in reached)
+            needed.update(t.name for t in _sources(node) if t.name in reached)
     if layer.name not in reached or (not nodes and target.name != layer.name):
         raise UnsupportedModel(
             f"nothing flows from '{target.name}' to the layer '{layer.name}': choose a target "
@@ -83,6 +92,19 @@ def first_explainable(path: Path, supported: Callable[[Node], bool]) -> Tensor |
             if known and tensor.name in path.tensors and tensor.name not in blocked:
                 return tensor
     return None
+
+
+def _sources(node: Node) -> list[Tensor]:
+    """Return what a signal can go back to; of CastLike's second input only the type counts."""
+    return reads(node)[:1] if node.op == "CastLike" else reads(node)
+
+
+def _is_quantized(tensor: Tensor) -> bool:
+    """Tell whether the tensor's integers stand for floats, after a QuantizeLinear; indices do not.
+
+    A type that is no integer's, such as float8, comes to light at the QuantizeLinear.
+    """
+    return not is_float(tensor) and not tensor.is_empty() and tensor.dtype not in NUMBERS
 
 
 def _is_unknown(tensor: Tensor) -> bool:

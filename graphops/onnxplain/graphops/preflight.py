@@ -13,13 +13,14 @@ from onnxplain.graphops.emit import Emitter
 from onnxplain.graphops.errors import ModelError
 from onnxplain.graphops.graph import Node
 from onnxplain.graphops.methods import Method, find_method
-from onnxplain.graphops.options import Options, Unpool
+from onnxplain.graphops.options import Options, Target, Unpool
 from onnxplain.graphops.path import Path, first_explainable
 from onnxplain.graphops.prepare import Prepared, prepare
 from onnxplain.graphops.reverse import has_rule, reverse
 from onnxplain.graphops.rewriter import find_ends, path_between, require_rows, table_of
 from onnxplain.graphops.rules import GRADIENT, Table
-from onnxplain.graphops.rules.activation import is_activation, is_rectifier
+from onnxplain.graphops.rules.activation import ACTIVATIONS
+from onnxplain.graphops.rules.rectifier import is_rectifier
 from onnxplain.graphops.rules.unpool import choose_form
 
 __all__ = ["NodeReport", "Report", "check"]
@@ -70,6 +71,7 @@ def check(
     *,
     to: str | None = None,
     unpool: str = "auto",
+    target: str = "cpu",
     channel_axis: int | None = None,
     keep_shape: bool = False,
 ) -> Report:
@@ -79,27 +81,26 @@ def check(
     is no error here but a row of the report.
     """
     chosen = find_method(method)
-    Options(to=to, unpool=cast("Unpool", unpool), channel_axis=channel_axis)  # refuses wrong values
+    options = Options(  # refuses wrong values
+        to=to,
+        unpool=cast("Unpool", unpool),
+        target=cast("Target", target),
+        channel_axis=channel_axis,
+        keep_shape=keep_shape,
+    )
     with blaming(model):
-        return _checked(prepare(model, keep_shape), chosen, layer, to, unpool, channel_axis)
+        return _checked(prepare(model, keep_shape), chosen, layer, options)
 
 
-def _checked(
-    prepared: Prepared,
-    chosen: Method,
-    layer: str | None,
-    to: str | None,
-    unpool: str,
-    channel_axis: int | None,
-) -> Report:
-    ends = find_ends(prepared.graph, layer, to, channel_axis)
-    path = path_between(prepared.graph, ends, to)
+def _checked(prepared: Prepared, chosen: Method, layer: str | None, options: Options) -> Report:
+    ends = find_ends(prepared.graph, layer, options.to, options.channel_axis)
+    path = path_between(prepared.graph, ends, options.to)
     supported = has_rule(chosen.table)
-    nodes = tuple(_node_report(n, chosen, unpool, supported(n)) for n in path.nodes)
+    nodes = tuple(_node_report(n, chosen, options, supported(n)) for n in path.nodes)
     problem, start = "", None
     try:
         require_rows(prepared, ends.layer)
-        _walk(prepared, path, table_of(chosen, unpool))
+        _walk(prepared, path, table_of(chosen, options.unpool, options.target))
     except ModelError as e:
         problem, start = str(e), first_explainable(path, supported)
     return Report(
@@ -124,12 +125,12 @@ def _walk(prepared: Prepared, path: Path, table: Table) -> None:
     reverse(op, path, op.own(seed), table)
 
 
-def _node_report(node: Node, method: Method, unpool: str, supported: bool) -> NodeReport:
+def _node_report(node: Node, method: Method, options: Options, supported: bool) -> NodeReport:
     rule, form, note = "exact", None, ""
     if not supported:
         rule = "no rule"
-    elif is_activation(node) and not is_rectifier(node) and method.table is not GRADIENT:
+    elif node.op in ACTIVATIONS and not is_rectifier(node) and method.table is not GRADIENT:
         rule = "as gradient"
     elif node.op == "MaxPool":
-        form, note = choose_form(node, unpool)
+        form, note = choose_form(node, options.unpool, options.target)
     return NodeReport(node.name, node.op, node.outputs[0].name, rule, form, note)

@@ -1,4 +1,4 @@
-"""Making a source model ready: functions inlined, opset 17 at least, the batch freed."""
+"""Making a source model ready: functions inlined, opset 17, decided branches taken, batch freed."""
 
 from __future__ import annotations
 
@@ -7,11 +7,13 @@ from dataclasses import dataclass
 import onnx
 from onnx import inliner
 
-from onnxplain.graphops.batch import BATCHED, MIXED, free_batch, track_batch
+from onnxplain.graphops.batch import BATCHED, MIXED, track_batch
+from onnxplain.graphops.branches import take_branches
 from onnxplain.graphops.ceil_mode import settle_ceil_mode
 from onnxplain.graphops.errors import CorruptModel
-from onnxplain.graphops.fold import fold_constants
-from onnxplain.graphops.graph import Graph, read
+from onnxplain.graphops.freeing import free_batch
+from onnxplain.graphops.graph import Graph, read, write
+from onnxplain.graphops.sizes import settle_sizes
 from onnxplain.graphops.source import opset_of
 from onnxplain.graphops.upgrade import upgrade
 
@@ -46,7 +48,9 @@ def prepare(model: onnx.ModelProto, keep_shape: bool = False) -> Prepared:
             raise CorruptModel(f"the model's functions cannot be inlined: {reason}") from e
     graph = read(model)
     upgrade(graph)
-    fold_constants(graph)
+    while take_branches(graph):
+        graph = read(write(graph, source))
+    settle_sizes(graph)
     settle_ceil_mode(graph)
     if keep_shape:
         batch, note = "fixed", "it was asked to keep its shape"

@@ -12,7 +12,7 @@ from onnxplain.graphops.emit import Emitter
 from onnxplain.graphops.errors import UnsupportedModel, UnsupportedOperator
 from onnxplain.graphops.graph import Node, Tensor, is_float
 from onnxplain.graphops.path import Path, first_explainable
-from onnxplain.graphops.rules import Rule, Table
+from onnxplain.graphops.rules import REFUSED, Rule, Table
 
 __all__ = ["has_rule", "reverse", "rule_for"]
 
@@ -70,15 +70,18 @@ def require_rules(path: Path, table: Table) -> None:
         if known(node):
             continue
         start = first_explainable(path, known)
-        advice = (
+        onwards = (
             f"explanation is possible from '{start.name}' onwards: project back to it (`to`)"
             if start is not None and start is not path.layer
             else "no part of the path can be explained"
         )
-        domain = f" of domain '{node.domain}'" if node.domain not in (None, "", "ai.onnx") else ""
+        foreign = node.domain not in (None, "", "ai.onnx")
+        domain = f" of domain '{node.domain}'" if foreign else ""
+        advice = "" if foreign else REFUSED.get(node.op, "")
         raise UnsupportedOperator(
             f"no rule for {node.op}{domain} (node '{node.name}', opset {path.opset}) on the path "
-            f"from '{path.target.name}' to '{path.layer.name}'; {advice}"
+            f"from '{path.target.name}' to '{path.layer.name}'; "
+            + "; ".join(filter(None, [advice, onwards]))
         )
 
 
@@ -98,9 +101,11 @@ class Signals:
     def take(self, outputs: Iterable[Tensor]) -> Any:
         """Return the signal at a node's float outputs: one, or a tuple where there are several.
 
-        None where nothing arrived at any.
+        None where nothing arrived at any. Quantised integers count as the floats they stand for.
         """
-        floats = [t for t in outputs if is_float(t)]
+        outputs = [t for t in outputs if not t.is_empty()]
+        integers = [t.dtype for t in outputs if t.name in self._arrived and not is_float(t)]
+        floats = [t for t in outputs if is_float(t) or t.dtype in integers]
         sums = [self._sum(t) for t in floats]
         if all(s is None for s in sums):
             return None

@@ -24,6 +24,7 @@ from onnxplain.graphops.rules import Table
 from onnxplain.graphops.rules.pooling import unpooling
 from onnxplain.graphops.seed import Seed, place, place_given_seed
 from onnxplain.graphops.selection import Interface, select_unit
+from onnxplain.graphops.targets import part_weights
 
 __all__ = ["Ends", "find_ends", "forward", "path_between", "require_rows", "rewrite", "table_of"]
 
@@ -83,7 +84,7 @@ def _rewritten(
     ends = find_ends(graph, layer, options.to, options.channel_axis)
     options = _completed(options, chosen, prepared, ends)
     path = path_between(graph, ends, options.to)
-    table = table_of(chosen, options.unpool)
+    table = table_of(chosen, options.unpool, options.target)
     require_rules(path, table)
 
     names = (ends.layer.name, ends.target.name)
@@ -91,7 +92,8 @@ def _rewritten(
     op = Emitter(graph, prepared.batched)
     interface = Interface(*_batch_dimensions(graph, ends.layer, options))
     seed, path = _seed(op, interface, prepared, ends, path, options)
-    attribution = reverse(op, path, seed.cotangent, table)
+    op.widen = options.backward == "float32"
+    attribution = reverse(op, path, op.wide(seed.cotangent), table)
 
     op.scope = ""
     attribution.shape = attribution.shape or op.signal_shape(path.target)
@@ -103,6 +105,8 @@ def _rewritten(
     graph.inputs.extend(interface.inputs)
     graph.outputs = outputs
     graph.cleanup()
+    if options.target == "openvino":
+        part_weights(op)
     artefact = write(graph, model)
     describe_artefact(artefact, model, names, chosen.name, options, interface.renamed)
     return artefact
@@ -139,9 +143,9 @@ def path_between(graph: Graph, ends: Ends, to: str | None) -> Path:
         raise OptionError(str(e)) from e
 
 
-def table_of(method: Method, unpool: str) -> Table:
+def table_of(method: Method, unpool: str, target: str) -> Table:
     """Return the method's table with max-pools unpooled in the form asked for."""
-    return {**method.table, "MaxPool": unpooling(unpool)}
+    return {**method.table, "MaxPool": unpooling(unpool, target)}
 
 
 def _completed(options: Options, method: Method, prepared: Prepared, ends: Ends) -> Options:

@@ -60,4 +60,4 @@ def _copy(op: Emitter, tensor: Tensor, images: Any, results: Any) -> Tensor:
     shape = tensor.shape
     if shape is not None:
         shape = [results if d == images else d if isinstance(d, int) else None for d in shape]
-    return op.own(gs.Variable(op.name(tensor.name), dtype=tensor.dtype, shape=shape))
+    return gs.Variable(op.name(tensor.name), dtype=tensor.dtype, shape=shape)

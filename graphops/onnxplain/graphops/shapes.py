@@ -7,8 +7,10 @@ import onnx
 
 from onnxplain.graphops.errors import CorruptModel
 
-__all__ = ["require_consistent", "with_shapes"]
+__all__ = ["SMALL", "require_consistent", "with_shapes"]
 
+# Operators that ONNX defines by a function of others, through which inference does not look.
+SHAPE_KEEPERS = ("GroupNormalization", "MeanVarianceNormalization")
 SMALL = 4096  # elements: larger constants can mean nothing to shape inference
 
 
@@ -49,6 +51,8 @@ def _light(model: onnx.ModelProto) -> onnx.ModelProto:
     light.functions.extend(model.functions)
     light.graph.name = model.graph.name or "graph"
     light.graph.node.extend(model.graph.node)
+    for node in light.graph.node:
+        _stand_in(node)
     light.graph.output.extend(model.graph.output)
     light.graph.value_info.extend(model.graph.value_info)
     constants = {t.name for t in model.graph.initializer}
@@ -66,3 +70,17 @@ def _light(model: onnx.ModelProto) -> onnx.ModelProto:
             onnx.helper.make_tensor_value_info(values.name, values.data_type, sparse.dims)
         )
     return light
+
+
+def _stand_in(node: onnx.NodeProto) -> None:
+    """Make the node another of the same type and shape, where inference does not know its own."""
+    if node.op_type in SHAPE_KEEPERS:
+        node.op_type = "Identity"
+        del node.input[1:]
+    elif node.op_type == "MaxUnpool" and len(node.input) > 2:
+        node.op_type = "Resize"
+        node.input[1] = ""
+        node.input.insert(2, "")
+    else:
+        return
+    del node.attribute[:]

@@ -180,7 +180,7 @@ class ListLayersResponse(_message.Message):
     def __init__(self, layers: _Optional[_Iterable[_Union[Layer, _Mapping]]] = ...) -> None: ...
 
 class Layer(_message.Message):
-    __slots__ = ("tensor", "node", "operator", "module", "shape", "data_type", "channel_axis", "channels", "marks")
+    __slots__ = ("tensor", "node", "operator", "module", "shape", "data_type", "channel_axis", "channels", "marks", "receptive_field")
     TENSOR_FIELD_NUMBER: _ClassVar[int]
     NODE_FIELD_NUMBER: _ClassVar[int]
     OPERATOR_FIELD_NUMBER: _ClassVar[int]
@@ -190,6 +190,7 @@ class Layer(_message.Message):
     CHANNEL_AXIS_FIELD_NUMBER: _ClassVar[int]
     CHANNELS_FIELD_NUMBER: _ClassVar[int]
     MARKS_FIELD_NUMBER: _ClassVar[int]
+    RECEPTIVE_FIELD_FIELD_NUMBER: _ClassVar[int]
     tensor: str
     node: str
     operator: str
@@ -199,7 +200,18 @@ class Layer(_message.Message):
     channel_axis: int
     channels: int
     marks: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, tensor: _Optional[str] = ..., node: _Optional[str] = ..., operator: _Optional[str] = ..., module: _Optional[str] = ..., shape: _Optional[_Iterable[_Union[Dimension, _Mapping]]] = ..., data_type: _Optional[str] = ..., channel_axis: _Optional[int] = ..., channels: _Optional[int] = ..., marks: _Optional[_Iterable[str]] = ...) -> None: ...
+    receptive_field: _containers.RepeatedCompositeFieldContainer[ReceptiveField]
+    def __init__(self, tensor: _Optional[str] = ..., node: _Optional[str] = ..., operator: _Optional[str] = ..., module: _Optional[str] = ..., shape: _Optional[_Iterable[_Union[Dimension, _Mapping]]] = ..., data_type: _Optional[str] = ..., channel_axis: _Optional[int] = ..., channels: _Optional[int] = ..., marks: _Optional[_Iterable[str]] = ..., receptive_field: _Optional[_Iterable[_Union[ReceptiveField, _Mapping]]] = ...) -> None: ...
+
+class ReceptiveField(_message.Message):
+    __slots__ = ("size", "stride", "offset")
+    SIZE_FIELD_NUMBER: _ClassVar[int]
+    STRIDE_FIELD_NUMBER: _ClassVar[int]
+    OFFSET_FIELD_NUMBER: _ClassVar[int]
+    size: int
+    stride: int
+    offset: int
+    def __init__(self, size: _Optional[int] = ..., stride: _Optional[int] = ..., offset: _Optional[int] = ...) -> None: ...
 
 class CheckRequest(_message.Message):
     __slots__ = ("model", "layer", "method", "to", "unpool", "channel_axis", "keep_shape")

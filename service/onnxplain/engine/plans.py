@@ -131,14 +131,14 @@ def make_plan(
 
     options: all but the select, which follows from whether the model takes many images at once.
     """
-    if device != "cpu" and options.unpool == "auto":
-        options = replace(options, unpool="scatter")  # MaxUnpool has no CUDA kernel
+    options = replace(options, target="cpu" if device == "cpu" else "cuda")
     report = check(
         opened.model,
         layer,
         method,
         to=options.to,
         unpool=options.unpool,
+        target=options.target,
         channel_axis=options.channel_axis,
     )
     pairs = report.batch != "fixed"

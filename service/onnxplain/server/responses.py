@@ -46,6 +46,12 @@ def layer_message(layer: Layer) -> pb.Layer:
         channel_axis=layer.channel_axis,
         channels=layer.channels,
         marks=layer.marks,
+        receptive_field=[
+            pb.ReceptiveField(size=size, stride=stride, offset=offset)
+            for size, stride, offset in zip(
+                layer.receptive_field or (), layer.stride or (), layer.offset or (), strict=True
+            )
+        ],
     )
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import argparse
 
-__all__ = ["add_model", "add_path", "add_seed", "channel_list"]
+__all__ = ["add_model", "add_path", "add_seed", "add_target", "channel_list"]
 
 
 def add_model(parser: argparse.ArgumentParser, what: str = "an ONNX file") -> None:
@@ -43,6 +43,17 @@ def add_path(parser: argparse.ArgumentParser) -> None:
         metavar="AXIS",
         type=int,
         help="the layer's channel axis (default: 1, or the last of a layer of rank 3)",
+    )
+
+
+def add_target(parser: argparse.ArgumentParser) -> None:
+    """Add the runtime that the rewritten model is meant for."""
+    parser.add_argument(
+        "--target",
+        metavar="RUNTIME",
+        default="cpu",
+        help="what the model is to run on: cpu (default) or cuda (ONNX Runtime), openvino, "
+        "web (onnxruntime-web) or tensorrt; --unpool auto takes a form that it has",
     )
 
 

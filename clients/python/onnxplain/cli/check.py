@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from onnxplain.cli.arguments import add_model, add_path
+from onnxplain.cli.arguments import add_model, add_path, add_target
 from onnxplain.cli.output import print_json, printable, table, working
 
 __all__ = ["add_parser", "run"]
@@ -22,6 +22,7 @@ def add_parser(commands: Any) -> None:
     )
     add_model(parser)
     add_path(parser)
+    add_target(parser)
     parser.add_argument("--json", action="store_true", help="print JSON instead of a report")
     parser.set_defaults(run=run)
 
@@ -38,6 +39,7 @@ def run(arguments: argparse.Namespace) -> None:
             arguments.method,
             to=arguments.to,
             unpool=arguments.unpool,
+            target=arguments.target,
             channel_axis=arguments.channel_axis,
         )
     if arguments.json:

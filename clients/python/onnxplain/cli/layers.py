@@ -33,7 +33,10 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.json:
         print_json(found)
         return
-    header = ("layer", "operator", "shape", "channels", "axis", "module", "marks")
+    header = (
+        "layer", "operator", "shape", "channels", "axis", "receptive field", "stride", "offset",
+        "module", "marks",
+    )  # fmt: skip
     print(
         table(
             header,
@@ -44,6 +47,9 @@ def run(arguments: argparse.Namespace) -> None:
                     shape_text(layer.shape),
                     _or_nothing(layer.channels),
                     _or_nothing(layer.channel_axis),
+                    axes_text(layer.receptive_field),
+                    axes_text(layer.stride),
+                    axes_text(layer.offset),
                     layer.module,
                     ", ".join(layer.marks),
                 )
@@ -56,6 +62,12 @@ def run(arguments: argparse.Namespace) -> None:
 def shape_text(shape: tuple[int | str | None, ...] | None) -> str:
     """Return a shape as it is read, 'Nx3x224x224', with '?' for what is not known."""
     return "?" if shape is None else "x".join("?" if n in (None, "") else str(n) for n in shape)
+
+
+def axes_text(numbers: tuple[int | None, ...] | None) -> str:
+    """Return one number for each spatial axis, '11,7', only one where all are the same."""
+    texts = ["?" if n is None else str(n) for n in numbers or ()]
+    return texts[0] if len(set(texts)) == 1 else ",".join(texts)
 
 
 def _or_nothing(number: int | None) -> str:

@@ -7,7 +7,7 @@ import os
 import sys
 from typing import Any
 
-from onnxplain.cli.arguments import add_model, add_path, add_seed, channel_list
+from onnxplain.cli.arguments import add_model, add_path, add_seed, add_target, channel_list
 from onnxplain.cli.layers import shape_text
 from onnxplain.cli.output import check_writable, printable, size, working
 
@@ -25,6 +25,7 @@ def add_parser(commands: Any) -> None:
     )
     add_model(parser)
     add_path(parser)
+    add_target(parser)
     parser.add_argument(
         "--select",
         metavar="SELECT",
@@ -55,7 +56,7 @@ def run(arguments: argparse.Namespace) -> None:
     with working("rewriting the model"):
         from onnxplain import graphops
 
-        path = {"to": arguments.to, "unpool": arguments.unpool}
+        path = {"to": arguments.to, "unpool": arguments.unpool, "target": arguments.target}
         path |= {"channel_axis": arguments.channel_axis, "keep_shape": arguments.keep_shape}
         options = graphops.Options(
             select=arguments.select or ("fixed" if arguments.channel else "channel"),

@@ -8,22 +8,40 @@ where nothing arrives. `docs/add-a-rule.md` shows how to write one.
 from onnxplain.graphops.rules import (
     activation,
     convolution,
+    einsum,
     elementwise,
+    gathering,
     linear,
     normalization,
+    padding,
     pooling,
+    quantization,
+    reduction,
+    resizing,
+    sampling,
     shape,
 )
-from onnxplain.graphops.rules.table import NO_FLOW, Rule, Table, merge
+from onnxplain.graphops.rules.rectifier import gate, rectifiers
+from onnxplain.graphops.rules.table import NO_FLOW, REFUSED, Rule, Table, merge
 
-__all__ = ["GRADIENT", "NO_FLOW", "Rule", "Table", "merge"]
+__all__ = ["GRADIENT", "NO_FLOW", "REFUSED", "Rule", "Table", "merge"]
 
-GRADIENT: Table = merge(
+RULES: Table = merge(
     activation.RULES,
     convolution.RULES,
+    einsum.RULES,
     elementwise.RULES,
+    gathering.RULES,
     linear.RULES,
     normalization.RULES,
+    padding.RULES,
     pooling.RULES,
+    quantization.RULES,
+    reduction.RULES,
+    resizing.RULES,
+    sampling.RULES,
     shape.RULES,
 )
+
+# A rectifier passes nothing at zero, however it is spelled: not half, as Max otherwise would.
+GRADIENT: Table = RULES | rectifiers(RULES, lambda op, n, g: (gate(op, n, g),))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from onnxplain.graphops.emit import Emitter
+from onnxplain.graphops.errors import UnsupportedModel
 from onnxplain.graphops.graph import Node, attribute
 from onnxplain.graphops.rules.table import Rule, Signals
 from onnxplain.graphops.rules.window import Window
@@ -38,6 +39,56 @@ def _conv(op: Emitter, n: Node, g: Any) -> Signals:
     return (signal, *(None for _ in n.inputs[1:]))
 
 
+def _conv_transpose(op: Emitter, n: Node, g: Any) -> Signals:
+    """The forward convolution that this transposes, with the same weights."""
+    x = n.inputs[0]
+    window = Window.of(n)
+    pads = _transposed_pads(n, window)
+    signal = op.Conv(
+        g,
+        n.inputs[1],
+        kernel_shape=window.kernel,
+        strides=window.strides,
+        dilations=window.dilations,
+        group=attribute(n, "group", 1),
+        pads=pads,
+    )
+    if any(p >= s for p, s in zip(_output_padding(n, window), window.strides, strict=True)):
+        axes = list(range(2, 2 + len(window.kernel)))
+        signal = op.Slice(signal, [0] * len(axes), op.shape(x, 2), axes)
+    return (signal, *(None for _ in n.inputs[1:]))
+
+
+def _output_padding(n: Node, window: Window) -> list[int]:
+    return list(attribute(n, "output_padding", [0] * len(window.kernel)))
+
+
+def _transposed_pads(n: Node, window: Window) -> list[int]:
+    """Return what a ConvTranspose cuts off before and after; ONNX's rule where it is not given."""
+    rank = len(window.kernel)
+    shape = attribute(n, "output_shape")
+    if shape is None and not window.same:
+        return list(attribute(n, "pads", [0] * 2 * rank))
+    before, after = [], []
+    sizes = (n.inputs[0].shape or [None] * (rank + 2))[2:]
+    for axis in range(rank):
+        size, stride = sizes[axis], window.strides[axis]
+        spare = window.extent[axis] + _output_padding(n, window)[axis] - stride
+        if shape is not None:
+            if not isinstance(size, int):
+                raise UnsupportedModel(
+                    f"ConvTranspose '{n.name}' fixes its output shape and its input has no known "
+                    "size: export the model with fixed sizes"
+                )
+            spare += size * stride - shape[-rank:][axis]
+        spare = max(spare, 0)
+        less, more = spare // 2, spare - spare // 2
+        upper = window.same == "SAME_UPPER"
+        before.append(less if upper else more)
+        after.append(more if upper else less)
+    return [*before, *after]
+
+
 def _remainder(window: Window, pads: tuple[list[int], list[int]] | None) -> list[int] | None:
     """Return how many elements of the padded input the last window leaves out on each axis."""
     sizes = window.node.inputs[0].shape
@@ -55,4 +106,4 @@ def _remainder(window: Window, pads: tuple[list[int], list[int]] | None) -> list
     return remainder
 
 
-RULES: dict[str, Rule] = {"Conv": _conv}
+RULES: dict[str, Rule] = {"Conv": _conv, "ConvTranspose": _conv_transpose}

@@ -17,11 +17,11 @@ from onnxplain.graphops.rules.window import Window
 __all__ = ["RULES", "unpooling"]
 
 
-def unpooling(requested: str) -> Rule:
-    """Return the rule of MaxPool in the form asked for, `auto` for the best exact one."""
+def unpooling(requested: str, target: str = "cpu") -> Rule:
+    """Return the rule of MaxPool in the form asked for, `auto` for the target's best exact one."""
 
     def max_pool(op: Emitter, n: Node, g: Any) -> Signals:
-        form, _ = choose_form(n, requested)
+        form, _ = choose_form(n, requested, target)
         return (FORMS[form](op, n, g),)
 
     return max_pool
@@ -33,12 +33,12 @@ def _average_pool(op: Emitter, n: Node, g: Any) -> Signals:
     if window.same and attribute(n, "count_include_pad", 0):  # such padding fits all windows
         counts: Any = float(math.prod(window.kernel))
     else:
-        counts = _counts(op, n, window)
+        counts = op.Cast(_counts(op, n, window), to=onnx_type(g))
     return (spread_evenly(op, window, op.Div(g, counts)),)
 
 
 def _counts(op: Emitter, n: Node, window: Window) -> Tensor:
-    """Return [1, 1, ...]: how many elements each window of an AveragePool divides by.
+    """Return float32 [1, 1, ...]: how many elements each window of an AveragePool divides by.
 
     Counted by summing ones: those of the input, and those of its padding where that counts too.
     """
@@ -63,7 +63,40 @@ def _counts(op: Emitter, n: Node, window: Window) -> Tensor:
         dilations=window.dilations,
     )
     axes = list(range(2, 2 + rank))
-    return op.Cast(op.Slice(counts, [0] * rank, op.shape(y, 2), axes), to=onnx_type(y))
+    return op.Slice(counts, [0] * rank, op.shape(y, 2), axes)
+
+
+def _lp_pool(op: Emitter, n: Node, g: Any) -> Signals:
+    """y = (Σ|x|ᵖ)^(1/p), so dx = sign x·|x|ᵖ⁻¹·Σ g/yᵖ⁻¹ over the windows; zero where y is."""
+    x, y, p = n.inputs[0], n.outputs[0], float(attribute(n, "p", 2))
+    spread = spread_evenly(op, Window.of(n), _over_norm(op, g, y, p))
+    return (op.Mul(_powered(op, x, p), spread),)
+
+
+def _global_lp_pool(op: Emitter, n: Node, g: Any) -> Signals:
+    x, y, p = n.inputs[0], n.outputs[0], float(attribute(n, "p", 2))
+    return (op.Mul(_powered(op, x, p), _over_norm(op, g, y, p)),)
+
+
+def _powered(op: Emitter, x: Tensor, p: float) -> Tensor:
+    return x if p == 2 else op.Mul(op.Sign(x), op.Pow(op.Abs(x), p - 1))
+
+
+def _over_norm(op: Emitter, g: Tensor, y: Tensor, p: float) -> Tensor:
+    if p == 1:
+        return g
+    zero = op.Equal(y, 0.0)
+    norm = op.Pow(op.Where(zero, 1.0, y), p - 1)
+    return op.Where(zero, 0.0, op.Div(g, norm))
+
+
+def _max_unpool(op: Emitter, n: Node, g: Any) -> Signals:
+    """Pick the signal at the indices; they count through all images, and here within one."""
+    indices = n.inputs[1]
+    row = op.ReduceProd(op.shape(n.outputs[0], 1), keepdims=1)
+    places = op.Flatten(op.Mod(indices, row), axis=1)
+    picked = op.GatherElements(op.Flatten(g, axis=1), places, axis=1)
+    return (op.reshape_like(picked, n.inputs[0]), *(None for _ in n.inputs[1:]))
 
 
 def _global_average_pool(op: Emitter, n: Node, g: Any) -> Signals:
@@ -72,7 +105,7 @@ def _global_average_pool(op: Emitter, n: Node, g: Any) -> Signals:
     if all(isinstance(s, int) for s in sizes):
         count: Any = float(math.prod(sizes))
     else:
-        count = op.Cast(op.ReduceProd(op.shape(x, 2), keepdims=0), to=onnx_type(x))
+        count = op.Cast(op.ReduceProd(op.shape(x, 2), keepdims=0), to=onnx_type(g))
     return (op.Expand(op.Div(g, count), op.shape(x)),)
 
 
@@ -92,6 +125,9 @@ def _global_max_pool(op: Emitter, n: Node, g: Any) -> Signals:
 
 RULES: dict[str, Rule] = {
     "AveragePool": _average_pool,
+    "GlobalLpPool": _global_lp_pool,
+    "LpPool": _lp_pool,
+    "MaxUnpool": _max_unpool,
     "GlobalAveragePool": _global_average_pool,
     "GlobalMaxPool": _global_max_pool,
     "MaxPool": unpooling("auto"),

@@ -17,19 +17,36 @@ import onnx_graphsurgeon as gs
 
 from onnxplain.graphops.emit import Emitter
 from onnxplain.graphops.errors import UnsupportedModel
-from onnxplain.graphops.graph import Node, Tensor, attribute, lowest_finite, onnx_type
+from onnxplain.graphops.graph import (
+    Node,
+    Tensor,
+    attribute,
+    is_float,
+    lowest_finite,
+    onnx_type,
+)
 from onnxplain.graphops.rules.window import Window
+from onnxplain.graphops.targets import LACKING
 
 __all__ = ["FORMS", "choose_form", "spread", "spread_evenly"]
 
 MAX_CANDIDATES = 1024  # elements of a window
 
 
-def choose_form(node: Node, requested: str) -> tuple[str, str]:
-    """Return the form of unpooling for a MaxPool, and a warning where it is not exact."""
+def choose_form(node: Node, requested: str, target: str = "cpu") -> tuple[str, str]:
+    """Return the form of unpooling for a MaxPool, and a warning where it is not what one expects.
+
+    For `auto`, that is the first exact form that the target has.
+    """
     overlaps = Window.of(node).overlaps
     if requested == "auto":
-        return ("scatter" if overlaps else "maxunpool"), ""
+        exact = ("scatter", "portable") if overlaps else ("maxunpool", "scatter", "portable")
+        return next(form for form in exact if form not in LACKING[target]), ""
+    if requested in LACKING[target]:
+        return requested, (
+            f"target '{target}' has no kernels for unpool '{requested}', asked for at MaxPool "
+            f"'{node.name}': unpool 'auto' chooses a form that it has"
+        )
     if requested == "maxunpool" and overlaps:
         return requested, (
             f"the windows of MaxPool '{node.name}' overlap: where two share a maximum, MaxUnpool "
@@ -108,8 +125,8 @@ def portable(op: Emitter, n: Node, g: Tensor) -> Tensor:
     begin, end = window.begin(op), window.end(op)
     start = op.constant(begin, np.int64) if isinstance(begin, list) else begin
     pads = op.Concat([0, 0], start, [0, 0], end, axis=0)
-    lowest = op.constant(lowest_finite(x), x.dtype)
-    padded = op.Pad(_each_channel(op, x, x, window), pads, lowest)
+    values = x if is_float(x) else op.Cast(x, to=onnx_type(g))  # of a quantised network
+    padded = op.Pad(_each_channel(op, values, x, window), pads, lowest_finite(g))
     last = op.Mul(op.Sub(op.shape(y, 2), 1), op.constant(window.strides, np.int64))
     axes = list(range(2, 2 + len(window.kernel)))
     candidates = []

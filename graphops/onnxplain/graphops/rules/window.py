@@ -37,7 +37,11 @@ class Window:
         """Read the window of a Conv, a MaxPool or an AveragePool."""
         x = node.inputs[0]
         kernel = attribute(node, "kernel_shape")
-        if kernel is None and node.op == "Conv" and node.inputs[1].shape is not None:
+        if (
+            kernel is None
+            and node.op in ("Conv", "ConvTranspose")
+            and node.inputs[1].shape is not None
+        ):
             kernel = list(node.inputs[1].shape[2:])
         if kernel is None or not all(isinstance(k, int) for k in kernel):
             raise UnsupportedModel(

@@ -1,0 +1,134 @@
+"""The networks of `parity.py`: torchvision's CNNs, with weights as after training, of random."""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+import torchvision
+from torch import nn
+
+__all__ = ["FAMILIES", "NOT_RUN", "TRANSFORMERS", "Net", "build"]
+
+
+@dataclass(frozen=True)
+class Net:
+    """A torchvision network, the side of its images, and a layer about its middle.
+
+    AlexNet and VGG pool to 6x6 and 7x7, which the TorchScript exporter writes only where the map
+    before is a multiple of that; they stand at the smallest such side.
+    """
+
+    name: str
+    middle: str
+    side: int = 64
+    options: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def label(self) -> str:
+        return self.name + "".join(f" {k}={v}" for k, v in self.options.items() if k in SHOWN)
+
+
+SHOWN = ("width_mult",)
+NO_BACKBONE: dict[str, Any] = {"weights_backbone": None}
+NO_AUX: dict[str, Any] = {"aux_logits": False, "init_weights": False}
+
+FAMILIES = {
+    "AlexNet": [Net("alexnet", "features.8", 224)],
+    "VGG": [Net("vgg11", "features.8", 224), Net("vgg13_bn", "features.19", 224)],
+    "ResNet": [Net("resnet18", "layer2"), Net("resnet50", "layer2"), Net("resnet101", "layer3")],
+    "ResNeXt": [Net("resnext50_32x4d", "layer2"), Net("resnext101_32x8d", "layer2")],
+    "Wide ResNet": [Net("wide_resnet50_2", "layer2"), Net("wide_resnet101_2", "layer2")],
+    "DenseNet": [
+        Net("densenet121", "features.denseblock2"),
+        Net("densenet169", "features.denseblock3"),
+    ],
+    "Inception": [Net("inception_v3", "Mixed_5d", 96, NO_AUX)],
+    "GoogLeNet": [Net("googlenet", "inception4a", 64, NO_AUX)],
+    "SqueezeNet": [Net("squeezenet1_1", "features.6"), Net("squeezenet1_0", "features.7")],
+    "MobileNet v2": [
+        Net("mobilenet_v2", "features.7"),
+        Net("mobilenet_v2", "features.7", 64, {"width_mult": 0.5}),
+    ],
+    "MobileNet v3": [
+        Net("mobilenet_v3_small", "features.6"),
+        Net("mobilenet_v3_large", "features.10"),
+    ],
+    "MNASNet": [Net("mnasnet0_5", "layers.10"), Net("mnasnet1_0", "layers.10")],
+    "ShuffleNet v2": [Net("shufflenet_v2_x0_5", "stage3"), Net("shufflenet_v2_x1_0", "stage3")],
+    "EfficientNet": [Net("efficientnet_b0", "features.4"), Net("efficientnet_b1", "features.4")],
+    "EfficientNet v2": [
+        Net("efficientnet_v2_s", "features.4"),
+        Net("efficientnet_v2_m", "features.4"),
+    ],
+    "RegNet": [
+        Net("regnet_y_400mf", "trunk_output.block2"),
+        Net("regnet_x_400mf", "trunk_output.block2"),
+        Net("regnet_y_1_6gf", "trunk_output.block3"),
+        Net("regnet_x_1_6gf", "trunk_output.block3"),
+    ],
+    "ConvNeXt": [Net("convnext_tiny", "features.3"), Net("convnext_small", "features.5")],
+    "FCN": [
+        Net("fcn_resnet50", "backbone.layer2", 64, NO_BACKBONE),
+        Net("fcn_resnet101", "backbone.layer2", 64, NO_BACKBONE),
+    ],
+    "DeepLab v3": [
+        Net("deeplabv3_mobilenet_v3_large", "backbone.6", 64, NO_BACKBONE),
+        Net("deeplabv3_resnet50", "backbone.layer2", 64, NO_BACKBONE),
+    ],
+    "LR-ASPP": [Net("lraspp_mobilenet_v3_large", "backbone.6", 64, NO_BACKBONE)],
+    "ViT": [Net("vit_b_32", "encoder.layers.encoder_layer_5", 64, {"image_size": 64})],
+    "Swin": [Net("swin_t", "features.3"), Net("swin_v2_t", "features.3")],
+}
+
+# They have no rectifier, so all methods are the gradient there.
+TRANSFORMERS = ("ViT", "Swin")
+
+NOT_RUN = (
+    "vgg11_bn, vgg13, vgg16(_bn), vgg19(_bn); resnet34, resnet152; resnext101_64x4d; densenet161, "
+    "densenet201; mnasnet0_75, mnasnet1_3; shufflenet_v2_x1_5, shufflenet_v2_x2_0; efficientnet_b2 "
+    "to b7; efficientnet_v2_l; regnet 800mf and 3.2gf to 128gf; convnext_base, convnext_large; "
+    "deeplabv3_resnet101; vit_b_16, vit_l_16, vit_l_32, vit_h_14; swin(_v2)_s, swin(_v2)_b"
+)
+
+
+def build(net: Net) -> nn.Module:
+    """Return the network, in evaluation, its numbers drawn from a seed of its own.
+
+    Normalisation keeps activations alive at any depth, so where a network has none its weights are
+    He's; what initialisation leaves at zero, so that nothing would flow, is drawn too.
+    """
+    torch.manual_seed(zlib.crc32(net.label.encode()))
+    module: nn.Module = torchvision.models.get_model(net.name, weights=None, **net.options)
+    module.eval().requires_grad_(False)
+    normalised = any(isinstance(m, nn.BatchNorm2d | nn.LayerNorm) for m in module.modules())
+    for part in module.modules():
+        if isinstance(part, nn.Conv2d | nn.Linear) and not normalised:
+            nn.init.kaiming_normal_(part.weight, nonlinearity="relu")
+            nn.init.normal_(part.bias, std=0.05)
+        if isinstance(part, nn.Linear) and not part.weight.any():  # ViT's head
+            nn.init.normal_(part.weight, std=0.02)
+        if isinstance(part, nn.BatchNorm2d | nn.LayerNorm):
+            nn.init.normal_(part.weight, 1, 0.2)
+            nn.init.normal_(part.bias, 0, 0.2)
+        if isinstance(getattr(part, "layer_scale", None), nn.Parameter):  # ConvNeXt's, 1e-6
+            nn.init.uniform_(part.layer_scale, 0.1, 0.5)
+    _learn_statistics(module, net.side)
+    return module
+
+
+def _learn_statistics(module: nn.Module, side: int) -> None:
+    """Give every BatchNorm the statistics of some random batches, averaged as in training."""
+    norms = [m for m in module.modules() if isinstance(m, nn.BatchNorm2d)]
+    if not norms:
+        return
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None  # the plain average over the batches
+        norm.train()
+    with torch.no_grad():
+        for _ in range(3):
+            module(torch.randn(8, 3, side, side))
+    module.eval()

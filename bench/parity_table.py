@@ -1,0 +1,126 @@
+"""The table that `parity.py` writes, and when a network counts as done."""
+
+from __future__ import annotations
+
+import importlib.metadata
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from parity_nets import FAMILIES, NOT_RUN, Net
+
+__all__ = ["VERSIONS", "is_done", "write_table"]
+
+PACKAGES = ("torch", "torchvision", "onnxscript", "onnx", "onnxruntime", "onnx-graphsurgeon")
+EXPORTERS = ("TorchScript", "dynamo")
+METHODS = ("gradient", "deconvnet", "guided_backprop")
+PLACES = ("score", "middle")
+FLOOR = 1e-4
+
+
+def _version(package: str) -> str:
+    for name in (package, f"{package}-gpu"):
+        try:
+            return importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return "not installed"
+
+
+VERSIONS = {package: _version(package) for package in PACKAGES}
+
+
+def is_done(row: dict[str, Any]) -> bool:
+    """Tell whether a row has every error within the bound, in this environment."""
+    return row["versions"] == VERSIONS and all(_is_within(row, e) for e in EXPORTERS)
+
+
+def write_table(path: Path, rows: dict[str, dict[str, Any]]) -> None:
+    """Write the page about all networks."""
+    path.write_text("\n".join(_page(rows)) + "\n")
+
+
+def _is_within(row: dict[str, Any], exporter: str) -> bool:
+    found = row[exporter]
+    if "failure" in found or not found["outputs_identical"]:
+        return False
+    return all(e <= _bound(row, cell) for cell, e in found["errors"].items())
+
+
+def _bound(row: dict[str, Any], cell: str) -> float:
+    return max(FLOOR, 3 * float(row["float32"][f"float32/{cell}"]))
+
+
+def _page(rows: dict[str, dict[str, Any]]) -> Iterator[str]:
+    nets = [(family, net) for family, sizes in FAMILIES.items() for net in sizes]
+    run = [(f, n, rows[_key(n)]) for f, n in nets if _key(n) in rows]
+    cells = [(row, exporter) for _, _, row in run for exporter in EXPORTERS]
+    rewritten = sum("failure" not in row[exporter] for row, exporter in cells)
+    within = sum(_is_within(row, exporter) for row, exporter in cells)
+    yield INTRODUCTION.format(
+        versions=", ".join(f"{k} {v}" for k, v in VERSIONS.items()),
+        nets=len(run),
+        files=len(cells),
+        rewritten=rewritten,
+        within=within,
+    )
+    yield "| family | network | side | middle layer | exporter | " + " | ".join(METHODS) + " | |"
+    yield "|---|---|---|---|---|---|---|---|---|"
+    for family, net, row in run:
+        for exporter in EXPORTERS:
+            head = f"| {family} | {net.label} | {net.side} | `{net.middle}` | {exporter}"
+            if "failure" in row[exporter]:
+                yield f"{head} | | | | {row[exporter]['failure']} |"
+                continue
+            cells_of = [_cell(row, exporter, method) for method in METHODS]
+            verdict = "within" if _is_within(row, exporter) else "**beyond**"
+            yield f"{head} {row[exporter]['opset']} | {' | '.join(cells_of)} | {verdict} |"
+    missing = [net.label for _, net in nets if _key(net) not in rows]
+    yield ""
+    yield f"Not run for their size: {', '.join([*missing, NOT_RUN])}."
+    yield ""
+    yield NOTES
+
+
+def _key(net: Net) -> str:
+    return net.label.replace(" ", "-")
+
+
+def _cell(row: dict[str, Any], exporter: str, method: str) -> str:
+    """Write both places' errors; where the bound is float32's own, its error stands behind."""
+    texts = []
+    for cell in (f"{place}/{method}" for place in PLACES):
+        text = f"{row[exporter]['errors'][cell]:.0e}"
+        if _bound(row, cell) > FLOOR:
+            text += f" ({float(row['float32'][f'float32/{cell}']):.0e})"
+        texts.append(text)
+    return ", ".join(texts)
+
+
+INTRODUCTION = """# Parity with PyTorch
+
+Artefacts of torchvision's CNNs against PyTorch's autograd in float64. `make parity` makes this page
+again, with {versions}.
+
+{nets} networks, each written by two exporters: of {files} files {rewritten} are rewritten, and
+{within} are within the bound for all methods and layers, with the network's own outputs the same to
+the bit (graph optimisation off).
+
+A cell has the relative L2 error, the median over five random inputs, first of the class score, then
+of the middle layer; the signal starts from a random cotangent of both signs. The bound is 1e-4, or
+three times the error of PyTorch's own float32 where that is more: it then stands in brackets.
+Weights are random, BatchNorm statistics are those of random batches, images are the smallest that
+both exporters take, or 64 pixels wide.
+"""
+
+NOTES = """## Notes
+
+- PyTorch's autograd has no deconvnet and no guided backpropagation: the oracle's ReLU and ReLU6, as
+  modules and as functions, go back as the method says.
+- Errors far above 1e-6 come of single units: where float32 takes a rectifier's input for positive
+  and float64 does not, or another maximum wins, a whole map moves. PyTorch's float32 moves so too.
+- Both exporters write Hardswish and Hardsigmoid as operators, so they keep their gradient under all
+  methods. Where a file spells them with a Clip from 0 to 6, that Clip is a rectifier.
+- ViT, Swin and ConvNeXt have no rectifier: all three methods are the gradient there.
+- A middle layer is named by its module, in the files of both exporters, and its values are compared
+  with PyTorch's first."""
