@@ -8,6 +8,9 @@ from onnx.reference import ReferenceEvaluator
 
 from onnxplain.graphops import Options, rewrite
 
+# The methods that are one walk back and differ in their rectifiers.
+RECTIFIED = ("gradient", "deconvnet", "guided_backprop")
+
 # Takes any height and width; its class score is `scores`.
 SMALL = """
 <ir_version: 8, opset_import: ["": 17]>

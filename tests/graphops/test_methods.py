@@ -6,9 +6,9 @@ import json
 import numpy as np
 import onnx
 import pytest
-from artefacts import SMALL, artefact, network, run
+from artefacts import RECTIFIED, SMALL, artefact, network, run
 
-from onnxplain.graphops import METHODS, check, rewrite
+from onnxplain.graphops import check, rewrite
 from onnxplain.graphops.errors import UnknownMethod, UnsupportedOperator
 from onnxplain.graphops.options import Options
 
@@ -91,7 +91,7 @@ POSITIVE = [1, 0, 3, 0, 5, 0]
     ],
     ids=["relu", "clip-from-0", "relu6", "relu6-opset-9", "clip-around-0", "clip-up-to-6", "leaky"],
 )
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", RECTIFIED)
 def test_at_one_activation(body, opset, gradient, deconvnet, guided_backprop, method):
     expected = {
         "gradient": gradient, "deconvnet": deconvnet, "guided_backprop": guided_backprop
@@ -151,7 +151,7 @@ def test_the_report_tells_rectifiers_from_activations_left_alone():
       d = Sigmoid (c) y = Relu (d) }
     """
     model = network(text)
-    rules = {m: [n.rule for n in check(model, "y", m).nodes] for m in METHODS}
+    rules = {m: [n.rule for n in check(model, "y", m).nodes] for m in RECTIFIED}
     kept = ["as gradient", "exact", "as gradient", "as gradient", "exact"]
     assert rules["deconvnet"] == rules["guided_backprop"] == kept
     assert rules["gradient"] == ["exact"] * 5

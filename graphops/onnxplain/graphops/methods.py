@@ -1,24 +1,39 @@
-"""The methods: each is a table of rules, written as its difference from the gradient."""
+"""The methods: each is a table of rules, written as its difference from the gradient's, and a way
+to make a map of what these carry back.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Literal, TypeAlias
 
-from onnxplain.graphops.errors import UnknownMethod, nearest
-from onnxplain.graphops.options import Position, SeedValue
-from onnxplain.graphops.rules import GRADIENT, Table
+from onnxplain.graphops.errors import OptionError, UnknownMethod, nearest
+from onnxplain.graphops.options import Position, SeedValue, Select
+from onnxplain.graphops.rules import GRADIENT
 from onnxplain.graphops.rules.rectifier import gate, rectifiers
+from onnxplain.graphops.simple import activation, times_input
+from onnxplain.graphops.walk import Attribution, Rules, Walk, projected
 
 __all__ = ["METHODS", "Method", "find_method"]
+
+Over: TypeAlias = Literal["target", "map", "layer"]
 
 
 @dataclass(frozen=True)
 class Method:
-    """How a signal passes each operator, and where it starts unless the caller says otherwise."""
+    """How a signal passes each operator, what is made of it, and where it starts by default.
+
+    over: what the attribution lies over: the "target" (the picture, or what `to` names); for class
+    activation maps a "map", the layer that is named, while the signal starts at the class score;
+    or the "layer" itself.
+    """
 
     name: str
-    table: Table
+    rules: Rules
+    compute: Callable[[Walk], Attribution] = projected
+    over: Over = "target"
+    select: Select = "channel"
     position: Position = "all"
     seed_value: SeedValue = "one"
 
@@ -35,12 +50,23 @@ METHODS: Mapping[str, Method] = {
         Method("gradient", GRADIENT),
         Method("deconvnet", DECONVNET, position="max", seed_value="activation"),
         Method("guided_backprop", GUIDED_BACKPROP),
+        Method("input_x_gradient", GRADIENT, compute=times_input),
+        Method("inverse", GRADIENT, select="whole", seed_value="activation"),
+        Method("activation", GRADIENT, compute=activation, over="layer"),
     )
 }
+
+# Methods that take many runs of the network and are no one graph: the engine runs them.
+RUN = ("activation_maximisation", "occlusion", "rise")
 
 
 def find_method(name: str) -> Method:
     """Return the method of that name. Raises UnknownMethod with the nearest names."""
+    if name in RUN:
+        raise OptionError(
+            f"method '{name}' takes many runs of the network, so that it is no one graph: have "
+            "`explain` run it, or choose another method"
+        )
     if name not in METHODS:
-        raise UnknownMethod(f"no method '{name}' ({nearest(name, METHODS)})")
+        raise UnknownMethod(f"no method '{name}' ({nearest(name, [*METHODS, *RUN])})")
     return METHODS[name]

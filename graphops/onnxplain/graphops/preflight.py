@@ -10,6 +10,7 @@ import onnx_graphsurgeon as gs
 
 from onnxplain.graphops.blame import blaming
 from onnxplain.graphops.emit import Emitter
+from onnxplain.graphops.ends import find_ends, path_between, require_rows
 from onnxplain.graphops.errors import ModelError
 from onnxplain.graphops.graph import Node
 from onnxplain.graphops.methods import Method, find_method
@@ -17,11 +18,11 @@ from onnxplain.graphops.options import Options, Target, Unpool
 from onnxplain.graphops.path import Path, first_explainable
 from onnxplain.graphops.prepare import Prepared, prepare
 from onnxplain.graphops.reverse import has_rule, reverse
-from onnxplain.graphops.rewriter import find_ends, path_between, require_rows, table_of
 from onnxplain.graphops.rules import GRADIENT, Table
 from onnxplain.graphops.rules.activation import ACTIVATIONS
 from onnxplain.graphops.rules.rectifier import is_rectifier
 from onnxplain.graphops.rules.unpool import choose_form
+from onnxplain.graphops.walk import table_of
 
 __all__ = ["NodeReport", "Report", "check"]
 
@@ -74,6 +75,7 @@ def check(
     target: str = "cpu",
     channel_axis: int | None = None,
     keep_shape: bool = False,
+    score_layer: str | None = None,
 ) -> Report:
     """Return what `rewrite` would do with the same arguments, and whether it can.
 
@@ -87,20 +89,22 @@ def check(
         target=cast("Target", target),
         channel_axis=channel_axis,
         keep_shape=keep_shape,
+        score_layer=score_layer,
     )
     with blaming(model):
         return _checked(prepare(model, keep_shape), chosen, layer, options)
 
 
 def _checked(prepared: Prepared, chosen: Method, layer: str | None, options: Options) -> Report:
-    ends = find_ends(prepared.graph, layer, options.to, options.channel_axis)
+    ends = find_ends(prepared.graph, layer, chosen, options)
     path = path_between(prepared.graph, ends, options.to)
-    supported = has_rule(chosen.table)
+    table = table_of(chosen.rules, path, options)
+    supported = has_rule(table)
     nodes = tuple(_node_report(n, chosen, options, supported(n)) for n in path.nodes)
     problem, start = "", None
     try:
         require_rows(prepared, ends.layer)
-        _walk(prepared, path, table_of(chosen, options.unpool, options.target))
+        _walk(prepared, path, table)
     except ModelError as e:
         problem, start = str(e), first_explainable(path, supported)
     return Report(
@@ -129,7 +133,7 @@ def _node_report(node: Node, method: Method, options: Options, supported: bool) 
     rule, form, note = "exact", None, ""
     if not supported:
         rule = "no rule"
-    elif node.op in ACTIVATIONS and not is_rectifier(node) and method.table is not GRADIENT:
+    elif node.op in ACTIVATIONS and not is_rectifier(node) and method.rules is not GRADIENT:
         rule = "as gradient"
     elif node.op == "MaxPool":
         form, note = choose_form(node, options.unpool, options.target)

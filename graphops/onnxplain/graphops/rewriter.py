@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import onnx
@@ -10,32 +10,23 @@ import onnx
 from onnxplain.graphops.batch import batch_dimension
 from onnxplain.graphops.blame import blaming
 from onnxplain.graphops.emit import Emitter
+from onnxplain.graphops.ends import Ends, find_ends, path_between, require_rows
 from onnxplain.graphops.errors import OptionError, UnsupportedModel
-from onnxplain.graphops.graph import Graph, Tensor, write
-from onnxplain.graphops.layers import channel_axis, class_score, resolve
+from onnxplain.graphops.graph import Graph, Tensor, is_float, write
+from onnxplain.graphops.layers import class_score, resolve
 from onnxplain.graphops.metadata import describe_artefact
 from onnxplain.graphops.methods import Method, find_method
 from onnxplain.graphops.options import Options
-from onnxplain.graphops.path import Path, default_target, find_path
+from onnxplain.graphops.path import Path, find_path
 from onnxplain.graphops.prepare import Prepared, prepare
-from onnxplain.graphops.reverse import require_rules, reverse
+from onnxplain.graphops.reverse import require_rules
 from onnxplain.graphops.rows import repeat_forward
-from onnxplain.graphops.rules import Table
-from onnxplain.graphops.rules.pooling import unpooling
-from onnxplain.graphops.seed import Seed, place, place_given_seed
+from onnxplain.graphops.seed import place, place_given_seed, place_whole
 from onnxplain.graphops.selection import Interface, select_unit
 from onnxplain.graphops.targets import part_weights
+from onnxplain.graphops.walk import Walk, table_of
 
-__all__ = ["Ends", "find_ends", "forward", "path_between", "require_rows", "rewrite", "table_of"]
-
-
-@dataclass(frozen=True)
-class Ends:
-    """The layer, the tensor projected back to, and the layer's channel axis (None for rank 1)."""
-
-    layer: Tensor
-    target: Tensor
-    axis: int | None
+__all__ = ["forward", "rewrite"]
 
 
 def rewrite(
@@ -81,24 +72,26 @@ def _rewritten(
 ) -> onnx.ModelProto:
     prepared = prepare(model, options.keep_shape)
     graph = prepared.graph
-    ends = find_ends(graph, layer, options.to, options.channel_axis)
+    ends = find_ends(graph, layer, chosen, options)
     options = _completed(options, chosen, prepared, ends)
     path = path_between(graph, ends, options.to)
-    table = table_of(chosen, options.unpool, options.target)
-    require_rules(path, table)
+    require_rules(path, table_of(chosen.rules, path, options))
 
     names = (ends.layer.name, ends.target.name)
     outputs = list(graph.outputs) if options.keep_outputs else []
     op = Emitter(graph, prepared.batched)
     interface = Interface(*_batch_dimensions(graph, ends.layer, options))
-    seed, path = _seed(op, interface, prepared, ends, path, options)
+    walk = _started(op, interface, prepared, ends, path, chosen, options)
     op.widen = options.backward == "float32"
-    attribution = reverse(op, path, op.wide(seed.cotangent), table)
+    made, seed = chosen.compute(walk), walk.seed
 
     op.scope = ""
-    attribution.shape = attribution.shape or op.signal_shape(path.target)
-    outputs.append(_output(op, interface, "attribution", attribution, path.target.shape))
+    made.values.shape = made.values.shape or op.signal_shape(walk.path.target)
+    outputs.append(_output(op, interface, "attribution", made.values, walk.path.target.shape))
     outputs.append(_output(op, interface, "score", seed.score, [interface.results]))
+    if made.completeness_error is not None:
+        error = made.completeness_error
+        outputs.append(_output(op, interface, "completeness_error", error, [interface.results]))
     if seed.position is not None:
         rank = len(ends.layer.shape) - 2
         outputs.append(_output(op, interface, "position", seed.position, [interface.results, rank]))
@@ -108,51 +101,21 @@ def _rewritten(
     if options.target == "openvino":
         part_weights(op)
     artefact = write(graph, model)
+    for name, value in interface.defaults.items():
+        artefact.graph.initializer.append(onnx.numpy_helper.from_array(value, name))
     describe_artefact(artefact, model, names, chosen.name, options, interface.renamed)
     return artefact
-
-
-def find_ends(graph: Graph, layer: str | None, to: str | None, axis: int | None) -> Ends:
-    """Resolve the names of a layer and of the tensor projected back to."""
-    tensor = resolve(graph, layer)
-    target = default_target(graph) if to is None else resolve(graph, to)
-    for end in (tensor, target):
-        if end.shape is None:
-            raise UnsupportedModel(
-                f"the rank of '{end.name}' is not known: choose another tensor, or export the "
-                "model with the shapes of its tensors"
-            )
-    rank = len(tensor.shape)
-    if axis is None:
-        return Ends(tensor, target, channel_axis(tensor))
-    if not (0 < axis < rank or -rank < axis < 0):
-        raise OptionError(
-            f"channel axis {axis} is not one of '{tensor.name}', whose rank is {rank}: "
-            f"choose 1 to {rank - 1}"
-        )
-    return Ends(tensor, target, axis % rank)
-
-
-def path_between(graph: Graph, ends: Ends, to: str | None) -> Path:
-    """Return the path between the ends. That there is none is the fault of who named `to`."""
-    try:
-        return find_path(graph, ends.target, ends.layer)
-    except UnsupportedModel as e:
-        if to is None:
-            raise
-        raise OptionError(str(e)) from e
-
-
-def table_of(method: Method, unpool: str, target: str) -> Table:
-    """Return the method's table with max-pools unpooled in the form asked for."""
-    return {**method.table, "MaxPool": unpooling(unpool, target)}
 
 
 def _completed(options: Options, method: Method, prepared: Prepared, ends: Ends) -> Options:
     """Fill in the method's defaults and refuse what this network cannot do."""
     layer, rank = ends.layer, len(ends.layer.shape)
+    options = replace(options, select=options.select or method.select)
     if options.select == "seed":
         return options
+    if options.select == "whole":
+        seed_value = options.seed_value or method.seed_value
+        return replace(options, position="all", seed_value=seed_value)
     if ends.axis is None:
         raise OptionError(
             f"layer '{layer.name}' has rank {rank}, so it has no units: choose another"
@@ -178,27 +141,6 @@ def _completed(options: Options, method: Method, prepared: Prepared, ends: Ends)
     return replace(options, position=position, seed_value=options.seed_value or method.seed_value)
 
 
-def require_rows(prepared: Prepared, layer: Tensor) -> None:
-    """Raise UnsupportedModel where the layer is known not to keep one row for each image."""
-    doubtful = layer.name in prepared.mixed or prepared.batch == "fixed"
-    if doubtful and _rows_differ(layer, prepared.graph):
-        raise UnsupportedModel(
-            f"layer '{layer.name}' does not keep one row for each image, since "
-            f"{prepared.batch_note}: choose another layer, or select 'seed'"
-        )
-
-
-def _rows_differ(layer: Tensor, graph: Graph) -> bool:
-    """Tell whether the layer is known to have another number of rows than there are images.
-
-    Sizes that shape inference has invented a name for (`unk__0`) are not known.
-    """
-    rows = layer.shape[0]
-    if rows is None or str(rows).startswith("unk__"):
-        return False
-    return bool(rows != batch_dimension(graph))
-
-
 def _batch_dimensions(graph: Graph, layer: Tensor, options: Options) -> tuple[int | str, int | str]:
     """Return the dimension over the images, and that over the results."""
     if not layer.shape:  # one number for all images together: select `seed` alone comes here
@@ -210,31 +152,56 @@ def _batch_dimensions(graph: Graph, layer: Tensor, options: Options) -> tuple[in
     return images, next(name for name in ("B", "results", "onnxplain_B") if name not in taken)
 
 
-def _seed(
-    op: Emitter, interface: Interface, prepared: Prepared, ends: Ends, path: Path, options: Options
-) -> tuple[Seed, Path]:
-    """Place the signal at the layer. Returns the path too: a second forward pass has another."""
-    layer = ends.layer
+def _started(
+    op: Emitter,
+    interface: Interface,
+    prepared: Prepared,
+    ends: Ends,
+    path: Path,
+    method: Method,
+    options: Options,
+) -> Walk:
+    """Choose the unit and place the signal at the layer; a second forward pass has another path."""
+    graph, layer, axis = prepared.graph, ends.layer, ends.axis or 0
+    images = {t.name: t for t in graph.inputs if t.name in prepared.batched}
+    if not images:  # a batch that is not free, or rows that cannot be told
+        images = {t.name: t for t in graph.inputs if is_float(t)}
+    op.scope = "seed"
     if options.select == "seed":
         given = interface.input(op, "seed", layer.dtype, list(layer.shape))
-        return place_given_seed(op, layer, given), path
-    op.scope = "seed"
-    axis = ends.axis or 0
-    unit = select_unit(op, interface, layer, axis, options.select, options.channels)
-    if unit.image is not None:
-        if not _rows_can_be_picked(path, prepared):
-            symbols = (interface.batch, interface.results)
-            copies = repeat_forward(op, prepared.graph, unit.image, symbols, prepared.batched)
-            layer, target = copies[layer.name], copies[ends.target.name]
-            path = find_path(prepared.graph, target, layer)
+        seed = place_given_seed(op, layer, given)
+    elif options.select == "whole":
+        seed = place_whole(op, layer, options.seed_value or "one")
+    else:
+        select = options.select or "channel"
+        unit = select_unit(op, interface, layer, axis, select, options.channels)
+        if unit.image is not None and not _rows_can_be_picked(path, prepared):
+            copies = _picked(op, interface, prepared, unit.image, list(images.values()))
+            images = {name: copies[name] for name in images}
+            layer = copies[layer.name]
+            path = find_path(graph, copies[ends.target.name], layer)
             unit = replace(unit, image=None)
-        else:
+        elif unit.image is not None:
             op.rows = unit.image
-    if options.position == "given":
-        shape: list[int | str | None] = [interface.results, len(layer.shape) - 2]
-        unit = replace(unit, position=interface.input(op, "position", np.int64, shape))
-    position, seed_value = options.position or "all", options.seed_value or "one"
-    return place(op, layer, axis, unit, position, seed_value), path
+        if options.position == "given":
+            shape: list[int | str | None] = [interface.results, len(layer.shape) - 2]
+            unit = replace(unit, position=interface.input(op, "position", np.int64, shape))
+        position, seed_value = options.position or "all", options.seed_value or "one"
+        seed = place(op, layer, axis, unit, position, seed_value)
+    return Walk(op, interface, prepared, path, axis, images, seed, method.rules, options)
+
+
+def _picked(
+    op: Emitter, interface: Interface, prepared: Prepared, image: Tensor, inputs: list[Tensor]
+) -> dict[str, Tensor]:
+    """Append a forward pass with one row for each result, of the images that `image` picks."""
+    start = {}
+    for tensor in inputs:
+        op.scope = tensor.name
+        start[tensor.name] = op.own(op.raw("Gather", tensor, image, axis=0))
+        start[tensor.name].shape = [interface.results, *tensor.shape[1:]]
+    rows = {interface.batch: interface.results}
+    return repeat_forward(op, list(prepared.graph.nodes), start, rows)
 
 
 def _rows_can_be_picked(path: Path, prepared: Prepared) -> bool:

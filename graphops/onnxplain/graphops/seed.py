@@ -11,7 +11,7 @@ import onnx
 from onnxplain.graphops.emit import Emitter
 from onnxplain.graphops.graph import Tensor, onnx_type
 
-__all__ = ["Seed", "Unit", "place", "place_given_seed"]
+__all__ = ["Seed", "Unit", "place", "place_given_seed", "place_whole"]
 
 
 @dataclass(frozen=True)
@@ -47,6 +47,14 @@ def place_given_seed(op: Emitter, layer: Tensor, seed: Tensor) -> Seed:
     if not layer.shape:
         return Seed(seed, op.Reshape(product, [1]))
     return Seed(seed, op.ReduceSum(product, axes, keepdims=0) if axes else product)
+
+
+def place_whole(op: Emitter, layer: Tensor, seed_value: str) -> Seed:
+    """Start from every value of the layer at once: as it is, or one each."""
+    whole = op.residual(layer)
+    if seed_value == "one":
+        whole = op.Expand(op.constant(1, layer.dtype), op.shape(layer))
+    return place_given_seed(op, layer, whole)
 
 
 def place(

@@ -22,12 +22,14 @@ class Interface:
     """The artefact's inputs beyond the network's own, and names that had to give way.
 
     `batch` is the dimension over the images, a name or a number; `results` that over the results.
+    `defaults` are the values that inputs have unless they are given.
     """
 
     batch: int | str
     results: int | str
     inputs: list[Tensor] = field(default_factory=list)
     renamed: dict[str, str] = field(default_factory=dict)
+    defaults: dict[str, np.ndarray] = field(default_factory=dict)
 
     def name(self, op: Emitter, wanted: str) -> str:
         """Return `wanted`, or with the prefix `onnxplain_` where the network has it already."""
@@ -36,10 +38,19 @@ class Interface:
             self.renamed[wanted] = name
         return name
 
-    def input(self, op: Emitter, wanted: str, dtype: Any, shape: list[int | str | None]) -> Tensor:
-        """Add an input to the artefact."""
+    def input(
+        self,
+        op: Emitter,
+        wanted: str,
+        dtype: Any,
+        shape: list[int | str | None],
+        default: np.ndarray | None = None,
+    ) -> Tensor:
+        """Add an input to the artefact; with a default, one that need not be given."""
         tensor = op.own(gs.Variable(self.name(op, wanted), dtype=dtype, shape=shape))
         self.inputs.append(tensor)
+        if default is not None:
+            self.defaults[tensor.name] = default
         return tensor
 
 

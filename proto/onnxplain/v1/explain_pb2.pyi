@@ -31,6 +31,7 @@ class Select(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     SELECT_FIXED: _ClassVar[Select]
     SELECT_PREDICTED: _ClassVar[Select]
     SELECT_SEED: _ClassVar[Select]
+    SELECT_WHOLE: _ClassVar[Select]
 
 class Position(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -72,6 +73,7 @@ SELECT_PAIRS: Select
 SELECT_FIXED: Select
 SELECT_PREDICTED: Select
 SELECT_SEED: Select
+SELECT_WHOLE: Select
 POSITION_UNSPECIFIED: Position
 POSITION_ALL: Position
 POSITION_MAX: Position

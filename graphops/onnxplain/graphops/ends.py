@@ -1,0 +1,108 @@
+"""The two ends of an explanation: the layer that is explained, and the tensor projected back to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from onnxplain.graphops.batch import batch_dimension
+from onnxplain.graphops.errors import OptionError, UnsupportedModel
+from onnxplain.graphops.graph import Graph, Tensor
+from onnxplain.graphops.landmarks import last_convolutional_block
+from onnxplain.graphops.layers import channel_axis, class_score, resolve
+from onnxplain.graphops.methods import Method
+from onnxplain.graphops.options import Options
+from onnxplain.graphops.path import Path, default_target, find_path
+from onnxplain.graphops.prepare import Prepared
+
+__all__ = ["Ends", "find_ends", "path_between", "require_rows"]
+
+
+@dataclass(frozen=True)
+class Ends:
+    """The layer, the tensor projected back to, and the layer's channel axis (None for rank 1)."""
+
+    layer: Tensor
+    target: Tensor
+    axis: int | None
+
+
+def find_ends(graph: Graph, layer: str | None, method: Method, options: Options) -> Ends:
+    """Resolve the names of a layer and of the tensor projected back to, as the method takes them.
+
+    For a class activation map `layer` names the tensor that the map lies over, by default the last
+    convolutional block, and the signal starts at `options.score_layer`.
+    """
+    to, axis = options.to, options.channel_axis
+    if method.over != "target" and to is not None:
+        raise OptionError(
+            f"method '{method.name}' gives a map of the layer itself: name that, and leave `to` out"
+        )
+    if method.over == "map":
+        tensor, target = resolve(graph, options.score_layer), _mapped(graph, layer)
+    elif options.score_layer is not None:
+        raise OptionError(
+            f"only class activation maps have a score layer, not method '{method.name}': name the "
+            "layer to explain"
+        )
+    else:
+        tensor = resolve(graph, layer)
+        target = default_target(graph) if to is None else resolve(graph, to)
+        target = tensor if method.over == "layer" else target
+    for end in (tensor, target):
+        if end.shape is None:
+            raise UnsupportedModel(
+                f"the rank of '{end.name}' is not known: choose another tensor, or export the "
+                "model with the shapes of its tensors"
+            )
+    rank = len(tensor.shape)
+    if axis is None:
+        return Ends(tensor, target, channel_axis(tensor))
+    if not (0 < axis < rank or -rank < axis < 0):
+        raise OptionError(
+            f"channel axis {axis} is not one of '{tensor.name}', whose rank is {rank}: "
+            f"choose 1 to {rank - 1}"
+        )
+    return Ends(tensor, target, axis % rank)
+
+
+def _mapped(graph: Graph, layer: str | None) -> Tensor:
+    """Return the layer that a class activation map lies over."""
+    if layer is not None:
+        return resolve(graph, layer)
+    block = last_convolutional_block(graph, class_score(graph))
+    if block is None:
+        raise UnsupportedModel(
+            "the network has no last convolutional block that could be told: name the layer to map"
+        )
+    return block
+
+
+def path_between(graph: Graph, ends: Ends, to: str | None) -> Path:
+    """Return the path between the ends. That there is none is the fault of who named `to`."""
+    try:
+        return find_path(graph, ends.target, ends.layer)
+    except UnsupportedModel as e:
+        if to is None:
+            raise
+        raise OptionError(str(e)) from e
+
+
+def require_rows(prepared: Prepared, layer: Tensor) -> None:
+    """Raise UnsupportedModel where the layer is known not to keep one row for each image."""
+    doubtful = layer.name in prepared.mixed or prepared.batch == "fixed"
+    if doubtful and _rows_differ(layer, prepared.graph):
+        raise UnsupportedModel(
+            f"layer '{layer.name}' does not keep one row for each image, since "
+            f"{prepared.batch_note}: choose another layer, or select 'seed'"
+        )
+
+
+def _rows_differ(layer: Tensor, graph: Graph) -> bool:
+    """Tell whether the layer is known to have another number of rows than there are images.
+
+    Sizes that shape inference has invented a name for (`unk__0`) are not known.
+    """
+    rows = layer.shape[0]
+    if rows is None or str(rows).startswith("unk__"):
+        return False
+    return bool(rows != batch_dimension(graph))
