@@ -20,7 +20,7 @@ __all__ = ["METHODS", "Method", "find_method"]
 Over: TypeAlias = Literal["target", "map", "layer"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Method:
     """How a signal passes each operator, what is made of it, and where it starts by default.
 
@@ -60,8 +60,10 @@ METHODS: Mapping[str, Method] = {
 RUN = ("activation_maximisation", "occlusion", "rise")
 
 
-def find_method(name: str) -> Method:
+def find_method(name: str | Method) -> Method:
     """Return the method of that name. Raises UnknownMethod with the nearest names."""
+    if isinstance(name, Method):
+        return name
     if name in RUN:
         raise OptionError(
             f"method '{name}' takes many runs of the network, so that it is no one graph: have "

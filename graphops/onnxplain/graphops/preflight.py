@@ -68,7 +68,7 @@ class Report:
 def check(
     model: onnx.ModelProto,
     layer: str | None = None,
-    method: str = "deconvnet",
+    method: str | Method = "deconvnet",
     *,
     to: str | None = None,
     unpool: str = "auto",

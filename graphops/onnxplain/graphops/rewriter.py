@@ -32,13 +32,13 @@ __all__ = ["forward", "rewrite"]
 def rewrite(
     model: onnx.ModelProto,
     layer: str | None = None,
-    method: str = "deconvnet",
+    method: str | Method = "deconvnet",
     options: Options | None = None,
 ) -> onnx.ModelProto:
     """Return the artefact: `model` with the backward part of `layer` appended.
 
     layer: a tensor's, a node's or a module's name; None for the class score.
-    method: a name in `METHODS`.
+    method: a name in `METHODS`, or a method of your own.
     options: see `Options`; None for the defaults.
 
     The artefact's inputs are the network's own and those that `options.select` adds; its outputs

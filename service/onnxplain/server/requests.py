@@ -20,6 +20,7 @@ from onnxplain.v1 import tensors
 __all__ = ["check_arguments", "explain_arguments", "rewrite_arguments"]
 
 Array = npt.NDArray[Any]
+Request = pb.CheckRequest | pb.RewriteRequest | pb.ExplainRequest
 
 DEFAULT_METHOD = "deconvnet"
 
@@ -33,13 +34,15 @@ def check_arguments(request: pb.CheckRequest) -> dict[str, Any]:
         "unpool": _unpool(request),
         "channel_axis": _channel_axis(request),
         "keep_shape": request.keep_shape,
+        "target": _choice("target", pb.Target.Name, request.target) or "cpu",
+        "score_layer": _method_options(request).get("score_layer"),
     }
 
 
 def rewrite_arguments(request: pb.RewriteRequest) -> dict[str, Any]:
     """Return the arguments of `graphops.rewrite`, all but the model. Raises InputError."""
     options: dict[str, Any] = {
-        "select": _choice("select", pb.Select.Name, request.select) or "channel",
+        "select": _choice("select", pb.Select.Name, request.select),
         "channels": tuple(request.channels),
         "position": _choice("position", pb.Position.Name, request.position),
         "seed_value": _choice("seed_value", pb.SeedValue.Name, request.seed_value),
@@ -48,7 +51,14 @@ def rewrite_arguments(request: pb.RewriteRequest) -> dict[str, Any]:
         "channel_axis": _channel_axis(request),
         "keep_outputs": request.keep_outputs if request.HasField("keep_outputs") else True,
         "keep_shape": request.keep_shape,
+        "target": _choice("target", pb.Target.Name, request.target) or "cpu",
+        "backward": _choice("backward", pb.Backward.Name, request.backward) or "same",
+        **_method_options(request),
     }
+    if "baseline" in options:
+        raise InputError(
+            "method_options.baseline: a rewritten model has it as an input of its own; leave it out"
+        )
     return {
         "layer": request.layer or None,
         "method": request.method or DEFAULT_METHOD,
@@ -70,6 +80,7 @@ def explain_arguments(request: pb.ExplainRequest) -> dict[str, Any]:
         "channel_axis": _channel_axis(request),
         "preprocess": _preprocess(request),
         "labels": tuple(request.labels) or None,
+        **_method_options(request),
     }
 
 
@@ -107,6 +118,8 @@ def _units(request: pb.ExplainRequest) -> str | list[int] | None:
             return list(request.channels.channels)
         case "all" if request.all:
             return "all"
+        case "whole" if request.whole:
+            return "whole"
         case _:
             return None
 
@@ -137,6 +150,16 @@ def _preprocess(request: pb.ExplainRequest) -> Preprocess | str | None:
             return None
 
 
+def _method_options(request: Request) -> dict[str, Any]:
+    """Return the method's options that are set, by their names."""
+    given: dict[str, Any] = {}
+    for field, value in request.method_options.ListFields():
+        if field.name == "baseline":
+            value = _array("method_options.baseline", value)
+        given[field.name] = tuple(value) if field.name in ("low", "high") else value
+    return given
+
+
 def _array(field: str, tensor: pb.Tensor) -> Array:
     try:
         return tensors.to_array(tensor)
@@ -144,11 +167,11 @@ def _array(field: str, tensor: pb.Tensor) -> Array:
         raise InputError(f"{field}: {e}") from e
 
 
-def _unpool(request: pb.CheckRequest | pb.RewriteRequest | pb.ExplainRequest) -> str:
+def _unpool(request: Request) -> str:
     return _choice("unpool", pb.Unpool.Name, request.unpool) or "auto"
 
 
-def _channel_axis(request: pb.CheckRequest | pb.RewriteRequest | pb.ExplainRequest) -> int | None:
+def _channel_axis(request: Request) -> int | None:
     return request.channel_axis if request.HasField("channel_axis") else None
 
 

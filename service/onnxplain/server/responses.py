@@ -94,7 +94,7 @@ def rewrite_parts(data: bytes) -> Iterator[pb.RewriteResponse]:
 
 def explain_response(model: str, result: Explanation, pictures: bool) -> pb.ExplainResponse:
     """Return a whole explanation as one message."""
-    position = result.position
+    position, error = result.position, result.completeness_error
     return pb.ExplainResponse(
         model=model,
         layer=result.layer,
@@ -108,6 +108,7 @@ def explain_response(model: str, result: Explanation, pictures: bool) -> pb.Expl
         channels=tensors.from_array(result.channels),
         position=None if position is None else tensors.from_array(position),
         pictures=[tensors.from_array(picture) for picture in result.pictures if pictures],
+        completeness_error=None if error is None else tensors.from_array(error),
     )
 
 
@@ -133,6 +134,7 @@ def explain_parts(
                 for part in tensors.split(picture):
                     message = pb.PicturePart(image=image, pixels=part)
                     yield pb.ExplainUnitsResponse(picture=message)
+        errors = piece.completeness_error
         for i in range(piece.channels.shape[1]):
             for part in tensors.split(piece.attribution[0, i]):
                 yield pb.ExplainUnitsResponse(
@@ -143,6 +145,7 @@ def explain_parts(
                         score=float(piece.score[0, i]),
                         position=() if piece.position is None else piece.position[0, i].tolist(),
                         attribution=part,
+                        completeness_error=None if errors is None else float(errors[0, i]),
                     )
                 )
             unit += 1

@@ -6,8 +6,22 @@ Names of layers, methods and forms stay text here: the library knows them, and s
 from __future__ import annotations
 
 import argparse
+from typing import Any
 
-__all__ = ["add_model", "add_path", "add_seed", "add_target", "channel_list"]
+__all__ = [
+    "add_method_options",
+    "add_model",
+    "add_path",
+    "add_score_layer",
+    "add_seed",
+    "add_target",
+    "channel_list",
+    "method_options",
+]
+
+METHOD_OPTIONS = (
+    "score_layer", "upsample", "samples", "noise_level", "noise_seed", "steps", "low", "high"
+)  # fmt: skip
 
 
 def add_model(parser: argparse.ArgumentParser, what: str = "an ONNX file") -> None:
@@ -27,7 +41,7 @@ def add_path(parser: argparse.ArgumentParser) -> None:
         "--method",
         metavar="METHOD",
         default="deconvnet",
-        help="deconvnet (default), guided_backprop or gradient",
+        help="deconvnet (default), or another of `onnxplain methods`",
     )
     parser.add_argument(
         "--to", metavar="TENSOR", help="the tensor to project back to (default: the picture)"
@@ -71,6 +85,43 @@ def add_seed(parser: argparse.ArgumentParser, positions: str) -> None:
     )
 
 
+def add_score_layer(parser: argparse._ActionsContainer) -> None:
+    """Add the layer whose unit a class activation map explains."""
+    parser.add_argument(
+        "--score-layer",
+        metavar="LAYER",
+        help="of class activation maps, which lie over --layer: the layer whose unit is explained "
+        "(default: the class score)",
+    )
+
+
+def add_method_options(parser: argparse.ArgumentParser) -> None:
+    """Add what single methods take besides."""
+    group = parser.add_argument_group("options of single methods")
+    add_score_layer(group)
+    group.add_argument(
+        "--no-upsample",
+        dest="upsample",
+        action="store_const",
+        const=False,
+        help="leave a class activation map at its layer's size",
+    )
+    for flag, kind, what in (
+        ("--samples", int, "of smoothgrad, smoothgrad_sq, vargrad: noisy copies (default: 50)"),
+        ("--noise-level", float, "of those: deviation over the input's range (default: 0.15)"),
+        ("--noise-seed", int, "of those and of rise: which noise (default: 0)"),
+        ("--steps", int, "of integrated_gradients: points on the way (default: 50)"),
+        ("--low", _numbers, "of lrp_epsilon_gamma_box: lowest input, one or one a channel"),
+        ("--high", _numbers, "of lrp_epsilon_gamma_box: highest input"),
+    ):
+        group.add_argument(flag, metavar="N[,N]" if kind is _numbers else "N", type=kind, help=what)
+
+
+def method_options(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Return the options of single methods that were given, by their names in the library."""
+    return {n: v for n in METHOD_OPTIONS if (v := getattr(arguments, n, None)) is not None}
+
+
 def channel_list(text: str) -> tuple[int, ...]:
     """Parse '3,7' into (3, 7)."""
     try:
@@ -78,4 +129,14 @@ def channel_list(text: str) -> tuple[int, ...]:
     except ValueError as e:
         raise argparse.ArgumentTypeError(
             f"'{text}' is not a list of channels: write numbers with commas between, as in 3,7"
+        ) from e
+
+
+def _numbers(text: str) -> tuple[float, ...]:
+    """Parse '-2.1,-2,-1.8' into floats."""
+    try:
+        return tuple(float(number) for number in text.split(","))
+    except ValueError as e:
+        raise argparse.ArgumentTypeError(
+            f"'{text}' is not a list of numbers: write them with commas between, as in -2.1,-2"
         ) from e

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from onnxplain.cli.arguments import add_model, add_path, add_target
+from onnxplain.cli.arguments import add_model, add_path, add_score_layer, add_target
 from onnxplain.cli.output import print_json, printable, table, working
 
 __all__ = ["add_parser", "run"]
@@ -23,6 +23,7 @@ def add_parser(commands: Any) -> None:
     add_model(parser)
     add_path(parser)
     add_target(parser)
+    add_score_layer(parser)
     parser.add_argument("--json", action="store_true", help="print JSON instead of a report")
     parser.set_defaults(run=run)
 
@@ -41,6 +42,7 @@ def run(arguments: argparse.Namespace) -> None:
             unpool=arguments.unpool,
             target=arguments.target,
             channel_axis=arguments.channel_axis,
+            score_layer=arguments.score_layer,
         )
     if arguments.json:
         print_json(report)

@@ -11,7 +11,14 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from onnxplain.cli.arguments import add_model, add_path, add_seed, channel_list
+from onnxplain.cli.arguments import (
+    add_method_options,
+    add_model,
+    add_path,
+    add_seed,
+    channel_list,
+    method_options,
+)
 from onnxplain.cli.failures import UsageError
 from onnxplain.cli.output import check_writable, print_json, printable, table, working
 from onnxplain.cli.preprocessing import PREPROCESS_HELP, read_labels, read_preprocess
@@ -36,11 +43,13 @@ def add_parser(commands: Any) -> None:
     add_path(parser)
     parser.add_argument(
         "--channel",
-        metavar="C[,C]|top:K|all",
+        metavar="C[,C]|top:K|all|whole",
         type=_units,
-        help="channels of the layer, its K strongest on each picture, or all (default: top:1)",
+        help="channels of the layer, its K strongest on each picture, all, or the layer as one "
+        "(default: top:1)",
     )
     add_seed(parser, "all, max, or coordinates as in 5,7 (row, column)")
+    add_method_options(parser)
     parser.add_argument("--labels", metavar="FILE", help="class names, one or `index,name` a line")
     parser.add_argument("--preprocess", metavar="HOW", help=PREPROCESS_HELP)
     parser.add_argument("--device", metavar="DEVICE", help="auto (default), cpu, cuda or cuda:N")
@@ -124,6 +133,7 @@ def _explain_there(arguments: argparse.Namespace) -> Explanation:
         method=result.method,
         pictures=result.pictures,
         labels=result.labels,
+        completeness_error=result.completeness_error,
         preprocess=None if used is None else Preprocess(**used),
         notes=result.notes,
     )
@@ -142,6 +152,7 @@ def _asked(arguments: argparse.Namespace) -> dict[str, Any]:
         "unpool": arguments.unpool,
         "channel_axis": arguments.channel_axis,
         "labels": read_labels(arguments.labels),
+        **method_options(arguments),
     }
 
 
@@ -161,7 +172,7 @@ def _files(arguments: argparse.Namespace) -> dict[str, str]:
 
 
 def _units(text: str) -> str | tuple[int, ...]:
-    return text if text == "all" or text.startswith("top:") else channel_list(text)
+    return text if text in ("all", "whole") or text.startswith("top:") else channel_list(text)
 
 
 def _position(text: str | None) -> str | tuple[int, ...] | None:

@@ -7,7 +7,15 @@ import os
 import sys
 from typing import Any
 
-from onnxplain.cli.arguments import add_model, add_path, add_seed, add_target, channel_list
+from onnxplain.cli.arguments import (
+    add_method_options,
+    add_model,
+    add_path,
+    add_seed,
+    add_target,
+    channel_list,
+    method_options,
+)
 from onnxplain.cli.layers import shape_text
 from onnxplain.cli.output import check_writable, printable, size, working
 
@@ -29,8 +37,8 @@ def add_parser(commands: Any) -> None:
     parser.add_argument(
         "--select",
         metavar="SELECT",
-        help="which inputs name the unit to explain: channel (default), pairs, fixed, predicted "
-        "or seed",
+        help="which inputs name the unit to explain: channel (default), pairs, fixed, predicted, "
+        "seed, or whole for the layer as one",
     )
     parser.add_argument(
         "--channel",
@@ -46,6 +54,7 @@ def add_parser(commands: Any) -> None:
     parser.add_argument(
         "--keep-shape", action="store_true", help="leave a fixed batch size as it is"
     )
+    add_method_options(parser)
     parser.add_argument("-o", "--output", metavar="OUT.onnx", required=True, help="file to write")
     parser.set_defaults(run=run)
 
@@ -58,14 +67,17 @@ def run(arguments: argparse.Namespace) -> None:
 
         path = {"to": arguments.to, "unpool": arguments.unpool, "target": arguments.target}
         path |= {"channel_axis": arguments.channel_axis, "keep_shape": arguments.keep_shape}
+        own = method_options(arguments)
         options = graphops.Options(
-            select=arguments.select or ("fixed" if arguments.channel else "channel"),
+            select=arguments.select or ("fixed" if arguments.channel else None),
             channels=arguments.channel,
             position=arguments.position,
             seed_value=arguments.seed_value,
             keep_outputs=not arguments.no_outputs,
             **path,
+            **own,
         )
+        path["score_layer"] = own.get("score_layer")
         model = graphops.load(arguments.model)
         artefact = graphops.rewrite(model, arguments.layer, arguments.method, options)
         report = graphops.check(model, arguments.layer, arguments.method, **path)

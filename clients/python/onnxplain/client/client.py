@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import grpc
 from grpc import StatusCode
@@ -96,6 +96,8 @@ class Client:
         unpool: str | None = None,
         channel_axis: int | None = None,
         keep_shape: bool = False,
+        target: str | None = None,
+        score_layer: str | None = None,
     ) -> pb.CheckResponse:
         """Return whether a layer can be explained, and by which rule at each node."""
         request = pb.CheckRequest(
@@ -106,6 +108,8 @@ class Client:
             unpool=enum("unpool", pb.Unpool.Value, unpool),
             channel_axis=channel_axis,
             keep_shape=keep_shape,
+            target=enum("target", pb.Target.Value, target),
+            method_options=options_of_method({"score_layer": score_layer}),
         )
         with self._plain_errors():
             report: pb.CheckResponse = self._stub.Check(request, self._timeout)
@@ -126,10 +130,14 @@ class Client:
         channel_axis: int | None = None,
         keep_outputs: bool = True,
         keep_shape: bool = False,
+        target: str | None = None,
+        backward: str | None = None,
+        **method_options: Any,
     ) -> bytes:
         """Return the ONNX file of a model that explains one of its layers by itself.
 
-        The options are those of `onnxplain rewrite`; None is the default of the method.
+        The options are those of `onnxplain rewrite`, and of single methods those of the message
+        MethodOptions, such as `samples=25`; None is the default of the method.
         """
         request = pb.RewriteRequest(
             model=model_name(name),
@@ -144,6 +152,9 @@ class Client:
             channel_axis=channel_axis,
             keep_outputs=keep_outputs,
             keep_shape=keep_shape,
+            target=enum("target", pb.Target.Value, target),
+            backward=enum("backward", pb.Backward.Value, backward),
+            method_options=options_of_method(method_options),
         )
         with self._plain_errors():
             parts: list[pb.RewriteResponse] = list(self._stub.Rewrite(request, self._timeout))
@@ -171,17 +182,21 @@ class Client:
         labels: Sequence[str] | None = None,
         pictures: bool = False,
         progress: Callable[[int, int], None] | None = None,
+        **method_options: Any,
     ) -> Result:
         """Project units of a layer back to the pixels of each image.
 
         images: one or several paths, bytes of files or uint8 arrays [H, W, 3]; or one float array
             [N, ...], taken as already preprocessed.
         layer: a tensor, node or module path; None is the class score.
-        units: None for the strongest, "top:K" for the K strongest, "all", or channel numbers.
+        units: None for the strongest, "top:K" for the K strongest, "all", channel numbers, or
+            "whole" for the layer as one.
         position: "all", "max", or int64 [images, units, spatial rank], or one position for all.
         preprocess: the name of a preset, or a mapping of size, crop, color, mean, std and scale.
         labels: class names by channel. pictures: have the pictures as the network saw them back.
         progress: called with the projections that have come, and their total.
+        method_options: what single methods take, such as `samples=25`: see the message
+            MethodOptions.
 
         What is None takes the default of the method or the model.
         """
@@ -199,6 +214,7 @@ class Client:
             preprocess=preprocess,
             labels=labels,
             return_pictures=pictures,
+            method_options=method_options,
         )
         with self._plain_errors():
             stream = self._stub.ExplainUnits(request, self._timeout)

@@ -15,7 +15,7 @@ from onnxplain.client.errors import ClientError
 from onnxplain.v1 import explain_pb2 as pb
 from onnxplain.v1 import tensors
 
-__all__ = ["Images", "Position", "Preprocess", "Units", "enum", "explain_request", "model_name"]
+__all__ = ["Images", "Position", "Preprocess", "Units", "enum", "explain_request", "model_name", "options_of_method"]
 
 Picture: TypeAlias = str | os.PathLike[str] | bytes | npt.NDArray[np.uint8]
 Images: TypeAlias = Picture | Sequence[Picture] | npt.NDArray[Any]
@@ -52,8 +52,10 @@ def explain_request(
     preprocess: Preprocess,
     labels: Sequence[str] | None,
     return_pictures: bool,
+    method_options: Mapping[str, Any],
 ) -> pb.ExplainRequest:
     """Return the request of Explain and ExplainUnits. See `Client.explain` for the arguments."""
+    options = options_of_method(method_options)
     try:
         request = pb.ExplainRequest(
             model=model_name(name),
@@ -66,6 +68,7 @@ def explain_request(
             channel_axis=channel_axis,
             labels=labels,
             return_pictures=return_pictures,
+            method_options=options,
         )
         _set_units(request, units)
         _set_position(request, position)
@@ -78,6 +81,22 @@ def explain_request(
         reason = " ".join(str(e).split())
         raise _wrong(f"an argument does not fit into a request: {reason}", "OptionError") from e
     return request
+
+
+def options_of_method(given: Mapping[str, Any]) -> pb.MethodOptions | None:
+    """Return what a method takes besides, None where nothing is given."""
+    known = pb.MethodOptions.DESCRIPTOR.fields_by_name
+    for name in given:
+        if name not in known:
+            raise TypeError(f"unexpected keyword argument '{name}'; methods take {sorted(known)}")
+    fields = {name: value for name, value in given.items() if value is not None}
+    if "baseline" in fields:
+        fields["baseline"] = tensors.from_array(np.asarray(fields["baseline"], np.float32))
+    try:
+        return pb.MethodOptions(**fields) if fields else None
+    except (OverflowError, UnicodeEncodeError, TypeError, ValueError) as e:
+        reason = " ".join(str(e).split())
+        raise _wrong(f"the method's options do not fit a request: {reason}", "OptionError") from e
 
 
 def _images(images: Images) -> list[pb.Image]:
@@ -120,11 +139,13 @@ def _set_units(request: pb.ExplainRequest, units: Units) -> None:
     word, _, count = units.partition(":")
     if units == "all":
         request.all = True
+    elif units == "whole":
+        request.whole = True
     elif word == "top" and count.isdecimal():
         request.top = int(count)
     else:
         raise _wrong(
-            f"no units '{units}': give channel numbers, 'all', or 'top:K' as 'top:9'", "OptionError"
+            f"no units '{units}': give channel numbers, 'all', 'whole', or 'top:K' as 'top:9'", "OptionError"
         )
 
 

@@ -27,6 +27,8 @@ class Result:
     attribution: float32 [images, units, *shape of `to` without its batch].
     score: float32 [images, units]. channels: int64 [images, units].
     position: int64 [images, units, spatial rank], None where units were explained at all positions.
+    completeness_error: float32 [images, units], what would be zero were the method's law of
+        conservation kept exactly; None for methods without one.
     layer, to: the tensors projected from and to. method: the method's name.
     labels: class names by channel, where the layer is the class score.
     notes: what was assumed, or looks odd.
@@ -40,6 +42,7 @@ class Result:
     score: npt.NDArray[np.float32]
     channels: npt.NDArray[np.int64]
     position: npt.NDArray[np.int64] | None
+    completeness_error: npt.NDArray[np.float32] | None
     layer: str
     to: str
     method: str
@@ -89,6 +92,7 @@ def gather(
         score=np.array([[unit.score for unit in row] for row in units], np.float32),
         channels=np.array([[unit.channel for unit in row] for row in units], np.int64),
         position=position if position.shape[-1] else None,
+        completeness_error=_errors(units),
         layer=header.layer,
         to=header.to,
         method=header.method,
@@ -98,6 +102,12 @@ def gather(
         preprocess=_preprocess(header.preprocess) if header.HasField("preprocess") else None,
         model=header.model,
     )
+
+
+def _errors(units: list[list[pb.UnitPart]]) -> npt.NDArray[np.float32] | None:
+    if not all(unit.HasField("completeness_error") for row in units for unit in row):
+        return None
+    return np.array([[unit.completeness_error for unit in row] for row in units], np.float32)
 
 
 def _place(message: pb.ExplainUnitsResponse) -> tuple[str | None, int, int]:

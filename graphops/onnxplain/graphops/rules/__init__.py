@@ -24,7 +24,7 @@ from onnxplain.graphops.rules import (
 from onnxplain.graphops.rules.rectifier import gate, rectifiers
 from onnxplain.graphops.rules.table import NO_FLOW, REFUSED, Rule, Table, merge
 
-__all__ = ["GRADIENT", "NO_FLOW", "REFUSED", "Rule", "Table", "merge"]
+__all__ = ["GRADIENT", "NO_FLOW", "REFUSED", "Rule", "Table", "gate", "merge", "rectifiers"]
 
 RULES: Table = merge(
     activation.RULES,
