@@ -18,7 +18,7 @@ from onnxplain.graphops import Options, layers, load, rewrite
 from onnxplain.v1 import explain_pb2 as pb
 from onnxplain.v1 import explain_pb2_grpc, tensors
 
-ARRAYS = ("attribution", "score", "channels", "position")
+ARRAYS = ("attribution", "score", "channels", "position", "completeness_error")
 
 
 @pytest.fixture(scope="module")
@@ -73,6 +73,48 @@ def test_rewrite(client, folder):
     options = Options(select="fixed", channels=(1,), position="max", keep_outputs=False)
     expected = rewrite(load(folder / "heavy.onnx"), "c", "gradient", options)
     assert data == expected.SerializeToString()
+
+
+def test_rewrite_with_a_methods_own_options(client, folder):
+    data = client.rewrite("classifier", "p", "smoothgrad", samples=3, noise_seed=5, target="cuda")
+    options = Options(samples=3, noise_seed=5, target="cuda")
+    expected = rewrite(load(folder / "classifier.onnx"), "p", "smoothgrad", options)
+    assert data == expected.SerializeToString()
+
+
+@pytest.mark.parametrize(
+    ("method", "options"),
+    [
+        ("smoothgrad", {"samples": 4, "noise_level": 0.3, "noise_seed": 2}),
+        ("integrated_gradients", {"steps": 6}),
+        ("grad_cam", {"layer": "p", "upsample": False}),
+        ("lrp_epsilon_plus", {}),
+        ("inverse", {"layer": "c"}),
+        ("gradient", {"layer": "c", "units": "whole"}),
+    ],
+)
+def test_a_method_with_its_options_is_that_of_a_local_run(
+    client, folder, engine, method, options
+):
+    images = [pixels(), pixels(seed=1)]
+    found = client.explain("classifier", images, method=method, **options)
+    expected = engine.explain(folder / "classifier.onnx", images, method=method, **options)
+    assert_same(found, expected)
+
+
+def test_a_baseline(client, folder, engine):
+    image, baseline = np.random.default_rng(0).standard_normal((2, 1, 3, 12, 12), np.float32)
+    options = {"method": "integrated_gradients", "steps": 3, "baseline": baseline[0]}
+    found = client.explain("any_size", image, **options)
+    expected = engine.explain(folder / "any_size.onnx", image, **options)
+    assert_same(found, expected)
+    plain = client.explain("any_size", image, method="integrated_gradients", steps=3)
+    assert not np.allclose(found.attribution, plain.attribution)
+
+
+def test_an_option_that_no_method_takes(client):
+    with pytest.raises(TypeError, match="sampels"):
+        client.explain("classifier", pixels(), method="smoothgrad", sampels=3)
 
 
 def test_the_shortest_explanation_is_that_of_a_local_run(client, folder, engine, tmp_path):

@@ -1,5 +1,6 @@
 """Every call of the service, over the wire, against the functions that it stands for."""
 
+import dataclasses
 import hashlib
 import io
 import threading
@@ -13,10 +14,10 @@ from grpc import StatusCode
 from PIL import Image
 from server.running import pixels
 
-from onnxplain.engine import Engine, Preprocess
+from onnxplain.engine import Choices, Engine, Preprocess
 from onnxplain.graphops import Options, check, layers, load, rewrite
 from onnxplain.graphops.errors import Cancelled
-from onnxplain.graphops.options import POSITIONS, SEED_VALUES, SELECTS, UNPOOLS
+from onnxplain.graphops.options import BACKWARDS, POSITIONS, SEED_VALUES, SELECTS, TARGETS, UNPOOLS
 from onnxplain.v1 import explain_pb2 as pb
 from onnxplain.v1 import tensors
 
@@ -150,11 +151,19 @@ def test_rewrite_passes_its_options_on(stub, folder):
         (pb.Position, POSITIONS),
         (pb.SeedValue, SEED_VALUES),
         (pb.Unpool, UNPOOLS),
+        (pb.Target, TARGETS),
+        (pb.Backward, BACKWARDS),
     ],
 )
 def test_the_enums_have_every_word_of_the_options(enum, words):
     prefix = enum.Name(0).removesuffix("UNSPECIFIED")
     assert [name.removeprefix(prefix).lower() for name in enum.keys()[1:]] == list(words)
+
+
+def test_a_methods_options_are_those_of_the_library():
+    known = set(pb.MethodOptions.DESCRIPTOR.fields_by_name)
+    assert known <= Choices.__annotations__.keys()
+    assert known - {"baseline"} <= {field.name for field in dataclasses.fields(Options)}
 
 
 def test_explain_with_nothing_but_a_picture(stub, folder, engine):
