@@ -40,7 +40,8 @@ def grad_cam_pp(walk: Walk) -> Attribution:
         below = op.Add(op.Add(square, square), op.Mul(total, op.Mul(square, g)))
         alpha = op.Div(square, op.Add(below, EPSILON))
         weights = op.ReduceSum(op.Mul(alpha, op.Relu(g)), positions, keepdims=1)
-        return _shown(walk, _rectified_sum(walk, op.Mul(weights, maps)))
+        cam = _rectified_sum(walk, op.Mul(weights, maps))
+    return _shown(walk, cam)
 
 
 def layer_cam(walk: Walk) -> Attribution:
@@ -48,7 +49,8 @@ def layer_cam(walk: Walk) -> Attribution:
     op = walk.op
     g, maps = _gradient_and_maps(walk)
     with op.in_float32():
-        return _shown(walk, _rectified_sum(walk, op.Mul(op.Relu(g), maps)))
+        cam = _rectified_sum(walk, op.Mul(op.Relu(g), maps))
+    return _shown(walk, cam)
 
 
 def guided_grad_cam(walk: Walk) -> Attribution:
