@@ -1,0 +1,372 @@
+"""DeepLIFT's rescale rule against Captum, and where Captum is none against a slow formula."""
+
+from functools import cache
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from artefacts import DENSE, artefact, images, network, run, session, value_of
+from captum.attr import DeepLift
+from nets import FAMILIES, build, export, to_onnx
+from oracle import check_error, relative_error
+from slow_deeplift import slow_deeplift
+from torch import nn
+
+COUNT = 5
+DOUBLE_SINGLE = (torch.float64, torch.float32)
+HOOKS = pytest.mark.filterwarnings(
+    r"ignore:\s*Setting forward, backward hooks and attributes on non-linear:UserWarning"
+)
+
+
+class Mixed(nn.Module):
+    """BatchNorm, a gate, a residual, branches; every activation that Captum knows, once each."""
+
+    def __init__(self):
+        super().__init__()
+        self.stem, self.norm, self.sigmoid = nn.Conv2d(3, 6, 3), nn.BatchNorm2d(6), nn.Sigmoid()
+        self.squeeze, self.excite = nn.AdaptiveAvgPool2d(1), nn.Conv2d(6, 6, 1)
+        self.elu, self.pool1 = nn.ELU(0.7), nn.MaxPool2d(2, ceil_mode=True)
+        self.conv1, self.conv2 = nn.Conv2d(6, 6, 3, padding=1), nn.Conv2d(6, 6, 3, padding=1)
+        self.inner, self.outer = nn.ReLU(), nn.ReLU()
+        self.pool2 = nn.MaxPool2d(2)
+        self.branches = nn.ModuleList(
+            nn.Sequential(nn.Conv2d(6, 4, 3), activation)
+            for activation in (nn.Tanh(), nn.Softplus(), nn.LeakyReLU(0.2))
+        )
+        self.mean, self.linear = nn.AdaptiveAvgPool2d(1), nn.Linear(12, 7)
+        self.softmax = nn.Softmax(1)
+
+    def forward(self, x):
+        x = self.norm(self.stem(x))
+        x = x * self.sigmoid(self.excite(self.squeeze(x)))
+        x = self.pool1(self.elu(x))
+        x = self.outer(x + self.conv2(self.inner(self.conv1(x))))
+        x = self.pool2(x)
+        x = torch.cat([branch(x) for branch in self.branches], 1)
+        return self.softmax(self.linear(self.mean(x).flatten(1)))
+
+
+@HOOKS
+@pytest.mark.parametrize("given", [False, True])
+@pytest.mark.parametrize("layer", ["class score", "softmax"])
+def test_captum(layer, given):
+    """Image by image: Captum's softmax and its pools mix the images of a batch."""
+    x, channel = images(COUNT, (23, 20)), np.arange(COUNT)
+    baseline = images(COUNT, (23, 20), seed=9) if given else np.zeros_like(x)
+    made = artefact(mixed_onnx(), None if layer == "class score" else "y", "deeplift")
+    feeds = {"baseline": baseline} if given else {}
+    found = run(made, x=x, channel=channel, **feeds)
+
+    def explained(dtype):
+        net = mixed().to(dtype)
+        if layer == "class score":
+            net.softmax = nn.Identity()
+        return captums(net, x, baseline, channel, dtype)
+
+    check_error(found["attribution"], explained(torch.float64), explained(torch.float32))
+
+
+@HOOKS
+@pytest.mark.parametrize("axes", [1, 3])
+def test_captum_on_other_ranks(axes):
+    conv, pool = {1: (nn.Conv1d, nn.MaxPool1d), 3: (nn.Conv3d, nn.MaxPool3d)}[axes]
+    torch.manual_seed(0)
+    net = nn.Sequential(
+        conv(2, 6, 3), nn.ReLU(), pool(2), conv(6, 5, 2), nn.ReLU(), nn.Flatten(), nn.LazyLinear(7)
+    )
+    x = np.random.default_rng(0).standard_normal((COUNT, 2, *(9, 10, 8)[:axes])).astype(np.float32)
+    net(torch.from_numpy(x))
+    channel = np.arange(COUNT)
+    made = artefact(to_onnx(net, torch.from_numpy(x), {0: "N"}), None, "deeplift")
+    found = run(made, x=x, channel=channel)["attribution"]
+    exact, single = (
+        captums(net.to(dtype), x, np.zeros_like(x), channel, dtype) for dtype in DOUBLE_SINGLE
+    )
+    check_error(found, exact, single)
+
+
+@pytest.mark.parametrize("unpool", ["auto", "portable"])
+@pytest.mark.parametrize("family", ["alexnet", "vgg", "resnet", "inception", "densenet"])
+def test_a_slow_formula_where_pools_overlap(family, unpool):
+    """Windows that share a switch add, and so Σ attribution is f(x) − f(baseline)."""
+    made = artefact(exported(family), None, "deeplift", unpool=unpool)
+    x, channel = images(COUNT, FAMILIES[family].size), np.arange(COUNT)
+    baseline = images(1, FAMILIES[family].size, seed=9)
+    found = run(made, x=x, channel=channel, baseline=baseline)
+    exact, single = slow(family)
+    check_error(found["attribution"], exact, single)
+    size = np.abs(exact.numpy()).sum((1, 2, 3))
+    assert (np.abs(found["completeness_error"]) < 1e-5 * size).all()
+
+
+# Windows [a b c] and [c d e], by their stride of 2. The signal is 1 and 10.
+#   x         1  2  9  3  4     both maxima are c: y = 9, 9
+#   baseline  5  0  0  1  2     maxima a and e:    y = 5, 2
+# y rises by 4 and by 7, for which c stands: 1·4 + 10·7 = 74 over Δc = 9; the rest gets nothing.
+#   x         1  0  0  1  2     maxima a and e:    y = 1, 2
+#   baseline  5  2  9  3  4     both maxima are c: y = 9, 9
+# y falls by 8 and by 7, for which c stands, that fell by 9: (1·8 + 10·7)/9.
+#   x = baseline: the gradient.
+@pytest.mark.parametrize("unpool", ["auto", "scatter", "portable"])
+@pytest.mark.parametrize(
+    ("x", "baseline", "c", "multiplier"),
+    [
+        ([1, 2, 9, 3, 4], [5, 0, 0, 1, 2], 2, 74 / 9),
+        ([1, 0, 0, 1, 2], [5, 2, 9, 3, 4], 2, 78 / 9),
+        ([1, 2, 9, 3, 4], [1, 2, 9, 3, 4], 2, 11),
+    ],
+)
+def test_a_max_pool_by_hand(x, baseline, c, multiplier, unpool):
+    text = """
+    <ir_version: 8, opset_import: ["": 17]>
+    pool (float[N, 1, 5] x) => (float[N, 2] y)
+    <float[1, 1, 1] two = {2}>
+    { doubled = Conv (x, two) p = MaxPool <kernel_shape = [3], strides = [2]> (doubled)
+      y = Flatten (p) }
+    """
+    made = artefact(network(text), "y", "deeplift", select="seed", unpool=unpool)
+    x, baseline = (np.array([[v]], np.float32) for v in (x, baseline))
+    found = run(made, x=x, baseline=baseline, seed=np.array([[1, 10]], np.float32))
+    expected = np.zeros_like(x)
+    expected[0, 0, c] = 2 * multiplier * (x - baseline)[0, 0, c]
+    np.testing.assert_allclose(found["attribution"], expected, rtol=1e-6)
+    np.testing.assert_allclose(found["completeness_error"], [0], atol=1e-5)
+
+
+SHIFTED = """
+<ir_version: 8, opset_import: ["": 17]>
+shifted (float[N, 2] x) => (float[N, 2] y)
+<float[2, 2] w = {1, 0, 1, 0}, float[2] b = {1, -1}>
+{ h = Gemm (x, w, b) BODY }
+"""
+
+
+@pytest.mark.parametrize(
+    ("body", "slope"),
+    [
+        ("y = Relu (h)", [1, 0]),
+        ("y = LeakyRelu <alpha = 0.5> (h)", [1, 0.5]),
+        ("y = Sigmoid (h)", [np.exp(-1) / (1 + np.exp(-1)) ** 2] * 2),
+        ("p = Unsqueeze (h, last) q = MaxPool <kernel_shape = [1]> (p) y = Squeeze (q, last)",
+         [1, 1]),
+    ],
+)  # fmt: skip
+def test_where_nothing_differs_the_gradient_stands_in(body, slope):
+    """x and its baseline differ, but not h, since what the first gains the second loses."""
+    constants = "<float[2, 2] w = {1, 0, 1, 0}, float[2] b = {1, -1}, int64[1] last = {1}>"
+    text = SHIFTED.replace("BODY", body).replace(SHIFTED.split("\n")[3], constants)
+    made = artefact(network(text), "y", "deeplift", select="seed")
+    x, seed = np.array([[3, -3]], np.float32), np.array([[1, 10]], np.float32)
+    found = run(made, x=x, seed=seed)["attribution"]
+    back = (seed[0] * slope) @ np.array([[1, 0], [1, 0]]).T
+    np.testing.assert_allclose(found, [back * x[0]], rtol=1e-6)
+
+
+SPELLINGS = [
+    "r = Relu (c)",
+    "r = Max (c, zero)",
+    "r = Max (zero, c)",
+    "m = Greater (c, zero) f = Cast <to = 1> (m) r = Mul (c, f)",
+    "m = Greater (c, zero) r = Where (m, c, zero)",
+    "r = Clip (c, zero)",
+]
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS)
+def test_rectifiers_however_they_are_spelled(spelling):
+    text = """
+    <ir_version: 8, opset_import: ["": 17]>
+    spelled (float[N, 3, 8, 8] x, float[4, 3, 3, 3] w1, float[4] b1, float[5, 4, 3, 3] w2)
+        => (float[N, 5] y)
+    <float zero = {0}>
+    { c = Conv (x, w1, b1) SPELLING d = Conv (r, w2)
+      y = ReduceMean <axes = [2, 3], keepdims = 0> (d) }
+    """
+    x = images(3, (8, 8))
+    feeds = {"x": x, "baseline": images(1, (8, 8), seed=4), "channel": np.array([0, 2, 4])}
+    found, expected = (
+        run(artefact(network(text.replace("SPELLING", s)), None, "deeplift"), **feeds)
+        for s in (spelling, SPELLINGS[0])
+    )
+    np.testing.assert_allclose(found["attribution"], expected["attribution"], rtol=1e-4, atol=1e-6)
+    assert np.abs(found["completeness_error"]).max() < 1e-5
+
+
+@pytest.mark.parametrize(
+    "activation",
+    ["Celu", "Elu", "Gelu", "HardSigmoid", "HardSwish", "LeakyRelu", "Mish", "Selu", "Shrink",
+     "Sigmoid", "Softplus", "Softsign", "Swish", "Tanh", "ThresholdedRelu"],
+)  # fmt: skip
+def test_every_activation_has_the_slope_of_its_difference(activation):
+    text = f"""
+    <ir_version: 13, opset_import: ["": 24]>
+    one (float[N, 5] x) => (float[N, 5] y) {{ y = {activation} (x) }}
+    """
+    model = network(text)
+    x = np.array([[-2.5, -0.7, 0.3, 1.2, 4]], np.float32)
+    baseline = np.array([[1, -2, 3, -0.5, 1]], np.float32)
+    made = artefact(model, "y", "deeplift", select="seed")
+    seed = np.array([[1, -2, 3, -4, 5]], np.float32)
+    found = run(made, x=x, baseline=baseline, seed=seed)["attribution"]
+    change = value_of(model, "y", x=x) - value_of(model, "y", x=baseline)
+    np.testing.assert_allclose(found, seed * change, rtol=1e-5, atol=1e-6)
+
+
+def test_completeness_is_what_the_attribution_misses():
+    """A product of two signals and the softmax's centring do not add up, and the artefact says by
+    how much."""
+    made = artefact(mixed_onnx(), "y", "deeplift")
+    x, baseline, channel = images(3, (23, 20)), images(1, (23, 20), seed=9), np.array([0, 3, 6])
+    found = run(made, x=x, baseline=baseline, channel=channel)
+    at_x, at_baseline = (value_of(mixed_onnx(), "y", x=v)[..., channel] for v in (x, baseline))
+    change = np.diagonal(at_x) - at_baseline[0]
+    missed = found["attribution"].sum((1, 2, 3)) - change
+    assert np.abs(missed).min() > 1e-4
+    np.testing.assert_allclose(found["completeness_error"], missed, atol=1e-5)
+
+
+def test_baselines_of_every_shape():
+    made = artefact(mixed_onnx(), None, "deeplift")
+    opened = session(made)
+    assert [i.name for i in opened.get_inputs()] == ["x", "channel"]
+    assert [i.name for i in opened.get_overridable_initializers()] == ["baseline"]
+    x, channel = images(3, (23, 20)), np.array([1, 2, 3])
+    np.testing.assert_array_equal(
+        run(opened, x=x, channel=channel)["attribution"],
+        run(opened, x=x, channel=channel, baseline=np.zeros_like(x))["attribution"],
+    )
+    shapes = [(1, 1, 1, 1), (1, 3, 1, 1), (1, 3, 23, 20), (3, 1, 1, 1)]
+    for shape in shapes:
+        baseline = np.random.default_rng(0).standard_normal(shape).astype(np.float32)
+        full = np.ascontiguousarray(np.broadcast_to(baseline, x.shape))
+        np.testing.assert_array_equal(
+            run(opened, x=x, channel=channel, baseline=baseline)["attribution"],
+            run(opened, x=x, channel=channel, baseline=full)["attribution"],
+        )
+
+
+def test_every_select_says_the_same():
+    model, x, baseline = exported("inception"), images(3), images(1, seed=9)
+    opened = session(artefact(model, None, "deeplift"))
+    predicted = run(artefact(model, None, "deeplift", select="predicted"), x=x, baseline=baseline)
+    best = predicted["y"].argmax(1)
+    expected = run(opened, x=x, channel=best, baseline=baseline)
+    same(predicted, expected)
+
+    index, channel = np.array([2, 0, 2, 1]), np.array([1, 0, 5, 6])
+    pairs = artefact(model, None, "deeplift", select="pairs")
+    found = run(pairs, x=x, image_index=index, channel=channel, baseline=baseline)
+    same(found, run(opened, x=x[index], channel=channel, baseline=baseline))
+
+    fixed = artefact(model, None, "deeplift", select="fixed", channels=(4, 2))
+    every = {"x": np.repeat(x, 2, 0), "channel": np.tile([4, 2], 3)}
+    same(run(fixed, x=x, baseline=baseline), run(opened, **every, baseline=baseline))
+
+    given = session(artefact(model, None, "deeplift", select="seed"))
+    seed = np.eye(7, dtype=np.float32)[best]
+    same(run(given, x=x, seed=seed, baseline=baseline), expected)
+    whole = artefact(model, None, "deeplift", select="whole")
+    ones = run(given, x=x, seed=np.ones_like(seed), baseline=baseline)
+    same(run(whole, x=x, baseline=baseline), ones)
+
+
+def test_a_unit_and_a_target_inside():
+    """The signal starts at the strongest place of a channel, and ends at an inner tensor."""
+    model, x = exported("resnet"), images(3)
+    layer, to = "layer3", "layer1"
+    made = artefact(model, layer, "deeplift", to=to, position="max")
+    found = run(made, x=x, channel=np.array([1, 2, 3]))
+    assert np.abs(found["attribution"]).max() > 0
+    size = np.abs(found["attribution"]).sum((1, 2, 3))
+    assert (np.abs(found["completeness_error"]) < 1e-5 * size).all()
+
+
+def test_a_fully_connected_net():
+    made = artefact(network(DENSE), None, "deeplift")
+    x = np.random.default_rng(1).standard_normal((4, 9)).astype(np.float32)
+    baseline = np.full((1, 9), 0.3, np.float32)
+    found = run(made, x=x, baseline=baseline, channel=np.array([0, 1, 2, 3]))
+    change = np.diagonal(found["y"]) - value_of(network(DENSE), "y", x=baseline)[0]
+    np.testing.assert_allclose(found["attribution"].sum(1), change, rtol=1e-4, atol=1e-5)
+
+
+def test_every_size_fixed():
+    x = images(2, FAMILIES["resnet"].size)
+    fixed = artefact(export("resnet", batch=2, dynamic=False), None, "deeplift", keep_shape=True)
+    free = artefact(exported("resnet"), None, "deeplift")
+    channel = np.array([0, 5])
+    same(run(fixed, x=x, channel=channel), run(free, x=x, channel=channel))
+
+
+POOLED = """
+<ir_version: 8, opset_import: ["": 17]>
+pooled (float[N, 3, 12, 12] x, float[6, 3, 3, 3] w1, float[6] b1, float[6, 4] w2)
+    => (float[N, 4] y)
+{ c = Conv (x, w1, b1) r = Relu (c) p = MaxPool <kernel_shape = [3, 3], strides = [2, 2]> (r)
+  mean = ReduceMean <axes = [2, 3], keepdims = 0> (p) y = MatMul (mean, w2) }
+"""
+
+
+@pytest.mark.parametrize("backward", ["same", "float32"])
+def test_half_precision(backward):
+    half = network(POOLED.replace("float[", "float16["))
+    single = network(POOLED)
+    for mine, theirs in zip(single.graph.initializer, half.graph.initializer, strict=True):
+        values = onnx.numpy_helper.to_array(theirs).astype(np.float32)
+        mine.CopyFrom(onnx.numpy_helper.from_array(values, mine.name))
+    x, channel = images(4, (12, 12)).astype(np.float16), np.arange(4)
+    x[:, :, :6] = 0  # nothing differs there
+    found = run(artefact(half, None, "deeplift", backward=backward), x=x, channel=channel)
+    exact = run(artefact(single, None, "deeplift"), x=x.astype(np.float32), channel=channel)
+    assert found["attribution"].dtype == (np.float32 if backward == "float32" else np.float16)
+    assert found["completeness_error"].dtype == np.float32
+    assert relative_error(found["attribution"], exact["attribution"]) < 2e-2
+
+
+def captums(net, x, baseline, channel, dtype):
+    rows = []
+    for one, before, target in zip(x, baseline, channel, strict=True):
+        one, before = (torch.from_numpy(v[None]).to(dtype) for v in (one, before))
+        rows.append(DeepLift(net).attribute(one, before, target=int(target)).detach())
+    return torch.cat(rows)
+
+
+@cache
+def slow(family):
+    net = build(family)
+    x = torch.from_numpy(images(COUNT, FAMILIES[family].size))
+    baseline = torch.from_numpy(images(1, FAMILIES[family].size, seed=9))
+    cotangent = torch.eye(7)[:COUNT]
+    baseline = baseline.expand_as(x)
+    return [
+        slow_deeplift(net, *(t.to(dtype) for t in (x, baseline, cotangent)))
+        for dtype in DOUBLE_SINGLE
+    ]
+
+
+def same(found, expected):
+    for name in ("attribution", "score", "completeness_error"):
+        np.testing.assert_allclose(found[name], expected[name], rtol=1e-3, atol=2e-5)
+
+
+def mixed():
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        net = Mixed()
+        nn.init.normal_(net.norm.running_mean, std=0.5)
+        nn.init.uniform_(net.norm.running_var, 0.5, 2.0)
+        nn.init.normal_(net.norm.weight, 1.5, 1.0)
+    return net.eval()
+
+
+@cache
+def mixed_onnx():
+    free = {0: "N", 2: "H", 3: "W"}
+    return to_onnx(mixed(), torch.zeros(2, 3, 23, 20), free)
+
+
+@cache
+def exported(family):
+    return export(family)
