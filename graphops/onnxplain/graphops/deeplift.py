@@ -47,7 +47,8 @@ def _rules(baseline: Baseline, options: Options) -> Table:
     """Return the table: activations and max-pools by differences, all else as in the gradient.
 
     Captum rescales only those that are modules of a kind it knows: not PReLU, GELU or SiLU, no
-    adaptive pools, no function calls.
+    adaptive pools, no function calls. Captum 0.9 loses signals where one of them reads another's
+    output (its issue 1104), or reads what another node reads too.
     """
     pool = unpooling(options.unpool, options.target)
     activations = {*ACTIVATIONS, *PLACES} - {"LogSoftmax"}
@@ -97,8 +98,8 @@ def _cross_maximum(unpool: Rule, baseline: Baseline) -> Rule:
     baseline's.
 
     Where windows overlap and share a switch their signals add; Captum keeps the last of them there,
-    so that its attributions do not sum up. Where Δx is nothing, Captum takes the gradient of the
-    batch's first picture for all.
+    so that its attributions do not sum up. Where Δx is nothing, Captum 0.9 takes the gradient of
+    the batch's first picture for all (its issue 1276).
     """
 
     def rule(op: Emitter, n: Node, g: Any) -> Signals:
