@@ -146,7 +146,7 @@ def test_a_max_pool_by_hand(x, baseline, c, multiplier, unpool):
 SHIFTED = """
 <ir_version: 8, opset_import: ["": 17]>
 shifted (float[N, 2] x) => (float[N, 2] y)
-<float[2, 2] w = {1, 0, 1, 0}, float[2] b = {1, -1}, int64[1] last = {1}>
+<float[2, 2] w = {1, 2, 1, 2}, float[2] b = {1, -1}, int64[1] last = {1}>
 { h = Gemm (x, w, b) BODY }
 """
 
@@ -166,7 +166,7 @@ def test_where_nothing_differs_the_gradient_stands_in(body, slope):
     made = artefact(network(SHIFTED.replace("BODY", body)), "y", "deeplift", select="seed")
     x, seed = np.array([[3, -3]], np.float32), np.array([[1, 10]], np.float32)
     found = run(made, x=x, seed=seed)["attribution"]
-    back = (seed[0] * slope) @ np.array([[1, 0], [1, 0]]).T
+    back = (seed[0] * slope) @ np.array([[1, 2], [1, 2]]).T
     np.testing.assert_allclose(found, [back * x[0]], rtol=1e-6)
 
 
@@ -298,6 +298,43 @@ def test_a_fully_connected_net():
     np.testing.assert_allclose(found["attribution"].sum(1), change, rtol=1e-4, atol=1e-5)
 
 
+MERGED = """
+<ir_version: 8, opset_import: ["": 17]>
+merged (float[N, 3, 8, 6] x, float[4, 3, 3, 3] w1, float[4] b1, float[48, 5] w2) => (float[N, 5] y)
+<int64[5] apart = {-1, 2, 4, 8, 6}, int64[4] together = {-1, 4, 8, 6}, int64[2] flat = {-1, 48}>
+{
+    c1 = Conv <pads = [1, 1, 1, 1]> (x, w1, b1)
+    halves = Reshape (c1, apart)
+    sums = Relu (halves)
+    r1 = Reshape (sums, together)
+    p1 = MaxPool <kernel_shape = [2, 2], strides = [2, 2]> (r1)
+    f = Reshape (p1, flat)
+    y = MatMul (f, w2)
+}
+"""
+
+
+def test_rows_that_are_merged_on_the_way():
+    model, x = network(MERGED), images(4, (8, 6))
+    index, channel = np.array([3, 2, 1, 0, 1, 1]), np.array([1, 0, 4, 3, 2, 1])
+    pairs = artefact(model, "p1", "deeplift", select="pairs", position="max", seed_value="one")
+    found = run(pairs, x=x, image_index=index, channel=channel % 4)
+    np.testing.assert_allclose(found["completeness_error"], 0, atol=1e-5)
+    given = artefact(model, "p1", "deeplift", select="seed")
+    seed = np.zeros((6, 4, 4, 3), np.float32)
+    for row, (unit, place) in enumerate(zip(channel % 4, found["position"], strict=True)):
+        seed[row, unit, place[0], place[1]] = 1
+    expected = run(given, x=x[index], seed=seed)["attribution"]
+    np.testing.assert_allclose(found["attribution"], expected, rtol=1e-4, atol=1e-6)
+
+
+def test_no_completeness_of_a_layer_that_has_no_row_for_each_image():
+    made = artefact(network(MERGED), "sums", "deeplift", select="seed")
+    found = run(made, x=images(4, (8, 6)), seed=np.ones((2, 2, 4, 8, 6), np.float32))
+    assert "completeness_error" not in found
+    assert found["attribution"].shape == (4, 3, 8, 6)
+
+
 def test_every_size_fixed():
     x = images(2, FAMILIES["resnet"].size)
     fixed = artefact(export("resnet", batch=2, dynamic=False), None, "deeplift", keep_shape=True)
@@ -311,7 +348,7 @@ POOLED = """
 pooled (float[N, 3, 12, 12] x, float[6, 3, 3, 3] w1, float[6] b1, float[6, 4] w2)
     => (float[N, 4] y)
 { c = Conv (x, w1, b1) r = Relu (c) p = MaxPool <kernel_shape = [3, 3], strides = [2, 2]> (r)
-  mean = ReduceMean <axes = [2, 3], keepdims = 0> (p) y = MatMul (mean, w2) }
+  means = GlobalAveragePool (p) mean = Flatten (means) y = MatMul (mean, w2) }
 """
 
 
@@ -329,6 +366,17 @@ def test_half_precision(backward):
     assert found["attribution"].dtype == (np.float32 if backward == "float32" else np.float16)
     assert found["completeness_error"].dtype == np.float32
     assert relative_error(found["attribution"], exact["attribution"]) < 2e-2
+
+
+@pytest.mark.parametrize("opset", [18, 22, 26])
+def test_newer_opsets(opset):
+    x, channel = images(3, (12, 12)), np.array([0, 1, 2])
+    new = POOLED.replace('"": 17', f'"": {opset}').replace("ir_version: 8", "ir_version: 13")
+    older, newer = (
+        run(artefact(network(text), None, "deeplift"), x=x, channel=channel)
+        for text in (POOLED, new)
+    )
+    same(newer, older)
 
 
 def captums(net, x, baseline, channel, dtype):
@@ -355,6 +403,7 @@ def slow(family):
 
 
 def same(found, expected):
+    assert np.abs(expected["attribution"]).max() > 0
     for name in ("attribution", "score", "completeness_error"):
         np.testing.assert_allclose(found[name], expected[name], rtol=1e-3, atol=2e-5)
 
