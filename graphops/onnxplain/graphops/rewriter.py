@@ -10,7 +10,7 @@ import onnx
 from onnxplain.graphops.batch import batch_dimension
 from onnxplain.graphops.blame import blaming
 from onnxplain.graphops.emit import Emitter
-from onnxplain.graphops.ends import Ends, find_ends, longest_path, path_between, require_rows
+from onnxplain.graphops.ends import Ends, find_ends, path_between, require_rows
 from onnxplain.graphops.errors import OptionError, UnsupportedModel
 from onnxplain.graphops.graph import Graph, Tensor, is_float, write
 from onnxplain.graphops.layers import class_score, resolve
@@ -75,8 +75,7 @@ def _rewritten(
     ends = find_ends(graph, layer, chosen, options)
     options = _completed(options, chosen, prepared, ends)
     path = path_between(graph, ends, options.to)
-    longest = longest_path(graph, ends, chosen, path)
-    require_rules(longest, table_of(chosen.rules, longest, options))
+    require_rules(path, table_of(chosen.rules, path, options))
 
     names = (ends.layer.name, ends.target.name)
     outputs = list(graph.outputs) if options.keep_outputs else []
@@ -176,8 +175,7 @@ def _started(
     else:
         select = options.select or "channel"
         unit = select_unit(op, interface, layer, axis, select, options.channels)
-        longest = longest_path(graph, ends, method, path)
-        if unit.image is not None and not _rows_can_be_picked(longest, prepared):
+        if unit.image is not None and not _rows_can_be_picked(path, prepared):
             copies = _picked(op, interface, prepared, unit.image, list(images.values()))
             images = {name: copies[name] for name in images}
             layer = copies[layer.name]
