@@ -57,22 +57,34 @@ def export(name, opset=17, *, batch=2, dynamic=True, keep_batch_norm=False):
     `dynamic`: the batch is free, and height and width too where the family allows; otherwise every
     size is fixed. `keep_batch_norm`: it stays a node instead of being folded into the Conv.
     """
-    free = {0: "N", 2: "H", 3: "W"} if ALL[name].any_size else {0: "N"}
+    family = ALL[name]
+    free = {0: "N", 2: "H", 3: "W"} if family.any_size else {0: "N"}
+    x = torch.zeros(batch, 3, *family.size)
     unfolded = {"training": torch.onnx.TrainingMode.PRESERVE, "do_constant_folding": False}
+    return to_onnx(
+        build(name), x, free if dynamic else None, opset, **(unfolded if keep_batch_norm else {})
+    )
+
+
+def to_onnx(net, x, free=None, opset=17, **kwargs):
+    """Return any net as PyTorch's TorchScript exporter writes it, its input `x`, its output `y`.
+
+    `free` names the axes of `x` that are free, of which the first is the batch; None for none.
+    """
     file = io.BytesIO()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # the exporter's, about itself
         warnings.simplefilter("ignore", torch.jit.TracerWarning)  # of what `Operator` computes
         torch.onnx.export(
-            build(name),
-            (torch.zeros(batch, 3, *ALL[name].size),),
+            net,
+            (x,),
             file,
             dynamo=False,
             opset_version=opset,
             input_names=["x"],
             output_names=["y"],
-            dynamic_axes={"x": free, "y": {0: "N"}} if dynamic else None,
-            **(unfolded if keep_batch_norm else {}),
+            dynamic_axes={"x": free, "y": {0: free[0]}} if free else None,
+            **kwargs,
         )
     return onnx.load_from_string(file.getvalue())
 

@@ -31,6 +31,19 @@ def relative_error(found, exact):
     return float(np.sqrt(((found - exact) ** 2).sum()) / norm)
 
 
+def check_error(found, exact, single):
+    """Fail where the images' median error is above 1e-4 and three times that of `single`.
+
+    found: the artefact's results, one for each image; exact: the oracle's in float64, single: in
+    float32. Five images make the design's bound.
+    """
+    errors, bounds = (
+        np.median([relative_error(*pair) for pair in zip(some, exact, strict=True)])
+        for some in (found, single)
+    )
+    assert errors <= max(1e-4, 3 * bounds)
+
+
 class _Rectify(torch.autograd.Function):
     """min(max(x, 0), upper); backward by the table: max(R, 0), and gated by 0 < x < upper."""
 

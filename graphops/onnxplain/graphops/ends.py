@@ -14,7 +14,7 @@ from onnxplain.graphops.options import Options
 from onnxplain.graphops.path import Path, default_target, find_path
 from onnxplain.graphops.prepare import Prepared
 
-__all__ = ["Ends", "find_ends", "path_between", "require_rows"]
+__all__ = ["Ends", "find_ends", "longest_path", "path_between", "require_rows"]
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,8 @@ def find_ends(graph: Graph, layer: str | None, method: Method, options: Options)
     """Resolve the names of a layer and of the tensor projected back to, as the method takes them.
 
     For a class activation map `layer` names the tensor that the map lies over, by default the last
-    convolutional block, and the signal starts at `options.score_layer`.
+    convolutional block, and the signal starts at `options.score_layer`; the channel axis that may
+    be given is always that of the layer which is named.
     """
     to, axis = options.to, options.channel_axis
     if method.over != "target" and to is not None:
@@ -54,14 +55,20 @@ def find_ends(graph: Graph, layer: str | None, method: Method, options: Options)
                 f"the rank of '{end.name}' is not known: choose another tensor, or export the "
                 "model with the shapes of its tensors"
             )
-    rank = len(tensor.shape)
-    if axis is None:
-        return Ends(tensor, target, channel_axis(tensor))
-    if not (0 < axis < rank or -rank < axis < 0):
+    named = target if method.over == "map" else tensor
+    rank = len(named.shape)
+    if method.over == "map" and rank < 3:
+        raise UnsupportedModel(
+            f"layer '{named.name}' has rank {rank}, so there are no positions to map: name one "
+            "before its positions are pooled or flattened, such as the last convolution"
+        )
+    if axis is not None and not (0 < axis < rank or -rank < axis < 0):
         raise OptionError(
-            f"channel axis {axis} is not one of '{tensor.name}', whose rank is {rank}: "
+            f"channel axis {axis} is not one of '{named.name}', whose rank is {rank}: "
             f"choose 1 to {rank - 1}"
         )
+    if axis is None or named is not tensor:
+        return Ends(tensor, target, channel_axis(tensor))
     return Ends(tensor, target, axis % rank)
 
 
@@ -85,6 +92,11 @@ def path_between(graph: Graph, ends: Ends, to: str | None) -> Path:
         if to is None:
             raise
         raise OptionError(str(e)) from e
+
+
+def longest_path(graph: Graph, ends: Ends, method: Method, path: Path) -> Path:
+    """Return the longest path that the method walks: a map's may go on to the picture."""
+    return find_path(graph, default_target(graph), ends.layer) if method.onwards else path
 
 
 def require_rows(prepared: Prepared, layer: Tensor) -> None:

@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from onnxplain.graphops.cams import grad_cam, grad_cam_pp, guided_grad_cam, layer_cam
+from onnxplain.graphops.deeplift import deeplift
 from onnxplain.graphops.errors import OptionError, UnknownMethod, nearest
 from onnxplain.graphops.options import Position, SeedValue, Select
 from onnxplain.graphops.rules import GRADIENT
@@ -26,13 +28,14 @@ class Method:
 
     over: what the attribution lies over: the "target" (the picture, or what `to` names); for class
     activation maps a "map", the layer that is named, while the signal starts at the class score;
-    or the "layer" itself.
+    or the "layer" itself. onwards: whether the signal of a "map" is also walked to the picture.
     """
 
     name: str
     rules: Rules
     compute: Callable[[Walk], Attribution] = projected
     over: Over = "target"
+    onwards: bool = False
     select: Select = "channel"
     position: Position = "all"
     seed_value: SeedValue = "one"
@@ -52,6 +55,13 @@ METHODS: Mapping[str, Method] = {
         Method("guided_backprop", GUIDED_BACKPROP),
         Method("input_x_gradient", GRADIENT, compute=times_input),
         Method("inverse", GRADIENT, select="whole", seed_value="activation"),
+        Method("grad_cam", GRADIENT, compute=grad_cam, over="map"),
+        Method("grad_cam_pp", GRADIENT, compute=grad_cam_pp, over="map"),
+        Method("layer_cam", GRADIENT, compute=layer_cam, over="map"),
+        Method(
+            "guided_grad_cam", GUIDED_BACKPROP, compute=guided_grad_cam, over="map", onwards=True
+        ),
+        Method("deeplift", GRADIENT, compute=deeplift),
         Method("activation", GRADIENT, compute=activation, over="layer"),
     )
 }

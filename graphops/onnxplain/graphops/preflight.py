@@ -10,7 +10,7 @@ import onnx_graphsurgeon as gs
 
 from onnxplain.graphops.blame import blaming
 from onnxplain.graphops.emit import Emitter
-from onnxplain.graphops.ends import find_ends, path_between, require_rows
+from onnxplain.graphops.ends import find_ends, longest_path, path_between, require_rows
 from onnxplain.graphops.errors import ModelError
 from onnxplain.graphops.graph import Node
 from onnxplain.graphops.methods import Method, find_method
@@ -98,6 +98,7 @@ def check(
 def _checked(prepared: Prepared, chosen: Method, layer: str | None, options: Options) -> Report:
     ends = find_ends(prepared.graph, layer, chosen, options)
     path = path_between(prepared.graph, ends, options.to)
+    path = longest_path(prepared.graph, ends, chosen, path)
     table = table_of(chosen.rules, path, options)
     supported = has_rule(table)
     nodes = tuple(_node_report(n, chosen, options, supported(n)) for n in path.nodes)
