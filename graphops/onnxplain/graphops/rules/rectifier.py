@@ -9,17 +9,22 @@ from onnxplain.graphops.graph import Node, Tensor
 from onnxplain.graphops.known import known_value
 from onnxplain.graphops.rules.table import Rule, Signals, Table
 
-__all__ = ["clip", "gate", "is_rectifier", "rectifiers"]
+__all__ = ["PLACES", "clip", "gate", "is_rectifier", "rectified", "rectifiers"]
 
 
 def gate(op: Emitter, n: Node, g: Tensor) -> Tensor:
     """Pass the signal where the rectifier passed its input: g·[0 < x < a]."""
-    x = n.inputs[_place(n) or 0]
+    x = rectified(n)
     passed = op.Greater(x, 0.0)
     upper = _bound(n, 2)
     if upper is not None:
         passed = op.And(passed, op.Less(x, upper))
     return op.Where(passed, g, 0.0)
+
+
+def rectified(n: Node) -> Tensor:
+    """Return what the rectifier rectifies, the first input of any other node."""
+    return n.inputs[_place(n) or 0]
 
 
 def is_rectifier(n: Node) -> bool:
@@ -111,6 +116,7 @@ def _tests_above_zero(condition: Tensor, x: Tensor) -> bool:
     return bool(test.op == "Less" and test.inputs[1] is x and _is_zero(test.inputs[0]))
 
 
+# Operators that may be rectifiers, and how to find which input they rectify.
 PLACES = {
     "Relu": lambda n: 0,
     "Clip": lambda n: 0 if _is_zero(_bound(n, 1)) else None,
