@@ -10,6 +10,7 @@ from typing import Literal, TypeAlias
 
 from onnxplain.graphops.cams import grad_cam, grad_cam_pp, guided_grad_cam, layer_cam
 from onnxplain.graphops.deeplift import deeplift
+from onnxplain.graphops import composites
 from onnxplain.graphops.errors import OptionError, UnknownMethod, nearest
 from onnxplain.graphops.options import Position, SeedValue, Select
 from onnxplain.graphops.rules import GRADIENT
@@ -47,6 +48,13 @@ DECONVNET = GRADIENT | rectifiers(GRADIENT, lambda op, n, g: (op.Relu(g),))
 # Springenberg et al. 2015: rectify the signal, and gate it by the rectifier's input.
 GUIDED_BACKPROP = GRADIENT | rectifiers(GRADIENT, lambda op, n, g: (gate(op, n, op.Relu(g)),))
 
+
+def _relevance(name: str, rules: Rules) -> Method:
+    """Return a method that hands relevance down: from the unit's own value on, as Captum does."""
+    compute = composites.relevance
+    return Method(name, rules, compute, seed_value="activation")
+
+
 METHODS: Mapping[str, Method] = {
     method.name: method
     for method in (
@@ -62,6 +70,14 @@ METHODS: Mapping[str, Method] = {
             "guided_grad_cam", GUIDED_BACKPROP, compute=guided_grad_cam, over="map", onwards=True
         ),
         Method("deeplift", GRADIENT, compute=deeplift),
+        _relevance("lrp", composites.EPSILON_PLUS_FLAT),
+        _relevance("lrp_epsilon", composites.EPSILON),
+        _relevance("lrp_epsilon_plus", composites.EPSILON_PLUS),
+        _relevance("lrp_epsilon_plus_flat", composites.EPSILON_PLUS_FLAT),
+        _relevance("lrp_epsilon_alpha2_beta1", composites.EPSILON_ALPHA2_BETA1),
+        _relevance("lrp_epsilon_alpha2_beta1_flat", composites.EPSILON_ALPHA2_BETA1_FLAT),
+        _relevance("lrp_epsilon_gamma_box", composites.EPSILON_GAMMA_BOX),
+        _relevance("excitation_backprop", composites.EXCITATION_BACKPROP),
         Method("activation", GRADIENT, compute=activation, over="layer"),
     )
 }

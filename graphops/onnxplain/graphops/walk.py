@@ -26,7 +26,8 @@ from onnxplain.graphops.selection import Interface
 
 __all__ = ["Attribution", "Rules", "Walk", "projected", "table_of"]
 
-Rules: TypeAlias = "Table | Callable[[Path], Table]"  # a table, or one that the path decides
+# A table, or one that the path and the options decide.
+Rules: TypeAlias = "Table | Callable[[Path, Options], Table]"
 
 
 @dataclass(frozen=True)
@@ -134,7 +135,7 @@ def table_of(rules: Rules, path: Path, options: Options) -> Table:
 
     Tables that have a rule of their own for max-pools keep it.
     """
-    table = rules(path) if callable(rules) else rules
+    table = rules(path, options) if callable(rules) else rules
     if table["MaxPool"] is not GRADIENT["MaxPool"]:
         return table
     return {**table, "MaxPool": unpooling(options.unpool, options.target)}
