@@ -14,7 +14,7 @@ from onnxplain.graphops.methods import METHODS, Method
 from onnxplain.graphops.options import Options
 from onnxplain.graphops.preflight import NodeReport, Report, check
 from onnxplain.graphops.prepare import prepare
-from onnxplain.graphops.rewriter import forward, rewrite
+from onnxplain.graphops.rewriter import begin_at, forward, rewrite
 from onnxplain.graphops.source import load, read_metadata, save
 
 __all__ = [
@@ -24,6 +24,7 @@ __all__ = [
     "NodeReport",
     "Options",
     "Report",
+    "begin_at",
     "check",
     "forward",
     "layers",

@@ -15,6 +15,12 @@ from onnxplain.graphops.errors import OptionError, UnknownMethod, nearest
 from onnxplain.graphops.options import Position, SeedValue, Select
 from onnxplain.graphops.rules import GRADIENT
 from onnxplain.graphops.rules.rectifier import gate, rectifiers
+from onnxplain.graphops.sampling import (
+    integrated_gradients,
+    smoothgrad,
+    smoothgrad_sq,
+    vargrad,
+)
 from onnxplain.graphops.simple import activation, times_input
 from onnxplain.graphops.walk import Attribution, Rules, Walk, projected
 
@@ -62,6 +68,10 @@ METHODS: Mapping[str, Method] = {
         Method("deconvnet", DECONVNET, position="max", seed_value="activation"),
         Method("guided_backprop", GUIDED_BACKPROP),
         Method("input_x_gradient", GRADIENT, compute=times_input),
+        Method("smoothgrad", GRADIENT, compute=smoothgrad),
+        Method("smoothgrad_sq", GRADIENT, compute=smoothgrad_sq),
+        Method("vargrad", GRADIENT, compute=vargrad),
+        Method("integrated_gradients", GRADIENT, compute=integrated_gradients),
         Method("inverse", GRADIENT, select="whole", seed_value="activation"),
         Method("grad_cam", GRADIENT, compute=grad_cam, over="map"),
         Method("grad_cam_pp", GRADIENT, compute=grad_cam_pp, over="map"),

@@ -26,7 +26,7 @@ from onnxplain.graphops.selection import Interface, select_unit
 from onnxplain.graphops.targets import part_weights
 from onnxplain.graphops.walk import Walk, table_of
 
-__all__ = ["forward", "rewrite"]
+__all__ = ["begin_at", "forward", "rewrite"]
 
 
 def rewrite(
@@ -63,6 +63,21 @@ def forward(
         op = Emitter(graph)
         interface = Interface(1, 1)
         graph.outputs = [_output(op, interface, "activation", op.Identity(tensor), tensor.shape)]
+        graph.cleanup()
+        return write(graph, model)
+
+
+def begin_at(model: onnx.ModelProto, tensor: str) -> onnx.ModelProto:
+    """Return the network with `tensor` as one more input, and without what made it.
+
+    What else depends on the network's own inputs stays, and so do these.
+    """
+    with blaming(model):
+        graph = prepare(model).graph
+        found = resolve(graph, tensor)
+        if found.inputs:
+            found.inputs.clear()
+            graph.inputs.append(found)
         graph.cleanup()
         return write(graph, model)
 

@@ -88,17 +88,18 @@ class Walk:
         Returns the copies of the network's tensors by their names, those of the path's layer and
         of its nodes' inputs among them. Raises UnsupportedModel where the batch is not free.
         """
-        if self.prepared.batch == "fixed" and copies != 1:
+        once = isinstance(copies, int) and copies == 1
+        if self.prepared.batch == "fixed" and not once:
             raise UnsupportedModel(
                 f"the method runs samples along the batch, and {self.prepared.batch_note}: choose "
                 "another method, or export the model with a free batch"
             )
-        start = {name: self.tiled(t, copies) for name, t in self.images.items()}
+        start = {t.name: self.tiled(t, copies) for t in self.images.values()}
         start[self.path.target.name] = values
         rows: dict[int | str, int | str | None] = {}
         for dimension in (self.interface.batch, self.interface.results):
             if isinstance(dimension, str):
-                rows[dimension] = self.interface.results if copies == 1 else None
+                rows[dimension] = self.interface.results if once else None
         return repeat_forward(self.op, self._forward_nodes(), start, rows)
 
     def tiled(self, tensor: Tensor, copies: int | Tensor) -> Tensor:

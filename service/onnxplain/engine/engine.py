@@ -4,57 +4,38 @@ from __future__ import annotations
 
 import itertools
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from typing import TypedDict, Unpack, cast
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from typing import Unpack
 
 import numpy as np
 import numpy.typing as npt
 
 from onnxplain.engine.cache import ByteCache
+from onnxplain.engine.choices import Choices, require_known, to_options
 from onnxplain.engine.explanation import Explanation, join_images, join_units, require_same_size
-from onnxplain.engine.inputs import Images, Prepared, prepare
-from onnxplain.engine.opening import Model, OpenedModel, open_model, stored_labels
-from onnxplain.engine.plans import (
-    Activity,
-    Plan,
-    Projections,
-    batches,
-    make_activity,
-    make_plan,
-    project,
-)
-from onnxplain.engine.preprocess import Preprocess
+from onnxplain.engine.inputs import Images, prepare
+from onnxplain.engine.maximise import maximise
+from onnxplain.engine.occlusion import occlusion
+from onnxplain.engine.opening import Model, open_model, stored_labels
+from onnxplain.engine.plans import Projections, Subject, find_subject
+from onnxplain.engine.projecting import project
+from onnxplain.engine.rise import rise
+from onnxplain.engine.sampled import SAMPLED, sampled
 from onnxplain.engine.sessions import Stop, resolve_device
 from onnxplain.engine.units import Units, choose, place, strongest, top_count
-from onnxplain.graphops import Options
-from onnxplain.graphops.errors import OptionError
-from onnxplain.graphops.options import Position, SeedValue, Unpool
+from onnxplain.engine.work import Chosen, Result, Work, batches
+from onnxplain.graphops import METHODS
 
 __all__ = ["Choices", "Engine", "explain"]
 
-
-class Choices(TypedDict, total=False):
-    """What may be chosen about an explanation besides model, images, layer, method and units.
-
-    position: "all", "max", or coordinates: a sequence for all units, or [images, units, rank].
-    seed_value: "activation" or "one". Both default to the method's own.
-    to: the tensor projected back to. unpool, channel_axis: see `onnxplain.graphops.Options`.
-    preprocess: a Preprocess or the name of a preset; default the model's own, or a guess.
-    labels: class names by channel, for the drawing of class scores.
-    timeout: seconds after which Cancelled is raised. cancel: an event that does so when set.
-    progress: called with the projections done and their total.
-    """
-
-    position: str | Sequence[int] | npt.NDArray[np.int64] | None
-    seed_value: str | None
-    to: str | None
-    unpool: str
-    channel_axis: int | None
-    preprocess: Preprocess | str | None
-    labels: Sequence[str] | None
-    timeout: float | None
-    cancel: threading.Event | None
-    progress: Callable[[int, int], None] | None
+# How the methods are run that are no one graph, or one too large: see `project` for all others.
+RUNNERS: Mapping[str, Callable[[Work, Chosen], Iterator[Result]]] = {
+    **dict.fromkeys(SAMPLED, sampled),
+    "activation_maximisation": maximise,
+    "occlusion": occlusion,
+    "rise": rise,
+}
 
 
 class Engine:
@@ -95,9 +76,13 @@ class Engine:
         images: one or several paths, bytes, Pillow images or uint8 arrays [H, W, 3]; or one float
             array [N, C, H, W], taken as already preprocessed.
         layer: a tensor's, node's or module's name; None is the class score.
-        method: "gradient", "deconvnet" or "guided_backprop".
+            For class activation maps (grad_cam and its like) it names the layer that the map lies
+            over, and `score_layer` the one that is explained.
+        method: a name of `onnxplain.graphops.METHODS`, or "occlusion", "rise" or
+            "activation_maximisation".
         units: None for the strongest unit of each image (the top class), "top:K" for the K
-            strongest, "all", or channel numbers.
+            strongest, "all", channel numbers, or "whole" for the layer all at once, which is
+            method inverse's default.
 
         Raises InputError, ModelError, DeviceError or Cancelled.
         """
@@ -121,90 +106,57 @@ class Engine:
 
         The pieces come in the order of images and units; `first_image` tells a piece's image.
         """
-        for name in choices:
-            if name not in Choices.__annotations__:
-                raise TypeError(f"explain() got an unexpected keyword argument '{name}'")
+        require_known(choices)
         progress = choices.get("progress") or (lambda done, total: None)
         with Stop(choices.get("timeout"), choices.get("cancel")).watching() as stop:
             opened = open_model(model, self._cache)
-            labels = choices.get("labels")
             prepared = prepare(opened.model, images, choices.get("preprocess"))
             stop.check()
-            plan = self._plan(opened, layer, method, choices)
-            channels, positions = self._choose(opened, plan, prepared, units, choices, stop)
+            whole = units == "whole" or (units is None and _is_whole(method))
+            options = to_options(choices, method, whole, prepared)
+
+            def resolved() -> tuple[Subject, int]:
+                return find_subject(opened, layer, method, options, self.device), 0
+
+            # What the picture's values are does not change what is explained.
+            key = ("subject", opened.sha256, layer, method, replace(options, low=(), high=()))
+            work = Work(
+                opened=opened,
+                subject=self._cache.get(key, resolved),
+                method=method,
+                options=options,
+                choices=choices,
+                rows=prepared.rows,
+                device=self.device,
+                threads=self.threads,
+                memory_bytes=self.memory_bytes,
+                cache=self._cache,
+                stop=stop,
+            )
+            subject = work.subject
+            run = RUNNERS.get(method, project)
+            chosen = Chosen(_no_channels(work)) if whole else _choose(work, units)
             done = 0
-            progress(done, channels.size)
-            for image, chunk, result in project(
-                plan, prepared.rows, channels, positions, self.memory_bytes, stop
-            ):
+            progress(done, chosen.channels.size)
+            for image, chunk, result in run(work, chosen):
+                error = result.completeness_error
                 yield Explanation(
                     attribution=result.attribution[None],
                     score=result.score[None],
-                    channels=channels[image : image + 1, chunk],
+                    channels=chosen.channels[image : image + 1, chunk],
                     position=None if result.position is None else result.position[None],
-                    layer=plan.layer.tensor,
-                    to=plan.to,
+                    layer=subject.layer.tensor,
+                    to=subject.to,
                     method=method,
                     pictures=prepared.pictures[image : image + 1],
-                    labels=_labels(opened, plan, labels),
+                    labels=_labels(work, whole),
                     preprocess=prepared.preprocess,
-                    notes=(*prepared.notes, *plan.warnings, *_oddities(result)),
+                    notes=(*prepared.notes, *subject.warnings, *_oddities(result)),
                     first_image=image,
+                    completeness_error=None if error is None else error[None],
                 )
                 done += len(result.score)
-                progress(done, channels.size)
-
-    def _plan(self, opened: OpenedModel, layer: str | None, method: str, choices: Choices) -> Plan:
-        position = choices.get("position")
-        if isinstance(position, str) and position == "given":
-            raise OptionError("position 'given' is not a place: give its coordinates instead")
-        word = position if position is None or isinstance(position, str) else "given"
-        options = Options(  # it refuses words that are none of its own
-            position=cast("Position | None", word),
-            seed_value=cast("SeedValue | None", choices.get("seed_value")),
-            to=choices.get("to"),
-            unpool=cast("Unpool", choices.get("unpool", "auto")),
-            channel_axis=choices.get("channel_axis"),
-            keep_outputs=False,
-        )
-
-        def build() -> tuple[Plan, int]:
-            plan = make_plan(opened, layer, method, options, self.device, self.threads)
-            return plan, plan.session.bytes
-
-        return self._cache.get(("plan", opened.sha256, layer, method, options), build)
-
-    def _activity(self, opened: OpenedModel, plan: Plan) -> Activity:
-        def build() -> tuple[Activity, int]:
-            activity = make_activity(opened, plan, self.device, self.threads)
-            return activity, activity.session.bytes
-
-        return self._cache.get(("activity", opened.sha256, plan.layer.tensor), build)
-
-    def _choose(
-        self,
-        opened: OpenedModel,
-        plan: Plan,
-        prepared: Prepared,
-        units: Units,
-        choices: Choices,
-        stop: Stop,
-    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64] | None]:
-        """Return the channels [images, units] and, where they are given, their positions."""
-        position = choices.get("position")
-        given = position is not None and not isinstance(position, str)
-        name, rows, channels = plan.layer.tensor, prepared.rows, plan.layer.channels
-        if top_count(units) is None and not given and channels is not None:
-            return choose(units, len(rows), channels, None, name), None
-        activity, axis = self._activity(opened, plan), plan.channel_axis
-        strengths, sizes = [], []
-        for group in batches(rows, self.memory_bytes):
-            values = activity.run([rows[i] for i in group], stop)
-            strengths.append(strongest(values, axis))
-            sizes += [values.shape[1:axis] + values.shape[axis + 1 :]] * len(group)
-        strength = np.concatenate(strengths)
-        chosen = choose(units, len(rows), strength.shape[1], strength, name)
-        return chosen, place(position, sizes, chosen.shape[1], name) if given else None
+                progress(done, chosen.channels.size)
 
 
 _default: list[Engine] = []
@@ -226,10 +178,39 @@ def explain(
     return _default[0].explain(model, images, layer, method, units, **choices)
 
 
-def _labels(opened: OpenedModel, plan: Plan, given: Sequence[str] | None) -> tuple[str, ...]:
-    if not {"class score", "output"} & set(plan.layer.marks):
+def _choose(work: Work, units: Units) -> Chosen:
+    """Return the channels and, where they are given, their positions."""
+    position = work.choices.get("position")
+    given = position is not None and not isinstance(position, str)
+    layer, rows = work.subject.layer, work.rows
+    if top_count(units) is None and not given and layer.channels is not None:
+        return Chosen(choose(units, len(rows), layer.channels, None, layer.tensor))
+    activity, axis = work.activity(), work.subject.channel_axis
+    strengths, sizes = [], []
+    for group in batches(rows, activity.footprint, work.memory_bytes):
+        values = activity.run([rows[i] for i in group], work.stop)
+        strengths.append(strongest(values, axis))
+        sizes += [values.shape[1:axis] + values.shape[axis + 1 :]] * len(group)
+    strength = np.concatenate(strengths)
+    chosen = choose(units, len(rows), strength.shape[1], strength, layer.tensor)
+    if not given:
+        return Chosen(chosen)
+    return Chosen(chosen, place(position, sizes, chosen.shape[1], layer.tensor))
+
+
+def _no_channels(work: Work) -> npt.NDArray[np.int64]:
+    return np.full((len(work.rows), 1), -1, np.int64)
+
+
+def _is_whole(method: str) -> bool:
+    return method in METHODS and METHODS[method].select == "whole"
+
+
+def _labels(work: Work, whole: bool) -> tuple[str, ...]:
+    if whole or not {"class score", "output"} & set(work.subject.layer.marks):
         return ()
-    return stored_labels(opened.model) if given is None else tuple(given)
+    given = work.choices.get("labels")
+    return stored_labels(work.opened.model) if given is None else tuple(given)
 
 
 def _oddities(result: Projections) -> tuple[str, ...]:

@@ -35,7 +35,8 @@ class Explanation:
 
     attribution: float32 [images, units, *shape of `to` without its batch].
     score: float32 [images, units], the cotangent-weighted sum of the layer's values.
-    channels: int64 [images, units], which channel each unit is; they may differ by image.
+    channels: int64 [images, units], which channel each unit is, -1 for the whole layer; they may
+        differ by image.
     position: int64 [images, units, spatial rank] for positions "max" and given ones, else None.
     layer, to: the tensors projected from and to. method: the method's name.
     pictures: uint8 [H, W, 3] each, as the network saw them; empty if images came as float arrays.
@@ -43,6 +44,8 @@ class Explanation:
     preprocess: what was done to the pictures, None if images came as float arrays.
     notes: sentences that say what was assumed or looked odd.
     first_image: which of the images given the first one here is; 0 but for pieces of a result.
+    completeness_error: float32 [images, units], what should be zero by the method's own law of
+        conservation; None where it has none.
     """
 
     attribution: npt.NDArray[np.float32]
@@ -57,6 +60,7 @@ class Explanation:
     preprocess: Preprocess | None = None
     notes: tuple[str, ...] = ()
     first_image: int = 0
+    completeness_error: npt.NDArray[np.float32] | None = None
 
     def draw(self) -> Image.Image:
         """Draw one row for each picture: the picture, each unit's projection and its overlay.
@@ -102,6 +106,8 @@ class Explanation:
         }
         if self.position is not None:
             arrays["position"] = self.position
+        if self.completeness_error is not None:
+            arrays["completeness_error"] = self.completeness_error
         file = io.BytesIO()
         np.savez_compressed(file, allow_pickle=False, **arrays)
         write_atomically(path, file.getvalue())
@@ -123,10 +129,12 @@ class Explanation:
 
     def _captions(self, image: int, unit: int) -> tuple[str, ...]:
         channel, score = int(self.channels[image, unit]), _short(self.score[image, unit])
-        if channel < len(self.labels):
+        if 0 <= channel < len(self.labels):
             label = self.labels[channel]
             short = label.partition(",")[0]  # ImageNet's names list their synonyms
             return (f"{label} (score {score})", f"{short} (score {score})", short)
+        if channel < 0:
+            return (f"whole layer (score {score})", f"whole ({score})", "whole")
         return (f"channel {channel} (score {score})", f"{channel} ({score})", str(channel))
 
     def _legend(self, overlays: bool) -> list[Note]:
@@ -164,12 +172,14 @@ def require_same_size(one: Explanation, other: Explanation) -> None:
 
 def _join(pieces: Sequence[Explanation], axis: int, pictures: tuple[Pixels, ...]) -> Explanation:
     positions = [p.position for p in pieces if p.position is not None]
+    errors = [p.completeness_error for p in pieces if p.completeness_error is not None]
     return replace(
         pieces[0],
         attribution=np.concatenate([p.attribution for p in pieces], axis),
         score=np.concatenate([p.score for p in pieces], axis),
         channels=np.concatenate([p.channels for p in pieces], axis),
         position=np.concatenate(positions, axis) if positions else None,
+        completeness_error=np.concatenate(errors, axis) if errors else None,
         pictures=pictures,
         notes=tuple(dict.fromkeys(note for p in pieces for note in p.notes)),
     )

@@ -1,69 +1,86 @@
-"""A plan: one rewritten graph on one device, ready to project units of one layer."""
+"""A plan: one graph on one device, ready to project units of one layer, or to see its values."""
 
 from __future__ import annotations
 
-import itertools
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import onnx
 
 from onnxplain.engine.inputs import Input
+from onnxplain.engine.memory import Footprint
 from onnxplain.engine.opening import OpenedModel
 from onnxplain.engine.sessions import Session, Stop
-from onnxplain.graphops import Layer, Options, check, forward, read_metadata, rewrite
+from onnxplain.graphops import (
+    METHODS,
+    Layer,
+    Options,
+    check,
+    forward,
+    read_metadata,
+    rewrite,
+)
 from onnxplain.graphops.errors import UnsupportedModel
+from onnxplain.graphops.options import Select
 
 __all__ = [
     "Activity",
     "Plan",
     "Projections",
-    "batches",
+    "Subject",
+    "find_subject",
     "make_activity",
     "make_plan",
-    "project",
 ]
-
-# What one projection takes while it runs, in float32 pictures: VGG's two tensors of 64 channels at
-# full resolution, with the switches of a pool, come to about 64 times its 3 channels.
-SIGNALS = 64
 
 Array = npt.NDArray[Any]
 
 
 @dataclass(frozen=True)
 class Projections:
-    """What one run gives for B units: attribution [B, ...], score [B], position [B, rank]."""
+    """What is made of B units: attribution [B, ...], score [B], position [B, rank].
+
+    completeness_error [B] is what should be zero by the method's own law, None where it has none.
+    """
 
     attribution: npt.NDArray[np.float32]
     score: npt.NDArray[np.float32]
-    position: npt.NDArray[np.int64] | None
+    position: npt.NDArray[np.int64] | None = None
+    completeness_error: npt.NDArray[np.float32] | None = None
 
     def rows(self, start: int, stop: int) -> Projections:
         """Return the projections `start` to `stop` of these."""
-        position = None if self.position is None else self.position[start:stop]
-        return Projections(self.attribution[start:stop], self.score[start:stop], position)
+        arrays = (self.attribution, self.score, self.position, self.completeness_error)
+        return Projections(*(None if a is None else a[start:stop] for a in arrays))  # type: ignore[arg-type]
+
+    @staticmethod
+    def join(pieces: Sequence[Projections]) -> Projections:
+        """Return several as one, in their order."""
+        joined: list[Any] = []
+        for name in ("attribution", "score", "position", "completeness_error"):
+            arrays = [getattr(piece, name) for piece in pieces]
+            joined.append(None if arrays[0] is None else np.concatenate(arrays))
+        return Projections(*joined)
 
 
 @dataclass(frozen=True, eq=False)
-class Plan:
-    """A session of the rewritten graph, and what is known of it.
+class Subject:
+    """What is explained, and what is known of it before a graph is made.
 
-    pairs: whether one run takes many units of many images; else it takes one unit of one image.
-    rows_apart: whether images in one batch stay apart, as far as can be told.
-    renamed: what the rewriter's own inputs and outputs are called where the network had the name.
+    layer: where the signal starts. to: the tensor that the attribution lies over. fixed: whether
+    a run takes a number of images that the model says. rows_apart: whether images in one batch
+    stay apart, as far as can be told.
     """
 
-    session: Session
     input: Input
     layer: Layer
     to: str
-    pairs: bool
+    fixed: bool
     rows_apart: bool
-    renamed: Mapping[str, str]
     warnings: tuple[str, ...]
 
     @property
@@ -71,79 +88,30 @@ class Plan:
         """The layer's axis that counts its units."""
         return 1 if self.layer.channel_axis is None else self.layer.channel_axis
 
-    def run(
-        self,
-        rows: Sequence[Array],
-        image_index: npt.NDArray[np.int64],
-        channel: npt.NDArray[np.int64],
-        position: npt.NDArray[np.int64] | None,
-        stop: Stop,
-    ) -> Projections:
-        """Project B units: `channel[b]` of `rows[image_index[b]]`, at `position[b]` if given."""
-        if self.pairs:
-            return self._run(np.stack(rows), image_index, channel, position, stop)
-        batch = _fixed_batch(self.input)
-        results = []
-        for b, (image, unit) in enumerate(zip(image_index, channel, strict=True)):
-            at = None if position is None else np.repeat(position[b : b + 1], batch, axis=0)
-            filled = np.repeat(rows[image][None], batch, axis=0)
-            units = np.full(batch, unit, np.int64)
-            results.append(self._run(filled, None, units, at, stop))
-        positions = [r.position[:1] for r in results if r.position is not None]
-        return Projections(
-            np.concatenate([r.attribution[:1] for r in results]),
-            np.concatenate([r.score[:1] for r in results]),
-            np.concatenate(positions) if positions else None,
-        )
-
-    def _run(
-        self,
-        batch: Array,
-        image_index: npt.NDArray[np.int64] | None,
-        channel: npt.NDArray[np.int64],
-        position: npt.NDArray[np.int64] | None,
-        stop: Stop,
-    ) -> Projections:
-        feeds = {self.input.name: batch}
-        added = {"image_index": image_index, "channel": channel, "position": position}
-        for name, value in added.items():
-            if value is not None:
-                feeds[self.renamed.get(name, name)] = value
-        wanted = [self.renamed.get(n, n) for n in ("attribution", "score", "position")]
-        wanted = [name for name in wanted if name in self.session.outputs]
-        results = self.session.run(feeds, wanted, stop)
-        return Projections(
-            results[0].astype(np.float32),
-            results[1].astype(np.float32),
-            results[2].astype(np.int64) if len(results) > 2 else None,
-        )
+    @property
+    def rows_per_run(self) -> int:
+        """How many images every run takes where that is not free."""
+        batch = self.input.shape[0] if self.input.shape else None
+        return batch if isinstance(batch, int) else 1
 
 
-def make_plan(
-    opened: OpenedModel,
-    layer: str | None,
-    method: str,
-    options: Options,
-    device: str,
-    threads: int,
-) -> Plan:
-    """Rewrite the model and load it. Raises InputError, ModelError or DeviceError.
+def find_subject(
+    opened: OpenedModel, layer: str | None, method: str, options: Options, device: str
+) -> Subject:
+    """Resolve the names of the ends. Raises InputError or ModelError.
 
-    options: all but the select, which follows from whether the model takes many images at once.
+    Methods that are no graph see the network from outside: they have the gradient's ends.
     """
-    options = replace(options, target="cpu" if device == "cpu" else "cuda")
     report = check(
         opened.model,
         layer,
-        method,
+        method if method in METHODS else "gradient",
         to=options.to,
         unpool=options.unpool,
-        target=options.target,
+        target=_target(device),
         channel_axis=options.channel_axis,
+        score_layer=options.score_layer,
     )
-    pairs = report.batch != "fixed"
-    options = replace(options, select="pairs" if pairs else "channel")
-    graph = rewrite(opened.model, layer, method, options)
     found = next(known for known in opened.layers if known.tensor == report.layer)
     if options.channel_axis is not None and found.shape is not None:
         size = found.shape[options.channel_axis]
@@ -152,87 +120,129 @@ def make_plan(
             channel_axis=options.channel_axis % len(found.shape),
             channels=size if isinstance(size, int) else None,
         )
+    fixed = report.batch == "fixed"
+    apart = not fixed and not report.batch_note
+    return Subject(opened.input, found, report.to, fixed, apart, report.warnings)
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """A session of the rewritten graph.
+
+    select: "pairs" where one run takes many units of many images; "channel" where the batch is
+    fixed; "whole"; or "seed", whose cotangents come with the images.
+    renamed: what the rewriter's own inputs and outputs are called where the network had the name.
+    """
+
+    session: Session
+    subject: Subject
+    select: str
+    renamed: Mapping[str, str]
+    footprint: Footprint
+
+    def takes(self, name: str) -> bool:
+        """Tell whether the rewriter added an input of that name."""
+        return self.renamed.get(name, name) in self.session.types
+
+    def run(self, rows: Sequence[Array], added: Mapping[str, Array], stop: Stop) -> Projections:
+        """Project B units of images of one shape.
+
+        added: the graph's further inputs by their names, such as `channel` [B]. `image_index`
+        [B] says whose unit each is; without, there is one for each image.
+        """
+        if self.select == "pairs" or (self.subject.rows_apart and self.select != "channel"):
+            return self._run(np.stack(rows), added, stop)
+        batch, results = self.subject.rows_per_run, []
+        images = added.get("image_index", np.arange(len(rows)))
+        per_unit = {k: v for k, v in added.items() if k not in ("image_index", "baseline")}
+        for b, image in enumerate(images):
+            filled = {k: np.repeat(v[b : b + 1], batch, axis=0) for k, v in per_unit.items()}
+            if "baseline" in added:
+                filled["baseline"] = added["baseline"]
+            result = self._run(np.repeat(rows[image][None], batch, axis=0), filled, stop)
+            results.append(result.rows(0, 1))
+        return Projections.join(results)
+
+    def _run(self, batch: Array, added: Mapping[str, Array], stop: Stop) -> Projections:
+        feeds = {self.subject.input.name: batch}
+        feeds |= {self.renamed.get(name, name): value for name, value in added.items()}
+        feeds = {name: v.astype(self.session.types[name], copy=False) for name, v in feeds.items()}
+        names = ("attribution", "score", "position", "completeness_error")
+        wanted = [self.renamed.get(name, name) for name in names]
+        given = [name for name in wanted if name in self.session.outputs]
+        found = dict(zip(given, self.session.run(feeds, given, stop), strict=True))
+        attribution, score, position, error = (found.get(name) for name in wanted)
+        if attribution is None or score is None:
+            raise UnsupportedModel("the graph has no outputs 'attribution' and 'score'")
+        return Projections(
+            attribution.astype(np.float32),
+            score.astype(np.float32),
+            None if position is None else position.astype(np.int64),
+            None if error is None else error.astype(np.float32),
+        )
+
+
+def make_plan(
+    model: onnx.ModelProto,
+    layer: str | None,
+    method: str,
+    options: Options,
+    subject: Subject,
+    device: str,
+    threads: int,
+) -> Plan:
+    """Rewrite the model and load it. Raises InputError, ModelError or DeviceError."""
+    select: Select = options.select or ("channel" if subject.fixed else "pairs")
+    options = replace(options, target=_target(device), select=select)
+    graph = rewrite(model, layer, method, options)
     session = Session(graph, device, threads)
-    rows_apart = pairs and not report.batch_note
     renamed = json.loads(read_metadata(graph).get("onnxplain.renamed", "{}"))
-    warnings = report.warnings
-    return Plan(session, opened.input, found, report.to, pairs, rows_apart, renamed, warnings)
+    footprint = Footprint(graph, subject.input.name)
+    return Plan(session, subject, select, renamed, footprint)
 
 
 @dataclass(frozen=True, eq=False)
 class Activity:
-    """The network cut at a plan's layer, to see how active its units are."""
+    """The network cut at a subject's layer, or at another tensor, to see its values."""
 
     session: Session
-    plan: Plan
+    subject: Subject
+    footprint: Footprint
 
-    def run(self, rows: Sequence[Array], stop: Stop) -> npt.NDArray[np.float32]:
-        """Return the layer's values for images of one shape, [images, ...]."""
-        if self.plan.rows_apart:
-            return self._run(np.stack(rows), stop)
-        batch = _fixed_batch(self.plan.input)
-        filled = (np.repeat(row[None], batch, axis=0) for row in rows)
-        return np.concatenate([self._run(f, stop)[:1] for f in filled])
+    def run(self, rows: Sequence[Array], stop: Stop, **added: Array) -> npt.NDArray[np.float32]:
+        """Return the values for images of one shape, [images, ...].
 
-    def _run(self, batch: Array, stop: Stop) -> npt.NDArray[np.float32]:
-        (values,) = self.session.run({self.plan.input.name: batch}, ["activation"], stop)
-        if len(values) != len(batch):
+        added: further inputs by their names, [images, ...].
+        """
+        if self.subject.rows_apart:
+            return self._run(np.stack(rows), added, stop)
+        batch, values = self.subject.rows_per_run, []
+        for i, row in enumerate(rows):
+            filled = {k: np.repeat(v[i : i + 1], batch, axis=0) for k, v in added.items()}
+            values.append(self._run(np.repeat(row[None], batch, axis=0), filled, stop)[:1])
+        return np.concatenate(values)
+
+    def _run(self, batch: Array, added: Mapping[str, Array], stop: Stop) -> npt.NDArray[np.float32]:
+        feeds = {self.subject.input.name: batch, **added}
+        feeds = {name: v.astype(self.session.types[name], copy=False) for name, v in feeds.items()}
+        (values,) = self.session.run(feeds, ["activation"], stop)
+        if len(np.shape(values)) == 0 or len(values) != len(batch):
+            rows = len(values) if np.ndim(values) else 0
             raise UnsupportedModel(
-                f"layer '{self.plan.layer.tensor}' has {len(values)} rows for {len(batch)} images, "
+                f"layer '{self.subject.layer.tensor}' has {rows} rows for {len(batch)} images, "
                 "so its strongest units cannot be told: name the channels, or another layer"
             )
         return values.astype(np.float32)
 
 
-def make_activity(opened: OpenedModel, plan: Plan, device: str, threads: int) -> Activity:
-    """Cut the model at the plan's layer and load it. Raises ModelError or DeviceError."""
-    graph = forward(opened.model, plan.layer.tensor)
-    return Activity(Session(graph, device, threads), plan)
+def make_activity(
+    model: onnx.ModelProto, tensor: str, subject: Subject, device: str, threads: int
+) -> Activity:
+    """Cut the model at a tensor and load it. Raises ModelError or DeviceError."""
+    graph = forward(model, tensor)
+    footprint = Footprint(graph, subject.input.name)
+    return Activity(Session(graph, device, threads), subject, footprint)
 
 
-def project(
-    plan: Plan,
-    rows: Sequence[Array],
-    channels: npt.NDArray[np.int64],
-    positions: npt.NDArray[np.int64] | None,
-    memory_bytes: int,
-    stop: Stop,
-) -> Iterator[tuple[int, slice, Projections]]:
-    """Yield (image, slice of its units, their projections), in the order of images and units.
-
-    rows: the images. channels: [images, units]. positions: [images, units, rank] if given.
-    memory_bytes: one run takes as many images, or as many units of one image, as fit into it.
-    """
-    units = channels.shape[1]
-    for group in batches(rows, memory_bytes, units):
-        limit = _projections_per_run(rows[group[0]], memory_bytes)
-        for start in range(0, units, limit):
-            chunk = slice(start, start + limit)
-            width = channels[0, chunk].size
-            image_index = np.repeat(np.arange(len(group)), width)
-            channel = channels[group, chunk].ravel()
-            position = None
-            if positions is not None:
-                position = positions[group, chunk].reshape(len(channel), -1)
-            result = plan.run([rows[i] for i in group], image_index, channel, position, stop)
-            for i, image in enumerate(group):
-                yield image, chunk, result.rows(i * width, (i + 1) * width)
-
-
-def batches(rows: Sequence[Array], memory_bytes: int, units: int = 1) -> Iterator[list[int]]:
-    """Yield the numbers of consecutive images of one shape whose `units` fit into the memory."""
-    for _, same in itertools.groupby(range(len(rows)), key=lambda i: rows[i].shape):
-        images = list(same)
-        most = max(1, _projections_per_run(rows[images[0]], memory_bytes) // units)
-        for start in range(0, len(images), most):
-            yield images[start : start + most]
-
-
-def _projections_per_run(row: Array, memory_bytes: int) -> int:
-    return max(1, memory_bytes // (row.size * 4 * SIGNALS))
-
-
-def _fixed_batch(target: Input) -> int:
-    """Return how many images every run takes where that is not free."""
-    batch = target.shape[0] if target.shape else None
-    return batch if isinstance(batch, int) else 1
+def _target(device: str) -> Any:
+    return "cpu" if device == "cpu" else "cuda"

@@ -116,6 +116,14 @@ class Session:
         self.bytes = 2 * len(data)
         self._session = _open(data, device, threads)
         self.outputs = tuple(value.name for value in self._session.get_outputs())
+        types = {v.name: v.type.tensor_type.elem_type for v in model.graph.input}
+        self.types = {  # what the inputs take
+            value.name: onnx.helper.tensor_dtype_to_np_dtype(types[value.name])
+            for value in [
+                *self._session.get_inputs(),
+                *self._session.get_overridable_initializers(),
+            ]
+        }
 
     def run(
         self, feeds: Mapping[str, npt.NDArray[Any]], outputs: list[str], stop: Stop

@@ -69,7 +69,8 @@ def maxunpool(op: Emitter, n: Node, g: Tensor) -> Tensor:
     x = n.inputs[0]
     window = Window.of(n)
     indices = _indices(op, n)
-    if op.rows is not None:  # each result's indices count from its own place in the batch
+    if op.rows is not None and n.outputs[0].name in op.batched:
+        # Each result's indices count from its own place in the batch.
         row = op.ReduceProd(op.shape(x, 1), keepdims=1)
         count = op.Squeeze(op.Shape(op.rows), [0])
         places = op.Mul(op.Range(op.constant(0, np.int64), count, op.constant(1, np.int64)), row)

@@ -1,0 +1,59 @@
+"""Methods that are one graph: as many units in each run as fit into the memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from onnxplain.engine.choices import baseline_row
+from onnxplain.engine.plans import Plan
+from onnxplain.engine.work import Chosen, Result, Work, batches
+from onnxplain.graphops.errors import OptionError
+
+__all__ = ["project"]
+
+Array = npt.NDArray[Any]
+
+
+def project(work: Work, chosen: Chosen) -> Iterator[Result]:
+    """Yield the projections in the order of images and units.
+
+    One run takes as many images, or as many units of one image, as fit into the memory.
+    """
+    plan = work.plan(work.method, work.options)
+    given = work.choices.get("baseline") is not None
+    if given and not plan.takes("baseline"):
+        raise OptionError(f"method '{work.method}' has no baseline: leave it out")
+    units = chosen.channels.shape[1]
+    for group in batches(work.rows, plan.footprint, work.memory_bytes, units):
+        shape = work.rows[group[0]].shape
+        limit = plan.footprint.rows(shape, work.memory_bytes)
+        for start in range(0, units, limit):
+            chunk = slice(start, start + limit)
+            width = chosen.channels[0, chunk].size
+            added = _added(plan, chosen, group, chunk)
+            if given:
+                same = work.subject.to == work.subject.input.name
+                baseline = work.choices.get("baseline")
+                fitting = baseline_row(work.choices, shape) if same else np.asarray(baseline)
+                added["baseline"] = fitting[None]
+            result = plan.run([work.rows[i] for i in group], added, work.stop)
+            for i, image in enumerate(group):
+                yield image, chunk, result.rows(i * width, (i + 1) * width)
+
+
+def _added(plan: Plan, chosen: Chosen, group: list[int], chunk: slice) -> dict[str, Array]:
+    """Return the inputs that say which units a run is of."""
+    if plan.select == "whole":
+        return {}
+    width = chosen.channels[0, chunk].size
+    added: dict[str, Array] = {
+        "image_index": np.repeat(np.arange(len(group)), width),
+        "channel": chosen.channels[group, chunk].ravel(),
+    }
+    if chosen.positions is not None:
+        added["position"] = chosen.positions[group, chunk].reshape(len(group) * width, -1)
+    return added
