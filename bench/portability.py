@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 import textwrap
 import time
+from functools import partial
 from pathlib import Path
 from statistics import median
 
@@ -18,7 +19,7 @@ from parity_oracle import METHODS
 from portability_nets import Net, build
 from portability_oracle import Answer, Asked, activation, answer
 from portability_page import Row, write_page
-from portability_runtimes import RUNTIMES, Arrays, Unsupported, versions
+from portability_runtimes import RUNTIMES, Arrays, Runtime, Unsupported, openvino_cpu, versions
 
 from onnxplain.graphops import Options, rewrite
 from onnxplain.graphops.targets import LACKING
@@ -27,6 +28,7 @@ PAGE = Path(__file__).parents[1] / "docs" / "portability.md"
 INPUTS = 5
 TARGETS = {"ONNX Runtime": "cpu", "OpenVINO": "openvino", "onnxruntime-web": "web"}
 FORMS = ("maxunpool", "scatter", "portable", "window")
+INT8 = {"OpenVINO": partial(openvino_cpu, int8=True)}
 WAYS = (  # select, position, method
     ("channel", "all", "gradient"),
     ("channel", "max", "deconvnet"),
@@ -44,6 +46,8 @@ WAYS = (  # select, position, method
 def main() -> int:
     torch.set_num_threads(1)
     nets = build()
+    named = {net.name: net for net in nets}
+    branches, quantised = named["branches"], named["quantised (QDQ)"]
     forms = [
         measure((net.name, form), net, method, Options(unpool=form, target="openvino"))
         for net in nets
@@ -52,7 +56,7 @@ def main() -> int:
         for method in METHODS
     ]
     ways = [
-        measure((select, position or ""), nets[3], method, _way(select, position))
+        measure((select, position or ""), branches, method, _way(select, position))
         for select, position, method in WAYS
     ]
     targets = [
@@ -60,14 +64,24 @@ def main() -> int:
         for net in nets
         for target in LACKING
     ]
-    write_page(PAGE, versions(), forms, ways, targets)
+    int8 = [
+        measure((quantised.name, "openvino"), quantised, method, Options(target="openvino"), INT8)
+        for method in METHODS
+    ]
+    write_page(PAGE, versions(), forms, ways, targets, int8)
     broken = [row for row in [*forms, *ways, *targets] if not row.keeps_promise]
     for row in broken:
         print("BROKEN:", *row.label)
     return 1 if broken else 0
 
 
-def measure(label: tuple[str, str], net: Net, method: str, options: Options) -> Row:
+def measure(
+    label: tuple[str, str],
+    net: Net,
+    method: str,
+    options: Options,
+    runtimes: dict[str, Runtime] = RUNTIMES,
+) -> Row:
     """Return the error of each runtime, or why it has none: medians over the inputs."""
     start = time.perf_counter()
     layer = "" if options.select == "predicted" else net.layer
@@ -80,7 +94,7 @@ def measure(label: tuple[str, str], net: Net, method: str, options: Options) -> 
 
     exact = expected(torch.float64)
     row = Row((*label, method), _error(expected(torch.float32), exact), _promised(options))
-    for name, run in RUNTIMES.items():
+    for name, run in runtimes.items():
         try:
             row.errors[name] = _error(run(artefact, [feed for _, feed in runs]), exact)
         except Unsupported as e:

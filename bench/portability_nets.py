@@ -84,6 +84,20 @@ class ConvNextBlock(nn.Module):
         return x + y.permute(0, 3, 1, 2)
 
 
+class Quantised(nn.Module):
+    """A convolution whose weights and input are rounded to 8 bits, as QDQ models have it."""
+
+    def __init__(self, inputs: int, outputs: int, scale: float, **options: int) -> None:
+        super().__init__()
+        self.conv, self.scale = nn.Conv2d(inputs, outputs, 3, **options), scale
+
+    def forward(self, x: Tensor) -> Tensor:
+        conv = self.conv
+        x = torch.fake_quantize_per_tensor_affine(x, self.scale, 0, -128, 127)
+        weight = torch.fake_quantize_per_tensor_affine(conv.weight, 0.004, 0, -128, 127)
+        return nn.functional.conv2d(x, weight, conv.bias, conv.stride, conv.padding)
+
+
 def block(inputs: int, outputs: int, kernel: int = 3, **options: int) -> nn.Sequential:
     """Convolution, BatchNorm, ReLU."""
     return nn.Sequential(
@@ -160,6 +174,16 @@ def modern() -> nn.Module:
     )
 
 
+def quantised() -> nn.Module:
+    """Scales whose multiples meet no bound between two steps: there, rounding is a toss-up."""
+    return Classifier(
+        16,
+        *(Quantised(3, 8, 0.02, padding=1), nn.ReLU(), nn.MaxPool2d(2)),
+        *(Quantised(8, 12, 0.01, padding=1, bias=False), nn.ReLU()),
+        *(Quantised(12, 16, 0.0137, padding=1), nn.ReLU()),
+    )
+
+
 def shapes() -> Net:
     """The example network, whose trained weights are read from its file."""
     sys.path.insert(0, str(EXAMPLES))
@@ -183,10 +207,7 @@ def exported(
     overlaps: bool = False,
     opset: int = 17,
 ) -> Net:
-    """Return the network with statistics as after training, and as PyTorch exports it.
-
-    Batch, height and width are dynamic.
-    """
+    """Return the network, with statistics as after training and dynamic sizes, and its export."""
     for norm in module.modules():
         if isinstance(norm, nn.BatchNorm2d):
             nn.init.normal_(norm.running_mean, std=0.3)
@@ -222,5 +243,6 @@ def build() -> list[Net]:
         exported("depthwise, dilated", mobile(), (32, 28), "features.10"),
         exported("groups, square", grouped(), (22, 18), "features.6"),
         exported("LayerNorm, GELU, Resize", modern(), (32, 24), "features.8", opset=20),
+        exported("quantised (QDQ)", quantised(), (22, 18), "features.6", opset=20),
         shapes(),
     ]
