@@ -9,7 +9,6 @@ from __future__ import annotations
 import sys
 import textwrap
 import time
-from functools import partial
 from pathlib import Path
 from statistics import median
 
@@ -19,7 +18,7 @@ from parity_oracle import METHODS
 from portability_nets import Net, build
 from portability_oracle import Answer, Asked, activation, answer
 from portability_page import Row, write_page
-from portability_runtimes import RUNTIMES, Arrays, Runtime, Unsupported, openvino_cpu, versions
+from portability_runtimes import RUNTIMES, Arrays, Runtime, Unsupported, versions
 
 from onnxplain.graphops import Options, rewrite
 from onnxplain.graphops.targets import LACKING
@@ -27,8 +26,8 @@ from onnxplain.graphops.targets import LACKING
 PAGE = Path(__file__).parents[1] / "docs" / "portability.md"
 INPUTS = 5
 TARGETS = {"ONNX Runtime": "cpu", "OpenVINO": "openvino", "onnxruntime-web": "web"}
+MADE_FOR = {name: RUNTIMES[name] for name in TARGETS}
 FORMS = ("maxunpool", "scatter", "portable", "window")
-INT8 = {"OpenVINO": partial(openvino_cpu, int8=True)}
 WAYS = (  # select, position, method
     ("channel", "all", "gradient"),
     ("channel", "max", "deconvnet"),
@@ -46,8 +45,7 @@ WAYS = (  # select, position, method
 def main() -> int:
     torch.set_num_threads(1)
     nets = build()
-    named = {net.name: net for net in nets}
-    branches, quantised = named["branches"], named["quantised (QDQ)"]
+    branches = next(net for net in nets if net.name == "branches")
     forms = [
         measure((net.name, form), net, method, Options(unpool=form, target="openvino"))
         for net in nets
@@ -60,15 +58,11 @@ def main() -> int:
         for select, position, method in WAYS
     ]
     targets = [
-        measure((net.name, target), net, "gradient", Options(target=target))
+        measure((net.name, target), net, "gradient", Options(target=target), MADE_FOR)
         for net in nets
         for target in LACKING
     ]
-    int8 = [
-        measure((quantised.name, "openvino"), quantised, method, Options(target="openvino"), INT8)
-        for method in METHODS
-    ]
-    write_page(PAGE, versions(), forms, ways, targets, int8)
+    write_page(PAGE, versions(), forms, ways, targets)
     broken = [row for row in [*forms, *ways, *targets] if not row.keeps_promise]
     for row in broken:
         print("BROKEN:", *row.label)
