@@ -1,4 +1,4 @@
-"""The networks of `parity.py`: torchvision's CNNs, with weights as after training, of random."""
+"""The networks of `parity.py`: torchvision's CNNs, random weights set as after training."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ from typing import Any
 import torch
 import torchvision
 from torch import nn
+from torchvision.models.regnet import ResBottleneckBlock
+from torchvision.models.resnet import BasicBlock, Bottleneck
 
-__all__ = ["FAMILIES", "NOT_RUN", "TRANSFORMERS", "Net", "build"]
+__all__ = ["FAMILIES", "Net", "build", "others"]
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,7 @@ class Net:
 
 
 SHOWN = ("width_mult",)
+WEAK = 0.1  # how strong a residual branch is beside what it is added to
 NO_BACKBONE: dict[str, Any] = {"weights_backbone": None}
 NO_AUX: dict[str, Any] = {"aux_logits": False, "init_weights": False}
 
@@ -83,15 +86,13 @@ FAMILIES = {
     "Swin": [Net("swin_t", "features.3"), Net("swin_v2_t", "features.3")],
 }
 
-# They have no rectifier, so all methods are the gradient there.
-TRANSFORMERS = ("ViT", "Swin")
 
-NOT_RUN = (
-    "vgg11_bn, vgg13, vgg16(_bn), vgg19(_bn); resnet34, resnet152; resnext101_64x4d; densenet161, "
-    "densenet201; mnasnet0_75, mnasnet1_3; shufflenet_v2_x1_5, shufflenet_v2_x2_0; efficientnet_b2 "
-    "to b7; efficientnet_v2_l; regnet 800mf and 3.2gf to 128gf; convnext_base, convnext_large; "
-    "deeplabv3_resnet101; vit_b_16, vit_l_16, vit_l_32, vit_h_14; swin(_v2)_s, swin(_v2)_b"
-)
+def others() -> list[str]:
+    """Return the names of torchvision's other networks that classify or segment images."""
+    names = torchvision.models.list_models(module=torchvision.models)
+    names += torchvision.models.list_models(module=torchvision.models.segmentation)
+    run = {net.name for sizes in FAMILIES.values() for net in sizes}
+    return [name for name in names if name not in run]
 
 
 def build(net: Net) -> nn.Module:
@@ -99,6 +100,7 @@ def build(net: Net) -> nn.Module:
 
     Normalisation keeps activations alive at any depth, so where a network has none its weights are
     He's; what initialisation leaves at zero, so that nothing would flow, is drawn too.
+    Residual branches are weak and BatchNorm statistics those of data, as after training.
     """
     torch.manual_seed(zlib.crc32(net.label.encode()))
     module: nn.Module = torchvision.models.get_model(net.name, weights=None, **net.options)
@@ -115,8 +117,36 @@ def build(net: Net) -> nn.Module:
             nn.init.normal_(part.bias, 0, 0.2)
         if isinstance(getattr(part, "layer_scale", None), nn.Parameter):  # ConvNeXt's, 1e-6
             nn.init.uniform_(part.layer_scale, 0.1, 0.5)
+    _weaken_branches(module)
     _learn_statistics(module, net.side)
     return module
+
+
+def _weaken_branches(module: nn.Module) -> None:
+    """Make the last BatchNorm of every residual branch small.
+
+    That is where training takes them: it begins best with such a gain of zero (Goyal et al. 2017,
+    https://arxiv.org/abs/1706.02677, section 5.1), as each block is a small step. Drawn at random,
+    a branch is as strong as all before it, and a hundred layers of those are chaos: a difference
+    of one rounding grows to 3e-2 in PyTorch's own float32, a bound that would hide any error.
+    """
+    for block in module.modules():
+        if not _adds(block):
+            continue
+        *_, last = (
+            part
+            for name, part in block.named_modules()
+            if isinstance(part, nn.BatchNorm2d) and not name.startswith(("downsample", "proj"))
+        )
+        last.weight.mul_(WEAK)
+        last.bias.mul_(WEAK)
+
+
+def _adds(block: nn.Module) -> bool:
+    """Tell whether the block adds its input, or a projection of it, to its branch."""
+    if isinstance(block, BasicBlock | Bottleneck | ResBottleneckBlock):
+        return True
+    return any(getattr(block, flag, False) for flag in ("use_res_connect", "apply_residual"))
 
 
 def _learn_statistics(module: nn.Module, side: int) -> None:

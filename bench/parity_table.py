@@ -1,15 +1,18 @@
-"""The table that `parity.py` writes, and when a network counts as done."""
+"""The table that `parity.py` writes, and when a network counts as done or a row as stale."""
 
 from __future__ import annotations
 
+import hashlib
 import importlib.metadata
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from parity_nets import FAMILIES, NOT_RUN, Net
+from parity_nets import FAMILIES, Net, others
 
-__all__ = ["VERSIONS", "is_done", "write_table"]
+import onnxplain.graphops
+
+__all__ = ["REWRITER", "VERSIONS", "is_current", "is_done", "write_table"]
 
 PACKAGES = ("torch", "torchvision", "onnxscript", "onnx", "onnxruntime", "onnx-graphsurgeon")
 EXPORTERS = ("TorchScript", "dynamo")
@@ -30,14 +33,32 @@ def _version(package: str) -> str:
 VERSIONS = {package: _version(package) for package in PACKAGES}
 
 
+def _rewriter() -> str:
+    """Return a hash of the rewriter's source: what another one gave shows nothing of this one."""
+    folder = Path(onnxplain.graphops.__file__).parent
+    digest = hashlib.sha256()
+    for path in sorted(folder.rglob("*.py")):
+        digest.update(path.relative_to(folder).as_posix().encode() + path.read_bytes())
+    return digest.hexdigest()[:12]
+
+
+REWRITER = _rewriter()
+
+
+def is_current(row: dict[str, Any]) -> bool:
+    """Tell whether a row was measured in this environment, with this source of the rewriter."""
+    return (row["versions"], row.get("rewriter")) == (VERSIONS, REWRITER)
+
+
 def is_done(row: dict[str, Any]) -> bool:
-    """Tell whether a row has every error within the bound, in this environment."""
-    return row["versions"] == VERSIONS and all(_is_within(row, e) for e in EXPORTERS)
+    """Tell whether a row is current and has every error within the bound."""
+    return is_current(row) and all(_is_within(row, e) for e in EXPORTERS)
 
 
 def write_table(path: Path, rows: dict[str, dict[str, Any]]) -> None:
-    """Write the page about all networks."""
-    path.write_text("\n".join(_page(rows)) + "\n")
+    """Write the page about all networks; rows that are not current count as not run."""
+    current = {key: row for key, row in rows.items() if is_current(row)}
+    path.write_text("\n".join(_page(current)) + "\n")
 
 
 def _is_within(row: dict[str, Any], exporter: str) -> bool:
@@ -59,6 +80,7 @@ def _page(rows: dict[str, dict[str, Any]]) -> Iterator[str]:
     within = sum(_is_within(row, exporter) for row, exporter in cells)
     yield INTRODUCTION.format(
         versions=", ".join(f"{k} {v}" for k, v in VERSIONS.items()),
+        rewriter=REWRITER,
         nets=len(run),
         files=len(cells),
         rewritten=rewritten,
@@ -77,7 +99,7 @@ def _page(rows: dict[str, dict[str, Any]]) -> Iterator[str]:
             yield f"{head} {row[exporter]['opset']} | {' | '.join(cells_of)} | {verdict} |"
     missing = [net.label for _, net in nets if _key(net) not in rows]
     yield ""
-    yield f"Not run for their size: {', '.join([*missing, NOT_RUN])}."
+    yield f"Not run, for the time that they take: {', '.join([*missing, *others()])}."
     yield ""
     yield NOTES
 
@@ -100,7 +122,8 @@ def _cell(row: dict[str, Any], exporter: str, method: str) -> str:
 INTRODUCTION = """# Parity with PyTorch
 
 Artefacts of torchvision's CNNs against PyTorch's autograd in float64. `make parity` makes this page
-again, with {versions}.
+again; this one is of {versions}, and of a
+rewriter whose source hashes to {rewriter} (rows of another one are measured again).
 
 {nets} networks, each written by two exporters: of {files} files {rewritten} are rewritten, and
 {within} are within the bound for all methods and layers, with the network's own outputs the same to
