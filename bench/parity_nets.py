@@ -7,8 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 import torchvision
 from torch import nn
+from torchvision.models import VGG, AlexNet
 from torchvision.models.regnet import ResBottleneckBlock
 from torchvision.models.resnet import BasicBlock, Bottleneck
 
@@ -19,8 +21,10 @@ __all__ = ["FAMILIES", "Net", "build", "others"]
 class Net:
     """A torchvision network, the side of its images, and a layer about its middle.
 
-    AlexNet and VGG pool to 6x6 and 7x7, which the TorchScript exporter writes only where the map
-    before is a multiple of that; they stand at the smallest such side.
+    AlexNet and VGG average over 6x6 and 7x7 windows, which the TorchScript exporter writes only for
+    maps of a multiple of that, from 224 pixels on. At that side some of VGG's 12 million units flip
+    at zero on most images, in PyTorch's float32 too, and medians of the errors compare chances. So
+    they have the same averages as matrix products, which both exporters write for any side.
     """
 
     name: str
@@ -39,8 +43,8 @@ NO_BACKBONE: dict[str, Any] = {"weights_backbone": None}
 NO_AUX: dict[str, Any] = {"aux_logits": False, "init_weights": False}
 
 FAMILIES = {
-    "AlexNet": [Net("alexnet", "features.8", 224)],
-    "VGG": [Net("vgg11", "features.8", 224), Net("vgg13_bn", "features.19", 224)],
+    "AlexNet": [Net("alexnet", "features.8")],
+    "VGG": [Net("vgg11", "features.8"), Net("vgg13_bn", "features.19")],
     "ResNet": [Net("resnet18", "layer2"), Net("resnet50", "layer2"), Net("resnet101", "layer3")],
     "ResNeXt": [Net("resnext50_32x4d", "layer2"), Net("resnext101_32x8d", "layer2")],
     "Wide ResNet": [Net("wide_resnet50_2", "layer2"), Net("wide_resnet101_2", "layer2")],
@@ -105,6 +109,9 @@ def build(net: Net) -> nn.Module:
     torch.manual_seed(zlib.crc32(net.label.encode()))
     module: nn.Module = torchvision.models.get_model(net.name, weights=None, **net.options)
     module.eval().requires_grad_(False)
+    if isinstance(module, AlexNet | VGG):
+        size = module.features(torch.zeros(1, 3, net.side, net.side)).shape[-1]
+        module.avgpool = _Averages(size, module.avgpool.output_size[0])
     normalised = any(isinstance(m, nn.BatchNorm2d | nn.LayerNorm) for m in module.modules())
     for part in module.modules():
         if isinstance(part, nn.Conv2d | nn.Linear) and not normalised:
@@ -120,6 +127,18 @@ def build(net: Net) -> nn.Module:
     _weaken_branches(module)
     _learn_statistics(module, net.side)
     return module
+
+
+class _Averages(nn.Module):
+    """Average a map of `size` by `size` as nn.AdaptiveAvgPool2d does, by two matrix products."""
+
+    def __init__(self, size: int, pooled: int) -> None:
+        super().__init__()
+        self.register_buffer("across", F.adaptive_avg_pool1d(torch.eye(size)[None], pooled)[0])
+        self.register_buffer("down", self.across.T.contiguous())
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.down @ x @ self.across
 
 
 def _weaken_branches(module: nn.Module) -> None:

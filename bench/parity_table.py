@@ -12,7 +12,7 @@ from parity_nets import FAMILIES, Net, others
 
 import onnxplain.graphops
 
-__all__ = ["REWRITER", "VERSIONS", "is_current", "is_done", "write_table"]
+__all__ = ["REWRITER", "VERSIONS", "is_current", "is_done", "key", "write_table"]
 
 PACKAGES = ("torch", "torchvision", "onnxscript", "onnx", "onnxruntime", "onnx-graphsurgeon")
 EXPORTERS = ("TorchScript", "dynamo")
@@ -45,20 +45,24 @@ def _rewriter() -> str:
 REWRITER = _rewriter()
 
 
-def is_current(row: dict[str, Any]) -> bool:
-    """Tell whether a row was measured in this environment, with this source of the rewriter."""
-    return (row["versions"], row.get("rewriter")) == (VERSIONS, REWRITER)
+def key(net: Net) -> str:
+    """Return the name that a network's row and files go by."""
+    return net.label.replace(" ", "-")
+
+
+def is_current(row: dict[str, Any], net: Net) -> bool:
+    """Tell whether the row is of this network, environment and source of the rewriter."""
+    return (row["net"], row["versions"], row["rewriter"]) == (repr(net), VERSIONS, REWRITER)
 
 
 def is_done(row: dict[str, Any]) -> bool:
-    """Tell whether a row is current and has every error within the bound."""
-    return is_current(row) and all(_is_within(row, e) for e in EXPORTERS)
+    """Tell whether both exporters' files have every error within the bound."""
+    return all(_is_within(row, e) for e in EXPORTERS)
 
 
 def write_table(path: Path, rows: dict[str, dict[str, Any]]) -> None:
-    """Write the page about all networks; rows that are not current count as not run."""
-    current = {key: row for key, row in rows.items() if is_current(row)}
-    path.write_text("\n".join(_page(current)) + "\n")
+    """Write the page about all networks; those without a row count as not run."""
+    path.write_text("\n".join(_page(rows)) + "\n")
 
 
 def _is_within(row: dict[str, Any], exporter: str) -> bool:
@@ -74,7 +78,7 @@ def _bound(row: dict[str, Any], cell: str) -> float:
 
 def _page(rows: dict[str, dict[str, Any]]) -> Iterator[str]:
     nets = [(family, net) for family, sizes in FAMILIES.items() for net in sizes]
-    run = [(f, n, rows[_key(n)]) for f, n in nets if _key(n) in rows]
+    run = [(f, n, rows[key(n)]) for f, n in nets if key(n) in rows]
     cells = [(row, exporter) for _, _, row in run for exporter in EXPORTERS]
     rewritten = sum("failure" not in row[exporter] for row, exporter in cells)
     within = sum(_is_within(row, exporter) for row, exporter in cells)
@@ -97,15 +101,11 @@ def _page(rows: dict[str, dict[str, Any]]) -> Iterator[str]:
             cells_of = [_cell(row, exporter, method) for method in METHODS]
             verdict = "within" if _is_within(row, exporter) else "**beyond**"
             yield f"{head} {row[exporter]['opset']} | {' | '.join(cells_of)} | {verdict} |"
-    missing = [net.label for _, net in nets if _key(net) not in rows]
+    missing = [net.label for _, net in nets if key(net) not in rows]
     yield ""
     yield f"Not run, for the time that they take: {', '.join([*missing, *others()])}."
     yield ""
     yield NOTES
-
-
-def _key(net: Net) -> str:
-    return net.label.replace(" ", "-")
 
 
 def _cell(row: dict[str, Any], exporter: str, method: str) -> str:
