@@ -51,21 +51,23 @@ def build(name, seed=0):
     return net.eval()
 
 
-def export(name, opset=17, *, batch=2, dynamic=True, keep_batch_norm=False):
+def export(name, opset=17, *, batch=2, dynamic=True, keep_batch_norm=False, half=False):
     """Return the net as PyTorch's TorchScript exporter writes it, its input `x`, its output `y`.
 
     `dynamic`: the batch is free, and height and width too where the family allows; otherwise every
     size is fixed. `keep_batch_norm`: it stays a node instead of being folded into the Conv.
+    `half`: in float16.
     """
     free = {0: "N", 2: "H", 3: "W"} if ALL[name].any_size else {0: "N"}
     unfolded = {"training": torch.onnx.TrainingMode.PRESERVE, "do_constant_folding": False}
+    net, image = build(name), torch.zeros(batch, 3, *ALL[name].size)
     file = io.BytesIO()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # the exporter's, about itself
         warnings.simplefilter("ignore", torch.jit.TracerWarning)  # of what `Operator` computes
         torch.onnx.export(
-            build(name),
-            (torch.zeros(batch, 3, *ALL[name].size),),
+            net.half() if half else net,
+            (image.half() if half else image,),
             file,
             dynamo=False,
             opset_version=opset,
