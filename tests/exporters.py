@@ -1,7 +1,6 @@
 """What holds of a network whatever exported it: its layers by name, its maps, its own outputs."""
 
 import warnings
-from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -81,15 +80,16 @@ class Twin:
 def twin_of(model, net, size, **kwargs):
     """Return the net with the file's weights: both list them in the same order.
 
-    What a MatMul multiplies with is the Linear's weight, transposed; an added bias may have axes
-    of size 1.
+    What a MatMul multiplies with is the Linear's weight, transposed, and perhaps with all the axes
+    that are flattened before it; a bias that is added may have axes of size 1.
     """
-    state = OrderedDict(
-        (key, value) for key, value in net.state_dict().items() if "num_batches" not in key
-    )
-    for (key, value), weight in zip(state.items(), weights(model).values(), strict=True):
-        turned = weight.T if weight.ndim == 2 and weight.shape != tuple(value.shape) else weight
-        state[key] = torch.from_numpy(turned.reshape(value.shape).copy())
+    given = [w for w in weights(model).values() if w.ndim and w.dtype.kind == "f"]
+    state = {k: v for k, v in net.state_dict().items() if "num_batches" not in k}
+    for (key, value), weight in zip(state.items(), given, strict=True):
+        if value.ndim == 2:
+            weight = weight.reshape(-1, weight.shape[-1])
+            weight = weight if weight.shape == tuple(value.shape) else weight.T
+        state[key] = torch.from_numpy(weight.reshape(value.shape).copy())
     net.load_state_dict(state, strict=False)
     return Twin(net.eval(), size, **kwargs)
 
@@ -158,6 +158,24 @@ def check_outputs(model, layer, twin, **options):
                 assert relative_error(after[name], expected) <= 1e-5
             else:
                 np.testing.assert_array_equal(after[name], expected)
+
+
+def in_float16(model):
+    """Return the model in half precision, its numbers too large for that at its largest."""
+    half = onnx.ModelProto()
+    half.CopyFrom(model)
+    for tensor in half.graph.initializer:
+        if tensor.data_type == onnx.TensorProto.FLOAT:
+            bounded = np.clip(onnx.numpy_helper.to_array(tensor), -65504, 65504)
+            tensor.CopyFrom(onnx.numpy_helper.from_array(bounded.astype(np.float16), tensor.name))
+    for value in [*half.graph.input, *half.graph.output]:
+        if value.type.tensor_type.elem_type == onnx.TensorProto.FLOAT:
+            value.type.tensor_type.elem_type = onnx.TensorProto.FLOAT16
+    for node in half.graph.node:
+        for attribute in node.attribute:
+            if (node.op_type, attribute.i) == ("Cast", onnx.TensorProto.FLOAT):
+                attribute.i = onnx.TensorProto.FLOAT16
+    return half
 
 
 def network_input(model):
