@@ -1,8 +1,7 @@
 """Networks as Keras and TensorFlow come to ONNX: channels last, SAME, names with slashes and `:0`."""
 
-import numpy as np
 import pytest
-from artefacts import artefact, network, run
+from artefacts import network
 from blocks import UnevenConv, UnevenMaxPool
 from exporters import check_outputs, check_projections, in_float16, twin_of
 from nets import in_sequence
@@ -241,3 +240,35 @@ def test_the_networks_own_outputs(case):
 def test_the_networks_own_outputs_in_float16(case):
     model, twin, named = case
     check_outputs(in_float16(model), list(named)[1], twin)
+
+
+def test_layers_know_where_their_channels_are():
+    found = {
+        (name, layer.tensor): (layer.channel_axis, layer.channels)
+        for name, (text, given, *_) in NETS.items()
+        for layer in layers(network(text, (given,)))
+        if layer.shape is not None and len(layer.shape) == 4
+    }
+    assert found["tf2onnx", "input_1"] == (3, 3)
+    assert found["ceil and pad", "image_tensor:0"] == (3, 3)
+    assert found["keras2onnx", "c1"] == (1, 6)
+    for tensor in ("u1", "conv1/BiasAdd:0", "conv1/Relu:0"):
+        assert found["keras2onnx", tensor] == (3, 6)
+    assert found["keras2onnx", "pool1/MaxPool:0"] == (3, 6)
+    assert found["keras2onnx", "conv2/Relu:0"] == (3, 8)
+    axes = [axis for (name, _), (axis, _) in found.items() if name == "tf2onnx"]
+    assert axes.count(1) == len(axes) - 1
+
+
+def test_what_people_explain_is_marked():
+    marks = {}
+    for name, (text, given, *_) in NETS.items():
+        for layer in layers(network(text, (given,))):
+            marks.update({(name, mark): layer.tensor for mark in layer.marks})
+    mobilenet = "StatefulPartitionedCall/mobilenet"
+    assert marks["tf2onnx", "last convolutional block"] == f"{mobilenet}/re_lu/Relu:0"
+    assert marks["tf2onnx", "class score"] == f"{mobilenet}/predictions/BiasAdd:0"
+    assert marks["keras2onnx", "last convolutional block"] == "conv2/Relu:0"
+    assert marks["keras2onnx", "class score"] == "predictions/BiasAdd:0"
+    assert marks["ceil and pad", "last convolutional block"] == "conv2/Relu:0"
+    assert marks["ceil and pad", "class score"] == "logits:0"
