@@ -1,11 +1,12 @@
-# Every target makes the environment it needs in .venv (parity: in .venv-parity, with a newer PyTorch)
-# and uses it again; nothing else is touched.
+# Every target makes the environment it needs in .venv (parity: in .venv-parity, with a newer PyTorch;
+# portability: in .venv-portability, with OpenVINO, and in bench/web/node_modules) and uses it again;
+# nothing else is touched.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STUBS := proto/onnxplain/v1
 
-.PHONY: demo test lint proto bench-gpu bench-rewriting parity clean
+.PHONY: demo test lint proto bench-gpu bench-rewriting parity portability clean
 
 demo: $(VENV)/run
 	$(BIN)/python examples/demo.py
@@ -44,6 +45,19 @@ $(VENV)-parity/run: pyproject.toml
 	    torch==2.15.0 torchvision==0.29.2 onnxscript --editable .
 	touch $@
 
+portability: $(VENV)-portability/run bench/web/node_modules
+	$(VENV)-portability/bin/python bench/portability.py
+
+$(VENV)-portability/run: pyproject.toml
+	$(PYTHON) -m venv $(VENV)-portability
+	$(VENV)-portability/bin/python -m pip install --quiet --disable-pip-version-check \
+	    torch==2.13.0 openvino==2026.4.1 --editable .
+	touch $@
+
+bench/web/node_modules: bench/web/package.json
+	cd bench/web && npm install --no-package-lock --no-audit --no-fund
+	touch $@
+
 $(VENV)/run: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
@@ -51,7 +65,8 @@ $(VENV)/run: pyproject.toml
 
 $(VENV)/dev: $(VENV)/run
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test,dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps zennit==0.5.1
 	touch $@
 
 clean:
-	rm -rf $(VENV) $(VENV)-parity demo-out .parity
+	rm -rf $(VENV) $(VENV)-parity $(VENV)-portability bench/web/node_modules demo-out .parity

@@ -1,7 +1,8 @@
 """Compare artefacts of torchvision's CNNs with PyTorch in float64, and write docs/parity.md.
 
 Usage: `make parity`, or `python bench/parity.py [NET ...]`. Needs torch, torchvision, onnxscript
-and this package. What is done is kept in `.parity/` and not done again; nets that failed are.
+and this package. What is done is kept in `.parity/` and not done again; nets that failed are, and
+those that another version of the rewriter's source was measured with.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ import onnxruntime as ort
 import torch
 from parity_nets import FAMILIES, Net, build
 from parity_oracle import METHODS, Rectified, outputs, project
-from parity_table import VERSIONS, is_done, write_table
+from parity_table import REWRITER, VERSIONS, is_current, is_done, key, write_table
 from torch import nn
 
 from onnxplain.graphops import Options, forward, rewrite
@@ -42,28 +43,29 @@ def main() -> int:
     torch.set_num_threads(THREADS)
     torch.backends.mha.set_fastpath_enabled(False)  # an operator that no exporter knows
     CACHE.mkdir(exist_ok=True)
-    asked = sys.argv[1:]
+    asked, rows = sys.argv[1:], {}
     # The first size of every family, then the second: a run that is stopped has seen them all.
     for net in filter(None, chain(*zip_longest(*FAMILIES.values()))):
-        if asked and net.name not in asked:
-            continue
-        path = CACHE / f"{net.label.replace(' ', '-')}.json"
-        if path.exists() and is_done(json.loads(path.read_text())):
-            continue
-        start = time.perf_counter()
-        row = measure(net)
-        path.write_text(json.dumps(row, indent=1))
-        verdict = "within the bound" if is_done(row) else "FAILED"
-        print(f"{net.label}: {verdict}, {time.perf_counter() - start:.0f} s", flush=True)
-        gc.collect()
-    rows = {p.stem: json.loads(p.read_text()) for p in sorted(CACHE.glob("*.json"))}
+        path = CACHE / f"{key(net)}.json"
+        row = json.loads(path.read_text()) if path.exists() else None
+        if row is not None and not is_current(row, net):
+            row = None
+        if (not asked or net.name in asked) and not (row and is_done(row)):
+            start = time.perf_counter()
+            row = measure(net)
+            path.write_text(json.dumps(row, indent=1))
+            verdict = "within the bound" if is_done(row) else "FAILED"
+            print(f"{net.label}: {verdict}, {time.perf_counter() - start:.0f} s", flush=True)
+            gc.collect()
+        if row:
+            rows[key(net)] = row
     write_table(ROOT / "docs" / "parity.md", rows)
-    return 0 if all(is_done(row) for row in rows.values()) else 1
+    return 0 if all(map(is_done, rows.values())) else 1
 
 
 def measure(net: Net) -> dict[str, Any]:
     """Return for both exporters what was found of one network."""
-    row: dict[str, Any] = {"versions": VERSIONS, "side": net.side, "middle": net.middle}
+    row: dict[str, Any] = {"net": repr(net), "versions": VERSIONS, "rewriter": REWRITER}
     module = build(net)
     exact = references(net, module)
     row["float32"] = {k: float(v) for k, v in exact.items() if k.startswith("float32/")}
@@ -85,7 +87,7 @@ def references(net: Net, module: nn.Module) -> dict[str, Any]:
     weights = hashlib.sha256(f"{net.middle} {net.side}".encode())
     for tensor in module.state_dict().values():
         weights.update(tensor.numpy().tobytes())
-    path = CACHE / f"{net.label.replace(' ', '-')}-{weights.hexdigest()[:12]}.npz"
+    path = CACHE / f"{key(net)}-{weights.hexdigest()[:12]}.npz"
     if not path.exists():
         np.savez(path, **_references(net, module))
     with np.load(path) as saved:

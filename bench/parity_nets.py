@@ -1,4 +1,4 @@
-"""The networks of `parity.py`: torchvision's CNNs, with weights as after training, of random."""
+"""The networks of `parity.py`: torchvision's CNNs, random weights set as after training."""
 
 from __future__ import annotations
 
@@ -7,18 +7,24 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 import torchvision
 from torch import nn
+from torchvision.models import VGG, AlexNet
+from torchvision.models.regnet import ResBottleneckBlock
+from torchvision.models.resnet import BasicBlock, Bottleneck
 
-__all__ = ["FAMILIES", "NOT_RUN", "TRANSFORMERS", "Net", "build"]
+__all__ = ["FAMILIES", "Net", "build", "others"]
 
 
 @dataclass(frozen=True)
 class Net:
     """A torchvision network, the side of its images, and a layer about its middle.
 
-    AlexNet and VGG pool to 6x6 and 7x7, which the TorchScript exporter writes only where the map
-    before is a multiple of that; they stand at the smallest such side.
+    AlexNet and VGG average over 6x6 and 7x7 windows, which the TorchScript exporter writes only for
+    maps of a multiple of that, from 224 pixels on. At that side some of VGG's 12 million units flip
+    at zero on most images, in PyTorch's float32 too, and medians of the errors compare chances. So
+    they have the same averages as matrix products, which both exporters write for any side.
     """
 
     name: str
@@ -32,12 +38,13 @@ class Net:
 
 
 SHOWN = ("width_mult",)
+WEAK = 0.1  # how strong a residual branch is beside what it is added to
 NO_BACKBONE: dict[str, Any] = {"weights_backbone": None}
 NO_AUX: dict[str, Any] = {"aux_logits": False, "init_weights": False}
 
 FAMILIES = {
-    "AlexNet": [Net("alexnet", "features.8", 224)],
-    "VGG": [Net("vgg11", "features.8", 224), Net("vgg13_bn", "features.19", 224)],
+    "AlexNet": [Net("alexnet", "features.8")],
+    "VGG": [Net("vgg11", "features.8"), Net("vgg13_bn", "features.19")],
     "ResNet": [Net("resnet18", "layer2"), Net("resnet50", "layer2"), Net("resnet101", "layer3")],
     "ResNeXt": [Net("resnext50_32x4d", "layer2"), Net("resnext101_32x8d", "layer2")],
     "Wide ResNet": [Net("wide_resnet50_2", "layer2"), Net("wide_resnet101_2", "layer2")],
@@ -83,15 +90,13 @@ FAMILIES = {
     "Swin": [Net("swin_t", "features.3"), Net("swin_v2_t", "features.3")],
 }
 
-# They have no rectifier, so all methods are the gradient there.
-TRANSFORMERS = ("ViT", "Swin")
 
-NOT_RUN = (
-    "vgg11_bn, vgg13, vgg16(_bn), vgg19(_bn); resnet34, resnet152; resnext101_64x4d; densenet161, "
-    "densenet201; mnasnet0_75, mnasnet1_3; shufflenet_v2_x1_5, shufflenet_v2_x2_0; efficientnet_b2 "
-    "to b7; efficientnet_v2_l; regnet 800mf and 3.2gf to 128gf; convnext_base, convnext_large; "
-    "deeplabv3_resnet101; vit_b_16, vit_l_16, vit_l_32, vit_h_14; swin(_v2)_s, swin(_v2)_b"
-)
+def others() -> list[str]:
+    """Return the names of torchvision's other networks that classify or segment images."""
+    names = torchvision.models.list_models(module=torchvision.models)
+    names += torchvision.models.list_models(module=torchvision.models.segmentation)
+    run = {net.name for sizes in FAMILIES.values() for net in sizes}
+    return [name for name in names if name not in run]
 
 
 def build(net: Net) -> nn.Module:
@@ -99,10 +104,14 @@ def build(net: Net) -> nn.Module:
 
     Normalisation keeps activations alive at any depth, so where a network has none its weights are
     He's; what initialisation leaves at zero, so that nothing would flow, is drawn too.
+    Residual branches are weak and BatchNorm statistics those of data, as after training.
     """
     torch.manual_seed(zlib.crc32(net.label.encode()))
     module: nn.Module = torchvision.models.get_model(net.name, weights=None, **net.options)
     module.eval().requires_grad_(False)
+    if isinstance(module, AlexNet | VGG):
+        size = module.features(torch.zeros(1, 3, net.side, net.side)).shape[-1]
+        module.avgpool = _Averages(size, module.avgpool.output_size[0])
     normalised = any(isinstance(m, nn.BatchNorm2d | nn.LayerNorm) for m in module.modules())
     for part in module.modules():
         if isinstance(part, nn.Conv2d | nn.Linear) and not normalised:
@@ -115,8 +124,48 @@ def build(net: Net) -> nn.Module:
             nn.init.normal_(part.bias, 0, 0.2)
         if isinstance(getattr(part, "layer_scale", None), nn.Parameter):  # ConvNeXt's, 1e-6
             nn.init.uniform_(part.layer_scale, 0.1, 0.5)
+    _weaken_branches(module)
     _learn_statistics(module, net.side)
     return module
+
+
+class _Averages(nn.Module):
+    """Average a map of `size` by `size` as nn.AdaptiveAvgPool2d does, by two matrix products."""
+
+    def __init__(self, size: int, pooled: int) -> None:
+        super().__init__()
+        self.register_buffer("across", F.adaptive_avg_pool1d(torch.eye(size)[None], pooled)[0])
+        self.register_buffer("down", self.across.T.contiguous())
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.down @ x @ self.across
+
+
+def _weaken_branches(module: nn.Module) -> None:
+    """Make the last BatchNorm of every residual branch small.
+
+    That is where training takes them: it begins best with such a gain of zero (Goyal et al. 2017,
+    https://arxiv.org/abs/1706.02677, section 5.1), as each block is a small step. Drawn at random,
+    a branch is as strong as all before it, and a hundred layers of those are chaos: a difference
+    of one rounding grows to 3e-2 in PyTorch's own float32, a bound that would hide any error.
+    """
+    for block in module.modules():
+        if not _adds(block):
+            continue
+        *_, last = (
+            part
+            for name, part in block.named_modules()
+            if isinstance(part, nn.BatchNorm2d) and not name.startswith(("downsample", "proj"))
+        )
+        last.weight.mul_(WEAK)
+        last.bias.mul_(WEAK)
+
+
+def _adds(block: nn.Module) -> bool:
+    """Tell whether the block adds its input, or a projection of it, to its branch."""
+    if isinstance(block, BasicBlock | Bottleneck | ResBottleneckBlock):
+        return True
+    return any(getattr(block, flag, False) for flag in ("use_res_connect", "apply_residual"))
 
 
 def _learn_statistics(module: nn.Module, side: int) -> None:

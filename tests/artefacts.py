@@ -43,7 +43,7 @@ whole (float[N, 3, H, W] x, float[6, 3, 3, 3] w1, float[4, 6, 1, 1] w2) => (floa
 def network(text, inputs=("x",), seed=0):
     """Return the model that an ONNX text says, every declared input but `inputs` a random weight.
 
-    Weights named `var...` are positive.
+    Weights that have `var` in their names are positive.
     """
     model = onnx.parser.parse_model(text)
     rng = np.random.default_rng(seed)
@@ -51,7 +51,7 @@ def network(text, inputs=("x",), seed=0):
         tensor = value.type.tensor_type
         shape = [d.dim_value for d in tensor.shape.dim]
         weight = rng.standard_normal(shape) / np.sqrt(np.prod(shape[1:]))
-        if value.name.startswith("var"):
+        if "var" in value.name:
             weight = 0.5 + weight**2
         dtype = onnx.helper.tensor_dtype_to_np_dtype(tensor.elem_type)
         model.graph.initializer.append(numpy_helper.from_array(weight.astype(dtype), value.name))

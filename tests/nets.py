@@ -51,18 +51,22 @@ def build(name, seed=0):
     return net.eval()
 
 
-def export(name, opset=17, *, batch=2, dynamic=True, keep_batch_norm=False):
+def export(name, opset=17, *, batch=2, dynamic=True, keep_batch_norm=False, half=False):
     """Return the net as PyTorch's TorchScript exporter writes it, its input `x`, its output `y`.
 
     `dynamic`: the batch is free, and height and width too where the family allows; otherwise every
     size is fixed. `keep_batch_norm`: it stays a node instead of being folded into the Conv.
+    `half`: in float16.
     """
     family = ALL[name]
     free = {0: "N", 2: "H", 3: "W"} if family.any_size else {0: "N"}
     x = torch.zeros(batch, 3, *family.size)
     unfolded = {"training": torch.onnx.TrainingMode.PRESERVE, "do_constant_folding": False}
+    net = build(name)
+    if half:
+        net, x = net.half(), x.half()
     return to_onnx(
-        build(name), x, free if dynamic else None, opset, **(unfolded if keep_batch_norm else {})
+        net, x, free if dynamic else None, opset, **(unfolded if keep_batch_norm else {})
     )
 
 
@@ -105,7 +109,7 @@ def alexnet():
     classifier = nn.Sequential(
         Dropout(), nn.Flatten(), nn.Linear(48, 24), nn.ReLU(), nn.Linear(24, CLASSES)
     )
-    return _net(features=features, classifier=classifier)
+    return in_sequence(features=features, classifier=classifier)
 
 
 def vgg():
@@ -125,12 +129,12 @@ def vgg():
         nn.MaxPool2d(2, 3),
     )
     classifier = nn.Sequential(View(-1), nn.Linear(48, 20), nn.ReLU(), nn.Linear(20, CLASSES))
-    return _net(features=features, classifier=classifier)
+    return in_sequence(features=features, classifier=classifier)
 
 
 def resnet():
     """A strided stem, BatchNorm after every Conv, additions, 1x1 strided shortcuts."""
-    return _net(
+    return in_sequence(
         stem=conv(3, 8, 7, stride=2, padding=3),
         pool=nn.MaxPool2d(3, 2, padding=1),
         layer1=Residual(8, 8, 1),
@@ -143,7 +147,7 @@ def resnet():
 
 def mobilenet():
     """Pads on two sides only, SAME, depthwise Convs, ReLU6, a squeeze-and-excite gate, Softmax."""
-    return _net(
+    return in_sequence(
         stem=nn.Sequential(
             UnevenConv(3, 8, 3, 2, pads=[0, 0, 1, 1]), nn.BatchNorm2d(8), nn.ReLU6()
         ),
@@ -160,7 +164,7 @@ def mobilenet():
 
 def inception():
     """Parallel branches: 1x1, factorised, strided pools; both counts of an average pool."""
-    return _net(
+    return in_sequence(
         stem=conv(3, 8, 3, stride=2, padding=1),
         reduce=nn.MaxPool2d(3, 2, ceil_mode=True),
         mixed1=Branches(
@@ -182,7 +186,7 @@ def inception():
 
 def densenet():
     """Everything before is concatenated; BatchNorm and ReLU come before each Conv."""
-    return _net(
+    return in_sequence(
         stem=conv(3, 8, 5, stride=2, padding=1),
         pool=nn.MaxPool2d(3, 2, padding=1),
         block1=nn.Sequential(Dense(8, 4), Dense(12, 4)),
@@ -234,7 +238,7 @@ def cornered(family):
             nn.Conv2d(6, 3, 3, padding=2, dilation=2, groups=3),
             nn.ReLU(),
         )
-        return _net(corners=corners, **dict(family.make().named_children()))
+        return in_sequence(corners=corners, **dict(family.make().named_children()))
 
     return replace(family, make=make, size=CORNERED_SIZE)
 
@@ -243,5 +247,6 @@ CORNERED = {f"cornered {name}": cornered(family) for name, family in FAMILIES.it
 ALL = FAMILIES | CORNERED
 
 
-def _net(**modules):
+def in_sequence(**modules):
+    """Return the modules one after the other, by their names."""
     return nn.Sequential(OrderedDict(modules))

@@ -60,7 +60,7 @@ def test_the_channel_axis_of_a_channels_last_layer():
     model, channel = network(text), np.array([0, 5, 3])
     for position in ("all", "max"):
         expected = run(artefact(model, "r1", position=position), x=X, channel=channel)
-        for axis in (3, -1):
+        for axis in (None, 3, -1):
             made = artefact(model, "t", position=position, channel_axis=axis)
             found = run(made, x=X, channel=channel)
             for name in expected:

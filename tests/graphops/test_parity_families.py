@@ -83,19 +83,6 @@ def test_every_size_fixed_and_the_batch_of_two_kept(family):
     check(exported(family, batch=2, dynamic=False), family, "gradient", "middle", select="channel")
 
 
-@pytest.mark.parametrize(
-    ("opset", "family"),
-    [
-        *[(9, name) for name in ("alexnet", "resnet", "mobilenet")],  # those it can express
-        *[(opset, name) for opset in (11, 13) for name in FAMILIES],
-    ],
-)
-def test_older_opsets(opset, family):
-    model = exported(family, opset)
-    assert model.opset_import[0].version == opset
-    check(model, family, "guided_backprop", "middle", select="channel")
-
-
 def check(model, family, method, layer, select, unpool="auto"):
     """Compare the artefact with the oracle and return it."""
     name = None if layer == "class score" else ALL[family].middle

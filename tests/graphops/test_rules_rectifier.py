@@ -174,6 +174,17 @@ def test_a_net_spelled_out_is_the_net(method, select):
     np.testing.assert_allclose(*found, rtol=1e-6, atol=1e-7)
 
 
+@pytest.mark.parametrize("method", METHODS)
+def test_nothing_but_the_rectifier_reads_its_input(method):
+    """Runtimes fuse it with the convolution; OpenVINO's int8 kernels fail where they may not."""
+    text, clip = BODY, "six = Constant <value_float = 6.0> () r2 = Clip (c2, zero, six)"
+    for name, line in (RELUS | {"SECOND": clip}).items():
+        text = text.replace(name, line)
+    made = artefact(network(text), "y", method)
+    for conv in ("c1", "c2", "c3"):
+        assert [n.op_type in ("Relu", "Clip") for n in made.graph.node if conv in n.input] == [True]
+
+
 def test_a_rectifier_of_one_element():
     """Max with a zero is one whatever the shape of x."""
     model = onnx.parser.parse_model("""

@@ -29,7 +29,8 @@ def _settle(node: Node) -> bool:
     """Give the node's end padding its true length on the axes that drop a window.
 
     With that, rounding up or down is the same there. Where not even no padding would do, windows
-    being further apart than long, ceil_mode goes, and the other axes get what it gave them.
+    being further apart than long, ceil_mode goes, and the other axes get what it gave them; at a
+    stride of 1 it gives nothing, so the size need not be known.
     """
     window = Window.of(node)
     pads = window.static_pads()
@@ -50,10 +51,12 @@ def _settle(node: Node) -> bool:
     if end == list(after) and rounds_up:
         return False
     if not rounds_up:
-        if not all(isinstance(s, int) for s in sizes):
-            return False
         for i, size in enumerate(sizes):
             stride, extent = window.strides[i], window.extent[i]
+            if stride == 1:
+                continue
+            if not isinstance(size, int):
+                return False
             last = -(-(size + before[i] + end[i] - extent) // stride)
             if last * stride < size + before[i]:
                 end[i] = max(end[i], last * stride + extent - size - before[i])

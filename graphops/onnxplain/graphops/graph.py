@@ -16,7 +16,7 @@ from onnx_graphsurgeon.importers.onnx_importer import OnnxImporter
 from onnx_graphsurgeon.logger import G_LOGGER
 
 from onnxplain.graphops.export import export, outline
-from onnxplain.graphops.shapes import with_shapes
+from onnxplain.graphops.shapes import drop_idle_pads, with_shapes
 
 __all__ = [
     "Graph",
@@ -56,6 +56,7 @@ def read(model: onnx.ModelProto) -> Graph:
     """
     whole = onnx.ModelProto()
     whole.CopyFrom(model)
+    drop_idle_pads(whole.graph.node)
     inferred = with_shapes(whole)
     del whole.graph.value_info[:]
     whole.graph.value_info.extend(inferred.graph.value_info)

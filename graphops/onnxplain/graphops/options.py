@@ -42,7 +42,7 @@ class Options:
     onnxruntime-web; `openvino`, `tensorrt`.
     backward: the precision of the backward part of a network in half precision: the `same`, or
     `float32`, whose range small signals do not leave; the attribution has it too.
-    channel_axis: the layer's channel axis; default 1, or the last for rank 3.
+    channel_axis: the layer's channel axis; default 1, or the last for rank 3 and NHWC.
     keep_outputs: whether the network's own outputs stay outputs of the artefact.
     keep_shape: leave a fixed batch as it is.
 

@@ -13,6 +13,7 @@ from onnxplain.graphops.ceil_mode import settle_ceil_mode
 from onnxplain.graphops.errors import CorruptModel
 from onnxplain.graphops.freeing import free_batch
 from onnxplain.graphops.graph import Graph, read, write
+from onnxplain.graphops.same_padding import settle_same_padding
 from onnxplain.graphops.sizes import settle_sizes
 from onnxplain.graphops.source import opset_of
 from onnxplain.graphops.upgrade import upgrade
@@ -51,6 +52,7 @@ def prepare(model: onnx.ModelProto, keep_shape: bool = False) -> Prepared:
     while take_branches(graph):
         graph = read(write(graph, source))
     settle_sizes(graph)
+    settle_same_padding(graph)
     settle_ceil_mode(graph)
     if keep_shape:
         batch, note = "fixed", "it was asked to keep its shape"

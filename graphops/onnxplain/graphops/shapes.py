@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 import onnx
 
 from onnxplain.graphops.errors import CorruptModel
 
-__all__ = ["SMALL", "require_consistent", "with_shapes"]
+__all__ = ["SMALL", "drop_idle_pads", "require_consistent", "with_shapes"]
 
 # Operators that ONNX defines by a function of others, through which inference does not look.
 SHAPE_KEEPERS = ("GroupNormalization", "MeanVarianceNormalization")
@@ -39,6 +41,17 @@ def require_consistent(model: onnx.ModelProto) -> None:
         raise CorruptModel(f"a node does not fit its inputs: {' '.join(str(e).split())}") from e
 
 
+def drop_idle_pads(nodes: Iterable[onnx.NodeProto]) -> None:
+    """Remove `pads` where `auto_pad` says how to pad, as old exporters write both of a pooling.
+
+    ONNX forbids that; ONNX Runtime pads as `auto_pad` says, where inference counts with `pads`.
+    """
+    for node in nodes:
+        told = {a.name: a for a in node.attribute}
+        if "pads" in told and "auto_pad" in told and told["auto_pad"].s not in (b"", b"NOTSET"):
+            node.attribute.remove(told["pads"])
+
+
 def _rounds_up(node: onnx.NodeProto) -> bool:
     return any(a.name == "ceil_mode" and a.i for a in node.attribute)
 
@@ -51,6 +64,7 @@ def _light(model: onnx.ModelProto) -> onnx.ModelProto:
     light.functions.extend(model.functions)
     light.graph.name = model.graph.name or "graph"
     light.graph.node.extend(model.graph.node)
+    drop_idle_pads(light.graph.node)
     for node in light.graph.node:
         _stand_in(node)
     light.graph.output.extend(model.graph.output)

@@ -107,7 +107,10 @@ def _dropout(op: Emitter, node: Node, opset: int) -> None:
 
 
 def _batch_normalization(op: Emitter, node: Node, opset: int) -> None:
-    """Drop `spatial`; where it is 0, each element has its own statistics: write it out."""
+    """Drop `spatial`; where it is 0, each element has its own statistics: write it out.
+
+    MXNet says 0 beside statistics of a channel each, which ONNX has no meaning for but this one.
+    """
     spatial = node.attrs.pop("spatial", 1)
     if any(t.outputs or t in op.graph.outputs for t in list(node.outputs)[1:]):
         raise UnsupportedModel(
@@ -116,10 +119,10 @@ def _batch_normalization(op: Emitter, node: Node, opset: int) -> None:
         )
     while len(node.outputs) > 1:
         node.outputs.pop()
-    if spatial:
+    x, scale, bias, mean, variance = node.inputs
+    if spatial or (scale.shape is not None and len(scale.shape) == 1):
         op.nodes.append(node)
         return
-    x, scale, bias, mean, variance = node.inputs
     factor = op.Div(scale, op.Sqrt(op.Add(variance, attribute(node, "epsilon", 1e-5))))
     _replace(op, node, "Add", [op.Mul(op.Sub(x, mean), factor), bias])
 

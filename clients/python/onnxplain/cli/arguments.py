@@ -56,7 +56,7 @@ def add_path(parser: argparse.ArgumentParser) -> None:
         "--channel-axis",
         metavar="AXIS",
         type=int,
-        help="the layer's channel axis (default: 1, or the last of a layer of rank 3)",
+        help="the layer's channel axis (default: 1, or the last of a layer of rank 3 or NHWC)",
     )
 
 

@@ -13,12 +13,16 @@ __all__ = ["PLACES", "clip", "gate", "is_rectifier", "rectified", "rectifiers"]
 
 
 def gate(op: Emitter, n: Node, g: Tensor) -> Tensor:
-    """Pass the signal where the rectifier passed its input: g·[0 < x < a]."""
-    x = rectified(n)
-    passed = op.Greater(x, 0.0)
+    """Pass the signal where the rectifier passed its input: g·[0 < x < a].
+
+    That is where 0 < y < a. Reading y leaves x to the rectifier alone, so that runtimes can fuse it
+    with the convolution before it; OpenVINO's int8 kernels are wrong where x has other readers.
+    """
+    y = n.outputs[0]
+    passed = op.Greater(y, 0.0)
     upper = _bound(n, 2)
     if upper is not None:
-        passed = op.And(passed, op.Less(x, upper))
+        passed = op.And(passed, op.Less(y, upper))
     return op.Where(passed, g, 0.0)
 
 

@@ -90,7 +90,7 @@ class Window:
         for size, extent, stride in zip(sizes, self.extent, self.strides, strict=True):
             if isinstance(size, int):
                 total = max((-(-size // stride) - 1) * stride + extent - size, 0)
-            elif stride == 1:
+            elif stride == 1 or extent == 1:
                 total = extent - 1
             else:
                 return None
