@@ -65,7 +65,7 @@ def _merged(net):
 
 
 class _Merge(canonizers.NamedMergeBatchNorm):
-    """Zennit's merging, which leaves ε behind: what is merged would scale by 1/√(1 + ε) once more."""
+    """Zennit's merging, which leaves ε behind, so that the rest would scale by 1/√(1 + ε)."""
 
     def merge_batch_norm(self, modules, batch_norm):
         super().merge_batch_norm(modules, batch_norm)

@@ -93,9 +93,7 @@ def test_rewrite_with_a_methods_own_options(client, folder):
         ("gradient", {"layer": "c", "units": "whole"}),
     ],
 )
-def test_a_method_with_its_options_is_that_of_a_local_run(
-    client, folder, engine, method, options
-):
+def test_a_method_with_its_options_is_that_of_a_local_run(client, folder, engine, method, options):
     images = [pixels(), pixels(seed=1)]
     found = client.explain("classifier", images, method=method, **options)
     expected = engine.explain(folder / "classifier.onnx", images, method=method, **options)

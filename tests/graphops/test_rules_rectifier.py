@@ -174,7 +174,7 @@ def test_a_net_spelled_out_is_the_net(method, select):
     np.testing.assert_allclose(*found, rtol=1e-6, atol=1e-7)
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", RECTIFIED)
 def test_nothing_but_the_rectifier_reads_its_input(method):
     """Runtimes fuse it with the convolution; OpenVINO's int8 kernels fail where they may not."""
     text, clip = BODY, "six = Constant <value_float = 6.0> () r2 = Clip (c2, zero, six)"

@@ -188,7 +188,7 @@ def _is_channels_last(tensor: Tensor) -> bool:
     origin, rank = _origin(tensor), len(tensor.shape)
     if origin.inputs:
         made = origin.inputs[0]
-        return made.op == "Transpose" and attribute(made, "perm") == [0, *range(2, rank), 1]
+        return bool(made.op == "Transpose" and attribute(made, "perm") == [0, *range(2, rank), 1])
     first = [0, rank - 1, *range(1, rank - 1)]
     readers = [n for t in (origin, tensor) for n in t.outputs]
     return any(n.op == "Transpose" and attribute(n, "perm") == first for n in readers)

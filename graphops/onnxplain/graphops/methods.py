@@ -8,9 +8,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from onnxplain.graphops import composites
 from onnxplain.graphops.cams import grad_cam, grad_cam_pp, guided_grad_cam, layer_cam
 from onnxplain.graphops.deeplift import deeplift
-from onnxplain.graphops import composites
 from onnxplain.graphops.errors import OptionError, UnknownMethod, nearest
 from onnxplain.graphops.options import Position, SeedValue, Select
 from onnxplain.graphops.rules import GRADIENT

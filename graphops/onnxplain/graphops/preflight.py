@@ -90,6 +90,8 @@ def check(
         channel_axis=channel_axis,
         keep_shape=keep_shape,
         score_layer=score_layer,
+        low=(0.0,),  # any bounds: what the input's values are changes nothing here
+        high=(1.0,),
     )
     with blaming(model):
         return _checked(prepare(model, keep_shape), chosen, layer, options)

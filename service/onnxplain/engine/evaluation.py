@@ -8,32 +8,25 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import onnx
 
+from onnxplain.engine import metrics
 from onnxplain.engine.engine import Engine
 from onnxplain.engine.explanation import Explanation
 from onnxplain.engine.inputs import Prepared, prepare
-from onnxplain.engine.metrics import (
-    area_under,
-    blurred,
-    mass_inside,
-    points_inside,
-    rank_correlation,
-    ranked_pixels,
-    replaced,
-    strength,
-)
-from onnxplain.engine.opening import Model, open_model
 from onnxplain.engine.preprocess import Preprocess
-from onnxplain.engine.reading import Picture
-from onnxplain.graphops.errors import OptionError, UnsupportedModel
+from onnxplain.engine.reading import Picture, read_picture
+from onnxplain.graphops import load
+from onnxplain.graphops.errors import OptionError
 from onnxplain.graphops.randomize import randomized
 
-__all__ = ["Evaluation", "evaluate"]
+__all__ = ["RANDOM", "Evaluation", "evaluate"]
 
+RANDOM = "random"  # maps of noise, with which the others can be compared
 STEPS = 32  # of the deletion and insertion curves
-BLUR = 1 / 16  # of the longer side: what insertion starts from shows no shape any more
 
 Array = npt.NDArray[Any]
+Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,11 +35,11 @@ class Evaluation:
 
     method: its name, or "random" for maps of noise, with which to compare.
     deletion, insertion: the class probability, [steps + 1], while ever more of the strongest pixels
-        are taken away (become the input's mean), or are put into the blurred picture; and the areas
-        under these curves, `deletion_area` (lower is better) and `insertion_area` (higher).
-    pointing: the part of the pictures whose strongest pixel lies in the mask, None without masks.
+        become the picture's mean, or come into the blurred picture; the areas under these curves
+        are `deletion_area` (lower is better) and `insertion_area` (higher is).
+    pointing: the part of the pictures whose strongest pixel lies in the mask; None without masks.
     mass: the part of the strength that lies in the mask; None without masks.
-    randomization: Spearman's rank correlation between the map and that of the network whose top
+    randomization: Spearman's rank correlation of the strengths with those of the network whose top
         layers were shuffled, [layers], the topmost alone first; empty if it was not asked for.
     """
 
@@ -60,69 +53,150 @@ class Evaluation:
     @property
     def deletion_area(self) -> float:
         """The area under the deletion curve."""
-        return area_under(self.deletion)
+        return metrics.area_under(self.deletion)
 
     @property
     def insertion_area(self) -> float:
         """The area under the insertion curve."""
-        return area_under(self.insertion)
+        return metrics.area_under(self.insertion)
 
 
 def evaluate(
-    model: Model,
+    engine: Engine,
+    model: str | onnx.ModelProto,
     pictures: Sequence[Picture],
     methods: Sequence[str],
     *,
-    masks: Sequence[npt.NDArray[np.bool_]] = (),
+    masks: Sequence[Picture] = (),
     randomize: int = 0,
     preprocess: Preprocess | str | None = None,
-    device: str = "auto",
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress = lambda done, total: None,
 ) -> list[Evaluation]:
     """Return how true the maps of the predicted class are, for each method and for random maps.
 
-    pictures: of one size after preprocessing. masks: bool [H, W] each, of the pictures as the
-    network sees them: where the class is. randomize: for how many of the pictures the randomisation
-    check is made. Follows Petsiuk et al. 2018 (curves), Zhang et al. 2016 (pointing game), and
-    Adebayo et al. 2018.
+    masks: one for each picture, light where the class is. randomize: how many of the pictures the
+    randomisation check takes, which explains them once for each layer with weights.
 
-    Raises OptionError where masks and pictures do not fit, besides what `Engine.explain` raises.
+    After Petsiuk et al. 2018 (curves), Zhang et al. 2016 (pointing game) and Adebayo et al. 2018
+    (randomisation). Raises OptionError where masks do not fit, and what `Engine.explain` raises.
     """
-    engine = Engine(device)
-    opened = open_model(model, engine.cache)
-    prepared = prepare(opened.model, list(pictures), preprocess)
-    sizes = [picture.shape[:2] for picture in prepared.pictures]
-    if masks and [mask.shape for mask in masks] != sizes:
-        raise OptionError(
-            f"the masks have the sizes {[m.shape for m in masks]} and the pictures {sizes}: give "
-            "one for each picture, of its size"
-        )
-    names = [*methods, "random"]
-    steps = list(randomized(opened.model)) if randomize else []
-    total, done = len(names) * (1 + len(steps)), 0
+    model = model if isinstance(model, onnx.ModelProto) else load(model)
+    prepared = prepare(model, list(pictures), preprocess)
+    regions = _regions(prepared, masks)
+    shuffled = [step for _, step in randomized(model)] if randomize else []
+    few = _part(prepared, randomize)
+    predicted = _scores(engine, model, prepared.pictures, prepared.preprocess).argmax(axis=1)
+    names = [*methods, RANDOM]
     found = []
-    for name in names:
-        explain = _explainer(engine, name, prepared, preprocess)
-        explanation = explain(opened.model, list(pictures), None)
-        maps = _strengths(explanation, sizes)
-        deletion, insertion = _curves(engine, opened.model, prepared, explanation.channels, maps)
-        done += 1
-        _tell(progress, done, total)
+    for number, name in enumerate(names):
+        done = number * (1 + len(shuffled))
+        progress(done, len(names) * (1 + len(shuffled)))
+        maps = _maps(engine, model, prepared, name, predicted, seed=0)
+        deletion, insertion = _curves(engine, model, prepared, predicted, maps)
         similar = []
-        for _, shuffled in steps:
-            few = explain(shuffled, list(pictures[:randomize]), explanation.channels)
-            others = _strengths(few, sizes)
-            similar.append(np.mean([rank_correlation(a, b) for a, b in zip(maps, others)]))
-            done += 1
-            _tell(progress, done, total)
+        for i, step in enumerate(shuffled):
+            others = _maps(engine, step, few, name, predicted, seed=i + 1)
+            pairs = zip(maps, others, strict=False)
+            similar.append(np.mean([metrics.rank_correlation(a, b) for a, b in pairs]))
+            progress(done + 1 + i, len(names) * (1 + len(shuffled)))
+        inside = list(zip(maps, regions, strict=False))
         found.append(
             Evaluation(
                 method=name,
                 deletion=deletion,
                 insertion=insertion,
-                pointing=_mean(points_inside, maps, masks),
-                mass=_mean(mass_inside, maps, masks),
-                randomization=np.array(similar),
+                pointing=_mean([metrics.points_inside(m, r) for m, r in inside]),
+                mass=_mean([metrics.mass_inside(m, r) for m, r in inside]),
+                randomization=np.array(similar, np.float64),
             )
         )
     return found
+
+
+def _regions(prepared: Prepared, masks: Sequence[Picture]) -> list[npt.NDArray[np.bool_]]:
+    """Return the masks as the network sees its pictures, bool [H, W] each."""
+    if masks and len(masks) != len(prepared.rows):
+        raise OptionError(
+            f"there are {len(masks)} masks for {len(prepared.rows)} pictures: give one for each"
+        )
+    fit = prepared.preprocess
+    if fit is None or len({row.shape for row in prepared.rows}) != 1:
+        raise OptionError(
+            "an evaluation takes pictures of one size: give their files, and a size for the "
+            "preprocessing where they differ"
+        )
+    return [fit.fit(read_picture(mask)).max(axis=2) > 127 for mask in masks]
+
+
+def _part(prepared: Prepared, count: int) -> Prepared:
+    return Prepared(
+        prepared.rows[:count], prepared.pictures[:count], prepared.preprocess, prepared.notes
+    )
+
+
+def _maps(
+    engine: Engine,
+    model: onnx.ModelProto,
+    prepared: Prepared,
+    method: str,
+    channels: npt.NDArray[np.int64],
+    seed: int,
+) -> list[metrics.Map]:
+    """Return each picture's strengths [H, W], of the class that the network predicts."""
+    sizes = [picture.shape[:2] for picture in prepared.pictures]
+    if method == RANDOM:
+        return list(map(np.random.default_rng(seed).random, sizes))
+    maps = []
+    for picture, channel, size in zip(prepared.pictures, channels, sizes, strict=False):
+        result: Explanation = engine.explain(
+            model,
+            picture,
+            method=method,
+            units=int(channel),
+            preprocess=prepared.preprocess,
+        )
+        maps.append(metrics.strength(result.attribution[0, 0], *size))
+    return maps
+
+
+def _curves(
+    engine: Engine,
+    model: onnx.ModelProto,
+    prepared: Prepared,
+    channels: npt.NDArray[np.int64],
+    maps: Sequence[metrics.Map],
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Return the mean probability of the predicted class, pixel after pixel gone and come."""
+    gone: list[Array] = []
+    come: list[Array] = []
+    for picture, channel, strengths in zip(prepared.pictures, channels, maps, strict=True):
+        order = metrics.ranked_pixels(strengths)
+        ends = (gone, picture, metrics.grey(picture)), (come, metrics.blurred(picture), picture)
+        for curve, start, end in ends:
+            frames = metrics.replaced(start, end, order, STEPS)
+            scores = _scores(engine, model, frames, prepared.preprocess)
+            curve.append(_probabilities(scores)[:, channel])
+    return np.mean(gone, axis=0), np.mean(come, axis=0)
+
+
+def _scores(
+    engine: Engine,
+    model: onnx.ModelProto,
+    pictures: Sequence[Array] | Array,
+    preprocess: Preprocess | None,
+) -> Array:
+    """Return the class scores [pictures, classes]."""
+    found = engine.explain(
+        model, list(pictures), method="activation", units="all", preprocess=preprocess
+    )
+    return np.asarray(found.score, np.float64)
+
+
+def _probabilities(scores: Array) -> Array:
+    """Return the softmax of [rows, classes]."""
+    powers = np.exp(scores - scores.max(axis=1, keepdims=True))
+    return np.asarray(powers / powers.sum(axis=1, keepdims=True))
+
+
+def _mean(values: Sequence[float]) -> float | None:
+    return float(np.mean(values)) if values else None

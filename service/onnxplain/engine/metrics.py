@@ -11,6 +11,7 @@ from PIL import Image, ImageFilter
 __all__ = [
     "area_under",
     "blurred",
+    "grey",
     "mass_inside",
     "points_inside",
     "rank_correlation",
@@ -20,6 +21,9 @@ __all__ = [
 ]
 
 Map = npt.NDArray[np.float64]
+Pixels = npt.NDArray[np.uint8]
+
+BLUR = 1 / 16  # of the longer side
 
 
 def strength(attribution: npt.NDArray[Any], height: int, width: int) -> Map:
@@ -30,10 +34,8 @@ def strength(attribution: npt.NDArray[Any], height: int, width: int) -> Map:
     resized.
     """
     values = np.nan_to_num(np.asarray(attribution, np.float64))
-    if len(values) == 1:
-        found = np.maximum(values[0], 0)
-    else:
-        found = np.sqrt((values**2).sum(axis=0))
+    one = len(values) == 1
+    found: Map = np.maximum(values[0], 0) if one else np.sqrt((values**2).sum(axis=0))
     if found.shape == (height, width):
         return found
     image = Image.fromarray(found.astype(np.float32))
@@ -49,14 +51,13 @@ def ranked_pixels(strengths: Map, seed: int = 0) -> npt.NDArray[np.int64]:
 
 
 def replaced(
-    start: npt.NDArray[Any], end: npt.NDArray[Any], order: npt.NDArray[np.int64], steps: int
-) -> npt.NDArray[Any]:
-    """Return [steps + 1, C, H, W]: `start`, with ever more pixels, in their order, as in `end`."""
-    pixels = start.shape[1] * start.shape[2]
+    start: Pixels, end: Pixels, order: npt.NDArray[np.int64], steps: int
+) -> npt.NDArray[np.uint8]:
+    """Return [steps + 1, H, W, 3]: `start`, with ever more pixels, in their order, as in `end`."""
     frames = np.repeat(start[None], steps + 1, axis=0)
     for step in range(1, steps + 1):
-        taken = np.unravel_index(order[: round(pixels * step / steps)], start.shape[1:])
-        frames[step][:, taken[0], taken[1]] = end[:, taken[0], taken[1]]
+        taken = np.unravel_index(order[: round(len(order) * step / steps)], start.shape[:2])
+        frames[step][taken] = end[taken]
     return frames
 
 
@@ -85,11 +86,16 @@ def rank_correlation(one: Map, other: Map) -> float:
     return float((deviations[0] * deviations[1]).sum()) / norm if norm else 0.0
 
 
-def blurred(row: npt.NDArray[Any], radius: float) -> npt.NDArray[Any]:
-    """Return [C, H, W] values under a Gaussian blur of that radius, in pixels."""
-    channels = [Image.fromarray(np.asarray(c, np.float32)) for c in row]
-    soft = [np.asarray(c.filter(ImageFilter.GaussianBlur(radius))) for c in channels]
-    return np.stack(soft).astype(row.dtype)
+def blurred(picture: Pixels) -> Pixels:
+    """Return a uint8 [H, W, 3] picture in which no shape is to be seen any more."""
+    radius = BLUR * max(picture.shape[:2])
+    return np.asarray(Image.fromarray(picture).filter(ImageFilter.GaussianBlur(radius)))
+
+
+def grey(picture: Pixels) -> Pixels:
+    """Return a picture of that size in its mean colour."""
+    mean = np.rint(picture.reshape(-1, 3).mean(axis=0)).astype(np.uint8)
+    return np.broadcast_to(mean, picture.shape)
 
 
 def _ranks(values: Map) -> Map:

@@ -21,6 +21,7 @@ from onnxplain.client.requests import (
     enum,
     explain_request,
     model_name,
+    options_of_method,
 )
 from onnxplain.client.results import Result, gather
 from onnxplain.v1 import explain_pb2 as pb

@@ -15,7 +15,16 @@ from onnxplain.client.errors import ClientError
 from onnxplain.v1 import explain_pb2 as pb
 from onnxplain.v1 import tensors
 
-__all__ = ["Images", "Position", "Preprocess", "Units", "enum", "explain_request", "model_name", "options_of_method"]
+__all__ = [
+    "Images",
+    "Position",
+    "Preprocess",
+    "Units",
+    "enum",
+    "explain_request",
+    "model_name",
+    "options_of_method",
+]
 
 Picture: TypeAlias = str | os.PathLike[str] | bytes | npt.NDArray[np.uint8]
 Images: TypeAlias = Picture | Sequence[Picture] | npt.NDArray[Any]
@@ -145,7 +154,8 @@ def _set_units(request: pb.ExplainRequest, units: Units) -> None:
         request.top = int(count)
     else:
         raise _wrong(
-            f"no units '{units}': give channel numbers, 'all', 'whole', or 'top:K' as 'top:9'", "OptionError"
+            f"no units '{units}': give channel numbers, 'all', 'whole', or 'top:K' as 'top:9'",
+            "OptionError",
         )
 
 
