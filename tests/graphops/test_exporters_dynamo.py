@@ -17,7 +17,7 @@ NEWEST = 26  # beyond 25 the exporter leaves it to onnx's converter, which drops
     [
         (18, "resnet", False, (0,)),  # BatchNorm and the arithmetic on shapes stay
         (19, "alexnet", True, ()),
-        (20, "inception", True, (0,)),
+        (20, "inception", True, ()),
         (21, "vgg", False, (0,)),
         (23, "mobilenet", True, (0,)),
         (25, "densenet", True, (0, 2, 3)),
@@ -53,7 +53,7 @@ def export(net, opset, optimize, dynamic):
         torch.zeros(2 if dynamic else 1, 3, *FAMILIES["vgg"].size),
         dynamo=True,
         opset_version=opset,
-        dynamic_shapes=({axis: torch.export.Dim.DYNAMIC for axis in dynamic},),
+        dynamic_shapes=(dict.fromkeys(dynamic, torch.export.Dim.DYNAMIC),),
         optimize=optimize,
         verbose=False,
     )
