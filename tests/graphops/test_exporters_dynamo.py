@@ -53,7 +53,7 @@ def export(net, opset, optimize, dynamic):
         torch.zeros(2 if dynamic else 1, 3, *FAMILIES["vgg"].size),
         dynamo=True,
         opset_version=opset,
-        dynamic_shapes=({axis: torch.export.Dim.DYNAMIC for axis in dynamic},),
+        dynamic_shapes=(dict.fromkeys(dynamic, torch.export.Dim.DYNAMIC),),
         optimize=optimize,
         verbose=False,
     )

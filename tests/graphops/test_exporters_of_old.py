@@ -4,7 +4,7 @@ import numpy as np
 import onnx
 import pytest
 from artefacts import artefact, images, network, run
-from blocks import Branches, UnevenConv, UnevenMaxPool
+from blocks import Branches, UnevenMaxPool
 from exporters import check_outputs, check_projections, in_float16, twin_of
 from nets import in_sequence
 from torch import nn
