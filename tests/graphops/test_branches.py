@@ -39,6 +39,7 @@ def conditions():
         "<int64[1] one = {1}, int64[1] two = {2}, int64[1] three = {3}>",
         ("s = Shape (h) d = Slice (s, one, two) b = Greater (d, three) c = Squeeze (b)"),
     )
+    yield "rank", "<int64 two = {2}>", "s = Shape (h) d = Size (s) c = Equal (d, two)"
     yield (
         "arithmetic",
         "<int64 one = {1}, int64 two = {2}>",
@@ -79,8 +80,9 @@ def test_the_other_branch_is_taken():
     [
         "s = ReduceSum <keepdims = 0> (h) c = Greater (s, zero)",  # of the image
         "s = Shape (h) d = Gather (s, first) c = Equal (d, one)",  # of the batch
+        "d = Size (h) c = Greater (d, one)",  # of the batch, too
     ],
-    ids=["image", "batch"],
+    ids=["image", "batch", "size"],
 )
 def test_a_condition_that_is_not_known_is_refused(lines):
     given = "<float zero = {0}, int64 first = {0}, int64 one = {1}>"

@@ -17,7 +17,7 @@ NEWEST = 26  # beyond 25 the exporter leaves it to onnx's converter, which drops
     [
         (18, "resnet", False, (0,)),  # BatchNorm and the arithmetic on shapes stay
         (19, "alexnet", True, ()),
-        (20, "inception", True, (0,)),
+        (20, "inception", True, ()),
         (21, "vgg", False, (0,)),
         (23, "mobilenet", True, (0,)),
         (25, "densenet", True, (0, 2, 3)),

@@ -1,4 +1,4 @@
-"""Networks as Keras and TensorFlow come to ONNX: channels last, SAME, names with `/` and `:0`."""
+"""Networks as Keras and TensorFlow come to ONNX: channels last, SAME, names with slashes."""
 
 import pytest
 from artefacts import network

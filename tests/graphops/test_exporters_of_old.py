@@ -1,15 +1,12 @@
 """Networks as Caffe2, MXNet and CNTK wrote them, opset 7 to 9, initialisers among the inputs."""
 
-import numpy as np
 import onnx
 import pytest
-from artefacts import artefact, images, network, run
+from artefacts import network
 from blocks import Branches, UnevenMaxPool
 from exporters import check_outputs, check_projections, in_float16, twin_of
 from nets import in_sequence
 from torch import nn
-
-from onnxplain.graphops import layers, load
 
 SIZE = (33, 30)
 
@@ -230,38 +227,6 @@ def test_mxnet_says_spatial_0_of_statistics_for_each_channel():
     """Which ONNX Runtime refuses, though there is but one thing that it can mean."""
     model = network(MXNET.replace("OPSET", "8").replace("spatial = 1", "spatial = 0"), ("data",))
     check_projections(model, twin_of(model, mxnet(), SIZE), {"_plus0": "unit1"})
-
-
-@pytest.mark.parametrize("opset", [7, 17])
-@pytest.mark.parametrize("operator", ["MaxPool", "AveragePool"])
-def test_pads_beside_same(operator, opset):
-    """Old exporters say both of a pooling; ONNX Runtime does as `auto_pad` says."""
-    once = network(POOL.replace("OPSET", str(opset)).replace("MaxPool", operator))
-    twice = onnx.ModelProto()
-    twice.CopyFrom(once)
-    twice.graph.node[1].attribute.append(onnx.helper.make_attribute("pads", [0, 0, 0, 0]))
-    shapes = [[layer.shape for layer in layers(load(m.SerializeToString()))] for m in (twice, once)]
-    assert shapes[0] == shapes[1]
-    feeds = {"x": images(2, SIZE), "channel": np.array([0, 1])}
-    found, expected = (run(artefact(m, method="gradient"), **feeds) for m in (twice, once))
-    assert np.abs(expected["attribution"]).max() > 0
-    np.testing.assert_array_equal(run(twice, x=feeds["x"])["y"], expected["y"])
-    for name, value in expected.items():
-        np.testing.assert_array_equal(found[name], value)
-
-
-POOL = """
-<ir_version: 8, opset_import: ["": OPSET]>
-pool (float[N, 3, 33, 30] x, float[3, 2] w) => (float[N, 2] y)
-{
-    r = Relu (x)
-    p = MaxPool <auto_pad = "SAME_UPPER", kernel_shape = [3, 3], strides = [2, 2]> (r)
-    q = Mul (p, p)
-    a = GlobalAveragePool (q)
-    f = Flatten (a)
-    y = MatMul (f, w)
-}
-"""
 
 
 def of_ir_3(model):

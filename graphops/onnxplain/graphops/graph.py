@@ -28,6 +28,7 @@ __all__ = [
     "is_constant",
     "is_float",
     "lowest_finite",
+    "name_scopes",
     "numpy_type",
     "onnx_type",
     "read",
@@ -52,7 +53,7 @@ FLOATS = {
 def read(model: onnx.ModelProto) -> Graph:
     """Return the editable graph of `model`, with every shape that ONNX can infer.
 
-    Its `name_scopes` are what PyTorch's dynamo exporter says of where each tensor was made.
+    It has the model's `name_scopes` too.
     """
     whole = onnx.ModelProto()
     whole.CopyFrom(model)
@@ -65,14 +66,19 @@ def read(model: onnx.ModelProto) -> Graph:
     graph = gs.import_onnx(whole)
     _name_nodes(graph)
     _constants_as_initializers(graph)
-    graph.name_scopes = {
+    graph.name_scopes = name_scopes(model)
+    return graph
+
+
+def name_scopes(model: onnx.ModelProto) -> dict[str, str]:
+    """Return what PyTorch's dynamo exporter says of where each tensor was made."""
+    return {
         output: entry.value
         for node in model.graph.node
         for entry in node.metadata_props
         if entry.key == "pkg.torch.onnx.name_scopes"
         for output in node.output
     }
-    return graph
 
 
 def infer_shapes(graph: Graph, sizes_changed: bool = False) -> None:

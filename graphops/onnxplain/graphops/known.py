@@ -26,7 +26,7 @@ MOVES = {  # operators that only move values, and how many of their inputs hold 
 ARITHMETIC = {
     "Add", "And", "ConstantOfShape", "Div", "Equal", "Greater", "GreaterOrEqual", "Less",
     "LessOrEqual", "Max", "Min", "Mod", "Mul", "Neg", "Not", "Or", "Range", "ReduceProd",
-    "ReduceSum", "Size", "Sub", "Where",
+    "ReduceSum", "Sub", "Where",
 }  # fmt: skip
 
 # Values, and for each of them whether it is known.
@@ -55,6 +55,8 @@ def _look(tensor: Tensor) -> Partly | None:
         return _shape(node)
     if node.op == "CastLike":
         return _cast_like(node)
+    if node.op == "Size":
+        return _size(node)
     if node.op in MOVES:
         return _moved(node, MOVES[node.op] or len(node.inputs))
     return _computed(node) if node.op in ARITHMETIC else None
@@ -72,6 +74,12 @@ def _shape(node: Node) -> Partly | None:
     values = [s if k else -1 for s, k in zip(sizes, known, strict=True)]
     part = slice(node.attrs.get("start", 0), node.attrs.get("end"))
     return np.array(values, np.int64)[part], np.array(known, np.int64)[part]
+
+
+def _size(node: Node) -> Partly | None:
+    """Count the values, which need not be known: the rank of an image is the Size of its Shape."""
+    found = _look(node.inputs[0])
+    return None if found is None else _all_known(np.array(found[0].size, np.int64))
 
 
 def _cast_like(node: Node) -> Partly | None:

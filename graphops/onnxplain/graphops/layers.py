@@ -180,15 +180,15 @@ def _is_channels_first(tensor: Tensor) -> bool:
         return origin is tensor and any(
             n.op in ROW_WISE and n.inputs[0] is tensor for n in tensor.outputs
         )
-    return origin.inputs[0].op in ROW_WISE
+    return bool(origin.inputs[0].op in ROW_WISE)
 
 
 def _is_channels_last(tensor: Tensor) -> bool:
     """Tell whether a Transpose moved axis 1 to the end, or moves the input's last axis there."""
     origin, rank = _origin(tensor), len(tensor.shape)
     if origin.inputs:
-        made = origin.inputs[0]
-        return bool(made.op == "Transpose" and attribute(made, "perm") == [0, *range(2, rank), 1])
+        made, last = origin.inputs[0], [0, *range(2, rank), 1]
+        return bool(made.op == "Transpose" and attribute(made, "perm") == last)
     first = [0, rank - 1, *range(1, rank - 1)]
     readers = [n for t in (origin, tensor) for n in t.outputs]
     return any(n.op == "Transpose" and attribute(n, "perm") == first for n in readers)

@@ -12,7 +12,7 @@ from onnxplain.graphops.branches import take_branches
 from onnxplain.graphops.ceil_mode import settle_ceil_mode
 from onnxplain.graphops.errors import CorruptModel
 from onnxplain.graphops.freeing import free_batch
-from onnxplain.graphops.graph import Graph, read, write
+from onnxplain.graphops.graph import Graph, name_scopes, read, write
 from onnxplain.graphops.same_padding import settle_same_padding
 from onnxplain.graphops.sizes import settle_sizes
 from onnxplain.graphops.source import opset_of
@@ -48,6 +48,7 @@ def prepare(model: onnx.ModelProto, keep_shape: bool = False) -> Prepared:
             reason = " ".join(str(e).split())
             raise CorruptModel(f"the model's functions cannot be inlined: {reason}") from e
     graph = read(model)
+    graph.name_scopes = name_scopes(source)  # inlining drops those of a function's call
     upgrade(graph)
     while take_branches(graph):
         graph = read(write(graph, source))

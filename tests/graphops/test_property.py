@@ -1,0 +1,82 @@
+"""Random small networks: the gradient artefact against PyTorch's autograd.
+
+A few hundred networks by default, the same ones each time. ONNXPLAIN_PROPERTY_CASES asks for more
+of them, ONNXPLAIN_PROPERTY_SEED for others; what fails is made as small as possible and printed.
+"""
+
+import os
+
+import numpy as np
+import onnx
+import random_picking
+import random_pointwise
+import random_products
+import random_shapes
+import random_statistics
+import random_windows
+import torch
+from artefacts import run
+from hypothesis import HealthCheck, assume, given, note, seed, settings
+from hypothesis import strategies as st
+from random_graphs import networks
+
+from onnxplain.graphops import Options, rewrite
+from onnxplain.graphops.rules import GRADIENT
+
+CASES = int(os.environ.get("ONNXPLAIN_PROPERTY_CASES", "250"))
+SEED = int(os.environ.get("ONNXPLAIN_PROPERTY_SEED", "0"))
+FAMILIES = (
+    random_picking.OPERATORS,
+    random_pointwise.OPERATORS,
+    random_products.OPERATORS,
+    random_shapes.OPERATORS,
+    random_statistics.OPERATORS,
+    random_windows.OPERATORS,
+)
+# Rules that random networks leave out; their own tests are in test_rules_*.py. The quantised pairs
+# are passed straight through, which is no derivative; MaxUnpool reads a pool's indices, and
+# AffineGrid no picture.
+ELSEWHERE = {"AffineGrid", "DequantizeLinear", "MaxUnpool", "QuantizeLinear"}
+OUT_OF_REACH = 1e-5  # where PyTorch's own float32 is no nearer, a network shows nothing
+
+
+@seed(SEED)
+@settings(
+    max_examples=CASES,
+    deadline=None,
+    database=None,
+    print_blob=True,
+    suppress_health_check=list(HealthCheck),
+)
+@given(network=networks(*FAMILIES), unpool=st.sampled_from(["auto", "scatter", "portable"]))
+def test_the_gradient_is_that_of_autograd(network, unpool):
+    note(f"seed {SEED}")
+
+    def cotangent(y):
+        return torch.from_numpy(np.random.default_rng(3).standard_normal(tuple(y.shape)))
+
+    y, exact = network.gradient(cotangent)
+    singles = [network.gradient(cotangent, torch.float32, noise=2**-24) for _ in range(3)]
+    errors = [max(np.linalg.norm(s[i] - e) for s in singles) for i, e in enumerate((y, exact))]
+    assume(errors[1] <= OUT_OF_REACH * np.linalg.norm(exact) or not np.any(exact))
+
+    options = Options(select="seed", to=network.to, unpool=unpool)
+    made = rewrite(network.model, network.layer, "gradient", options)
+    onnx.checker.check_model(made, full_check=True)
+    signal = cotangent(torch.from_numpy(y)).numpy().astype(np.float32)
+    found = run(made, **network.feeds, seed=signal)
+    _close(found[network.layer], y, errors[0], "the layer itself")
+    _close(found["attribution"], exact, errors[1], "the gradient")
+
+
+def _close(found, exact, error_of_float32, what):
+    assert found.shape == exact.shape, what
+    assert np.all(np.isfinite(found)), f"{what} is not finite"
+    bound = max(1e-4 * np.linalg.norm(exact), 3 * error_of_float32, 1e-6)
+    error = np.linalg.norm(found.astype(np.float64) - exact)
+    assert error <= bound, f"{what}: error {error:.2g} above {bound:.2g}\n{found}\n{exact}"
+
+
+def test_every_rule_takes_part():
+    drawn = {name.split(" ")[0] for operators in FAMILIES for name in operators}
+    assert GRADIENT.keys() - drawn == ELSEWHERE

@@ -1,0 +1,74 @@
+"""Operators for random networks that multiply matrices."""
+
+import torch
+from random_pointwise import fit
+
+__all__ = ["OPERATORS"]
+
+
+def gemm(d):
+    x = d.tensor(lambda v: v.rank == 2)
+    trans_a, trans_b, out = d.number(0, 1), d.number(0, 1), d.number(1, 4)
+    inner, rows = (x.shape[0], x.shape[1]) if trans_a else (x.shape[1], x.shape[0])
+    weight = d.weight(*((out, inner) if trans_b else (inner, out)), low=-1, high=1)
+    bias = d.choice([], [(out,)], [(1, out)], [(rows, 1)], [()])
+    alpha, beta = d.choice(1.0, 0.5), d.choice(1.0, 2.0)
+    operands = [x, weight]
+    if d.choice(False, True) and not trans_a:  # the weight from the left
+        operands = [d.weight(*((x.shape[0], out) if trans_a else (out, x.shape[0]))), x]
+        trans_a = trans_b = 0
+        bias = []
+
+    def compute(a, b, c=0.0):
+        a, b = (a.T if trans_a else a), (b.T if trans_b else b)
+        return alpha * (a @ b) + beta * c
+
+    attrs = {"transA": trans_a, "transB": trans_b, "alpha": alpha, "beta": beta}
+    d.add("Gemm", [*operands, *(d.weight(*s) for s in bias)], compute, **attrs)
+
+
+def matmul(d):
+    x = d.tensor(lambda v: v.rank > 0)
+    kind = d.choice("matrix", "stack", "left", "vector", "tensor", "gram")
+    if kind == "matrix":
+        operands = [x, d.weight(x.shape[-1], d.number(1, 4), low=-1, high=1)]
+    elif kind == "stack":
+        operands = [x, d.weight(d.number(1, 2), 1, x.shape[-1], 2)]
+    elif kind == "left":
+        operands = [d.weight(d.number(1, 3), x.shape[-2 if x.rank > 1 else -1]), x]
+    elif kind == "vector":
+        operands = [x, d.weight(x.shape[-1])]
+    elif kind == "tensor":
+        operands = [x, d.tensor(lambda v: v.rank > 0 and _multiplies(x, v))]
+    else:
+        fit(x.rank > 1)
+        turned = [*range(x.rank - 2), x.rank - 1, x.rank - 2]
+        operands = [x, d.add("Transpose", [x], lambda v: v.mT, perm=turned)]
+    fit(_multiplies(*operands))
+    d.add("MatMul", operands, torch.matmul)
+
+
+def _multiplies(a, b):
+    inner = b.shape[-2] if b.rank > 1 else b.shape[0]
+    leading = zip(reversed(a.shape[:-2]), reversed(b.shape[:-2]), strict=False)
+    return a.shape[-1] == inner and all(m == n or 1 in (m, n) for m, n in leading)
+
+
+def einsum(d):
+    x = d.tensor(lambda v: 2 <= v.rank <= 4)
+    letters = "abcd"[: x.rank]
+    kind = d.choice("weight", "alone", "itself")
+    if kind == "alone":
+        result = "".join(letters[i] for i in d.order(x.rank)[: d.number(1, x.rank)])
+        equation, operands = f"{letters}->{result}", [x]
+    elif kind == "weight":
+        shared = d.some(letters)
+        result = "".join(c for c in letters if c not in shared or d.choice(False, True)) + "z"
+        equation = f"{letters},{''.join(shared)}z->{result}"
+        operands = [x, d.weight(*(x.shape[letters.index(c)] for c in shared), 2, low=-1, high=1)]
+    else:
+        equation, operands = f"{letters},{letters}->{letters[: d.number(0, x.rank)]}", [x, x]
+    d.add("Einsum", operands, lambda *v: torch.einsum(equation, *v), equation=equation)
+
+
+OPERATORS = {"Einsum": einsum, "Gemm": gemm, "MatMul": matmul}

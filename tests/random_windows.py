@@ -1,0 +1,279 @@
+"""Operators for random networks that look at windows, or change the resolution."""
+
+import itertools
+import math
+
+import torch
+import torch.nn.functional as F
+from random_graphs import far
+from random_pointwise import fit, winner
+
+__all__ = ["OPERATORS"]
+
+
+class Window:
+    """The geometry of one convolution or pooling, drawn to fit a tensor of rank 3 to 5."""
+
+    def __init__(self, d, x, *, dilated=True, ceil=False):
+        self.rank, self.sizes = x.rank - 2, x.shape[2:]
+        self.kernel = d.numbers(1, 3, self.rank)
+        self.strides = d.numbers(1, 3, self.rank)
+        self.dilations = d.numbers(1, 2, self.rank) if dilated else [1] * self.rank
+        self.extent = [n * (k - 1) + 1 for n, k in zip(self.dilations, self.kernel, strict=True)]
+        same = ["SAME_UPPER", "SAME_LOWER"] if max(self.dilations) == 1 else []  # else runtimes err
+        self.auto_pad = d.choice("NOTSET", "NOTSET", "NOTSET", "VALID", *same)
+        self.ceil = ceil and self.auto_pad == "NOTSET" and d.choice(False, True)
+        self.before, self.after = [0] * self.rank, [0] * self.rank
+        if self.auto_pad == "NOTSET":
+            highest = [min(2, k - 1) for k in self.kernel]
+            self.before = [d.number(0, h) for h in highest]
+            self.after = [d.number(0, h) for h in highest] if d.choice(False, True) else self.before
+        elif self.auto_pad != "VALID":
+            for i, (size, stride) in enumerate(zip(self.sizes, self.strides, strict=True)):
+                total = (-(-size // stride) - 1) * stride + self.extent[i] - size
+                fit(total >= 0)  # else runtimes do not agree
+                sides = [total // 2, total - total // 2]
+                lower = self.auto_pad == "SAME_LOWER"
+                self.before[i], self.after[i] = sides[::-1] if lower else sides
+
+    @property
+    def attrs(self):
+        """Return the attributes of the node; defaults are left out where that says the same."""
+        attrs = {"kernel_shape": self.kernel, "strides": self.strides}
+        if max(self.dilations) > 1:
+            attrs["dilations"] = self.dilations
+        if self.auto_pad != "NOTSET":
+            attrs["auto_pad"] = self.auto_pad
+        elif any(self.before + self.after):
+            attrs["pads"] = [*self.before, *self.after]
+        return attrs | ({"ceil_mode": 1} if self.ceil else {})
+
+    def counts(self):
+        """Return how many windows each axis has; ceil_mode drops one that begins behind all."""
+        counts = []
+        for i, (size, stride) in enumerate(zip(self.sizes, self.strides, strict=True)):
+            room = size + self.before[i] + self.after[i] - self.extent[i]
+            fit(room >= 0)
+            count = (-(-room // stride) if self.ceil else room // stride) + 1
+            counts.append(count - (self.ceil and (count - 1) * stride >= size + self.before[i]))
+        return counts
+
+    def pad(self, x, value=0.0):
+        """Return `x` with its padding, and zeros behind that for what ceil_mode adds."""
+        sides = list(zip(self.before, self.after, strict=True))
+        return F.pad(x, [s for side in reversed(sides) for s in side], value=value)
+
+    def elements(self, x, counts):
+        """Return [..., k]: the elements of each window of the padded `x`, in row-major order."""
+        x = F.pad(x, [s for e in reversed(self.extent) for s in (0, e + 3)], value=-math.inf)
+        parts = []
+        for offset in itertools.product(*(range(k) for k in self.kernel)):
+            at = [slice(None)] * 2
+            for i, o in enumerate(offset):
+                first, stride = o * self.dilations[i], self.strides[i]
+                at.append(slice(first, first + (counts[i] - 1) * stride + 1, stride))
+            parts.append(x[tuple(at)])
+        return torch.stack(parts, -1)
+
+
+def image(v):
+    return 3 <= v.rank <= 5
+
+
+def divisors(n):
+    return [g for g in range(1, n + 1) if n % g == 0]
+
+
+def conv(d):
+    x = d.tensor(image)
+    window = Window(d, x)
+    window.counts()
+    group = d.choice(*divisors(x.shape[1]))
+    out = group * d.number(1, 3)
+    weight = d.weight(out, x.shape[1] // group, *window.kernel, low=-1, high=1)
+    bias = [d.weight(out)] if d.choice(False, True) else []
+    f = (F.conv1d, F.conv2d, F.conv3d)[window.rank - 1]
+
+    def compute(v, w, b=None):
+        return f(window.pad(v), w, b, window.strides, 0, window.dilations, group)
+
+    attrs = window.attrs | ({"group": group} if group > 1 else {})
+    if d.choice(False, True):
+        del attrs["kernel_shape"]
+    d.add("Conv", [x, weight, *bias], compute, **attrs)
+
+
+def conv_transpose(d):
+    x = d.tensor(image)
+    window = Window(d, x)
+    fit(window.auto_pad == "NOTSET")
+    group = d.choice(*divisors(x.shape[1]))
+    out = d.number(1, 3)
+    weight = d.weight(x.shape[1], out, *window.kernel, low=-1, high=1)
+    bias = [d.weight(out * group)] if d.choice(False, True) else []
+    spare = [d.number(0, s - 1) for s in window.strides]
+    f = (F.conv_transpose1d, F.conv_transpose2d, F.conv_transpose3d)[window.rank - 1]
+
+    def compute(v, w, b=None):
+        whole = f(v, w, b, window.strides, 0, spare, group, window.dilations)
+        for i, (before, after) in enumerate(zip(window.before, window.after, strict=True)):
+            size = whole.shape[2 + i] - before - after
+            fit(size > 0)
+            whole = whole.narrow(2 + i, before, size)
+        return whole
+
+    attrs = window.attrs | {"group": group, "output_padding": spare}
+    d.add("ConvTranspose", [x, weight, *bias], compute, **attrs)
+
+
+def max_pool(d):
+    x = d.tensor(image)
+    window = Window(d, x, ceil=True)
+    counts = window.counts()
+
+    def compute(v):
+        elements = window.elements(window.pad(v, -math.inf), counts)
+        best = elements.detach().amax(-1, keepdim=True)
+        places = torch.arange(elements.shape[-1]).expand_as(elements)
+        first = torch.where(elements.detach() == best, places, elements.shape[-1])
+        return elements.gather(-1, first.amin(-1, keepdim=True)).squeeze(-1)
+
+    elements = window.elements(window.pad(x.value, -math.inf), counts)
+    fit(torch.isfinite(elements.amax(-1)).all())
+    winner(elements, -1)
+    d.add("MaxPool", [x], compute, **window.attrs)
+
+
+def average_pool(d):
+    x = d.tensor(image)
+    window = Window(d, x, ceil=True, dilated=d.opset >= 19)
+    counts, padding = window.counts(), d.number(0, 1)
+
+    def sums(v, padded_with):
+        elements = window.elements(window.pad(v, padded_with), counts)
+        return torch.where(torch.isinf(elements), 0.0, elements).sum(-1)
+
+    def compute(v):
+        return sums(v, 0.0) / sums(torch.ones_like(v), float(padding))
+
+    attrs = window.attrs | ({"count_include_pad": 1} if padding else {})
+    d.add("AveragePool", [x], compute, **attrs)
+
+
+def lp_pool(d):
+    x = d.tensor(image)
+    window = Window(d, x, ceil=d.opset >= 18, dilated=d.opset >= 18)
+    counts, p = window.counts(), d.choice(2, 1, 3)
+
+    def compute(v):
+        elements = window.elements(window.pad(v), counts)
+        powers = torch.where(torch.isinf(elements), 0.0, elements).abs() ** p
+        return powers.sum(-1) ** (1 / p)
+
+    x = d.away(x, 0.0)
+    fit(far(compute(x.value), 0.0))
+    d.add("LpPool", [x], compute, **window.attrs, p=p)
+
+
+def over_space(operator, compute):
+    def draw(d):
+        x = d.tensor(image)
+        dims = list(range(2, x.rank))
+        if operator == "GlobalMaxPool":
+            winner(x.value.flatten(2), -1)
+        if operator == "GlobalLpPool":
+            fit(d.opset < 22)  # ONNX Runtime has no kernel for the newer one
+            x = d.away(x, 0.0)
+        d.add(operator, [x], lambda v: compute(v, dims))
+
+    return draw
+
+
+def global_max(v, dims):
+    flat = v.flatten(2)
+    best = flat.detach().amax(-1, keepdim=True)
+    places = torch.arange(flat.shape[-1]).expand_as(flat)
+    first = torch.where(flat.detach() == best, places, flat.shape[-1]).amin(-1, keepdim=True)
+    return flat.gather(-1, first).reshape(*v.shape[:2], *(1 for _ in dims))
+
+
+def depth_to_space(d):
+    block, mode = 2, d.choice("DCR", "CRD")
+    x = d.tensor(lambda v: v.rank == 4 and v.shape[1] % 4 == 0)
+
+    def compute(v):
+        n, c, h, w = v.shape
+        if mode == "CRD":
+            return F.pixel_shuffle(v, block)
+        apart = v.reshape(n, block, block, c // 4, h, w).permute(0, 3, 4, 1, 5, 2)
+        return apart.reshape(n, c // 4, h * block, w * block)
+
+    d.add("DepthToSpace", [x], compute, blocksize=block, mode=mode)
+
+
+def space_to_depth(d):
+    x = d.tensor(lambda v: v.rank == 4 and v.shape[2] % 2 == 0 and v.shape[3] % 2 == 0)
+
+    def compute(v):
+        n, c, h, w = v.shape
+        apart = v.reshape(n, c, h // 2, 2, w // 2, 2).permute(0, 3, 5, 1, 2, 4)
+        return apart.reshape(n, c * 4, h // 2, w // 2)
+
+    d.add("SpaceToDepth", [x], compute, blocksize=2)
+
+
+def resize(d):
+    x = d.tensor(image)
+    factors = [d.choice(2.0, 1.0, 3.0, 0.5) for _ in x.shape[2:]]
+    sizes = [int(s * f) for s, f in zip(x.shape[2:], factors, strict=True)]
+    fit(all(s * f == n > 0 for s, f, n in zip(x.shape[2:], factors, sizes, strict=True)))
+    mode = d.choice("nearest", "half_pixel", "align_corners")
+    if mode == "nearest":
+        attrs = {"coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
+    else:
+        attrs = {"coordinate_transformation_mode": mode, "mode": "linear"}
+
+    def compute(v):
+        for axis, size in enumerate(sizes, 2):
+            matrix = _matrix(v.shape[axis], size, mode).to(v.dtype)
+            v = torch.movedim(torch.movedim(v, axis, -1) @ matrix, -1, axis)
+        return v
+
+    if d.choice(True, False):
+        scales = d.constant([1.0, 1.0, *factors])
+        d.add("Resize", [x, None, scales], compute, reads=[x], **attrs)
+    else:
+        d.add("Resize", [x, None, None, [*x.shape[:2], *sizes]], compute, **attrs)
+
+
+def _matrix(size, out, mode):
+    """Return [size, out]: what each element gives to each of the result."""
+    matrix = torch.zeros(size, out, dtype=torch.float64)
+    for i in range(out):
+        if mode == "nearest":
+            matrix[i * size // out, i] = 1
+            continue
+        if mode == "half_pixel":
+            place = (i + 0.5) * size / out - 0.5
+        else:
+            place = i * (size - 1) / (out - 1) if out > 1 else 0.0
+        place = min(max(place, 0.0), size - 1.0)
+        low = min(int(place), size - 1)
+        matrix[low, i] += 1 - (place - low)
+        matrix[min(low + 1, size - 1), i] += place - low
+    return matrix
+
+
+OPERATORS = {
+    "AveragePool": average_pool,
+    "Conv": conv,
+    "ConvTranspose": conv_transpose,
+    "DepthToSpace": depth_to_space,
+    "GlobalAveragePool": over_space("GlobalAveragePool", lambda v, dims: v.mean(dims, True)),
+    "GlobalLpPool": over_space("GlobalLpPool", lambda v, dims: v.square().sum(dims, True).sqrt()),
+    "GlobalMaxPool": over_space("GlobalMaxPool", global_max),
+    "LpPool": lp_pool,
+    "MaxPool": max_pool,
+    "Resize": resize,
+    "SpaceToDepth": space_to_depth,
+}
