@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STUBS := proto/onnxplain/v1
 
-.PHONY: demo test lint proto bench-gpu bench-rewriting parity clean
+.PHONY: demo test lint proto bench-gpu bench-memory bench-rewriting parity clean
 
 demo: $(VENV)/run
 	$(BIN)/python examples/demo.py
@@ -30,6 +30,9 @@ proto: $(VENV)/dev
 bench-gpu: $(VENV)/run
 	$(BIN)/python bench/gpu_artefacts.py $(VENV)/gpu
 	$(BIN)/python bench/gpu.py $(VENV)/gpu
+
+bench-memory: $(VENV)/run
+	$(BIN)/python bench/memory.py
 
 bench-rewriting: $(VENV)/run
 	$(BIN)/python bench/rewriting.py
