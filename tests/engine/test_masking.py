@@ -164,6 +164,21 @@ def test_operators_without_a_rule_are_no_hindrance(engine):
     assert np.abs(found.attribution).max() > 0
 
 
+def test_pictures_of_whole_numbers(engine):
+    """Covered, they are of whole numbers still; the map lies over them, not over what follows."""
+    text = """
+    <ir_version: 8, opset_import: ["": 17]>
+    net (uint8[N, 3, H, W] x, float[4, 3, 3, 3] w) => (float[N, 4] y)
+    { f = Cast <to = 1> (x) c = Conv (f, w) g = GlobalMaxPool (c) y = Flatten (g) }
+    """
+    model = with_random_weights(text)
+    found = engine.explain(model, PICTURES, "y", "occlusion", 1, window=17, preprocess="raw")
+    assert (found.to, found.attribution.shape) == ("x", (2, 1, 1, 17, 15))
+    # Where one window covers it all, nothing is left of the picture, and the net has no bias.
+    np.testing.assert_allclose(found.attribution[:, 0, 0, 0, 0], found.score[:, 0], rtol=1e-5)
+    engine.explain(model, PICTURES, "y", "rise", 1, masks=3, preprocess="raw")
+
+
 @pytest.mark.parametrize(
     ("method", "wrong", "named"),
     [
