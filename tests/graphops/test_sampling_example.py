@@ -1,4 +1,4 @@
-"""Sampled methods on the example network, and their artefacts with nothing of this project about."""
+"""Sampled methods on the example network, and their artefacts with nothing of this project."""
 
 import subprocess
 import sys
