@@ -34,7 +34,7 @@ def main() -> None:
     for line in measured():
         print(line, flush=True)
         lines.append(line)
-    PAGE.write_text("\n".join([*INTRODUCTION, *lines]) + "\n")
+    PAGE.write_text("\n".join([*INTRODUCTION, "", *lines]) + "\n")
 
 
 def measured() -> Iterator[str]:

@@ -112,7 +112,7 @@ class Engine:
             opened = open_model(model, self._cache)
             prepared = prepare(opened.model, images, choices.get("preprocess"))
             stop.check()
-            whole = units == "whole" or (units is None and _is_whole(method))
+            whole = _is_whole(method) if units is None else _is_word(units, "whole")
             options = to_options(choices, method, whole, prepared)
 
             def resolved() -> tuple[Subject, int]:
@@ -200,6 +200,10 @@ def _choose(work: Work, units: Units) -> Chosen:
 
 def _no_channels(work: Work) -> npt.NDArray[np.int64]:
     return np.full((len(work.rows), 1), -1, np.int64)
+
+
+def _is_word(units: Units, word: str) -> bool:
+    return isinstance(units, str) and units == word  # an array compares its numbers
 
 
 def _is_whole(method: str) -> bool:
