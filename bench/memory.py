@@ -14,11 +14,11 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 import onnx
+import onnxruntime
 from rewriting import resnet50
 
 from onnxplain.engine import Engine
@@ -49,7 +49,7 @@ def measured() -> Iterator[str]:
             found = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
             yield found.stdout.strip()
     about = f"{os.cpu_count()} cores, Linux {platform.machine()}"
-    yield f"\nONNX Runtime {version('onnxruntime-gpu')} on the CPU, {about}."
+    yield f"\nONNX Runtime {onnxruntime.__version__} on the CPU, {about}."
 
 
 def measure(file: str, steps: int, memory: int) -> None:
