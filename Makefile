@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STUBS := proto/onnxplain/v1
 
-.PHONY: demo test lint proto bench-gpu bench-rewriting parity portability clean
+.PHONY: demo test lint proto bench-gpu bench-memory bench-rewriting parity portability clean
 
 demo: $(VENV)/run
 	$(BIN)/python examples/demo.py
@@ -31,6 +31,9 @@ proto: $(VENV)/dev
 bench-gpu: $(VENV)/run
 	$(BIN)/python bench/gpu_artefacts.py $(VENV)/gpu
 	$(BIN)/python bench/gpu.py $(VENV)/gpu
+
+bench-memory: $(VENV)/run
+	$(BIN)/python bench/memory.py
 
 bench-rewriting: $(VENV)/run
 	$(BIN)/python bench/rewriting.py

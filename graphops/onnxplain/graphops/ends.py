@@ -40,11 +40,6 @@ def find_ends(graph: Graph, layer: str | None, method: Method, options: Options)
         )
     if method.over == "map":
         tensor, target = resolve(graph, options.score_layer), _mapped(graph, layer)
-    elif options.score_layer is not None:
-        raise OptionError(
-            f"only class activation maps have a score layer, not method '{method.name}': name the "
-            "layer to explain"
-        )
     else:
         tensor = resolve(graph, layer)
         target = default_target(graph) if to is None else resolve(graph, to)

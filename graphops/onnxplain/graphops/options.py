@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Literal, get_args
 
 from onnxplain.graphops.errors import OptionError, nearest
@@ -112,6 +112,10 @@ class Options:
                 raise OptionError(f"{name} {getattr(self, name)}: give 1 or more")
         if not 0 <= self.noise_level < math.inf:
             raise OptionError(f"noise level {self.noise_level}: give 0 or more, such as 0.15")
+
+    def changed(self) -> list[str]:
+        """Return the names of the options that are not what they are by default."""
+        return [f.name for f in fields(self) if getattr(self, f.name) != f.default]
 
 
 def _one_of(what: str, value: str, known: Sequence[str]) -> None:

@@ -13,7 +13,7 @@ from onnxplain.graphops.emit import Emitter
 from onnxplain.graphops.ends import find_ends, longest_path, path_between, require_rows
 from onnxplain.graphops.errors import ModelError
 from onnxplain.graphops.graph import Node
-from onnxplain.graphops.methods import Method, find_method
+from onnxplain.graphops.methods import Method, find_method, require_taken
 from onnxplain.graphops.options import Options, Target, Unpool
 from onnxplain.graphops.path import Path, first_explainable
 from onnxplain.graphops.prepare import Prepared, prepare
@@ -83,6 +83,7 @@ def check(
     is no error here but a row of the report.
     """
     chosen = find_method(method)
+    require_taken(chosen, ["score_layer"] if score_layer is not None else [])
     options = Options(  # refuses wrong values
         to=to,
         unpool=cast("Unpool", unpool),

@@ -15,7 +15,7 @@ from onnxplain.graphops.errors import OptionError, UnsupportedModel
 from onnxplain.graphops.graph import Graph, Tensor, is_float, write
 from onnxplain.graphops.layers import class_score, resolve
 from onnxplain.graphops.metadata import describe_artefact
-from onnxplain.graphops.methods import Method, find_method
+from onnxplain.graphops.methods import Method, find_method, require_taken
 from onnxplain.graphops.options import Options
 from onnxplain.graphops.path import Path, find_path
 from onnxplain.graphops.prepare import Prepared, prepare
@@ -48,9 +48,10 @@ def rewrite(
     Raises UnknownLayer, UnknownMethod, OptionError, ChannelError, UnsupportedOperator or
     UnsupportedModel. `model` is not changed.
     """
-    chosen = find_method(method)
+    chosen, options = find_method(method), options or Options()
+    require_taken(chosen, options.changed())
     with blaming(model):
-        return _rewritten(model, layer, chosen, options or Options())
+        return _rewritten(model, layer, chosen, options)
 
 
 def forward(

@@ -13,6 +13,7 @@ from onnxplain.engine.inputs import Input, Prepared
 from onnxplain.engine.preprocess import Preprocess
 from onnxplain.graphops import METHODS, Options
 from onnxplain.graphops.errors import OptionError
+from onnxplain.graphops.methods import require_taken
 from onnxplain.graphops.options import Position, SeedValue, Unpool
 
 __all__ = ["Choices", "baseline_row", "channel_axis_of", "require_known", "to_options"]
@@ -84,11 +85,15 @@ class Choices(TypedDict, total=False):
     decay: float
 
 
-def require_known(choices: Choices) -> None:
-    """Raise TypeError for a choice that there is not, as Python does for unknown arguments."""
+def require_known(choices: Choices, method: str) -> None:
+    """Raise TypeError for a choice that there is not, as Python does for unknown arguments.
+
+    And OptionError for one that only other methods have.
+    """
     for name in choices:
         if name not in Choices.__annotations__:
             raise TypeError(f"explain() got an unexpected keyword argument '{name}'")
+    require_taken(method, [name for name, value in choices.items() if value is not None])
 
 
 def to_options(choices: Choices, method: str, whole: bool, prepared: Prepared) -> Options:

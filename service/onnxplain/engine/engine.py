@@ -106,13 +106,13 @@ class Engine:
 
         The pieces come in the order of images and units; `first_image` tells a piece's image.
         """
-        require_known(choices)
+        require_known(choices, method)
         progress = choices.get("progress") or (lambda done, total: None)
         with Stop(choices.get("timeout"), choices.get("cancel")).watching() as stop:
             opened = open_model(model, self._cache)
             prepared = prepare(opened.model, images, choices.get("preprocess"))
             stop.check()
-            whole = units == "whole" or (units is None and _is_whole(method))
+            whole = _is_whole(method) if units is None else _is_word(units, "whole")
             options = to_options(choices, method, whole, prepared)
 
             def resolved() -> tuple[Subject, int]:
@@ -200,6 +200,10 @@ def _choose(work: Work, units: Units) -> Chosen:
 
 def _no_channels(work: Work) -> npt.NDArray[np.int64]:
     return np.full((len(work.rows), 1), -1, np.int64)
+
+
+def _is_word(units: Units, word: str) -> bool:
+    return isinstance(units, str) and units == word  # an array compares its numbers
 
 
 def _is_whole(method: str) -> bool:

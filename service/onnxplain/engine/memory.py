@@ -2,19 +2,32 @@
 
 from __future__ import annotations
 
+import ctypes
+import functools
 import math
+import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import onnx
 
 from onnxplain.graphops.shapes import with_shapes
 
-__all__ = ["Footprint"]
+__all__ = ["Footprint", "give_back"]
 
 # Beside the tensors, ONNX Runtime holds what a convolution lays out anew for its kernels, and
 # what its arena cannot fill: see docs/memory.md for what was measured.
-OVERHEAD = 1.5
+OVERHEAD = 2.0
+
+
+def give_back() -> None:
+    """Give memory that was freed back to the system, where that takes asking: glibc keeps it.
+
+    Loading and rewriting a model frees its weights several times over.
+    """
+    trim = _trim()
+    if trim is not None:
+        trim(0)
 
 
 class Footprint:
@@ -33,8 +46,8 @@ class Footprint:
     def row_bytes(self, shape: tuple[int, ...]) -> int:
         """Return the bytes that a run takes for one picture of that shape [C, H, W] at its peak.
 
-        Weights are not counted. Tensors whose sizes cannot be told are taken to be as large as the
-        largest that they are made of.
+        Weights are not counted. Tensors whose sizes cannot be told are taken to be as large as what
+        they are made of.
         """
         with self._lock:
             if shape not in self._known:
@@ -47,13 +60,13 @@ class Footprint:
         fixed = {t.name for t in graph.initializer} | {v.name for v in graph.input}
         last = {name: i for i, node in enumerate(graph.node) for name in node.input}
         last |= dict.fromkeys((v.name for v in graph.output), len(graph.node))
-        live = {self._picture: sizes.bytes(self._picture, ())}
+        live = {self._picture: sizes.bytes(self._picture)}
         peak = now = live[self._picture]
         for i, node in enumerate(graph.node):
             inputs = [name for name in node.input if name]
             for name in node.output:
                 if name and name in last:
-                    live[name] = sizes.bytes(name, inputs)
+                    live[name] = sizes.bytes(name)
                     now += live[name]
             peak = max(peak, now)
             for name in {*inputs, *node.output}:
@@ -81,52 +94,57 @@ class Footprint:
 
 
 class _Sizes:
-    """The bytes of a graph's tensors.
+    """The sizes of a graph's tensors.
 
     Where inference gives up, as it does behind a signal's own arithmetic, a dimension that has a
     name is as long as one of that name elsewhere: a signal has its forward tensor's dimensions.
+    What is not known so is as many elements as the node's inputs have, or its consumer has.
     """
 
     def __init__(self, named: onnx.GraphProto, sized: onnx.GraphProto) -> None:
         self._values = _values(sized)
-        self._bytes: dict[str, int | None] = {}
         self._lengths: dict[str, int] = {}
         for name, value in _values(named).items():
             found = self._values.get(name)
-            if found is None:
-                continue
-            pairs = zip(value.shape.dim, found.shape.dim, strict=False)
+            pairs = zip(value.shape.dim, found.shape.dim if found else (), strict=False)
             for before, after in pairs:
                 if before.dim_param and after.dim_value > 0:
                     self._lengths.setdefault(before.dim_param, after.dim_value)
-        for tensor in sized.initializer:
-            self._bytes[tensor.name] = 0
+        self._elements = {name: n for name in self._values if (n := self._told(name)) is not None}
+        self._elements |= dict.fromkeys((t.name for t in sized.initializer), 0)
+        self._look_ahead(sized)
+        for node in sized.node:
+            counts = [self._elements.get(name, 0) for name in node.input if name]
+            guess = sum(counts) if node.op_type == "Concat" else max(counts, default=0)
+            for name in node.output:
+                self._elements.setdefault(name, guess)
 
-    def bytes(self, name: str, inputs: tuple[str, ...] | list[str]) -> int:
-        """Return a tensor's bytes; if they cannot be told, the most that an input of it has."""
-        if name not in self._bytes:
-            self._bytes[name] = self._told(name)
-        known = self._bytes[name]
-        if known is None:
-            known = max((self._bytes.get(i) or 0 for i in inputs), default=0)
-            self._bytes[name] = known
-        return known
+    def bytes(self, name: str) -> int:
+        """Return a tensor's bytes."""
+        value = self._values.get(name)
+        known = value is not None and value.elem_type
+        dtype = onnx.helper.tensor_dtype_to_np_dtype(value.elem_type) if value and known else None
+        return self._elements.get(name, 0) * (dtype.itemsize if dtype else 4)
+
+    def _look_ahead(self, graph: onnx.GraphProto) -> None:
+        """A tensor that is only reshaped, or scattered into, is as large as what becomes of it."""
+        for node in reversed(graph.node):
+            if node.op_type in ("Reshape", "ScatterElements") and node.output[0] in self._elements:
+                self._elements.setdefault(node.input[0], self._elements[node.output[0]])
 
     def _told(self, name: str) -> int | None:
-        value = self._values.get(name)
-        if value is None or not value.HasField("shape"):
+        value = self._values[name]
+        if not value.HasField("shape"):
             return None
-        lengths = [self._length(dim, i) for i, dim in enumerate(value.shape.dim)]
-        if any(length is None for length in lengths):
-            return None
-        size = onnx.helper.tensor_dtype_to_np_dtype(value.elem_type).itemsize
-        return math.prod(length for length in lengths if length is not None) * int(size)
+        lengths = [d.dim_value or self._lengths.get(d.dim_param, 0) for d in value.shape.dim]
+        return math.prod(lengths) or None
 
-    def _length(self, dim: onnx.TensorShapeProto.Dimension, axis: int) -> int | None:
-        if dim.dim_value > 0:
-            return int(dim.dim_value)
-        found = self._lengths.get(dim.dim_param)
-        return 1 if found is None and axis == 0 else found
+
+@functools.cache
+def _trim() -> Callable[[int], int] | None:
+    if not sys.platform.startswith("linux"):
+        return None
+    return getattr(ctypes.CDLL(None), "malloc_trim", None)
 
 
 def _values(graph: onnx.GraphProto) -> Mapping[str, onnx.TypeProto.Tensor]:

@@ -100,12 +100,13 @@ def find_subject(
 ) -> Subject:
     """Resolve the names of the ends. Raises InputError or ModelError.
 
-    Methods that are no graph see the network from outside: they have the gradient's ends.
+    Methods that are no graph see the network from outside, from its input to the layer.
     """
+    graph = method in METHODS
     report = check(
         opened.model,
         layer,
-        method if method in METHODS else "gradient",
+        method if graph else "gradient",
         to=options.to,
         unpool=options.unpool,
         target=_target(device),
@@ -122,7 +123,8 @@ def find_subject(
         )
     fixed = report.batch == "fixed"
     apart = not fixed and not report.batch_note
-    return Subject(opened.input, found, report.to, fixed, apart, report.warnings)
+    to = report.to if graph or options.to is not None else opened.input.name
+    return Subject(opened.input, found, to, fixed, apart, report.warnings if graph else ())
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,7 +13,7 @@ import onnx
 
 from onnxplain.engine.cache import ByteCache
 from onnxplain.engine.choices import Choices
-from onnxplain.engine.memory import Footprint
+from onnxplain.engine.memory import Footprint, give_back
 from onnxplain.engine.opening import OpenedModel
 from onnxplain.engine.plans import (
     Activity,
@@ -76,6 +76,7 @@ class Work:
                 self.device,
                 self.threads,
             )
+            give_back()
             return made, made.session.bytes
 
         ends = (self.subject.layer.tensor, self.subject.to, self.options.channel_axis)
@@ -89,6 +90,7 @@ class Work:
         def build() -> tuple[Activity, int]:
             model = self.begun() if begun else self.opened.model
             made = make_activity(model, name, self.subject, self.device, self.threads)
+            give_back()
             return made, made.session.bytes
 
         start = self.subject.to if begun else None
