@@ -90,6 +90,9 @@ def test_rewrite_with_a_methods_own_options(client, folder):
         ("grad_cam", {"layer": "p", "upsample": False}),
         ("lrp_epsilon_plus", {}),
         ("inverse", {"layer": "c"}),
+        ("occlusion", {"window": [4], "stride": [2, 3]}),
+        ("rise", {"masks": 20, "resolution": 3, "keep": 0.4}),
+        ("activation_maximisation", {"iterations": 3, "start": "picture", "jitter": 0}),
         ("gradient", {"layer": "c", "units": "whole"}),
     ],
 )

@@ -1,6 +1,5 @@
 """Every call of the service, over the wire, against the functions that it stands for."""
 
-import dataclasses
 import hashlib
 import io
 import threading
@@ -15,8 +14,9 @@ from PIL import Image
 from server.running import pixels
 
 from onnxplain.engine import Choices, Engine, Preprocess
-from onnxplain.graphops import Options, check, layers, load, rewrite
+from onnxplain.graphops import METHODS, Options, check, layers, load, rewrite
 from onnxplain.graphops.errors import Cancelled
+from onnxplain.graphops.methods import RUN
 from onnxplain.graphops.options import BACKWARDS, POSITIONS, SEED_VALUES, SELECTS, TARGETS, UNPOOLS
 from onnxplain.v1 import explain_pb2 as pb
 from onnxplain.v1 import tensors
@@ -163,7 +163,8 @@ def test_the_enums_have_every_word_of_the_options(enum, words):
 def test_a_methods_options_are_those_of_the_library():
     known = set(pb.MethodOptions.DESCRIPTOR.fields_by_name)
     assert known <= Choices.__annotations__.keys()
-    assert known - {"baseline"} <= {field.name for field in dataclasses.fields(Options)}
+    takes = {option for method in METHODS.values() for option in method.takes}
+    assert known == takes | {option for options, _ in RUN.values() for option in options}
 
 
 def test_explain_with_nothing_but_a_picture(stub, folder, engine):

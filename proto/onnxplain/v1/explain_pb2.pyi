@@ -304,7 +304,7 @@ class NodeReport(_message.Message):
     def __init__(self, node: _Optional[str] = ..., operator: _Optional[str] = ..., tensor: _Optional[str] = ..., rule: _Optional[str] = ..., unpool: _Optional[str] = ..., note: _Optional[str] = ...) -> None: ...
 
 class MethodOptions(_message.Message):
-    __slots__ = ("score_layer", "upsample", "samples", "noise_level", "noise_seed", "steps", "low", "high", "baseline")
+    __slots__ = ("score_layer", "upsample", "samples", "noise_level", "noise_seed", "steps", "low", "high", "baseline", "window", "stride", "masks", "resolution", "keep", "start", "iterations", "step_size", "jitter", "blur", "decay")
     SCORE_LAYER_FIELD_NUMBER: _ClassVar[int]
     UPSAMPLE_FIELD_NUMBER: _ClassVar[int]
     SAMPLES_FIELD_NUMBER: _ClassVar[int]
@@ -314,6 +314,17 @@ class MethodOptions(_message.Message):
     LOW_FIELD_NUMBER: _ClassVar[int]
     HIGH_FIELD_NUMBER: _ClassVar[int]
     BASELINE_FIELD_NUMBER: _ClassVar[int]
+    WINDOW_FIELD_NUMBER: _ClassVar[int]
+    STRIDE_FIELD_NUMBER: _ClassVar[int]
+    MASKS_FIELD_NUMBER: _ClassVar[int]
+    RESOLUTION_FIELD_NUMBER: _ClassVar[int]
+    KEEP_FIELD_NUMBER: _ClassVar[int]
+    START_FIELD_NUMBER: _ClassVar[int]
+    ITERATIONS_FIELD_NUMBER: _ClassVar[int]
+    STEP_SIZE_FIELD_NUMBER: _ClassVar[int]
+    JITTER_FIELD_NUMBER: _ClassVar[int]
+    BLUR_FIELD_NUMBER: _ClassVar[int]
+    DECAY_FIELD_NUMBER: _ClassVar[int]
     score_layer: str
     upsample: bool
     samples: int
@@ -323,7 +334,18 @@ class MethodOptions(_message.Message):
     low: _containers.RepeatedScalarFieldContainer[float]
     high: _containers.RepeatedScalarFieldContainer[float]
     baseline: Tensor
-    def __init__(self, score_layer: _Optional[str] = ..., upsample: _Optional[bool] = ..., samples: _Optional[int] = ..., noise_level: _Optional[float] = ..., noise_seed: _Optional[int] = ..., steps: _Optional[int] = ..., low: _Optional[_Iterable[float]] = ..., high: _Optional[_Iterable[float]] = ..., baseline: _Optional[_Union[Tensor, _Mapping]] = ...) -> None: ...
+    window: _containers.RepeatedScalarFieldContainer[int]
+    stride: _containers.RepeatedScalarFieldContainer[int]
+    masks: int
+    resolution: int
+    keep: float
+    start: str
+    iterations: int
+    step_size: float
+    jitter: int
+    blur: float
+    decay: float
+    def __init__(self, score_layer: _Optional[str] = ..., upsample: _Optional[bool] = ..., samples: _Optional[int] = ..., noise_level: _Optional[float] = ..., noise_seed: _Optional[int] = ..., steps: _Optional[int] = ..., low: _Optional[_Iterable[float]] = ..., high: _Optional[_Iterable[float]] = ..., baseline: _Optional[_Union[Tensor, _Mapping]] = ..., window: _Optional[_Iterable[int]] = ..., stride: _Optional[_Iterable[int]] = ..., masks: _Optional[int] = ..., resolution: _Optional[int] = ..., keep: _Optional[float] = ..., start: _Optional[str] = ..., iterations: _Optional[int] = ..., step_size: _Optional[float] = ..., jitter: _Optional[int] = ..., blur: _Optional[float] = ..., decay: _Optional[float] = ...) -> None: ...
 
 class RewriteRequest(_message.Message):
     __slots__ = ("model", "layer", "method", "select", "channels", "position", "seed_value", "to", "unpool", "channel_axis", "keep_outputs", "keep_shape", "target", "backward", "method_options")

@@ -7,6 +7,7 @@ explanation.save("cat-layer4.png")
 """
 
 from onnxplain.engine.engine import Choices, Engine, explain
+from onnxplain.engine.evaluation import Evaluation, class_methods, evaluate
 from onnxplain.engine.explanation import Explanation
 from onnxplain.engine.preprocess import PRESETS, Preprocess
 from onnxplain.engine.reading import read_picture
@@ -15,8 +16,11 @@ __all__ = [
     "PRESETS",
     "Choices",
     "Engine",
+    "Evaluation",
     "Explanation",
     "Preprocess",
+    "class_methods",
+    "evaluate",
     "explain",
     "read_picture",
 ]

@@ -16,11 +16,12 @@ from onnxplain.engine.explanation import Explanation
 from onnxplain.engine.inputs import Prepared, prepare
 from onnxplain.engine.preprocess import Preprocess
 from onnxplain.engine.reading import Picture, read_picture
-from onnxplain.graphops import load
+from onnxplain.graphops import METHODS, load
 from onnxplain.graphops.errors import OptionError
+from onnxplain.graphops.methods import RUN
 from onnxplain.graphops.randomize import randomized
 
-__all__ = ["RANDOM", "Evaluation", "evaluate"]
+__all__ = ["RANDOM", "Evaluation", "class_methods", "evaluate"]
 
 RANDOM = "random"  # maps of noise, with which the others can be compared
 STEPS = 32  # of the deletion and insertion curves
@@ -111,6 +112,12 @@ def evaluate(
             )
         )
     return found
+
+
+def class_methods() -> list[str]:
+    """Return the names of the methods that explain a class to a picture."""
+    others = ("activation", "activation_maximisation", "inverse", "lrp")
+    return [name for name in (*METHODS, *RUN) if name not in others]
 
 
 def _regions(prepared: Prepared, masks: Sequence[Picture]) -> list[npt.NDArray[np.bool_]]:

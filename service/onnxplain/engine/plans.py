@@ -113,6 +113,8 @@ def find_subject(
         channel_axis=options.channel_axis,
         score_layer=options.score_layer,
     )
+    if graph and not report.ok:
+        rewrite(opened.model, layer, method, options)  # it raises what the report tells
     found = next(known for known in opened.layers if known.tensor == report.layer)
     if options.channel_axis is not None and found.shape is not None:
         size = found.shape[options.channel_axis]

@@ -5,6 +5,7 @@ What a request gets wrong raises InputError, with the name of the field in front
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -55,9 +56,10 @@ def rewrite_arguments(request: pb.RewriteRequest) -> dict[str, Any]:
         "backward": _choice("backward", pb.Backward.Name, request.backward) or "same",
         **_method_options(request),
     }
-    if "baseline" in options:
+    known = {field.name for field in dataclasses.fields(Options)}
+    for name in options.keys() - known:
         raise InputError(
-            "method_options.baseline: a rewritten model has it as an input of its own; leave it out"
+            f"method_options.{name}: a rewritten model is not told this beforehand; leave it out"
         )
     return {
         "layer": request.layer or None,
@@ -156,7 +158,7 @@ def _method_options(request: Request) -> dict[str, Any]:
     for field, value in request.method_options.ListFields():
         if field.name == "baseline":
             value = _array("method_options.baseline", value)
-        given[field.name] = tuple(value) if field.name in ("low", "high") else value
+        given[field.name] = tuple(value) if field.is_repeated else value
     return given
 
 

@@ -19,10 +19,6 @@ __all__ = [
     "method_options",
 ]
 
-METHOD_OPTIONS = (
-    "score_layer", "upsample", "samples", "noise_level", "noise_seed", "steps", "low", "high"
-)  # fmt: skip
-
 
 def add_model(parser: argparse.ArgumentParser, what: str = "an ONNX file") -> None:
     """Add MODEL, the first argument of every command but `serve`."""
@@ -95,8 +91,8 @@ def add_score_layer(parser: argparse._ActionsContainer) -> None:
     )
 
 
-def add_method_options(parser: argparse.ArgumentParser) -> None:
-    """Add what single methods take besides."""
+def add_method_options(parser: argparse.ArgumentParser, exported: bool) -> None:
+    """Add what single methods take besides; `exported`: those alone that are one graph."""
     group = parser.add_argument_group("options of single methods")
     add_score_layer(group)
     group.add_argument(
@@ -106,20 +102,20 @@ def add_method_options(parser: argparse.ArgumentParser) -> None:
         const=False,
         help="leave a class activation map at its layer's size",
     )
-    for flag, kind, what in (
-        ("--samples", int, "of smoothgrad, smoothgrad_sq, vargrad: noisy copies (default: 50)"),
-        ("--noise-level", float, "of those: deviation over the input's range (default: 0.15)"),
-        ("--noise-seed", int, "of those and of rise: which noise (default: 0)"),
-        ("--steps", int, "of integrated_gradients: points on the way (default: 50)"),
-        ("--low", _numbers, "of lrp_epsilon_gamma_box: lowest input, one or one a channel"),
-        ("--high", _numbers, "of lrp_epsilon_gamma_box: highest input"),
-    ):
-        group.add_argument(flag, metavar="N[,N]" if kind is _numbers else "N", type=kind, help=what)
+    flags = EXPORTED if exported else (*EXPORTED, *RUN)
+    for flag, kind, what in flags:
+        group.add_argument(flag, metavar="N[,N]" if kind in LISTS else "N", type=kind, help=what)
+    if not exported:
+        group.add_argument(
+            "--start", choices=("noise", "picture"), help="of activation_maximisation"
+        )
 
 
 def method_options(arguments: argparse.Namespace) -> dict[str, Any]:
     """Return the options of single methods that were given, by their names in the library."""
-    return {n: v for n in METHOD_OPTIONS if (v := getattr(arguments, n, None)) is not None}
+    names = [flag[2:].replace("-", "_") for flag, _, _ in (*EXPORTED, *RUN)]
+    names += ["score_layer", "upsample", "start"]
+    return {n: v for n in names if (v := getattr(arguments, n, None)) is not None}
 
 
 def channel_list(text: str) -> tuple[int, ...]:
@@ -140,3 +136,26 @@ def _numbers(text: str) -> tuple[float, ...]:
         raise argparse.ArgumentTypeError(
             f"'{text}' is not a list of numbers: write them with commas between, as in -2.1,-2"
         ) from e
+
+
+LISTS = (_numbers, channel_list)
+EXPORTED = (
+    ("--samples", int, "of smoothgrad, smoothgrad_sq, vargrad: noisy copies (default: 50)"),
+    ("--noise-level", float, "of those: deviation, as a part of the input's range (default: 0.15)"),
+    ("--noise-seed", int, "of those, rise and activation_maximisation: which noise (default: 0)"),
+    ("--steps", int, "of integrated_gradients: points on the way (default: 50)"),
+    ("--low", _numbers, "of lrp_epsilon_gamma_box: the lowest input, one or one for each channel"),
+    ("--high", _numbers, "of lrp_epsilon_gamma_box: the highest input"),
+)
+RUN = (
+    ("--window", channel_list, "of occlusion: pixels (default: an eighth of each side)"),
+    ("--stride", channel_list, "of occlusion: pixels (default: half the window)"),
+    ("--masks", int, "of rise: how many masks (default: 1000)"),
+    ("--resolution", int, "of rise: a mask's cells along a side (default: 8)"),
+    ("--keep", float, "of rise: the part of the cells that is kept (default: 0.5)"),
+    ("--iterations", int, "of activation_maximisation: steps (default: 128)"),
+    ("--step-size", float, "of activation_maximisation: how far a step goes (default: 0.1)"),
+    ("--jitter", int, "of activation_maximisation: pixels of shift (default: 4)"),
+    ("--blur", float, "of activation_maximisation: deviation in pixels (default: 0.5)"),
+    ("--decay", float, "of activation_maximisation: part taken off each step (default: 0.01)"),
+)

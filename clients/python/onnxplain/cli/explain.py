@@ -49,7 +49,7 @@ def add_parser(commands: Any) -> None:
         "(default: top:1)",
     )
     add_seed(parser, "all, max, or coordinates as in 5,7 (row, column)")
-    add_method_options(parser)
+    add_method_options(parser, exported=False)
     parser.add_argument("--labels", metavar="FILE", help="class names, one or `index,name` a line")
     parser.add_argument("--preprocess", metavar="HOW", help=PREPROCESS_HELP)
     parser.add_argument("--device", metavar="DEVICE", help="auto (default), cpu, cuda or cuda:N")

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Sequence
 from importlib.metadata import version
 
-from onnxplain.cli import check, explain, layers, rewrite, serve
+from onnxplain.cli import check, evaluate, explain, layers, methods, rewrite, serve
 from onnxplain.cli.failures import UsageError, fail
 
 __all__ = ["build_parser", "main"]
@@ -62,7 +62,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"onnxplain {version('onnxplain')}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for command in (layers, check, rewrite, explain, serve):
+    for command in (layers, methods, check, rewrite, explain, evaluate, serve):
         command.add_parser(commands)
     return parser
 

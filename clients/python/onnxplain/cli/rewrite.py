@@ -54,7 +54,7 @@ def add_parser(commands: Any) -> None:
     parser.add_argument(
         "--keep-shape", action="store_true", help="leave a fixed batch size as it is"
     )
-    add_method_options(parser)
+    add_method_options(parser, exported=True)
     parser.add_argument("-o", "--output", metavar="OUT.onnx", required=True, help="file to write")
     parser.set_defaults(run=run)
 
