@@ -13,6 +13,7 @@ from functools import cached_property
 import numpy as np
 import onnx
 import torch
+from hypothesis import assume
 from hypothesis import strategies as st
 from onnx import helper, numpy_helper
 
@@ -246,7 +247,9 @@ def networks(draw, *families):
         _join(d)
     layer = d.values[-1]
     upstream = _upstream(d, layer.name)
-    to = d.choice(*(n for n in feeds if n in upstream))
+    reached = [n for n in feeds if n in upstream]
+    assume(reached)  # else the layer is made of constants alone
+    to = d.choice(*reached)
     if d.number(0, 3) == 3:
         to = d.choice(*(v.name for v in d.values if v.name in upstream))
     others = [v for v in d.values[len(shapes) : -1] if d.number(0, 3) == 3]

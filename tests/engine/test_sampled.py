@@ -22,7 +22,13 @@ MODEL = classifier()
 PICTURES = pictures(2)
 NOISY = ("smoothgrad", "smoothgrad_sq", "vargrad")
 SAMPLED = (*NOISY, "integrated_gradients")
-COUNTS = {"samples": 7, "steps": 9, "noise_level": 0.2, "noise_seed": 5}
+COUNTS = {"samples": 7, "noise_level": 0.2, "noise_seed": 5}
+STEPS = {"steps": 9}
+
+
+def own(method):
+    """Return what the method takes besides."""
+    return STEPS if method == "integrated_gradients" else COUNTS
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +48,7 @@ def rows(model=MODEL):
 
 def all_at_once(model, layer, method, channels, shape, **options):
     """What the artefact gives for each image's channels, [images, units, ...]."""
-    made = artefact(model, layer, method, **COUNTS, **options)
+    made = artefact(model, layer, method, **own(method), **options)
     noise = np.random.default_rng(COUNTS["noise_seed"])
     noise = noise.standard_normal((COUNTS["samples"], *shape), np.float32)
     given = {} if method == "integrated_gradients" else {"noise": noise}
@@ -76,7 +82,7 @@ def test_the_numbers_are_the_artefact_s(engine, tight, method, layer, options):
     expected = all_at_once(MODEL, layer, method, units, (3, 17, 15), **options)
     for each in (engine, tight):
         result = each.explain(
-            MODEL, PICTURES, layer, method, units[0], preprocess="unit", **COUNTS, **options
+            MODEL, PICTURES, layer, method, units[0], preprocess="unit", **own(method), **options
         )
         assert result.channels.tolist() == units
         same_as_artefact(result, expected)
@@ -86,7 +92,9 @@ def test_the_numbers_are_the_artefact_s(engine, tight, method, layer, options):
 def test_from_a_tensor_inside_the_network(engine, method):
     shape = value_of(MODEL, "p1", x=rows()).shape[1:]
     expected = all_at_once(MODEL, "r2", method, [[1], [1]], shape, to="p1")
-    result = engine.explain(MODEL, PICTURES, "r2", method, 1, to="p1", preprocess="unit", **COUNTS)
+    result = engine.explain(
+        MODEL, PICTURES, "r2", method, 1, to="p1", preprocess="unit", **own(method)
+    )
     assert result.to == "p1"
     same_as_artefact(result, expected)
 
@@ -102,7 +110,9 @@ past (float[N, 3, H, W] x, float[3, 3, 1, 1] w) => (float[N, 3] y)
 def test_what_goes_past_that_tensor_is_the_image_s(engine, method):
     model = with_random_weights(PAST)
     expected = all_at_once(model, "y", method, [[1], [1]], (3, 17, 15), to="s")
-    result = engine.explain(model, PICTURES, "y", method, 1, to="s", preprocess="unit", **COUNTS)
+    result = engine.explain(
+        model, PICTURES, "y", method, 1, to="s", preprocess="unit", **own(method)
+    )
     same_as_artefact(result, expected)
 
 
@@ -121,7 +131,7 @@ def test_a_fixed_batch_is_run_row_by_row(engine, batch, method):
     free = with_random_weights(FIXED)
     fixed = with_random_weights(FIXED.replace("float[N,", f"float[{batch},"))
     assert check(fixed, "r").batch == "fixed"
-    choices = {"units": [3, 1], "preprocess": "unit", **COUNTS}
+    choices = {"units": [3, 1], "preprocess": "unit", **own(method)}
     expected, found = (engine.explain(m, PICTURES, "r", method, **choices) for m in (free, fixed))
     np.testing.assert_allclose(found.attribution, expected.attribution, rtol=1e-4, atol=1e-6)
     np.testing.assert_allclose(found.score, expected.score, rtol=1e-5)
@@ -138,7 +148,7 @@ def test_a_baseline_of_one_s_own(engine):
         assert relative_error(result.attribution[:, 0], expected["attribution"]) < 1e-5
     with pytest.raises(OptionError, match=r"baseline of shape \[4\]"):
         engine.explain(MODEL, PICTURES, method="integrated_gradients", baseline=np.zeros(4))
-    with pytest.raises(OptionError, match="'gradient' has no baseline"):
+    with pytest.raises(OptionError, match="'gradient' takes no baseline"):
         engine.explain(MODEL, PICTURES, method="gradient", baseline=dark)
 
 
@@ -161,7 +171,7 @@ def test_half_precision(engine):
     half = classifier("float16")
     for method in ("smoothgrad", "integrated_gradients"):
         exact, found = (
-            engine.explain(m, PICTURES, "r2", method, 1, preprocess="unit", **COUNTS)
+            engine.explain(m, PICTURES, "r2", method, 1, preprocess="unit", **own(method))
             for m in (MODEL, half)
         )
         assert relative_error(found.attribution, exact.attribution) < 0.05
@@ -205,6 +215,8 @@ def test_maps_lie_over_the_layer_that_is_named(engine, monkeypatch):
     plain = engine.explain(MODEL, PICTURES, None, "gradient", to="r1", **choices)
     expected = plain.attribution.sum(axis=2, keepdims=True)
     np.testing.assert_allclose(found.attribution, expected, rtol=1e-4, atol=1e-7)
+    takes = Method("summed", GRADIENT, summed, over="map", takes=("score_layer",))
+    monkeypatch.setitem(METHODS, "summed", takes)
     scored = engine.explain(MODEL, PICTURES, "r1", "summed", score_layer="r2", **choices)
     assert (scored.layer, scored.to) == ("r2", "r1")
 
@@ -221,28 +233,34 @@ def test_the_range_of_values_is_the_preprocessing_s(monkeypatch):
     assert to_options({}, "gradient", False, prepared).low == ()
 
 
-@pytest.mark.parametrize("method", ["smoothgrad", "integrated_gradients"])
-def test_the_caller_sees_the_passes_and_can_give_up_between_them(tight, method):
+@pytest.mark.parametrize(
+    ("method", "count"), [("smoothgrad", "samples"), ("integrated_gradients", "steps")]
+)
+def test_the_caller_sees_the_passes_and_can_give_up_between_them(tight, method, count):
     cancel, seen, done = threading.Event(), [], []
 
-    def passes(count, total):
-        seen.append((count, total))
-        if count == 3:
+    def passes(run, total):
+        seen.append((run, total))
+        if run == 3:
             cancel.set()
 
     with pytest.raises(Cancelled):
         tight.explain(
-            MODEL, PICTURES, method=method, cancel=cancel, passes=passes, samples=7, steps=7,
-            progress=lambda *p: done.append(p),
+            MODEL, PICTURES, method=method, cancel=cancel, passes=passes,
+            progress=lambda *p: done.append(p), **{count: 7},
         )  # fmt: skip
     assert seen == [(1, 7), (2, 7), (3, 7)]
     assert done == [(0, 2)]
 
 
 def test_wrong_choices_are_named(engine):
-    for wrong in ({"samples": 0}, {"noise_level": -1}, {"steps": 0}):
+    for wrong in ({"samples": 0}, {"noise_level": -1}):
         with pytest.raises(OptionError, match=next(iter(wrong)).split("_")[0]):
             engine.explain(MODEL, PICTURES, method="smoothgrad", **wrong)
+    with pytest.raises(OptionError, match="steps"):
+        engine.explain(MODEL, PICTURES, method="integrated_gradients", steps=0)
+    with pytest.raises(OptionError, match="'smoothgrad' takes no steps"):
+        engine.explain(MODEL, PICTURES, method="smoothgrad", steps=3)
     with pytest.raises(OptionError, match="rank 2"):
         engine.explain(MODEL, PICTURES, method="smoothgrad", position="max")
 

@@ -144,10 +144,6 @@ class Plan:
     renamed: Mapping[str, str]
     footprint: Footprint
 
-    def takes(self, name: str) -> bool:
-        """Tell whether the rewriter added an input of that name."""
-        return self.renamed.get(name, name) in self.session.types
-
     def run(self, rows: Sequence[Array], added: Mapping[str, Array], stop: Stop) -> Projections:
         """Project B units of images of one shape.
 

@@ -11,7 +11,6 @@ import numpy.typing as npt
 from onnxplain.engine.choices import baseline_row
 from onnxplain.engine.plans import Plan
 from onnxplain.engine.work import Chosen, Result, Work, batches
-from onnxplain.graphops.errors import OptionError
 
 __all__ = ["project"]
 
@@ -25,8 +24,6 @@ def project(work: Work, chosen: Chosen) -> Iterator[Result]:
     """
     plan = work.plan(work.method, work.options)
     given = work.choices.get("baseline") is not None
-    if given and not plan.takes("baseline"):
-        raise OptionError(f"method '{work.method}' has no baseline: leave it out")
     units = chosen.channels.shape[1]
     for group in batches(work.rows, plan.footprint, work.memory_bytes, units):
         shape = work.rows[group[0]].shape
