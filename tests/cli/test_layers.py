@@ -40,6 +40,13 @@ def test_json(run: Run, network: Path) -> None:
         "receptive_field": [4, 4],
         "stride": [2, 2],
         "offset": [-1, -1],
+        "arithmetic": {
+            "kernel": [2, 2],
+            "step": [2, 2],
+            "padding": [0, 0, 0, 0],
+            "parameters": 0,
+            "multiply_adds": 0,
+        },
         "marks": ["last convolutional block"],
     }
 
@@ -49,3 +56,19 @@ def test_one_number_for_each_axis_only_where_they_differ():
     assert axes_text((11, 7)) == "11,7"
     assert axes_text((11, None)) == "11,?"
     assert axes_text(None) == ""
+
+
+def test_arithmetic(run: Run, network: Path) -> None:
+    lines = run("layers", network, "--arithmetic").out.splitlines()
+    assert lines[0].split()[:6] == ["layer", "operator", "output", "kernel", "stride", "padding"]
+    rows = {line.split()[0]: line.split() for line in lines[1:]}
+    assert rows["c"][3:6] == ["3", "1", "1"]
+    total = sum(int(row[-2].replace(",", "")) for name, row in rows.items() if name in {"c", "scores"})
+    assert rows["all"][1] == f"{total:,}"
+
+
+def test_arithmetic_at_a_size(run: Run, network: Path) -> None:
+    wrong = run("layers", network, "--size", "9x9")
+    assert wrong.code == 3
+    assert "fixed size 16, not 9" in wrong.error
+    assert run("layers", network, "--size", "9by9").code == 2

@@ -8,7 +8,9 @@ save(rewrite(model, "layer4", "guided_backprop"), "explained.onnx")
 
 import onnx
 
+from onnxplain.graphops.arithmetic import Arithmetic, resize_input
 from onnxplain.graphops.blame import blaming
+from onnxplain.graphops.graph import infer_shapes
 from onnxplain.graphops.layers import Layer, list_layers
 from onnxplain.graphops.methods import METHODS, Method
 from onnxplain.graphops.options import Options
@@ -19,6 +21,7 @@ from onnxplain.graphops.source import load, read_metadata, save
 
 __all__ = [
     "METHODS",
+    "Arithmetic",
     "Layer",
     "Method",
     "NodeReport",
@@ -35,7 +38,15 @@ __all__ = [
 ]
 
 
-def layers(model: onnx.ModelProto) -> list[Layer]:
-    """Return every layer of the network, in order, its float inputs first."""
+def layers(model: onnx.ModelProto, size: tuple[int, ...] | None = None) -> list[Layer]:
+    """Return every layer of the network, in order, its float inputs first.
+
+    size: the picture's height and width, where the model leaves them free; then every size that
+    follows from them is known. Raises UnsupportedModel where the model fixes others.
+    """
     with blaming(model):
-        return list_layers(prepare(model).graph)
+        graph = prepare(model).graph
+        if size is not None:
+            resize_input(graph, size)
+            infer_shapes(graph, sizes_changed=True)
+        return list_layers(graph)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import onnx
 
+from onnxplain.graphops.arithmetic import Arithmetic, arithmetic
 from onnxplain.graphops.errors import UnknownLayer, UnsupportedModel, nearest
 from onnxplain.graphops.graph import Graph, Node, Tensor, attribute, is_constant, is_float
 from onnxplain.graphops.landmarks import last_convolutional_block
@@ -30,8 +31,8 @@ class Layer:
     of dynamic dimensions, and None for what is not known. `receptive_field`, `stride` and `offset`
     have one number for each spatial axis of the input: the unit at position p sees so many pixels,
     from offset + p·stride on, where offsets below zero lie in the padding; None where it sees all,
-    or where that is not known. `marks` are of `input`, `last convolutional block`, `class score`
-    and `output`.
+    or where that is not known. `arithmetic` is what the node does. `marks` are of `input`, `last
+    convolutional block`, `class score` and `output`.
     """
 
     tensor: str
@@ -45,6 +46,7 @@ class Layer:
     receptive_field: tuple[int | None, ...] | None
     stride: tuple[int | None, ...] | None
     offset: tuple[int | None, ...] | None
+    arithmetic: Arithmetic
     marks: tuple[str, ...]
 
 
@@ -79,6 +81,7 @@ def _layer(
         receptive_field=field.size if field else None,
         stride=field.stride if field else None,
         offset=field.offset if field else None,
+        arithmetic=arithmetic(node),
         marks=marks,
     )
 

@@ -206,7 +206,7 @@ class ListLayersResponse(_message.Message):
     def __init__(self, layers: _Optional[_Iterable[_Union[Layer, _Mapping]]] = ...) -> None: ...
 
 class Layer(_message.Message):
-    __slots__ = ("tensor", "node", "operator", "module", "shape", "data_type", "channel_axis", "channels", "marks", "receptive_field")
+    __slots__ = ("tensor", "node", "operator", "module", "shape", "data_type", "channel_axis", "channels", "marks", "receptive_field", "kernel", "step", "padding", "parameters", "multiply_adds")
     TENSOR_FIELD_NUMBER: _ClassVar[int]
     NODE_FIELD_NUMBER: _ClassVar[int]
     OPERATOR_FIELD_NUMBER: _ClassVar[int]
@@ -217,6 +217,11 @@ class Layer(_message.Message):
     CHANNELS_FIELD_NUMBER: _ClassVar[int]
     MARKS_FIELD_NUMBER: _ClassVar[int]
     RECEPTIVE_FIELD_FIELD_NUMBER: _ClassVar[int]
+    KERNEL_FIELD_NUMBER: _ClassVar[int]
+    STEP_FIELD_NUMBER: _ClassVar[int]
+    PADDING_FIELD_NUMBER: _ClassVar[int]
+    PARAMETERS_FIELD_NUMBER: _ClassVar[int]
+    MULTIPLY_ADDS_FIELD_NUMBER: _ClassVar[int]
     tensor: str
     node: str
     operator: str
@@ -227,7 +232,12 @@ class Layer(_message.Message):
     channels: int
     marks: _containers.RepeatedScalarFieldContainer[str]
     receptive_field: _containers.RepeatedCompositeFieldContainer[ReceptiveField]
-    def __init__(self, tensor: _Optional[str] = ..., node: _Optional[str] = ..., operator: _Optional[str] = ..., module: _Optional[str] = ..., shape: _Optional[_Iterable[_Union[Dimension, _Mapping]]] = ..., data_type: _Optional[str] = ..., channel_axis: _Optional[int] = ..., channels: _Optional[int] = ..., marks: _Optional[_Iterable[str]] = ..., receptive_field: _Optional[_Iterable[_Union[ReceptiveField, _Mapping]]] = ...) -> None: ...
+    kernel: _containers.RepeatedScalarFieldContainer[int]
+    step: _containers.RepeatedScalarFieldContainer[int]
+    padding: _containers.RepeatedScalarFieldContainer[int]
+    parameters: int
+    multiply_adds: int
+    def __init__(self, tensor: _Optional[str] = ..., node: _Optional[str] = ..., operator: _Optional[str] = ..., module: _Optional[str] = ..., shape: _Optional[_Iterable[_Union[Dimension, _Mapping]]] = ..., data_type: _Optional[str] = ..., channel_axis: _Optional[int] = ..., channels: _Optional[int] = ..., marks: _Optional[_Iterable[str]] = ..., receptive_field: _Optional[_Iterable[_Union[ReceptiveField, _Mapping]]] = ..., kernel: _Optional[_Iterable[int]] = ..., step: _Optional[_Iterable[int]] = ..., padding: _Optional[_Iterable[int]] = ..., parameters: _Optional[int] = ..., multiply_adds: _Optional[int] = ...) -> None: ...
 
 class ReceptiveField(_message.Message):
     __slots__ = ("size", "stride", "offset")

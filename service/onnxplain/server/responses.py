@@ -46,6 +46,11 @@ def layer_message(layer: Layer) -> pb.Layer:
         channel_axis=layer.channel_axis,
         channels=layer.channels,
         marks=layer.marks,
+        kernel=layer.arithmetic.kernel or (),
+        step=layer.arithmetic.step or (),
+        padding=layer.arithmetic.padding or (),
+        parameters=layer.arithmetic.parameters,
+        multiply_adds=layer.arithmetic.multiply_adds,
         receptive_field=[
             pb.ReceptiveField(size=size, stride=stride, offset=offset)
             for size, stride, offset in zip(

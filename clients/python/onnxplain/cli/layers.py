@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 from onnxplain.cli.arguments import add_model
 from onnxplain.cli.output import print_json, table, working
+
+if TYPE_CHECKING:
+    from onnxplain.graphops import Layer
 
 __all__ = ["add_parser", "run"]
 
@@ -20,6 +24,17 @@ def add_parser(commands: Any) -> None:
         allow_abbrev=False,
     )
     add_model(parser)
+    parser.add_argument(
+        "--arithmetic",
+        action="store_true",
+        help="show windows, strides, padding, parameters and multiply-adds, with their sums",
+    )
+    parser.add_argument(
+        "--size",
+        metavar="HxW",
+        type=_size,
+        help="the picture's height and width, where the model leaves them free",
+    )
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     parser.set_defaults(run=run)
 
@@ -29,9 +44,12 @@ def run(arguments: argparse.Namespace) -> None:
     with working("reading the model"):
         from onnxplain import graphops
 
-        found = graphops.layers(graphops.load(arguments.model))
+        found = graphops.layers(graphops.load(arguments.model), arguments.size)
     if arguments.json:
         print_json(found)
+        return
+    if arguments.arithmetic:
+        print(_arithmetic(found))
         return
     header = (
         "layer", "operator", "shape", "channels", "axis", "receptive field", "stride", "offset",
@@ -57,6 +75,47 @@ def run(arguments: argparse.Namespace) -> None:
             ],
         )
     )
+
+
+def _arithmetic(found: Sequence[Layer]) -> str:
+    """Return the table of convolution arithmetic, its sums in the last row."""
+    header = (
+        "layer", "operator", "output", "kernel", "stride", "padding", "receptive field",
+        "parameters", "multiply-adds",
+    )  # fmt: skip
+    rows = []
+    for layer in found:
+        done = layer.arithmetic
+        unknown = done.multiply_adds is None
+        rows.append(
+            (
+                layer.tensor,
+                layer.operator,
+                shape_text(layer.shape),
+                axes_text(done.kernel),
+                axes_text(done.step),
+                axes_text(done.padding),
+                axes_text(layer.receptive_field),
+                f"{done.parameters:,}" if done.parameters else "",
+                "?" if unknown else f"{done.multiply_adds:,}" if done.multiply_adds else "",
+            )
+        )
+    products = [layer.arithmetic.multiply_adds for layer in found]
+    total = "?" if None in products else f"{sum(p or 0 for p in products):,}"
+    parameters = f"{sum(layer.arithmetic.parameters for layer in found):,}"
+    rows.append(("all", "", "", "", "", "", "", parameters, total))
+    lines = table(header, rows)
+    if total == "?":
+        lines += "\n\nsizes that are not known are '?': name the picture's with --size HxW"
+    return lines
+
+
+def _size(text: str) -> tuple[int, ...]:
+    """Parse '224x224' into (224, 224)."""
+    sizes = text.lower().split("x")
+    if not all(s.isdecimal() and int(s) > 0 for s in sizes):
+        raise argparse.ArgumentTypeError(f"'{text}' is no size: write HxW, as in 224x224")
+    return tuple(int(s) for s in sizes)
 
 
 def shape_text(shape: tuple[int | str | None, ...] | None) -> str:

@@ -1,0 +1,92 @@
+"""What a layer costs: its window, its parameters, its multiply-adds for one image."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from onnxplain.graphops.errors import UnsupportedModel
+from onnxplain.graphops.graph import Graph, Node, Tensor, attribute, is_constant, is_float
+from onnxplain.graphops.path import default_target
+from onnxplain.graphops.rules.window import Window
+from onnxplain.graphops.view import POOLS
+
+__all__ = ["Arithmetic", "arithmetic", "resize_input"]
+
+PRODUCTS = {"Gemm", "MatMul"}
+
+
+@dataclass(frozen=True)
+class Arithmetic:
+    """What one node does to get its output.
+
+    kernel, step, padding: of its window, the last as pixels before all axes and then after them;
+    None for operators without a window, and where they depend on sizes that are not known.
+    parameters: the floats that it reads from the file. multiply_adds: for one image, of
+    convolutions and matrix products; 0 for all else, None where sizes are not known.
+    """
+
+    kernel: tuple[int, ...] | None
+    step: tuple[int, ...] | None
+    padding: tuple[int, ...] | None
+    parameters: int
+    multiply_adds: int | None
+
+
+def arithmetic(node: Node | None) -> Arithmetic:
+    """Return what a node does; nothing for None, which stands for an input."""
+    if node is None:
+        return Arithmetic(None, None, None, 0, 0)
+    window = Window.of(node) if node.op in {"Conv", "ConvTranspose", *POOLS} else None
+    pads = window.static_pads() if window is not None else None
+    return Arithmetic(
+        kernel=tuple(window.kernel) if window is not None else None,
+        step=tuple(window.strides) if window is not None else None,
+        padding=None if pads is None else (*pads[0], *pads[1]),
+        parameters=sum(math.prod(t.shape) for t in _weights(node)),
+        multiply_adds=_multiply_adds(node, window),
+    )
+
+
+def resize_input(graph: Graph, size: tuple[int, ...]) -> None:
+    """Give the picture's spatial axes these sizes. Raises UnsupportedModel where they are fixed."""
+    picture = default_target(graph)
+    shape = list(picture.shape or ())
+    last = len(shape) == 4 and shape[1] not in (1, 3) and shape[3] in (1, 3)
+    axes = list(range(1, len(shape) - 1)) if last else list(range(2, len(shape)))
+    if len(axes) != len(size):
+        raise UnsupportedModel(
+            f"the input '{picture.name}' has {len(axes)} spatial axes: give as many sizes"
+        )
+    for axis, wanted in zip(axes, size, strict=True):
+        if isinstance(shape[axis], int) and shape[axis] != wanted:
+            raise UnsupportedModel(
+                f"the input '{picture.name}' has the fixed size {shape[axis]}, not {wanted}: leave "
+                "the size out, or export the model with a free one"
+            )
+        shape[axis] = wanted
+    picture.shape = shape
+
+
+def _weights(node: Node) -> list[Tensor]:
+    return [t for t in node.inputs if is_constant(t) and is_float(t)]
+
+
+def _multiply_adds(node: Node, window: Window | None) -> int | None:
+    """Count the products that are added up; a bias and a BatchNormalization are not counted."""
+    if node.op in PRODUCTS:
+        a, y = node.inputs[0].shape, node.outputs[0].shape
+        inner = a[0 if attribute(node, "transA", 0) else -1] if a else None
+        return _product([*(y or [None])[1:], inner])
+    if node.op not in ("Conv", "ConvTranspose") or window is None:
+        return 0
+    weight = node.inputs[1].shape
+    if weight is None:
+        return None
+    # Each output element of a Conv, or input element of its transpose, meets the kernel once.
+    many = node.outputs[0].shape if node.op == "Conv" else node.inputs[0].shape
+    return _product([*(many or [None])[1:], weight[1], *window.kernel])
+
+
+def _product(sizes: list[int | str | None]) -> int | None:
+    return math.prod(sizes) if all(isinstance(s, int) for s in sizes) else None  # type: ignore[arg-type]
