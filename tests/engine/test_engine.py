@@ -74,8 +74,10 @@ def same(a, b):
 
 def test_the_public_names():
     assert sorted(onnxplain.engine.__all__) == [
-        "Choices", "Engine", "Evaluation", "Explanation", "PRESETS", "Preprocess",
-        "class_methods", "evaluate", "explain", "read_picture",
+        "Choices", "Covered", "Engine", "Evaluation", "Explanation", "Found", "Invariance",
+        "PRESETS", "Preprocess", "class_methods", "covered", "draw_covered", "draw_invariance",
+        "draw_strongest", "draw_training", "evaluate", "explain", "invariance", "read_picture",
+        "strongest_pictures", "through_training",
     ]  # fmt: skip
 
 

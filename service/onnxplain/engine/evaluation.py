@@ -16,6 +16,7 @@ from onnxplain.engine.explanation import Explanation
 from onnxplain.engine.inputs import Prepared, prepare
 from onnxplain.engine.preprocess import Preprocess
 from onnxplain.engine.reading import Picture, read_picture
+from onnxplain.engine.scoring import class_probabilities, class_scores
 from onnxplain.graphops import METHODS, load
 from onnxplain.graphops.errors import OptionError
 from onnxplain.graphops.methods import RUN
@@ -86,7 +87,7 @@ def evaluate(
     regions = _regions(prepared, masks)
     shuffled = [step for _, step in randomized(model)] if randomize else []
     few = _part(prepared, randomize)
-    predicted = _scores(engine, model, prepared.pictures, prepared.preprocess).argmax(axis=1)
+    predicted = class_scores(engine, model, prepared.pictures, prepared.preprocess).argmax(axis=1)
     names = [*methods, RANDOM]
     found = []
     for number, name in enumerate(names):
@@ -181,28 +182,9 @@ def _curves(
         ends = (gone, picture, metrics.grey(picture)), (come, metrics.blurred(picture), picture)
         for curve, start, end in ends:
             frames = metrics.replaced(start, end, order, STEPS)
-            scores = _scores(engine, model, frames, prepared.preprocess)
-            curve.append(_probabilities(scores)[:, channel])
+            seen = class_probabilities(engine, model, list(frames), prepared.preprocess)
+            curve.append(seen[:, channel])
     return np.mean(gone, axis=0), np.mean(come, axis=0)
-
-
-def _scores(
-    engine: Engine,
-    model: onnx.ModelProto,
-    pictures: Sequence[Array] | Array,
-    preprocess: Preprocess | None,
-) -> Array:
-    """Return the class scores [pictures, classes]."""
-    found = engine.explain(
-        model, list(pictures), method="activation", units="all", preprocess=preprocess
-    )
-    return np.asarray(found.score, np.float64)
-
-
-def _probabilities(scores: Array) -> Array:
-    """Return the softmax of [rows, classes]."""
-    powers = np.exp(scores - scores.max(axis=1, keepdims=True))
-    return np.asarray(powers / powers.sum(axis=1, keepdims=True))
 
 
 def _mean(values: Sequence[float]) -> float | None:

@@ -8,10 +8,14 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from onnxplain.cli.preprocessing import PREPROCESS_HELP
+
 __all__ = [
     "add_method_options",
     "add_model",
+    "add_class",
     "add_path",
+    "add_run",
     "add_score_layer",
     "add_seed",
     "add_target",
@@ -118,14 +122,38 @@ def method_options(arguments: argparse.Namespace) -> dict[str, Any]:
     return {n: v for n in names if (v := getattr(arguments, n, None)) is not None}
 
 
+def add_run(parser: argparse.ArgumentParser, drawn: str) -> None:
+    """Add how pictures become inputs, what runs them, and where the drawing goes."""
+    parser.add_argument("--preprocess", metavar="HOW", help=PREPROCESS_HELP)
+    parser.add_argument("--device", metavar="DEVICE", help="auto (default), cpu, cuda or cuda:N")
+    parser.add_argument(
+        "-o", "--output", metavar="PICTURE.png", default=drawn, help=f"default: {drawn}"
+    )
+
+
+def add_class(parser: argparse.ArgumentParser) -> None:
+    """Add the class whose probability is watched."""
+    parser.add_argument(
+        "--class", dest="class_", metavar="C", type=int, help="a class (default: the predicted)"
+    )
+    parser.add_argument("--labels", metavar="FILE", help="class names, one or `index,name` a line")
+
+
 def channel_list(text: str) -> tuple[int, ...]:
-    """Parse '3,7' into (3, 7)."""
+    """Parse '3,7' into (3, 7), and '0:4' into (0, 1, 2, 3)."""
+    numbers: list[int] = []
     try:
-        return tuple(int(number) for number in text.split(","))
+        for part in text.split(","):
+            first, colon, end = part.partition(":")
+            numbers += range(int(first), int(end)) if colon else [int(first)]
     except ValueError as e:
         raise argparse.ArgumentTypeError(
-            f"'{text}' is not a list of channels: write numbers with commas between, as in 3,7"
+            f"'{text}' is not a list of channels: write numbers with commas between, as in 3,7, or "
+            "a range such as 0:32"
         ) from e
+    if not numbers:
+        raise argparse.ArgumentTypeError(f"there is no channel in '{text}'")
+    return tuple(numbers)
 
 
 def _numbers(text: str) -> tuple[float, ...]:

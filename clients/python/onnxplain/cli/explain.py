@@ -26,7 +26,7 @@ from onnxplain.cli.preprocessing import PREPROCESS_HELP, read_labels, read_prepr
 if TYPE_CHECKING:
     from onnxplain.engine import Explanation
 
-__all__ = ["add_parser", "run"]
+__all__ = ["add_parser", "run", "units"]
 
 
 def add_parser(commands: Any) -> None:
@@ -43,10 +43,10 @@ def add_parser(commands: Any) -> None:
     add_path(parser)
     parser.add_argument(
         "--channel",
-        metavar="C[,C]|top:K|all|whole",
-        type=_units,
-        help="channels of the layer, its K strongest on each picture, all, or the layer as one "
-        "(default: top:1)",
+        metavar="C[,C]|A:B|top:K|all|whole",
+        type=units,
+        help="channels of the layer, A to B - 1, its K strongest on each picture, all, or the "
+        "layer as one (default: top:1)",
     )
     add_seed(parser, "all, max, or coordinates as in 5,7 (row, column)")
     add_method_options(parser, exported=False)
@@ -171,7 +171,8 @@ def _files(arguments: argparse.Namespace) -> dict[str, str]:
     return files
 
 
-def _units(text: str) -> str | tuple[int, ...]:
+def units(text: str) -> str | tuple[int, ...]:
+    """Parse '3,7' and '0:4' into channels, and leave words alone."""
     return text if text in ("all", "whole") or text.startswith("top:") else channel_list(text)
 
 

@@ -12,10 +12,26 @@ import sys
 from collections.abc import Sequence
 from importlib.metadata import version
 
-from onnxplain.cli import check, evaluate, explain, layers, methods, rewrite, serve
+from onnxplain.cli import (
+    check,
+    evaluate,
+    explain,
+    invariance,
+    layers,
+    methods,
+    occlusion,
+    rewrite,
+    serve,
+    top,
+    training,
+)  # fmt: skip
 from onnxplain.cli.failures import UsageError, fail
 
 __all__ = ["build_parser", "main"]
+
+COMMANDS = (
+    layers, methods, check, rewrite, explain, top, training, invariance, occlusion, evaluate, serve,
+)  # fmt: skip
 
 EPILOG = """\
 exit codes:
@@ -62,7 +78,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"onnxplain {version('onnxplain')}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for command in (layers, methods, check, rewrite, explain, evaluate, serve):
+    for command in COMMANDS:
         command.add_parser(commands)
     return parser
 

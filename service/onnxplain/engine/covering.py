@@ -1,0 +1,120 @@
+"""What a network makes of a picture of which a part is covered: its class, and one feature."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from onnxplain.engine.engine import Engine
+from onnxplain.engine.figure import Note, Panel, figure
+from onnxplain.engine.occlusion import windows
+from onnxplain.engine.opening import Model
+from onnxplain.engine.pictures import enlarged, heat
+from onnxplain.engine.preprocess import Preprocess
+from onnxplain.engine.reading import Picture
+from onnxplain.engine.scoring import class_probabilities
+from onnxplain.graphops.errors import OptionError
+
+__all__ = ["Covered", "covered", "draw_covered"]
+
+GREY = 127
+SIDE = 224
+BAR = 120
+AT_ONCE = 64  # covered pictures that are explained together
+
+
+@dataclass(frozen=True, eq=False)
+class Covered:
+    """What is left of a class and of a feature while a grey square slides over a picture.
+
+    probability: of the class, [rows, columns] of the square's places. strength: the feature's
+    values summed over all its positions, likewise. untouched: both of the picture itself.
+    """
+
+    picture: npt.NDArray[np.uint8]
+    class_: int
+    layer: str
+    channel: int
+    probability: npt.NDArray[np.float64]
+    strength: npt.NDArray[np.float64]
+    untouched: tuple[float, float]
+
+
+def covered(
+    engine: Engine,
+    model: Model,
+    picture: Picture,
+    layer: str,
+    channel: int | None = None,
+    *,
+    class_: int | None = None,
+    window: int | None = None,
+    stride: int | None = None,
+    preprocess: Preprocess | str | None = None,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Covered:
+    """Slide a grey square over the picture, as Zeiler and Fergus 2014 do in figure 7.
+
+    channel: of the layer, default its strongest; class_: default the predicted one. window,
+    stride: of the square in pixels, default an eighth of the longer side, and half of that.
+    """
+    clean = engine.explain(model, picture, layer, "activation", channel, preprocess=preprocess)
+    (pixels,), how, chosen = clean.pictures, clean.preprocess, int(clean.channels[0, 0])
+    longest = max(pixels.shape[:2])
+    size = window or max(1, longest // 8)
+    step = stride or max(1, size // 2)
+    if size < 1 or step < 1:
+        raise OptionError(f"a window of {size} and a stride of {step} pixels: give 1 or more")
+    scores = class_probabilities(engine, model, [pixels], how)[0]
+    target = int(scores.argmax()) if class_ is None else class_
+    if not 0 <= target < len(scores):
+        raise OptionError(f"no class {target}: the classes are 0 to {len(scores) - 1}")
+    places = windows(pixels.shape[:2], (size, size), (step, step))
+    columns = len({place[1].start for place in places})
+    left, strong = [], []
+    for start in range(0, len(places), AT_ONCE):
+        progress(start, len(places))
+        frames = []
+        for place in places[start : start + AT_ONCE]:
+            frame = pixels.copy()
+            frame[place] = GREY
+            frames.append(frame)
+        left.append(class_probabilities(engine, model, frames, how)[:, target])
+        found = engine.explain(model, frames, layer, "activation", chosen, preprocess=how)
+        strong.append(found.score[:, 0].astype(np.float64))
+    return Covered(
+        picture=pixels,
+        class_=target,
+        layer=clean.layer,
+        channel=chosen,
+        probability=np.concatenate(left).reshape(-1, columns),
+        strength=np.concatenate(strong).reshape(-1, columns),
+        untouched=(float(scores[target]), float(clean.score[0, 0])),
+    )
+
+
+def draw_covered(found: Covered, label: str = "") -> Image.Image:
+    """Draw the picture, and both maps beside it, dark where covering takes most away."""
+    panels: list[Panel | None] = [Panel(("input",), (enlarged(found.picture, SIDE),))]
+    name = label or f"class {found.class_}"
+    maps = (
+        (f"probability of {name}", found.probability),
+        (f"channel {found.channel}", found.strength),
+    )
+    notes = []
+    for (caption, values), whole in zip(maps, found.untouched, strict=True):
+        low, high = float(values.min()), float(max(values.max(), whole))
+        lost = (high - values) / (high - low) if high > low else np.zeros_like(values)
+        drawn = Image.fromarray(heat(lost)).resize(
+            enlarged(found.picture, SIDE).size, Image.Resampling.NEAREST
+        )
+        panels.append(Panel((caption,), (drawn,)))
+        ramp = heat(np.linspace(0, 1, BAR))
+        notes.append(
+            Note(f"{caption}, untouched {whole:.3g}:", ramp, (f"{high:.3g}", f"{low:.3g}"))
+        )
+    return figure([panels], f"Covered piece by piece · {found.layer}", notes)

@@ -1,0 +1,131 @@
+"""How a network's layers answer a picture that is moved, resized or turned."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from onnxplain.engine.chart import Chart, charts
+from onnxplain.engine.engine import Engine
+from onnxplain.engine.opening import Model
+from onnxplain.engine.preprocess import Preprocess
+from onnxplain.engine.reading import Picture
+from onnxplain.engine.scoring import class_probabilities
+from onnxplain.graphops.errors import OptionError
+
+__all__ = ["CHANGES", "Invariance", "changed", "draw_invariance", "invariance"]
+
+Pixels = npt.NDArray[np.uint8]
+
+STEPS = 21
+# What is done to the picture, from where to where, and in which unit.
+CHANGES: dict[str, tuple[float, float, str]] = {
+    "translation": (-0.25, 0.25, "of the height, downwards"),
+    "scale": (0.6, 1.8, "times"),
+    "rotation": (0.0, 360.0, "degrees"),
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Invariance:
+    """How one kind of change of a picture shows.
+
+    amounts: [steps]. distance: by the layers' names, [steps], the Euclidean distance of the layer's
+    values from those of the untouched picture, over the length of these. probability: [steps], of
+    class `class_`.
+    """
+
+    change: str
+    class_: int
+    amounts: npt.NDArray[np.float64]
+    distance: dict[str, npt.NDArray[np.float64]]
+    probability: npt.NDArray[np.float64]
+
+
+def invariance(
+    engine: Engine,
+    model: Model,
+    picture: Picture,
+    layers: Sequence[str],
+    class_: int | None = None,
+    *,
+    preprocess: Preprocess | str | None = None,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> list[Invariance]:
+    """Translate, scale and rotate a picture, as Zeiler and Fergus 2014 do in figure 5.
+
+    class_: default the predicted one. What comes in at the border is the picture's mean colour.
+    """
+    clean = engine.explain(model, picture, method="activation", preprocess=preprocess)
+    (pixels,), how = clean.pictures, clean.preprocess
+    scores = class_probabilities(engine, model, [pixels], how)[0]
+    target = int(scores.argmax()) if class_ is None else class_
+    if not 0 <= target < len(scores):
+        raise OptionError(f"no class {target}: the classes are 0 to {len(scores) - 1}")
+    untouched = {layer: _values(engine, model, [pixels], layer, how)[0] for layer in layers}
+    found = []
+    for number, (change, (low, high, _)) in enumerate(CHANGES.items()):
+        progress(number, len(CHANGES))
+        amounts = np.linspace(low, high, STEPS)
+        frames = [changed(pixels, change, float(amount)) for amount in amounts]
+        distance = {}
+        for layer, before in untouched.items():
+            length = float(np.linalg.norm(before)) or 1.0
+            after = [_values(engine, model, [frame], layer, how)[0] for frame in frames]
+            distance[layer] = np.array([np.linalg.norm(a - before) / length for a in after])
+        probability = class_probabilities(engine, model, frames, how)[:, target]
+        found.append(Invariance(change, target, amounts, distance, probability))
+    return found
+
+
+def changed(pixels: Pixels, change: str, amount: float) -> Pixels:
+    """Return the picture moved down, scaled or turned about its middle by an amount."""
+    height, width = pixels.shape[:2]
+    row, column = height / 2, width / 2
+    scale, turn, down = 1.0, 0.0, 0.0
+    if change == "translation":
+        down = amount * height
+    elif change == "scale":
+        scale = 1 / amount
+    else:
+        turn = np.deg2rad(amount)
+    cos, sin = scale * np.cos(turn), scale * np.sin(turn)
+    # From a pixel (x, y) of the result to where it comes from, as Pillow asks for it.
+    matrix = (
+        cos, -sin, column - cos * column + sin * (row + down),
+        sin, cos, row - sin * column - cos * (row + down),
+    )  # fmt: skip
+    mean = tuple(int(v) for v in np.rint(pixels.reshape(-1, 3).mean(axis=0)))
+    image = Image.fromarray(pixels).transform(
+        (width, height), Image.Transform.AFFINE, matrix, Image.Resampling.BILINEAR, fillcolor=mean
+    )
+    return np.asarray(image)
+
+
+def draw_invariance(found: Sequence[Invariance], label: str = "the class") -> Image.Image:
+    """Draw the layers' distances above, the class probability below, one column a change."""
+    above, below = [], []
+    for one in found:
+        axis = f"{one.change}, {CHANGES[one.change][2]}"
+        above.append(Chart("distance from the untouched", axis, one.amounts, one.distance))
+        curves = {label: one.probability}
+        below.append(Chart(f"probability of {label}", axis, one.amounts, curves))
+    return charts([above, below], "Moved, resized and turned")
+
+
+def _values(
+    engine: Engine,
+    model: Model,
+    frames: Sequence[Pixels],
+    layer: str,
+    preprocess: Preprocess | None,
+) -> list[npt.NDArray[np.float64]]:
+    """Return all the values of a layer for each picture, flat."""
+    found = engine.explain(
+        model, list(frames), layer, "activation", "all", preprocess=preprocess
+    ).attribution
+    return [values.astype(np.float64).ravel() for values in found]
