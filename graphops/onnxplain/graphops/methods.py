@@ -24,7 +24,7 @@ from onnxplain.graphops.sampling import (
 from onnxplain.graphops.simple import activation, times_input
 from onnxplain.graphops.walk import Attribution, Rules, Walk, projected
 
-__all__ = ["METHODS", "RUN", "Method", "find_method", "require_taken"]
+__all__ = ["METHODS", "RUN", "Method", "find_method", "require_taken", "takes"]
 
 Over: TypeAlias = Literal["target", "map", "layer"]
 
@@ -216,12 +216,18 @@ RUN: Mapping[str, tuple[tuple[str, ...], str]] = {
 OWN = {o for m in METHODS.values() for o in m.takes} | {o for t, _ in RUN.values() for o in t}
 
 
+def takes(method: str | Method) -> tuple[str, ...]:
+    """Return the options that the method takes and not all others do. Raises UnknownMethod."""
+    if isinstance(method, str) and method in RUN:
+        return RUN[method][0]
+    return find_method(method).takes
+
+
 def require_taken(method: str | Method, given: Iterable[str]) -> None:
     """Raise OptionError where an option is given that only other methods take."""
     name = method if isinstance(method, str) else method.name
-    takes = RUN[name][0] if name in RUN else find_method(method).takes
     for option in given:
-        if option in OWN and option not in takes:
+        if option in OWN and option not in takes(method):
             others = [m.name for m in METHODS.values() if option in m.takes]
             others += [other for other, (taken, _) in RUN.items() if option in taken]
             raise OptionError(

@@ -6,6 +6,7 @@ explanation = explain("model.onnx", "cat.png", layer="layer4", units="top:9")
 explanation.save("cat-layer4.png")
 """
 
+from onnxplain.engine.comparison import draw_side_by_side
 from onnxplain.engine.covering import Covered, covered, draw_covered
 from onnxplain.engine.engine import Choices, Engine, explain
 from onnxplain.engine.evaluation import Evaluation, class_methods, evaluate
@@ -30,6 +31,7 @@ __all__ = [
     "covered",
     "draw_covered",
     "draw_invariance",
+    "draw_side_by_side",
     "draw_strongest",
     "draw_training",
     "evaluate",

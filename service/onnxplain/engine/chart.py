@@ -11,8 +11,8 @@ from PIL import Image, ImageDraw, ImageFont
 
 __all__ = ["Chart", "charts"]
 
-WIDTH, HEIGHT = 300, 200
-LEFT, RIGHT, TOP, BOTTOM = 48, 12, 28, 40
+WIDTH, HEIGHT = 300, 216
+LEFT, RIGHT, TOP, BOTTOM = 48, 12, 44, 40
 INK, MUTED, GRID = (25, 25, 25), (105, 105, 105), (225, 225, 225)
 # Okabe and Ito's colours, which colour-blind readers can tell apart.
 COLOURS = [
@@ -59,6 +59,7 @@ def _drawn(chart: Chart) -> Image.Image:
         across = LEFT + (x - first) / span * (WIDTH - LEFT - RIGHT)
         return across, HEIGHT - BOTTOM - (y - low) / (high - low) * (HEIGHT - TOP - BOTTOM)
 
+    across = float(LEFT)
     ink.text((LEFT, 6), chart.title, INK, ImageFont.load_default(13))
     for i in range(TICKS + 1):
         y = low + (high - low) * i / TICKS
@@ -72,5 +73,6 @@ def _drawn(chart: Chart) -> Image.Image:
         points = [at(x, y) for x, y in zip(chart.x, curve, strict=True)]
         ink.line(points, colour, width=2, joint="curve")
         if len(chart.curves) > 1:
-            ink.text((WIDTH - RIGHT - 2, TOP + 13 * number), name, colour, small, anchor="ra")
+            ink.text((across, 24), name, colour, small)
+            across += small.getlength(name) + 12
     return image

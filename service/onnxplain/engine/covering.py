@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,12 +31,14 @@ AT_ONCE = 64  # covered pictures that are explained together
 class Covered:
     """What is left of a class and of a feature while a grey square slides over a picture.
 
-    probability: of the class, [rows, columns] of the square's places. strength: the feature's
-    values summed over all its positions, likewise. untouched: both of the picture itself.
+    label: the class's name. probability: of the class, [rows, columns] of the square's places.
+    strength: the feature's values summed over all its positions, likewise. untouched: both of the
+    picture itself.
     """
 
     picture: npt.NDArray[np.uint8]
     class_: int
+    label: str
     layer: str
     channel: int
     probability: npt.NDArray[np.float64]
@@ -54,6 +56,7 @@ def covered(
     class_: int | None = None,
     window: int | None = None,
     stride: int | None = None,
+    labels: Sequence[str] | None = None,
     preprocess: Preprocess | str | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Covered:
@@ -63,6 +66,7 @@ def covered(
     stride: of the square in pixels, default an eighth of the longer side, and half of that.
     """
     clean = engine.explain(model, picture, layer, "activation", channel, preprocess=preprocess)
+    seen = engine.explain(model, picture, method="activation", preprocess=preprocess, labels=labels)
     (pixels,), how, chosen = clean.pictures, clean.preprocess, int(clean.channels[0, 0])
     longest = max(pixels.shape[:2])
     size = window or max(1, longest // 8)
@@ -89,6 +93,7 @@ def covered(
     return Covered(
         picture=pixels,
         class_=target,
+        label=(*seen.labels[target : target + 1], f"class {target}")[0],
         layer=clean.layer,
         channel=chosen,
         probability=np.concatenate(left).reshape(-1, columns),
@@ -97,12 +102,11 @@ def covered(
     )
 
 
-def draw_covered(found: Covered, label: str = "") -> Image.Image:
+def draw_covered(found: Covered) -> Image.Image:
     """Draw the picture, and both maps beside it, dark where covering takes most away."""
     panels: list[Panel | None] = [Panel(("input",), (enlarged(found.picture, SIDE),))]
-    name = label or f"class {found.class_}"
     maps = (
-        (f"probability of {name}", found.probability),
+        (f"probability of {found.label}", found.probability),
         (f"channel {found.channel}", found.strength),
     )
     notes = []

@@ -94,6 +94,12 @@ class Explanation:
 
     def save_npz(self, path: str | os.PathLike[str]) -> None:
         """Write the arrays and names for `numpy.load`, whole or not at all. Raises OutputError."""
+        file = io.BytesIO()
+        np.savez_compressed(file, allow_pickle=False, **self.arrays())
+        write_atomically(path, file.getvalue())
+
+    def arrays(self) -> dict[str, npt.NDArray[Any]]:
+        """Return the arrays and names that `save_npz` writes."""
         arrays: dict[str, npt.NDArray[Any]] = {
             "attribution": self.attribution,
             "score": self.score,
@@ -108,9 +114,7 @@ class Explanation:
             arrays["position"] = self.position
         if self.completeness_error is not None:
             arrays["completeness_error"] = self.completeness_error
-        file = io.BytesIO()
-        np.savez_compressed(file, allow_pickle=False, **arrays)
-        write_atomically(path, file.getvalue())
+        return arrays
 
     def _repr_png_(self) -> bytes:
         file = io.BytesIO()
@@ -125,9 +129,10 @@ class Explanation:
         pictures = [enlarged(drawn, side)]
         if overlays:
             pictures.append(enlarged(overlay(attribution, self.pictures[image]), side))
-        return Panel(self._captions(image, unit), tuple(pictures))
+        return Panel(self.captions(image, unit), tuple(pictures))
 
-    def _captions(self, image: int, unit: int) -> tuple[str, ...]:
+    def captions(self, image: int, unit: int) -> tuple[str, ...]:
+        """Return wordings of which unit it is and how strong, the longest first."""
         channel, score = int(self.channels[image, unit]), _short(self.score[image, unit])
         if 0 <= channel < len(self.labels):
             label = self.labels[channel]

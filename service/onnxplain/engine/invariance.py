@@ -21,7 +21,7 @@ __all__ = ["CHANGES", "Invariance", "changed", "draw_invariance", "invariance"]
 
 Pixels = npt.NDArray[np.uint8]
 
-STEPS = 21
+STEPS = 25
 # What is done to the picture, from where to where, and in which unit.
 CHANGES: dict[str, tuple[float, float, str]] = {
     "translation": (-0.25, 0.25, "of the height, downwards"),
@@ -34,13 +34,14 @@ CHANGES: dict[str, tuple[float, float, str]] = {
 class Invariance:
     """How one kind of change of a picture shows.
 
-    amounts: [steps]. distance: by the layers' names, [steps], the Euclidean distance of the layer's
-    values from those of the untouched picture, over the length of these. probability: [steps], of
-    class `class_`.
+    label: the name of class `class_`. amounts: [steps]. distance: by the layers' names, [steps],
+    the Euclidean distance of the layer's values from those of the untouched picture, over the
+    length of these. probability: [steps], of the class.
     """
 
     change: str
     class_: int
+    label: str
     amounts: npt.NDArray[np.float64]
     distance: dict[str, npt.NDArray[np.float64]]
     probability: npt.NDArray[np.float64]
@@ -53,19 +54,24 @@ def invariance(
     layers: Sequence[str],
     class_: int | None = None,
     *,
+    labels: Sequence[str] | None = None,
     preprocess: Preprocess | str | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> list[Invariance]:
     """Translate, scale and rotate a picture, as Zeiler and Fergus 2014 do in figure 5.
 
-    class_: default the predicted one. What comes in at the border is the picture's mean colour.
+    class_: default the predicted one. labels: class names, default the model's own. What comes in
+    at the border is the picture's mean colour.
     """
-    clean = engine.explain(model, picture, method="activation", preprocess=preprocess)
+    clean = engine.explain(
+        model, picture, method="activation", preprocess=preprocess, labels=labels
+    )
     (pixels,), how = clean.pictures, clean.preprocess
     scores = class_probabilities(engine, model, [pixels], how)[0]
     target = int(scores.argmax()) if class_ is None else class_
     if not 0 <= target < len(scores):
         raise OptionError(f"no class {target}: the classes are 0 to {len(scores) - 1}")
+    label = (*clean.labels[target : target + 1], f"class {target}")[0]
     untouched = {layer: _values(engine, model, [pixels], layer, how)[0] for layer in layers}
     found = []
     for number, (change, (low, high, _)) in enumerate(CHANGES.items()):
@@ -78,7 +84,7 @@ def invariance(
             after = [_values(engine, model, [frame], layer, how)[0] for frame in frames]
             distance[layer] = np.array([np.linalg.norm(a - before) / length for a in after])
         probability = class_probabilities(engine, model, frames, how)[:, target]
-        found.append(Invariance(change, target, amounts, distance, probability))
+        found.append(Invariance(change, target, label, amounts, distance, probability))
     return found
 
 
@@ -106,14 +112,14 @@ def changed(pixels: Pixels, change: str, amount: float) -> Pixels:
     return np.asarray(image)
 
 
-def draw_invariance(found: Sequence[Invariance], label: str = "the class") -> Image.Image:
+def draw_invariance(found: Sequence[Invariance]) -> Image.Image:
     """Draw the layers' distances above, the class probability below, one column a change."""
     above, below = [], []
     for one in found:
         axis = f"{one.change}, {CHANGES[one.change][2]}"
         above.append(Chart("distance from the untouched", axis, one.amounts, one.distance))
-        curves = {label: one.probability}
-        below.append(Chart(f"probability of {label}", axis, one.amounts, curves))
+        curves = {one.label: one.probability}
+        below.append(Chart(f"probability of {one.label}", axis, one.amounts, curves))
     return charts([above, below], "Moved, resized and turned")
 
 

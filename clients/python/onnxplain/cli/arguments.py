@@ -29,7 +29,7 @@ def add_model(parser: argparse.ArgumentParser, what: str = "an ONNX file") -> No
     parser.add_argument("model", metavar="MODEL", help=what)
 
 
-def add_path(parser: argparse.ArgumentParser) -> None:
+def add_path(parser: argparse.ArgumentParser, several: str = "") -> None:
     """Add what names the way back: from which layer, by which method, to which tensor."""
     parser.add_argument(
         "--layer",
@@ -41,7 +41,7 @@ def add_path(parser: argparse.ArgumentParser) -> None:
         "--method",
         metavar="METHOD",
         default="deconvnet",
-        help="deconvnet (default), or another of `onnxplain methods`",
+        help="deconvnet (default), or another of `onnxplain methods`" + several,
     )
     parser.add_argument(
         "--to", metavar="TENSOR", help="the tensor to project back to (default: the picture)"

@@ -7,6 +7,7 @@ import math
 import os
 import re
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,7 +21,14 @@ from onnxplain.cli.arguments import (
     method_options,
 )
 from onnxplain.cli.failures import UsageError
-from onnxplain.cli.output import check_writable, print_json, printable, table, working
+from onnxplain.cli.output import (
+    check_writable,
+    print_json,
+    printable,
+    save_arrays,
+    table,
+    working,
+)
 from onnxplain.cli.preprocessing import PREPROCESS_HELP, read_labels, read_preprocess
 
 if TYPE_CHECKING:
@@ -40,7 +48,7 @@ def add_parser(commands: Any) -> None:
     )
     add_model(parser, "an ONNX file, or with --server the name of a model there")
     parser.add_argument("images", metavar="IMAGE", nargs="+", help="a PNG, JPEG or the like")
-    add_path(parser)
+    add_path(parser, ", or several with commas between, to be drawn side by side")
     parser.add_argument(
         "--channel",
         metavar="C[,C]|A:B|top:K|all|whole",
@@ -77,35 +85,55 @@ def run(arguments: argparse.Namespace) -> None:
         from onnxplain.graphops.errors import OptionError
 
         raise OptionError(f"-o and --npz name one file, '{arguments.output}': name two")
-    explanation = _explain_there(arguments) if arguments.server else _explain_here(arguments)
+    explain = _explain_there if arguments.server else _explain_here
+    explanations = [explain(arguments, method) for method in arguments.method.split(",")]
     with working("writing"):
-        if "npz" in files:
-            explanation.save_npz(files["npz"])
-        if "picture" in files:
-            explanation.save(files["picture"])
+        _write(explanations, files)
     if arguments.json:
-        print_json(_summary(arguments, explanation, files))
+        summaries = [_summary(arguments, explanation, files) for explanation in explanations]
+        print_json(summaries if len(summaries) > 1 else summaries[0])
     else:
-        print(_table(arguments.images, explanation))
+        for explanation in explanations:
+            if len(explanations) > 1:
+                print(f"{explanation.method} of {explanation.layer}:")
+            print(_table(arguments.images, explanation))
         for path in files.values():
             print(printable(f"wrote {path}"))
-    for note in explanation.notes:
+    for note in dict.fromkeys(note for explanation in explanations for note in explanation.notes):
         print(printable(f"onnxplain: {note}"), file=sys.stderr)
 
 
-def _explain_here(arguments: argparse.Namespace) -> Explanation:
-    with working("explaining") as progress:
+def _write(explanations: Sequence[Explanation], files: dict[str, str]) -> None:
+    """Draw, then save: what cannot be drawn leaves nothing behind."""
+    if len(explanations) == 1:
+        (explanation,) = explanations
+        if "picture" in files:
+            explanation.save(files["picture"])
+        if "npz" in files:
+            explanation.save_npz(files["npz"])
+        return
+    from onnxplain.engine import draw_side_by_side
+
+    if "picture" in files:
+        draw_side_by_side(explanations).save(files["picture"])
+    if "npz" in files:
+        arrays = {f"{e.method}.{k}": v for e in explanations for k, v in e.arrays().items()}
+        save_arrays(files["npz"], arrays)
+
+
+def _explain_here(arguments: argparse.Namespace, method: str) -> Explanation:
+    with working(f"explaining by {method}") as progress:
         from onnxplain.engine import Engine
 
         return Engine(arguments.device or "auto").explain(
             arguments.model,
-            **_asked(arguments),
+            **_asked(arguments, method),
             preprocess=read_preprocess(arguments.preprocess),
             progress=progress,
         )
 
 
-def _explain_there(arguments: argparse.Namespace) -> Explanation:
+def _explain_there(arguments: argparse.Namespace, method: str) -> Explanation:
     """Have a server explain, and take its answer as an explanation, for it to draw itself."""
     if arguments.device:
         raise UsageError("--device is the server's to choose: start `onnxplain serve` with it")
@@ -117,7 +145,7 @@ def _explain_there(arguments: argparse.Namespace) -> Explanation:
         with Client(arguments.server) as client:
             result = client.explain(
                 arguments.model,
-                **_asked(arguments),
+                **_asked(arguments, method),
                 preprocess=None if how is None else asdict(how),
                 pictures=True,
                 progress=progress,
@@ -139,12 +167,17 @@ def _explain_there(arguments: argparse.Namespace) -> Explanation:
     )
 
 
-def _asked(arguments: argparse.Namespace) -> dict[str, Any]:
+def _asked(arguments: argparse.Namespace, method: str) -> dict[str, Any]:
     """Return what the engine and the client are both asked, in the words that both understand."""
+    from onnxplain.graphops.methods import takes
+
+    own = method_options(arguments)
+    if "," in arguments.method:  # each method gets what it takes
+        own = {name: value for name, value in own.items() if name in takes(method)}
     return {
         "images": arguments.images,
         "layer": arguments.layer,
-        "method": arguments.method,
+        "method": method,
         "units": arguments.channel,
         "position": _position(arguments.position),
         "seed_value": arguments.seed_value,
@@ -152,7 +185,7 @@ def _asked(arguments: argparse.Namespace) -> dict[str, Any]:
         "unpool": arguments.unpool,
         "channel_axis": arguments.channel_axis,
         "labels": read_labels(arguments.labels),
-        **method_options(arguments),
+        **own,
     }
 
 

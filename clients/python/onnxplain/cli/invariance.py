@@ -37,7 +37,6 @@ def run(arguments: argparse.Namespace) -> None:
     written = [path for path in (arguments.output, arguments.npz) if path]
     for path in written:
         check_writable(path, arguments.model, arguments.image)
-    labels = read_labels(arguments.labels) or ()
     with working("explaining") as progress:
         from onnxplain.engine import Engine, draw_invariance, invariance
 
@@ -47,12 +46,11 @@ def run(arguments: argparse.Namespace) -> None:
             arguments.image,
             arguments.layer,
             arguments.class_,
+            labels=read_labels(arguments.labels),
             preprocess=read_preprocess(arguments.preprocess),
             progress=progress,
         )
-        number = found[0].class_
-        name = (*labels[number : number + 1], f"class {number}")[0]
-        draw_invariance(found, name).save(arguments.output)
+        draw_invariance(found).save(arguments.output)
         if arguments.npz:
             arrays = {}
             for one in found:

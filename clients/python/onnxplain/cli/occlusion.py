@@ -38,7 +38,6 @@ def run(arguments: argparse.Namespace) -> None:
     written = [path for path in (arguments.output, arguments.npz) if path]
     for path in written:
         check_writable(path, arguments.model, arguments.image)
-    labels = read_labels(arguments.labels) or ()
     with working("covering") as progress:
         from onnxplain.engine import Engine, covered, draw_covered
 
@@ -51,16 +50,16 @@ def run(arguments: argparse.Namespace) -> None:
             class_=arguments.class_,
             window=arguments.window,
             stride=arguments.stride,
+            labels=read_labels(arguments.labels),
             preprocess=read_preprocess(arguments.preprocess),
             progress=progress,
         )
-        name = (*labels[found.class_ : found.class_ + 1], f"class {found.class_}")[0]
-        draw_covered(found, name).save(arguments.output)
+        draw_covered(found).save(arguments.output)
         if arguments.npz:
             maps = {"probability": found.probability, "strength": found.strength}
             save_arrays(arguments.npz, maps)
     probability, strength = found.untouched
-    print(printable(f"{name}: probability {probability:.4g}"))
+    print(printable(f"{found.label}: probability {probability:.4g}"))
     print(printable(f"channel {found.channel} of {found.layer}: strength {strength:.4g}"))
     for path in written:
         print(printable(f"wrote {path}"))
