@@ -80,8 +80,8 @@ def test_the_projection_s_colours_are_the_picture_s_for_a_bgr_network():
 
 def test_class_names_are_used_where_there_are_any():
     plain, named = explanation(units=1), explanation(units=1, labels=("cat", "dog"))
-    assert plain._captions(0, 0)[0] == "channel 0 (score 0)"
-    assert named._captions(0, 0)[0] == "cat (score 0)"
+    assert plain.captions(0, 0)[0] == "channel 0 (score 0)"
+    assert named.captions(0, 0)[0] == "cat (score 0)"
 
 
 def test_the_longest_caption_that_fits_is_written():

@@ -159,21 +159,23 @@ def test_a_last_window_that_would_begin_in_the_padding_is_dropped(opset, operato
         check_rule(operator, [(1, 1, 7, 6)], opset=opset, count_include_pad=1, **attrs)
 
 
+@pytest.mark.parametrize(("side", "strides"), [(2, (3, 1)), (1, (2, 2))])
 @pytest.mark.parametrize("operator", ["AveragePool", "MaxPool"])
-def test_windows_are_dropped_beside_an_axis_of_any_size(operator):
-    text = """
+def test_windows_are_dropped_beside_an_axis_of_any_size(operator, side, strides):
+    text = f"""
     <ir_version: 8, opset_import: ["": 17]>
-    pool (float[N, 2, 6, W] x) => (float[N, 2, 2, V] y)
-    {
+    pool (float[N, 2, 6, W] x) => (float[N, 2, V, U] y)
+    {{
         r = Relu (x)
-        p = OPERATOR <kernel_shape = [2, 2], strides = [3, 1], ceil_mode = 1> (r)
+        p = {operator} <kernel_shape = [{side}, {side}], strides = {list(strides)},
+                        ceil_mode = 1> (r)
         y = Mul (p, p)
-    }
+    }}
     """
-    made = artefact(onnx.parser.parse_model(text.replace("OPERATOR", operator)), select="seed")
+    made = artefact(onnx.parser.parse_model(text), select="seed")
     x = torch.randn(1, 2, 6, 5, generator=torch.manual_seed(0), requires_grad=True)
     pool = {"AveragePool": F.avg_pool2d, "MaxPool": F.max_pool2d}[operator]
-    y = pool(x.relu(), 2, (3, 1), ceil_mode=True) ** 2
+    y = pool(x.relu(), side, strides, ceil_mode=True) ** 2
     seed = torch.randn(y.shape, generator=torch.manual_seed(1))
     (expected,) = torch.autograd.grad(y, x, seed)
     found = run(made, x=x.detach().numpy(), seed=seed.numpy())

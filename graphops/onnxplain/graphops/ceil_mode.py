@@ -7,7 +7,10 @@ fold shapes into constants.
 
 from __future__ import annotations
 
-from onnxplain.graphops.graph import Graph, Node, attribute, infer_shapes
+import numpy as np
+import onnx_graphsurgeon as gs
+
+from onnxplain.graphops.graph import Graph, Node, Tensor, attribute, constant, infer_shapes
 from onnxplain.graphops.rules.window import Window
 
 __all__ = ["settle_ceil_mode"]
@@ -17,20 +20,19 @@ POOLS = ("AveragePool", "LpPool", "MaxPool")
 
 
 def settle_ceil_mode(graph: Graph) -> None:
-    """Cut, in place, the padding that leads inference to such a window, where sizes are known."""
+    """Cut, in place, what leads inference to such a window, on the axes whose sizes are known."""
     if graph.opset >= MENDED:
         return
-    for node in graph.nodes:
-        if node.op in POOLS and attribute(node, "ceil_mode", 0) and _settle(node):
+    for node in list(graph.nodes):
+        if node.op in POOLS and attribute(node, "ceil_mode", 0) and _settle(graph, node):
             infer_shapes(graph)  # what follows had the wrong size too
 
 
-def _settle(node: Node) -> bool:
-    """Give the node's end padding its true length on the axes that drop a window.
+def _settle(graph: Graph, node: Node) -> bool:
+    """Let the padded input end, on the axes that drop a window, where the last one kept ends.
 
     With that, rounding up or down is the same there. Where not even no padding would do, windows
-    being further apart than long, ceil_mode goes, and the other axes get what it gave them; at a
-    stride of 1 it gives nothing, so the size need not be known.
+    being further apart than long, the input itself is cut: no window sees what goes.
     """
     window = Window.of(node)
     pads = window.static_pads()
@@ -38,7 +40,7 @@ def _settle(node: Node) -> bool:
     if pads is None or window.same or not sizes:
         return False
     before, after = pads
-    end, rounds_up = list(after), 1
+    end, cut = list(after), {}
     for i, size in enumerate(sizes):
         if not isinstance(size, int):
             continue
@@ -47,22 +49,23 @@ def _settle(node: Node) -> bool:
         if last * stride >= size + before[i]:
             needed = (last - 1) * stride + extent - size - before[i]
             end[i] = max(needed, 0)
-            rounds_up &= int(needed >= 0)
-    if end == list(after) and rounds_up:
-        return False
-    if not rounds_up:
-        for i, size in enumerate(sizes):
-            stride, extent = window.strides[i], window.extent[i]
-            if stride == 1:
-                continue
-            if not isinstance(size, int):
-                return False
-            last = -(-(size + before[i] + end[i] - extent) // stride)
-            if last * stride < size + before[i]:
-                end[i] = max(end[i], last * stride + extent - size - before[i])
-        grown = any(e > a for e, a in zip(end, after, strict=True))
-        if grown and attribute(node, "count_include_pad", 0):
-            return False  # padding that counts must not grow
+            if needed < 0:
+                cut[2 + i] = size + needed
+    if cut and len(node.outputs) > 1:
+        return False  # indices count from the input's own size
+    if cut:
+        node.inputs[0] = _beginning(graph, node, cut)
     node.attrs["pads"] = [*before, *end]
-    node.attrs["ceil_mode"] = rounds_up
-    return True
+    return bool(cut) or end != list(after)
+
+
+def _beginning(graph: Graph, node: Node, ends: dict[int, int]) -> Tensor:
+    """Insert a Slice before a node that keeps its input up to the ends of some axes."""
+    x, name = node.inputs[0], f"onnxplain/{node.name}/input"
+    shape = [ends.get(axis, size) for axis, size in enumerate(x.shape)]
+    kept = gs.Variable(name, dtype=x.dtype, shape=shape)
+    numbers = {"starts": [0] * len(ends), "ends": list(ends.values()), "axes": list(ends)}
+    inputs = [constant(f"{name}/{n}", np.array(v, np.int64)) for n, v in numbers.items()]
+    cutting = gs.Node("Slice", name=name, inputs=[x, *inputs], outputs=[kept])
+    graph.nodes.insert(graph.nodes.index(node), cutting)
+    return kept
