@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STUBS := proto/onnxplain/v1
 
-.PHONY: demo test lint proto bench-gpu bench-memory bench-rewriting parity portability clean
+.PHONY: demo test lint proto bench-gpu bench-memory bench-rewriting gallery parity portability clean
 
 demo: $(VENV)/run
 	$(BIN)/python examples/demo.py
@@ -34,6 +34,10 @@ bench-gpu: $(VENV)/run
 
 bench-memory: $(VENV)/run
 	$(BIN)/python bench/memory.py
+
+gallery: $(VENV)/dev
+	test -e .gallery/epoch_10.onnx || $(BIN)/python examples/train_checkpoints.py .gallery
+	$(BIN)/python examples/gallery.py
 
 bench-rewriting: $(VENV)/run
 	$(BIN)/python bench/rewriting.py
@@ -72,4 +76,4 @@ $(VENV)/dev: $(VENV)/run
 	touch $@
 
 clean:
-	rm -rf $(VENV) $(VENV)-parity $(VENV)-portability bench/web/node_modules demo-out .parity
+	rm -rf $(VENV) $(VENV)-parity $(VENV)-portability bench/web/node_modules demo-out .gallery .parity

@@ -8,6 +8,7 @@ import json
 import os
 import time
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -52,15 +53,25 @@ def preprocess(pictures: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(values.transpose(0, 3, 1, 2))
 
 
-def train(net: ShapeNet, images: Tensor, labels: Tensor) -> None:
-    """Fit `net` to `images` with random mirrorings and quarter turns; print each epoch's loss."""
-    steps = EPOCHS * -(-len(images) // BATCH)
+def train(
+    net: ShapeNet,
+    images: Tensor,
+    labels: Tensor,
+    epochs: int = EPOCHS,
+    after: Callable[[int], None] = lambda epoch: None,
+) -> None:
+    """Fit `net` to `images` with random mirrorings and quarter turns; print each epoch's loss.
+
+    after: called with the number of each epoch that is done, the network in evaluation mode.
+    """
+    steps = epochs * -(-len(images) // BATCH)
     optimizer = torch.optim.SGD(
         net.parameters(), lr=0.05, momentum=0.9, nesterov=True, weight_decay=1e-3
     )
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=0.05, total_steps=steps)
-    net.train().to(memory_format=torch.channels_last)  # the faster layout on CPU
-    for epoch in range(EPOCHS):
+    net.to(memory_format=torch.channels_last)  # the faster layout on CPU
+    for epoch in range(epochs):
+        net.train()
         total = 0.0
         for rows in torch.randperm(len(images)).split(BATCH):
             batch = images[rows].rot90(int(torch.randint(4, ())), (2, 3))
@@ -73,15 +84,17 @@ def train(net: ShapeNet, images: Tensor, labels: Tensor) -> None:
             optimizer.step()
             schedule.step()
             total += loss.item() * len(rows)
-        print(f"epoch {epoch + 1} of {EPOCHS}: loss {total / len(images):.4f}", flush=True)
+        print(f"epoch {epoch + 1} of {epochs}: loss {total / len(images):.4f}", flush=True)
+        net.eval()
+        after(epoch + 1)
     net.eval().to(memory_format=torch.contiguous_format)
 
 
 # -- export ------------------------------------------------------------------------------
 
 
-def export(net: ShapeNet) -> None:
-    """Write `net` to MODEL_FILE: only the batch is dynamic, and BatchNorm stays a node."""
+def export(net: ShapeNet, path: Path = MODEL_FILE) -> None:
+    """Write `net` to a file: only the batch is dynamic, and BatchNorm stays a node."""
     file = io.BytesIO()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # deprecated, but it names nodes after their modules
@@ -105,7 +118,7 @@ def export(net: ShapeNet) -> None:
         },
     )
     onnx.checker.check_model(model, full_check=True)
-    onnx.save(model, MODEL_FILE)
+    onnx.save(model, path)
 
 
 def run_exported(pictures: np.ndarray) -> np.ndarray:

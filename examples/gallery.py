@@ -1,0 +1,114 @@
+"""Draws the gallery of docs/gallery.md: each view of the example network, by one command each.
+
+`make gallery` runs it. The page shows the commands that it ran.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import shlex
+import sys
+from pathlib import Path
+
+from onnxplain.cli.main import main
+
+ROOT = Path(__file__).parents[1]
+FOLDER = "docs/gallery"
+MODEL, PICTURES = "examples/shapes.onnx", "examples/pictures"
+CHECKPOINTS = [f".gallery/epoch_{epoch:02}.onnx" for epoch in (1, 2, 5, 10)]
+STAR, RING = f"{PICTURES}/star_1.png", f"{PICTURES}/ring_1.png"
+
+# Title, what there is to see, the command without its output, the output's name.
+VIEWS = [
+    (
+        "All features of a layer",
+        "The maps of the first convolution's 16 channels for one picture.",
+        f"explain {MODEL} {STAR} --layer stem --channel 0:16 --method activation",
+        "features",
+    ),
+    (
+        "Their projections",
+        "The four strongest channels of a deeper layer, carried back to the pixels by DeconvNet.",
+        f"explain {MODEL} {STAR} --layer mixed --channel top:4",
+        "projections",
+    ),
+    (
+        "One feature over many pictures",
+        "Channel 44 of that layer, in four pictures.",
+        f"explain {MODEL} {STAR} {RING} {PICTURES}/square_1.png {PICTURES}/heart_1.png"
+        " --layer mixed --channel 44",
+        "feature",
+    ),
+    (
+        "The pictures that excite features most",
+        "Of the 16 pictures, the patches that three channels like best, and their projections.",
+        f"top {MODEL} {PICTURES} --layer mixed --channel 7,44,60 --count 5",
+        "top",
+    ),
+    (
+        "A feature through training",
+        "Four channels after four epochs of a training (`examples/train_checkpoints.py`).",
+        f"training {' '.join(CHECKPOINTS)} --image {STAR} --layer mixed --channel top:4",
+        "training",
+    ),
+    (
+        "Invariance",
+        "How far two layers' values go from the untouched picture's, and the class probability.",
+        f"invariance {MODEL} {STAR} --layer stem --layer block2",
+        "invariance",
+    ),
+    (
+        "Occlusion",
+        "The class probability and a feature's strength as a grey square slides over the picture.",
+        f"occlusion {MODEL} {STAR} --layer block2 --window 12 --stride 4",
+        "occlusion",
+    ),
+    (
+        "Methods side by side",
+        "The evidence for the predicted class, by ten methods.",
+        f"explain {MODEL} {STAR} {RING} --method gradient,guided_backprop,deconvnet,smoothgrad,"
+        "integrated_gradients,deeplift,grad_cam,lrp,excitation_backprop,occlusion",
+        "methods",
+    ),
+]
+
+HEAD = """\
+# The gallery
+
+The views of the example network, each by one command. `make gallery` draws them again.
+"""
+LAYERS = f"layers {MODEL} --arithmetic"
+
+
+def draw() -> None:
+    """Run every command, and write the page that shows what they drew."""
+    os.chdir(ROOT)
+    Path(FOLDER).mkdir(exist_ok=True)
+    page = [HEAD]
+    for title, seen, command, name in VIEWS:
+        picture = f"{FOLDER}/{name}.png"
+        if run(f"{command} -o {picture}"):
+            raise SystemExit(f"the command failed: onnxplain {command}")
+        shown = f"gallery/{name}.png"
+        page.append(
+            f"## {title}\n\n{seen}\n\n```sh\nonnxplain {command}\n```\n\n![{seen}]({shown})\n"
+        )
+    table = io.StringIO()
+    with contextlib.redirect_stdout(table):
+        run(LAYERS)
+    page.append(
+        f"## Layer by layer\n\n```sh\nonnxplain {LAYERS}\n```\n\n```\n{table.getvalue()}```\n"
+    )
+    Path("docs/gallery.md").write_text("\n".join(page), encoding="utf-8")
+
+
+def run(command: str) -> int:
+    """Run one command line of onnxplain and return its exit code."""
+    print(f"onnxplain {command}", file=sys.stderr)
+    return main(shlex.split(command))
+
+
+if __name__ == "__main__":
+    draw()

@@ -1,0 +1,128 @@
+"""The commands that draw: what they write, print and refuse."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from cli.running import Run
+from PIL import Image
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+MODEL, STAR = EXAMPLES / "shapes.onnx", EXAMPLES / "pictures/star_1.png"
+
+
+def is_picture(path):
+    with Image.open(path) as image:
+        return image.format == "PNG" and image.width > 300
+
+
+def test_top(run: Run, tmp_path: Path) -> None:
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    for name in ("star_1.png", "ring_1.png", "heart_1.png"):
+        (folder / name).write_bytes((EXAMPLES / "pictures" / name).read_bytes())
+    (folder / "notes.txt").write_text("not a picture")
+    result = run(
+        "top", MODEL, folder, "--layer", "mixed", "--channel", "7,60", "--count", "2",
+        "-o", tmp_path / "top.png", "--json",
+    )  # fmt: skip
+    assert result.code == 0, result.error
+    rows = json.loads(result.out)
+    assert [row["channel"] for row in rows] == [7, 7, 60, 60]
+    assert rows[0]["score"] >= rows[1]["score"]
+    assert is_picture(tmp_path / "top.png")
+
+
+def test_training(run: Run, tmp_path: Path) -> None:
+    out = tmp_path / "t.png"
+    result = run(
+        "training",
+        MODEL,
+        MODEL,
+        "--image",
+        STAR,
+        "--layer",
+        "block1",
+        "--channel",
+        "0:3",
+        "-o",
+        out,
+    )
+    assert result.code == 0, result.error
+    assert is_picture(out)
+
+
+def test_invariance(run: Run, tmp_path: Path) -> None:
+    out, arrays = tmp_path / "i.png", tmp_path / "i.npz"
+    result = run("invariance", MODEL, STAR, "--layer", "block2", "-o", out, "--npz", arrays)
+    assert result.code == 0, result.error
+    with np.load(arrays) as found:
+        assert found["scale.amounts"].shape == found["scale.distance.block2"].shape
+        assert found["rotation.probability"][0] > 0.5
+    assert is_picture(out)
+
+
+def test_occlusion(run: Run, tmp_path: Path) -> None:
+    out, arrays = tmp_path / "o.png", tmp_path / "o.npz"
+    result = run(
+        "occlusion", MODEL, STAR, "--layer", "block2", "--window", "16", "--stride", "16",
+        "-o", out, "--npz", arrays,
+    )  # fmt: skip
+    assert result.code == 0, result.error
+    assert "star: probability" in result.out
+    with np.load(arrays) as found:
+        assert found["probability"].shape == found["strength"].shape == (4, 4)
+    assert is_picture(out)
+
+
+def test_methods_side_by_side(run: Run, tmp_path: Path) -> None:
+    out, arrays = tmp_path / "s.png", tmp_path / "s.npz"
+    result = run(
+        "explain", MODEL, STAR, "--method", "gradient,smoothgrad,grad_cam", "--samples", "3",
+        "-o", out, "--npz", arrays,
+    )  # fmt: skip
+    assert result.code == 0, result.error
+    assert result.out.count("star") >= 3
+    with np.load(arrays) as found:
+        assert found["smoothgrad.attribution"].shape == (1, 1, 3, 64, 64)
+        assert found["grad_cam.attribution"].shape == (1, 1, 1, 64, 64)
+    assert is_picture(out)
+
+
+def test_evaluate(run: Run, tmp_path: Path) -> None:
+    result = run(
+        "evaluate", MODEL, STAR, "--masks", EXAMPLES / "pictures/masks", "--method", "gradient",
+        "--json",
+    )  # fmt: skip
+    assert result.code == 0, result.error
+    rows = json.loads(result.out)
+    assert [row["method"] for row in rows] == ["gradient", "random"]
+    assert rows[0]["mass"] > rows[1]["mass"]
+
+
+def test_methods(run: Run) -> None:
+    rows = json.loads(run("methods", "--json").out)
+    by_name = {row["method"]: row for row in rows}
+    assert by_name["smoothgrad"]["options"] == ["samples", "noise_level", "noise_seed"]
+    assert by_name["rise"]["artefact"] is False
+    assert all(row["summary"] for row in rows)
+    assert "lrp_epsilon_gamma_box" in run("methods").out
+
+
+@pytest.mark.parametrize(
+    ("command", "message"),
+    [
+        (("top", MODEL, "nowhere", "--layer", "mixed", "--channel", "1"), "no folder 'nowhere'"),
+        (("explain", MODEL, STAR, "--method", "gradient", "--samples", "3"), "takes no samples"),
+        (("explain", MODEL, STAR, "--channel", "3:1"), "there is no channel"),
+        (("rewrite", MODEL, "--method", "rise", "-o", "out.onnx"), "many runs"),
+        (("rewrite", MODEL, "--method", "lrp_epsilon_gamma_box", "-o", "o.onnx"), "low and high"),
+        (("evaluate", MODEL, STAR, "--masks", "nowhere"), "no folder 'nowhere'"),
+        (("occlusion", MODEL, STAR, "--layer", "block2", "--class", "99"), "no class 99"),
+    ],
+)
+def test_what_is_wrong_is_said(run: Run, command, message) -> None:
+    result = run(*command)
+    assert result.code == 2
+    assert message in result.error

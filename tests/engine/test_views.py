@@ -1,0 +1,205 @@
+"""What people look at, against the network run directly and slow loops."""
+
+import numpy as np
+import onnx
+import onnxruntime as ort
+import pytest
+from artefacts import network, value_of
+from PIL import Image
+
+from onnxplain.engine import (
+    Engine,
+    Preprocess,
+    covered,
+    draw_covered,
+    draw_invariance,
+    draw_side_by_side,
+    draw_strongest,
+    draw_training,
+    invariance,
+    strongest_pictures,
+    through_training,
+)
+from onnxplain.engine.chart import Chart, charts
+from onnxplain.engine.invariance import CHANGES, changed
+from onnxplain.engine.strongest import seen_pixels
+from onnxplain.graphops import layers
+from onnxplain.graphops.errors import OptionError
+
+UNIT = Preprocess(scale=1 / 255)
+NET = """
+<ir_version: 8, opset_import: ["": 17]>
+net (float[N, 3, 24, 20] x, float[5, 3, 3, 3] w, float[5] b, float[6, 5, 3, 3] v, float[6, 4] d)
+    => (float[N, 4] y)
+{
+    c = Conv <pads = [1, 1, 1, 1]> (x, w, b)
+    r = Relu (c)
+    p = MaxPool <kernel_shape = [2, 2], strides = [2, 2]> (r)
+    e = Conv (p, v)
+    s = Relu (e)
+    m = GlobalAveragePool (s)
+    f = Flatten (m)
+    y = MatMul (f, d)
+}
+"""
+
+
+@pytest.fixture(scope="module")
+def engine():
+    return Engine("cpu")
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    path = tmp_path_factory.mktemp("views") / "net.onnx"
+    onnx.save(network(NET), path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory):
+    folder, rng = tmp_path_factory.mktemp("pictures"), np.random.default_rng(0)
+    paths = []
+    for i in range(4):
+        path = folder / f"picture_{i}.png"
+        Image.fromarray(rng.integers(0, 256, (24, 20, 3), np.uint8)).save(path)
+        paths.append(path)
+    return paths
+
+
+def pixels(path):
+    return np.asarray(Image.open(path))
+
+
+def values(model, tensor, picture):
+    """The tensor's values for a picture, by ONNX's reference evaluator."""
+    x = (picture.transpose(2, 0, 1)[None] / 255).astype(np.float32)
+    return value_of(onnx.load(model), tensor, x=x)[0].astype(np.float64)
+
+
+def probability(model, picture, class_):
+    session = ort.InferenceSession(model, providers=["CPUExecutionProvider"])
+    x = (picture.transpose(2, 0, 1)[None] / 255).astype(np.float32)
+    powers = np.exp(session.run(None, {"x": x})[0][0].astype(np.float64))
+    return powers[class_] / powers.sum()
+
+
+def test_the_strongest_pictures(engine, model, pictures):
+    found = strongest_pictures(engine, model, pictures, "s", [4, 1], 3, preprocess=UNIT)
+    assert [[one.channel for one in row] for row in found] == [[4] * 3, [1] * 3]
+    for row, channel in zip(found, (4, 1), strict=True):
+        maps = [values(model, "s", pixels(path))[channel] for path in pictures]
+        order = np.argsort([-m.max() for m in maps], kind="stable")[:3]
+        assert [one.picture for one in row] == [pictures[i] for i in order]
+        for one, i in zip(row, order, strict=True):
+            assert one.score == pytest.approx(maps[i].max(), rel=1e-4)
+            assert maps[i][one.position] == maps[i].max()
+            # A unit of `s` sees 3 windows of 2 pixels, each of which sees one pixel around it.
+            top, left = (2 * p - 1 for p in one.position)
+            box = max(top, 0), max(left, 0), min(top + 8, 24), min(left + 8, 20)
+            assert one.box == box
+            np.testing.assert_array_equal(
+                one.patch, pixels(one.picture)[box[0] : box[2], box[1] : box[3]]
+            )
+            whole = engine.explain(
+                model, one.picture, "s", units=[channel], preprocess=UNIT
+            ).attribution[0, 0]
+            outside = whole.copy()
+            outside[:, box[0] : box[2], box[1] : box[3]] = 0
+            assert not outside.any()  # the patch has all of it
+            np.testing.assert_array_equal(
+                one.projection, whole[:, box[0] : box[2], box[1] : box[3]]
+            )
+    assert draw_strongest(found, "s", "deconvnet").width > 400
+
+
+def test_a_unit_that_sees_all_has_the_whole_picture(model):
+    score = next(layer for layer in layers(onnx.load(model)) if layer.tensor == "y")
+    assert seen_pixels(score, (), (24, 20)) == (0, 0, 24, 20)
+
+
+def test_covering_is_a_slow_loop(engine, model, pictures):
+    found = covered(
+        engine, model, pictures[0], "s", 2, class_=1, window=6, stride=5, preprocess=UNIT
+    )
+    rows, columns = range(0, 24, 5), range(0, 20, 5)
+    rows = [r for r in rows if r - 5 + 6 < 24]
+    columns = [c for c in columns if c - 5 + 6 < 20]
+    assert found.probability.shape == found.strength.shape == (len(rows), len(columns))
+    for i, r in enumerate(rows):
+        for j, c in enumerate(columns):
+            picture = pixels(pictures[0]).copy()
+            picture[r : r + 6, c : c + 6] = 127
+            assert found.probability[i, j] == pytest.approx(
+                probability(model, picture, 1), rel=1e-4
+            )
+            strength = values(model, "s", picture)[2].sum()
+            assert found.strength[i, j] == pytest.approx(strength, rel=1e-4)
+    whole = probability(model, pixels(pictures[0]), 1), values(model, "s", pixels(pictures[0]))[2]
+    assert found.untouched == pytest.approx((whole[0], whole[1].sum()), rel=1e-4)
+    assert draw_covered(found).width > 400
+    with pytest.raises(OptionError, match="no class 9"):
+        covered(engine, model, pictures[0], "s", 2, class_=9, preprocess=UNIT)
+
+
+def test_the_curves_of_invariance(engine, model, pictures):
+    found = invariance(engine, model, pictures[1], ["r", "s"], 2, preprocess=UNIT)
+    assert [one.change for one in found] == list(CHANGES)
+    untouched = pixels(pictures[1])
+    for one in found:
+        for step in (0, 7, 24):
+            picture = changed(untouched, one.change, one.amounts[step])
+            assert one.probability[step] == pytest.approx(probability(model, picture, 2), rel=1e-4)
+            for layer, distance in one.distance.items():
+                before, after = (values(model, layer, p) for p in (untouched, picture))
+                expected = np.linalg.norm(after - before) / np.linalg.norm(before)
+                assert distance[step] == pytest.approx(expected, rel=1e-3, abs=1e-5)
+    assert found[0].distance["r"][12] == 0  # not moved
+    assert found[1].amounts[8] == pytest.approx(1)
+    assert found[1].distance["s"][8] == pytest.approx(0, abs=1e-6)
+    assert draw_invariance(found).size == charts([[_chart()] * 3] * 2, "").size
+
+
+def _chart():
+    return Chart("", "", np.arange(2.0), {"a": np.arange(2.0)})
+
+
+def test_changes_of_a_picture():
+    picture = np.zeros((9, 9, 3), np.uint8)
+    picture[2, 4] = 255
+    assert changed(picture, "translation", 3 / 9)[5, 4, 0] >= 250
+    turned = changed(picture, "rotation", 90)
+    assert max(turned[4, 6, 0], turned[4, 2, 0]) >= 250
+    assert changed(picture, "rotation", 180)[6, 4, 0] >= 250
+    assert changed(picture, "scale", 2.0)[0, 4, 0] > 100
+    np.testing.assert_array_equal(changed(picture, "scale", 1.0), picture)
+    border = np.full((4, 4, 3), 80, np.uint8)
+    assert np.all(changed(border, "translation", 0.5) == 80)
+
+
+def test_through_training_takes_the_last_checkpoint_s_channels(engine, tmp_path, pictures):
+    paths = []
+    for seed in range(3):
+        paths.append(tmp_path / f"epoch_{seed}.onnx")
+        onnx.save(network(NET, seed=seed), paths[-1])
+    found = through_training(engine, paths, pictures[0], "s", units="top:2", preprocess=UNIT)
+    last = engine.explain(paths[2], pictures[0], "s", units="top:2", preprocess=UNIT)
+    for explanation, path in zip(found, paths, strict=True):
+        np.testing.assert_array_equal(explanation.channels, last.channels)
+        again = engine.explain(
+            path, pictures[0], "s", units=last.channels[0].tolist(), preprocess=UNIT
+        )
+        np.testing.assert_array_equal(explanation.attribution, again.attribution)
+    assert draw_training(found, paths).width > 300
+    with pytest.raises(OptionError, match="no checkpoints"):
+        through_training(engine, [], pictures[0], "s")
+
+
+def test_methods_side_by_side(engine, model, pictures):
+    methods = ("gradient", "grad_cam", "lrp", "occlusion", "smoothgrad")
+    found = [engine.explain(model, pictures[:2], method=m, preprocess=UNIT) for m in methods]
+    drawn = draw_side_by_side(found)
+    assert drawn.height > 4 * 128  # two pictures of two rows each
+    vector = engine.explain(model, pictures[0], to="f", method="gradient", preprocess=UNIT)
+    with pytest.raises(OptionError, match="not a picture"):
+        draw_side_by_side([vector])
