@@ -73,7 +73,7 @@ def test_command_line(folder):
         for line in block.splitlines()
         if line.startswith("onnxplain") and "serve" not in line
     ]
-    assert len(commands) == 5
+    assert len(commands) == 8
     for command in commands:
         arguments = shlex.join([sys.executable, "-m", "onnxplain.cli"])
         done = subprocess.run(
