@@ -63,7 +63,9 @@ def test_arithmetic(run: Run, network: Path) -> None:
     assert lines[0].split()[:6] == ["layer", "operator", "output", "kernel", "stride", "padding"]
     rows = {line.split()[0]: line.split() for line in lines[1:]}
     assert rows["c"][3:6] == ["3", "1", "1"]
-    total = sum(int(row[-2].replace(",", "")) for name, row in rows.items() if name in {"c", "scores"})
+    total = sum(
+        int(row[-2].replace(",", "")) for name, row in rows.items() if name in {"c", "scores"}
+    )
     assert rows["all"][1] == f"{total:,}"
 
 
