@@ -74,8 +74,8 @@ def same(a, b):
 
 def test_the_public_names():
     assert sorted(onnxplain.engine.__all__) == [
-        "Choices", "Engine", "Evaluation", "Explanation", "PRESETS", "Preprocess",
-        "class_methods", "evaluate", "explain", "read_picture",
+        "Choices", "Engine", "Evaluation", "Explanation", "PRESETS", "Preprocess", "Sliding",
+        "class_methods", "evaluate", "explain", "read_picture", "slide",
     ]  # fmt: skip
 
 

@@ -152,7 +152,9 @@ def test_equals_the_classifier_on_each_window(name, extra):
     text, window, unread, stride = NETS[name]
     model, last = network(text), name == "last"
     made, facts = sliding(model)
-    assert facts == {"window": list(window), "stride": list(stride), "padded": []}
+    assert facts == {
+        "window": list(window), "stride": list(stride), "output": "y", "padded": []
+    }  # fmt: skip
     size = [w + e for w, e in zip(window, extra, strict=True)]
     beyond = images(2, [n + u for n, u in zip(size, unread, strict=True)])
     picture = beyond[:, :, : size[0], : size[1]]

@@ -38,7 +38,7 @@ def convolutionalize(
     Gemm and MatMul become convolutions, a global pooling one over the window; the picture's height
     and width become free. Output [N, classes, Y, X]: at p the scores of the window that begins at
     p·stride, exactly so where the network does not pad. The metadata `onnxplain.sliding` says the
-    window, the stride, and which nodes pad.
+    window, the stride, the output, and which nodes pad.
 
     Raises UnsupportedModel where a part of the network cannot slide. `model` is not changed.
     """
@@ -58,6 +58,7 @@ def convolutionalize(
         scores = _scores(graph, slide)
         graph.nodes = slide.op.nodes
         _free_sizes(graph, picture, start)
+        _name_sizes(graph, scores)
         graph.cleanup()
         made = write(graph, model)
         _describe(made, start, scores, slide.padded)
@@ -144,9 +145,21 @@ def _free_sizes(graph: Graph, picture: Tensor, start: Placed) -> None:
     infer_shapes(graph)
 
 
+def _name_sizes(graph: Graph, scores: Placed) -> None:
+    """Call the sizes of the scores' map what they are, where inference gave them numbers."""
+    taken = {d for t in graph.tensors().values() for d in t.shape or ()}
+    shape = list(scores.tensor.shape or ())
+    names = ("rows", "columns") if len(shape) == 4 else ()
+    for axis, name in enumerate(names, start=2):
+        if not isinstance(shape[axis], int) and name not in taken:
+            shape[axis] = name
+    scores.tensor.shape = shape or None
+
+
 def _describe(made: onnx.ModelProto, start: Placed, scores: Placed, padded: list[str]) -> None:
     """Write down how the windows lie. What pictures are fitted to is no longer the window."""
-    facts: dict[str, Any] = {"window": start.window, "stride": scores.stride, "padded": padded}
+    facts: dict[str, Any] = {"window": start.window, "stride": scores.stride}
+    facts |= {"output": scores.tensor.name, "padded": padded}
     properties = {p.key: p.value for p in made.metadata_props}
     properties["onnxplain.sliding"] = json.dumps(facts)
     try:

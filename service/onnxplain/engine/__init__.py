@@ -11,6 +11,7 @@ from onnxplain.engine.evaluation import Evaluation, class_methods, evaluate
 from onnxplain.engine.explanation import Explanation
 from onnxplain.engine.preprocess import PRESETS, Preprocess
 from onnxplain.engine.reading import read_picture
+from onnxplain.engine.sliding import Sliding, slide
 
 __all__ = [
     "PRESETS",
@@ -19,8 +20,10 @@ __all__ = [
     "Evaluation",
     "Explanation",
     "Preprocess",
+    "Sliding",
     "class_methods",
     "evaluate",
     "explain",
     "read_picture",
+    "slide",
 ]

@@ -14,6 +14,7 @@ __all__ = [
     "add_path",
     "add_score_layer",
     "add_seed",
+    "add_size",
     "add_target",
     "channel_list",
     "method_options",
@@ -54,6 +55,11 @@ def add_path(parser: argparse.ArgumentParser) -> None:
         type=int,
         help="the layer's channel axis (default: 1, or the last of a layer of rank 3 or NHWC)",
     )
+
+
+def add_size(parser: argparse.ArgumentParser, what: str) -> None:
+    """Add --size HxW."""
+    parser.add_argument("--size", metavar="HxW", type=_size, help=what)
 
 
 def add_target(parser: argparse.ArgumentParser) -> None:
@@ -126,6 +132,14 @@ def channel_list(text: str) -> tuple[int, ...]:
         raise argparse.ArgumentTypeError(
             f"'{text}' is not a list of channels: write numbers with commas between, as in 3,7"
         ) from e
+
+
+def _size(text: str) -> tuple[int, ...]:
+    """Parse '224x224' into (224, 224)."""
+    sizes = text.lower().split("x")
+    if not all(s.isdecimal() and int(s) > 0 for s in sizes):
+        raise argparse.ArgumentTypeError(f"'{text}' is no size: write HxW, as in 224x224")
+    return tuple(int(s) for s in sizes)
 
 
 def _numbers(text: str) -> tuple[float, ...]:

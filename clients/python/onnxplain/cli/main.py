@@ -12,11 +12,24 @@ import sys
 from collections.abc import Sequence
 from importlib.metadata import version
 
-from onnxplain.cli import check, evaluate, explain, layers, methods, rewrite, serve
+from onnxplain.cli import (
+    check,
+    convolutionalize,
+    evaluate,
+    explain,
+    layers,
+    methods,
+    rewrite,
+    serve,
+    slide,
+)
 from onnxplain.cli.failures import UsageError, fail
 
 __all__ = ["build_parser", "main"]
 
+COMMANDS = (
+    layers, methods, check, rewrite, explain, evaluate, convolutionalize, slide, serve,
+)  # fmt: skip
 EPILOG = """\
 exit codes:
   0  done
@@ -62,7 +75,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"onnxplain {version('onnxplain')}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for command in (layers, methods, check, rewrite, explain, evaluate, serve):
+    for command in COMMANDS:
         command.add_parser(commands)
     return parser
 
