@@ -66,6 +66,13 @@ VIEWS = [
         "occlusion",
     ),
     (
+        "Sliding window",
+        "The heat map of the class star on four pictures at once, a larger picture than the "
+        "network was trained on.",
+        "slide {model} .gallery/large.png --channel 3",
+        "slide",
+    ),
+    (
         "Methods side by side",
         "The evidence for the predicted class, by ten methods.",
         f"explain {MODEL} {STAR} {RING} --method gradient,guided_backprop,deconvnet,smoothgrad,"

@@ -8,7 +8,9 @@ import sys
 import pytest
 from cli.running import Run
 
-COMMANDS = ("layers", "check", "rewrite", "explain", "serve")
+COMMANDS = (
+    "layers", "check", "rewrite", "explain", "evaluate", "convolutionalize", "slide", "serve",
+)  # fmt: skip
 HEAVY = ("numpy", "onnx", "onnxruntime", "onnx_graphsurgeon", "grpc", "google", "PIL")
 
 LOADED = """

@@ -10,6 +10,7 @@ import onnx
 
 from onnxplain.graphops.arithmetic import Arithmetic, resize_input
 from onnxplain.graphops.blame import blaming
+from onnxplain.graphops.convolutional import convolutionalize
 from onnxplain.graphops.graph import infer_shapes
 from onnxplain.graphops.layers import Layer, list_layers
 from onnxplain.graphops.methods import METHODS, Method
@@ -29,6 +30,7 @@ __all__ = [
     "Report",
     "begin_at",
     "check",
+    "convolutionalize",
     "forward",
     "layers",
     "load",

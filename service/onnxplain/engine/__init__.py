@@ -14,6 +14,7 @@ from onnxplain.engine.explanation import Explanation
 from onnxplain.engine.invariance import Invariance, draw_invariance, invariance
 from onnxplain.engine.preprocess import PRESETS, Preprocess
 from onnxplain.engine.reading import read_picture
+from onnxplain.engine.sliding import Sliding, slide
 from onnxplain.engine.strongest import Found, draw_strongest, strongest_pictures
 from onnxplain.engine.training import draw_training, through_training
 
@@ -27,6 +28,7 @@ __all__ = [
     "Found",
     "Invariance",
     "Preprocess",
+    "Sliding",
     "class_methods",
     "covered",
     "draw_covered",
@@ -40,4 +42,5 @@ __all__ = [
     "read_picture",
     "strongest_pictures",
     "through_training",
+    "slide",
 ]

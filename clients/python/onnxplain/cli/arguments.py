@@ -18,6 +18,7 @@ __all__ = [
     "add_run",
     "add_score_layer",
     "add_seed",
+    "add_size",
     "add_target",
     "channel_list",
     "method_options",
@@ -58,6 +59,11 @@ def add_path(parser: argparse.ArgumentParser, several: str = "") -> None:
         type=int,
         help="the layer's channel axis (default: 1, or the last of a layer of rank 3 or NHWC)",
     )
+
+
+def add_size(parser: argparse.ArgumentParser, what: str) -> None:
+    """Add --size HxW."""
+    parser.add_argument("--size", metavar="HxW", type=_size, help=what)
 
 
 def add_target(parser: argparse.ArgumentParser) -> None:
@@ -154,6 +160,14 @@ def channel_list(text: str) -> tuple[int, ...]:
     if not numbers:
         raise argparse.ArgumentTypeError(f"there is no channel in '{text}'")
     return tuple(numbers)
+
+
+def _size(text: str) -> tuple[int, ...]:
+    """Parse '224x224' into (224, 224)."""
+    sizes = text.lower().split("x")
+    if not all(s.isdecimal() and int(s) > 0 for s in sizes):
+        raise argparse.ArgumentTypeError(f"'{text}' is no size: write HxW, as in 224x224")
+    return tuple(int(s) for s in sizes)
 
 
 def _numbers(text: str) -> tuple[float, ...]:

@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from onnxplain.cli.arguments import add_model
+from onnxplain.cli.arguments import add_model, add_size
 from onnxplain.cli.output import print_json, table, working
 
 if TYPE_CHECKING:
@@ -29,12 +29,7 @@ def add_parser(commands: Any) -> None:
         action="store_true",
         help="show windows, strides, padding, parameters and multiply-adds, with their sums",
     )
-    parser.add_argument(
-        "--size",
-        metavar="HxW",
-        type=_size,
-        help="the picture's height and width, where the model leaves them free",
-    )
+    add_size(parser, "the picture's height and width, where the model leaves them free")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     parser.set_defaults(run=run)
 
@@ -108,14 +103,6 @@ def _arithmetic(found: Sequence[Layer]) -> str:
     if total == "?":
         lines += "\n\nsizes that are not known are '?': name the picture's with --size HxW"
     return lines
-
-
-def _size(text: str) -> tuple[int, ...]:
-    """Parse '224x224' into (224, 224)."""
-    sizes = text.lower().split("x")
-    if not all(s.isdecimal() and int(s) > 0 for s in sizes):
-        raise argparse.ArgumentTypeError(f"'{text}' is no size: write HxW, as in 224x224")
-    return tuple(int(s) for s in sizes)
 
 
 def shape_text(shape: tuple[int | str | None, ...] | None) -> str:

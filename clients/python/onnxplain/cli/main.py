@@ -14,6 +14,7 @@ from importlib.metadata import version
 
 from onnxplain.cli import (
     check,
+    convolutionalize,
     evaluate,
     explain,
     invariance,
@@ -22,15 +23,17 @@ from onnxplain.cli import (
     occlusion,
     rewrite,
     serve,
+    slide,
     top,
     training,
-)  # fmt: skip
+)
 from onnxplain.cli.failures import UsageError, fail
 
 __all__ = ["build_parser", "main"]
 
 COMMANDS = (
-    layers, methods, check, rewrite, explain, top, training, invariance, occlusion, evaluate, serve,
+    layers, methods, check, rewrite, explain, top, training, invariance, occlusion, evaluate,
+    convolutionalize, slide, serve,
 )  # fmt: skip
 
 EPILOG = """\

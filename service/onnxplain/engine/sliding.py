@@ -1,0 +1,207 @@
+"""A classifier slid over a larger picture: the score of a class for each window, as a heat map."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+from PIL import Image, ImageDraw
+
+from onnxplain.engine.figure import Note, Panel, figure
+from onnxplain.engine.inputs import picture_input, prepare
+from onnxplain.engine.opening import Model, stored_labels
+from onnxplain.engine.pictures import enlarged, heat
+from onnxplain.engine.preprocess import Preprocess
+from onnxplain.engine.reading import Picture, read_picture
+from onnxplain.engine.sessions import Session, Stop, resolve_device
+from onnxplain.graphops import convolutionalize, load, read_metadata
+from onnxplain.graphops.errors import ChannelError, PictureError, UnsupportedModel
+from onnxplain.graphops.source import write_atomically
+
+__all__ = ["Sliding", "slide"]
+
+SLIDING = "onnxplain.sliding"  # metadata: how the windows of a convolutional network lie
+SIDE = 448  # pixels of a drawn picture's longer side
+BAR_WIDTH = 120
+OPACITY = 0.75
+OUTLINE = (214, 39, 40)
+
+Pixels = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True, eq=False)
+class Sliding:
+    """The score of one class for every window of a picture.
+
+    scores: float32 [rows, columns], at [i, j] that of the window whose first pixel is i·stride,
+        j·stride. window, stride: pixels, rows first.
+    channel, label: the class, and its name if it has one. picture: as the network saw it.
+    notes: sentences that say what was assumed.
+    """
+
+    scores: npt.NDArray[np.float32]
+    channel: int
+    label: str
+    window: tuple[int, int]
+    stride: tuple[int, int]
+    picture: Pixels
+    notes: tuple[str, ...] = ()
+
+    @property
+    def best(self) -> tuple[int, int]:
+        """Where the strongest window is in `scores`."""
+        row, column = np.unravel_index(np.nanargmax(self.scores), self.scores.shape)
+        return int(row), int(column)
+
+    def draw(self) -> Image.Image:
+        """Draw the picture, its strongest window outlined, beside its heat map."""
+        low, high = float(np.nanmin(self.scores)), float(np.nanmax(self.scores))
+        top, left = (p * s for p, s in zip(self.best, self.stride, strict=True))
+        shown = enlarged(self.picture, SIDE)
+        scale = shown.width / self.picture.shape[1]
+        box = [left, top, left + self.window[1] - 1, top + self.window[0] - 1]
+        ImageDraw.Draw(shown).rectangle([round(n * scale) for n in box], outline=OUTLINE, width=3)
+        name = self.label or f"channel {self.channel}"
+        rows, columns = self.scores.shape
+        panels = (
+            Panel((f"strongest window, {high:.3g}", "input"), (shown,)),
+            Panel(
+                (f"heat map, {rows} x {columns} windows", "heat map"), (self._heated(low, high),)
+            ),
+        )
+        ramp = heat(np.linspace(0, 1, BAR_WIDTH))
+        # A probability of 1e-11 is told as what it looks like.
+        ends = ("0" if abs(low) < 1e-3 * abs(high) else f"{low:.3g}", f"{high:.3g}")
+        notes = [
+            Note("Score of the window that is centred there:", ramp, ends),
+            Note(
+                f"A window: {self.window[0]} x {self.window[1]} pixels. Grey: none is centred there"
+            ),
+        ]
+        return figure([panels], f"{name} · sliding window", notes)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the drawing as PNG, whole or not at all. Raises OutputError."""
+        write_atomically(path, self._repr_png_())
+
+    def save_npz(self, path: str | os.PathLike[str]) -> None:
+        """Write the scores and how the windows lie for `numpy.load`. Raises OutputError."""
+        file = io.BytesIO()
+        np.savez_compressed(
+            file,
+            allow_pickle=False,
+            scores=self.scores,
+            channel=np.array(self.channel),
+            label=np.array(self.label),
+            window=np.array(self.window),
+            stride=np.array(self.stride),
+        )
+        write_atomically(path, file.getvalue())
+
+    def _repr_png_(self) -> bytes:
+        file = io.BytesIO()
+        self.draw().save(file, "PNG")
+        return file.getvalue()
+
+    def _heated(self, low: float, high: float) -> Image.Image:
+        """Lay each window's colour over the stride's pixels around its centre."""
+        grey = self.picture.astype(np.float64) @ (0.299, 0.587, 0.114)
+        drawn = np.repeat((0.6 * grey + 0.4 * 255)[:, :, None], 3, axis=2)
+        rows, columns = (
+            np.floor((np.arange(size) - (window - stride) / 2) / stride).astype(int)
+            for size, window, stride in zip(grey.shape, self.window, self.stride, strict=True)
+        )
+        inside = np.ix_(
+            (rows >= 0) & (rows < self.scores.shape[0]),
+            (columns >= 0) & (columns < self.scores.shape[1]),
+        )
+        scaled = (np.nan_to_num(self.scores, nan=low) - low) / ((high - low) or 1)
+        strength = scaled[np.ix_(rows[inside[0].ravel()], columns[inside[1].ravel()])]
+        drawn[inside] = (1 - OPACITY) * drawn[inside] + OPACITY * heat(strength)
+        return enlarged(np.rint(drawn).astype(np.uint8), SIDE)
+
+
+def slide(
+    model: Model,
+    image: Picture,
+    channel: int | None = None,
+    *,
+    size: tuple[int, int] | None = None,
+    labels: Sequence[str] | None = None,
+    preprocess: Preprocess | str | None = None,
+    device: str = "auto",
+    timeout: float | None = None,
+) -> Sliding:
+    """Return the scores of a class for every window of a picture larger than the network's.
+
+    model: a classifier, or what `convolutionalize` made of one.
+    channel: the class; None for the one with the strongest window.
+    size: the window's height and width, where the model leaves its picture's free.
+    preprocess: as `explain` has it, but that the picture keeps its own size unless this names one.
+
+    Raises PictureError where the picture is smaller than a window, ChannelError, UnsupportedModel
+    where the network cannot slide, and what `explain` raises.
+    """
+    source = model if isinstance(model, onnx.ModelProto) else load(model)
+    network = source if SLIDING in read_metadata(source) else convolutionalize(source, size)
+    facts = _facts(network)
+    window = (facts["window"][0], facts["window"][1])
+    names = tuple(labels) if labels is not None else stored_labels(source)
+    prepared = prepare(network, [read_picture(image)], preprocess)
+    picture = prepared.pictures[0]
+    if any(n < w for n, w in zip(picture.shape, window, strict=False)):
+        raise PictureError(
+            f"the picture has {picture.shape[0]}x{picture.shape[1]} pixels, and one window "
+            f"{window[0]}x{window[1]}: give a larger picture, or name a size in the preprocessing"
+        )
+    session = Session(network, resolve_device(device))
+    with Stop(timeout).watching() as stop:
+        feeds = {picture_input(network).name: prepared.rows[0][None]}
+        scores = session.run(feeds, [facts["output"]], stop)[0][0]
+    if channel is None:
+        channel = int(np.argmax(np.nan_to_num(scores, nan=-np.inf).max(axis=(1, 2))))
+    if not 0 <= channel < len(scores):
+        raise ChannelError(f"no channel {channel}: the network has {len(scores)}, from 0 on")
+    return Sliding(
+        scores=scores[channel].astype(np.float32),
+        channel=channel,
+        label=names[channel] if channel < len(names) else "",
+        window=window,
+        stride=(facts["stride"][0], facts["stride"][1]),
+        picture=picture,
+        notes=(*prepared.notes, *_notes(facts)),
+    )
+
+
+def _facts(network: onnx.ModelProto) -> dict[str, Any]:
+    """Return what `convolutionalize` wrote down. Raises UnsupportedModel where it is not that."""
+    outputs = [value.name for value in network.graph.output]
+    try:
+        facts = json.loads(read_metadata(network)[SLIDING])
+        numbers = [*facts["window"], *facts["stride"]]
+        known = facts["output"] in outputs and all(type(n) is int and n > 0 for n in numbers)
+        if known and len(facts["window"]) == len(facts["stride"]) == 2:
+            return {"padded": [], **facts}
+    except (ValueError, KeyError, TypeError):
+        pass
+    raise UnsupportedModel(
+        f"the model's metadata '{SLIDING}' does not say how windows of height and width lie: give "
+        "the classifier itself"
+    )
+
+
+def _notes(facts: dict[str, Any]) -> tuple[str, ...]:
+    if not facts["padded"]:
+        return ()
+    count = len(facts["padded"])
+    return (
+        f"{count} {'node pads' if count == 1 else 'nodes pad'} (the first: {facts['padded'][0]}): "
+        "scores differ from those of windows cut out, see docs/sliding-window.md",
+    )
