@@ -12,12 +12,15 @@ import shlex
 import sys
 from pathlib import Path
 
+from PIL import Image
+
 from onnxplain.cli.main import main
 
 ROOT = Path(__file__).parents[1]
 FOLDER = "docs/gallery"
 MODEL, PICTURES = "examples/shapes.onnx", "examples/pictures"
 CHECKPOINTS = [f".gallery/epoch_{epoch:02}.onnx" for epoch in (1, 2, 5, 10)]
+LARGE = ".gallery/large.png"  # made here
 STAR, RING = f"{PICTURES}/star_1.png", f"{PICTURES}/ring_1.png"
 
 # Title, what there is to see, the command without its output, the output's name.
@@ -69,7 +72,7 @@ VIEWS = [
         "Sliding window",
         "The heat map of the class star on four pictures at once, a larger picture than the "
         "network was trained on.",
-        "slide {model} .gallery/large.png --channel 3",
+        f"slide {MODEL} {LARGE} --channel 3",
         "slide",
     ),
     (
@@ -92,11 +95,16 @@ LAYERS = f"layers {MODEL} --arithmetic"
 def draw() -> None:
     """Run every command, and write the page that shows what they drew."""
     os.chdir(ROOT)
+    four = [Image.open(f"{PICTURES}/{name}_1.png") for name in ("ring", "star", "heart", "square")]
+    large = Image.new("RGB", (128, 128))
+    for number, picture in enumerate(four):
+        large.paste(picture, (64 * (number % 2), 64 * (number // 2)))
+    large.save(LARGE)
     Path(FOLDER).mkdir(exist_ok=True)
     page = [HEAD]
     for title, seen, command, name in VIEWS:
-        picture = f"{FOLDER}/{name}.png"
-        if run(f"{command} -o {picture}"):
+        drawn = f"{FOLDER}/{name}.png"
+        if run(f"{command} -o {drawn}"):
             raise SystemExit(f"the command failed: onnxplain {command}")
         shown = f"gallery/{name}.png"
         page.append(
