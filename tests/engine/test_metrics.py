@@ -13,6 +13,12 @@ def test_strength_is_the_norm_of_several_channels_and_what_is_positive_of_one():
     np.testing.assert_allclose(metrics.strength(one, 1, 2), [[3, 0]])
 
 
+def test_a_constant_part_does_not_count():
+    for sign in (1, -1):
+        same = np.array([[[3.0, 4], [5, 7]]]) - (10 if sign < 0 else 0)
+        np.testing.assert_allclose(metrics.strength(same, 2, 2), [[0, 1], [2, 4]])
+
+
 def test_strength_of_another_size_is_resized():
     found = metrics.strength(np.array([[[0.0, 1.0], [0.0, 1.0]]]), 4, 4)
     assert found.shape == (4, 4)

@@ -30,12 +30,17 @@ def strength(attribution: npt.NDArray[Any], height: int, width: int) -> Map:
     """Return how strong an attribution [C, h, w] is at each pixel, [height, width], 0 or more.
 
     Over several channels the Euclidean norm; of a single one, such as that of a class activation
-    map, what is positive: there the negative speaks against the unit. Maps of another size are
-    resized.
+    map, what is positive: there the negative speaks against the unit. One that does not change its
+    sign, as RISE's, has a constant part, and is measured from its lowest value. Maps of another
+    size are resized.
     """
     values = np.nan_to_num(np.asarray(attribution, np.float64))
-    one = len(values) == 1
-    found: Map = np.maximum(values[0], 0) if one else np.sqrt((values**2).sum(axis=0))
+    if len(values) == 1:
+        (found,) = values
+        constant = float(found.min()) if (found > 0).all() or (found < 0).all() else 0.0
+        found = np.maximum(found - constant, 0)
+    else:
+        found = np.sqrt((values**2).sum(axis=0))
     if found.shape == (height, width):
         return found
     image = Image.fromarray(found.astype(np.float32))
