@@ -36,7 +36,7 @@ def strength(attribution: npt.NDArray[Any], height: int, width: int) -> Map:
     """
     values = np.nan_to_num(np.asarray(attribution, np.float64))
     if len(values) == 1:
-        (found,) = values
+        found: Map = values[0]
         constant = float(found.min()) if (found > 0).all() or (found < 0).all() else 0.0
         found = np.maximum(found - constant, 0)
     else:
