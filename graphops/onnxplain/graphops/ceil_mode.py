@@ -7,6 +7,7 @@ fold shapes into constants.
 
 from __future__ import annotations
 
+from onnxplain.graphops.emit import Emitter
 from onnxplain.graphops.graph import Graph, Node, attribute, infer_shapes
 from onnxplain.graphops.rules.window import Window
 
@@ -17,28 +18,27 @@ POOLS = ("AveragePool", "LpPool", "MaxPool")
 
 
 def settle_ceil_mode(graph: Graph) -> None:
-    """Cut, in place, the padding that leads inference to such a window, where sizes are known."""
+    """Cut, in place, what leads inference to such a window, where sizes are known."""
     if graph.opset >= MENDED:
         return
-    for node in graph.nodes:
-        if node.op in POOLS and attribute(node, "ceil_mode", 0) and _settle(node):
+    for node in list(graph.nodes):
+        if node.op in POOLS and attribute(node, "ceil_mode", 0) and _settle(graph, node):
             infer_shapes(graph)  # what follows had the wrong size too
 
 
-def _settle(node: Node) -> bool:
+def _settle(graph: Graph, node: Node) -> bool:
     """Give the node's end padding its true length on the axes that drop a window.
 
     With that, rounding up or down is the same there. Where not even no padding would do, windows
-    being further apart than long, ceil_mode goes, and the other axes get what it gave them; at a
-    stride of 1 it gives nothing, so the size need not be known.
+    being further apart than long, the end of the input goes too, which no window sees.
     """
     window = Window.of(node)
     pads = window.static_pads()
     sizes = (node.inputs[0].shape or [])[2:]
-    if pads is None or window.same or not sizes:
+    if pads is None or window.same:
         return False
     before, after = pads
-    end, rounds_up = list(after), 1
+    end, seen = list(after), {}
     for i, size in enumerate(sizes):
         if not isinstance(size, int):
             continue
@@ -47,22 +47,22 @@ def _settle(node: Node) -> bool:
         if last * stride >= size + before[i]:
             needed = (last - 1) * stride + extent - size - before[i]
             end[i] = max(needed, 0)
-            rounds_up &= int(needed >= 0)
-    if end == list(after) and rounds_up:
+            if needed < 0:
+                seen[2 + i] = size + needed
+    if seen and len(node.outputs) > 1:
+        return False  # indices count through the whole input
+    if end == list(after) and not seen:
         return False
-    if not rounds_up:
-        for i, size in enumerate(sizes):
-            stride, extent = window.strides[i], window.extent[i]
-            if stride == 1:
-                continue
-            if not isinstance(size, int):
-                return False
-            last = -(-(size + before[i] + end[i] - extent) // stride)
-            if last * stride < size + before[i]:
-                end[i] = max(end[i], last * stride + extent - size - before[i])
-        grown = any(e > a for e, a in zip(end, after, strict=True))
-        if grown and attribute(node, "count_include_pad", 0):
-            return False  # padding that counts must not grow
+    if seen:
+        _cut(graph, node, seen)
     node.attrs["pads"] = [*before, *end]
-    node.attrs["ceil_mode"] = rounds_up
     return True
+
+
+def _cut(graph: Graph, node: Node, seen: dict[int, int]) -> None:
+    """Let the node read its input only up to `seen`, a size for some axes."""
+    op = Emitter(graph)
+    op.nodes, op.scope = [], node.name
+    node.inputs[0] = op.Slice(node.inputs[0], [0] * len(seen), [*seen.values()], [*seen])
+    place = next(i for i, other in enumerate(graph.nodes) if other is node)
+    graph.nodes[place:place] = op.nodes
