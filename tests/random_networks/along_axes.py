@@ -73,16 +73,19 @@ def product(v, dims, keep):
 
 
 def batch_normalization(d):
+    """Written out: PyTorch 2.13's own sends a wrong signal back where an einsum follows it."""
     x = d.tensor(lambda v: v.rank > 1)
     count = x.shape[1]
     scale, bias, mean = (d.weight(count) for _ in range(3))
-    eps = d.choice(1e-5, 1e-2)
-    d.add(
-        "BatchNormalization",
-        [x, scale, bias, mean, d.weight(count, low=0.3)],
-        lambda v, s, b, m, var: F.batch_norm(v, m, var, s, b, eps=eps),
-        epsilon=eps,
-    )
+    variance, eps = d.weight(count, low=0.3), d.choice(1e-5, 1e-2)
+    shape = (-1, *(1 for _ in x.shape[2:]))
+
+    def compute(v, *parameters):
+        s, b, m, var = (p.reshape(shape) for p in parameters)
+        return (v - m) / (var + eps).sqrt() * s + b
+
+    inputs = [x, scale, bias, mean, variance]
+    d.add("BatchNormalization", inputs, compute, epsilon=eps)
 
 
 def instance_normalization(d):
