@@ -181,3 +181,35 @@ def test_windows_are_dropped_beside_an_axis_of_any_size(operator, side, strides)
     found = run(made, x=x.detach().numpy(), seed=seed.numpy())
     np.testing.assert_allclose(found["y"], y.detach().numpy(), rtol=1e-5)
     np.testing.assert_allclose(found["attribution"], expected.numpy(), rtol=1e-5, atol=1e-7)
+
+
+@pytest.mark.parametrize("operator", ["AveragePool", "MaxPool"])
+@pytest.mark.parametrize("opset", [17, 22])
+def test_windows_are_dropped_beside_padding_that_the_kernel_hardly_exceeds(opset, operator):
+    """Once the padding was made as long as the kernel, which runtimes refuse."""
+    opset = 19 if operator == "AveragePool" and opset == 17 else opset  # the first with dilations
+    attrs = {"kernel_shape": [1, 2], "dilations": [1, 2], "strides": [2, 2], "pads": [0, 1, 0, 1]}
+    check_rule(operator, [(1, 2, 4, 4)], opset=opset, ceil_mode=1, **attrs)
+
+
+@pytest.mark.parametrize("sizes", ["6, W", "H, 6"])
+@pytest.mark.parametrize("operator", ["AveragePool", "MaxPool"])
+def test_windows_are_dropped_beside_an_axis_of_any_size_and_stride(operator, sizes):
+    text = f"""
+    <ir_version: 8, opset_import: ["": 17]>
+    pool (float[N, 2, {sizes}] x) => (float[N, 2, a, b] y)
+    {{
+        p = {operator} <kernel_shape = [2, 2], strides = [3, 3], ceil_mode = 1> (x)
+        y = Mul (p, p)
+    }}
+    """
+    made = artefact(onnx.parser.parse_model(text), select="seed")
+    shape = [int(s) if s.isdigit() else 8 for s in sizes.split(", ")]
+    x = torch.randn(1, 2, *shape, generator=torch.manual_seed(0), requires_grad=True)
+    pool = {"AveragePool": F.avg_pool2d, "MaxPool": F.max_pool2d}[operator]
+    y = pool(x, 2, 3, ceil_mode=True) ** 2
+    seed = torch.randn(y.shape, generator=torch.manual_seed(1))
+    (expected,) = torch.autograd.grad(y, x, seed)
+    found = run(made, x=x.detach().numpy(), seed=seed.numpy())
+    np.testing.assert_allclose(found["y"], y.detach().numpy(), rtol=1e-5)
+    np.testing.assert_allclose(found["attribution"], expected.numpy(), rtol=1e-5, atol=1e-7)

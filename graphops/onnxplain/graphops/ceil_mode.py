@@ -7,10 +7,8 @@ fold shapes into constants.
 
 from __future__ import annotations
 
-import numpy as np
-import onnx_graphsurgeon as gs
-
-from onnxplain.graphops.graph import Graph, Node, Tensor, attribute, constant, infer_shapes
+from onnxplain.graphops.emit import Emitter
+from onnxplain.graphops.graph import Graph, Node, attribute, infer_shapes
 from onnxplain.graphops.rules.window import Window
 
 __all__ = ["settle_ceil_mode"]
@@ -20,7 +18,7 @@ POOLS = ("AveragePool", "LpPool", "MaxPool")
 
 
 def settle_ceil_mode(graph: Graph) -> None:
-    """Cut, in place, what leads inference to such a window, on the axes whose sizes are known."""
+    """Cut, in place, what leads inference to such a window, where sizes are known."""
     if graph.opset >= MENDED:
         return
     for node in list(graph.nodes):
@@ -29,18 +27,18 @@ def settle_ceil_mode(graph: Graph) -> None:
 
 
 def _settle(graph: Graph, node: Node) -> bool:
-    """Let the padded input end, on the axes that drop a window, where the last one kept ends.
+    """Give the node's end padding its true length on the axes that drop a window.
 
     With that, rounding up or down is the same there. Where not even no padding would do, windows
-    being further apart than long, the input itself is cut: no window sees what goes.
+    being further apart than long, the end of the input goes too, which no window sees.
     """
     window = Window.of(node)
     pads = window.static_pads()
     sizes = (node.inputs[0].shape or [])[2:]
-    if pads is None or window.same or not sizes:
+    if pads is None or window.same:
         return False
     before, after = pads
-    end, cut = list(after), {}
+    end, seen = list(after), {}
     for i, size in enumerate(sizes):
         if not isinstance(size, int):
             continue
@@ -50,22 +48,21 @@ def _settle(graph: Graph, node: Node) -> bool:
             needed = (last - 1) * stride + extent - size - before[i]
             end[i] = max(needed, 0)
             if needed < 0:
-                cut[2 + i] = size + needed
-    if cut and len(node.outputs) > 1:
-        return False  # indices count from the input's own size
-    if cut:
-        node.inputs[0] = _beginning(graph, node, cut)
+                seen[2 + i] = size + needed
+    if seen and len(node.outputs) > 1:
+        return False  # indices count through the whole input
+    if end == list(after) and not seen:
+        return False
+    if seen:
+        _cut(graph, node, seen)
     node.attrs["pads"] = [*before, *end]
-    return bool(cut) or end != list(after)
+    return True
 
 
-def _beginning(graph: Graph, node: Node, ends: dict[int, int]) -> Tensor:
-    """Insert a Slice before a node that keeps its input up to the ends of some axes."""
-    x, name = node.inputs[0], f"onnxplain/{node.name}/input"
-    shape = [ends.get(axis, size) for axis, size in enumerate(x.shape)]
-    kept = gs.Variable(name, dtype=x.dtype, shape=shape)
-    numbers = {"starts": [0] * len(ends), "ends": list(ends.values()), "axes": list(ends)}
-    inputs = [constant(f"{name}/{n}", np.array(v, np.int64)) for n, v in numbers.items()]
-    cutting = gs.Node("Slice", name=name, inputs=[x, *inputs], outputs=[kept])
-    graph.nodes.insert(graph.nodes.index(node), cutting)
-    return kept
+def _cut(graph: Graph, node: Node, seen: dict[int, int]) -> None:
+    """Let the node read its input only up to `seen`, a size for some axes."""
+    op = Emitter(graph)
+    op.nodes, op.scope = [], node.name
+    node.inputs[0] = op.Slice(node.inputs[0], [0] * len(seen), [*seen.values()], [*seen])
+    place = next(i for i, other in enumerate(graph.nodes) if other is node)
+    graph.nodes[place:place] = op.nodes

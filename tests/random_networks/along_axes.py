@@ -1,10 +1,32 @@
-"""Operators for random networks that reduce axes, or normalise along them."""
+"""Operators for random networks that reduce, accumulate or normalise along axes."""
 
 import torch.nn.functional as F
-from random_graphs import far
-from random_pointwise import fit, winner
+
+from random_networks.drawing import far, fit, winner
 
 __all__ = ["OPERATORS"]
+
+
+def along_axis(operator, compute):
+    def draw(d):
+        x = d.tensor(lambda v: v.rank > 0)
+        axis = d.number(-x.rank, x.rank - 1)
+        d.add(operator, [x], lambda v: compute(v, axis), axis=axis)
+
+    return draw
+
+
+def cumsum(d):
+    x = d.tensor(lambda v: v.rank > 0)
+    axis = d.number(-x.rank, x.rank - 1)
+    exclusive, reverse = d.number(0, 1), d.number(0, 1)
+
+    def compute(v):
+        v = v.flip(axis) if reverse else v
+        total = v.cumsum(axis) - (v if exclusive else 0)
+        return total.flip(axis) if reverse else total
+
+    d.add("CumSum", [x, axis], compute, exclusive=exclusive, reverse=reverse)
 
 
 # Reductions.
@@ -51,16 +73,19 @@ def product(v, dims, keep):
 
 
 def batch_normalization(d):
+    """Written out: PyTorch 2.13's own sends a wrong signal back where an einsum follows it."""
     x = d.tensor(lambda v: v.rank > 1)
     count = x.shape[1]
     scale, bias, mean = (d.weight(count) for _ in range(3))
-    eps = d.choice(1e-5, 1e-2)
-    d.add(
-        "BatchNormalization",
-        [x, scale, bias, mean, d.weight(count, low=0.3)],
-        lambda v, s, b, m, var: F.batch_norm(v, m, var, s, b, eps=eps),
-        epsilon=eps,
-    )
+    variance, eps = d.weight(count, low=0.3), d.choice(1e-5, 1e-2)
+    shape = (-1, *(1 for _ in x.shape[2:]))
+
+    def compute(v, *parameters):
+        s, b, m, var = (p.reshape(shape) for p in parameters)
+        return (v - m) / (var + eps).sqrt() * s + b
+
+    inputs = [x, scale, bias, mean, variance]
+    d.add("BatchNormalization", inputs, compute, epsilon=eps)
 
 
 def instance_normalization(d):
@@ -154,10 +179,12 @@ def mean_variance_normalization(d):
 
 OPERATORS = {
     "BatchNormalization": batch_normalization,
+    "CumSum": cumsum,
     "GroupNormalization": group_normalization,
     "InstanceNormalization": instance_normalization,
     "LRN": lrn,
     "LayerNormalization": layer_normalization,
+    "LogSoftmax": along_axis("LogSoftmax", F.log_softmax),
     "LpNormalization": lp_normalization,
     "MeanVarianceNormalization": mean_variance_normalization,
     "RMSNormalization": rms_normalization,
@@ -171,4 +198,5 @@ OPERATORS = {
     "ReduceProd": reduction("ReduceProd", product),
     "ReduceSum": reduction("ReduceSum", lambda v, a, k: v.sum(a, k)),
     "ReduceSumSquare": reduction("ReduceSumSquare", lambda v, a, k: v.square().sum(a, k)),
+    "Softmax": along_axis("Softmax", F.softmax),
 }

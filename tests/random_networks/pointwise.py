@@ -1,46 +1,12 @@
-"""Operators for random networks that work element by element, or along an axis."""
-
-import math
+"""Operators for random networks that look at each element alone, or pair them by broadcasting."""
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from random_graphs import OPSETS, DoesNotFit, far
 
-__all__ = ["OPERATORS", "fit", "partner", "winner"]
+from random_networks.drawing import OPSETS, far, fit, ranked, winner
 
-
-def fit(condition):
-    """Give up on what was drawn where the condition does not hold."""
-    if not condition:
-        raise DoesNotFit
-
-
-def partner(d, x):
-    """Return what may stand beside `x`: a weight or a tensor that broadcasts with it, or itself."""
-    kind = d.choice("weight", "tensor", "tensor", "itself")
-    if kind == "itself":
-        return x
-    others = [v for v in reversed(d.values) if v is not x and _broadcast(v.shape, x.shape)]
-    if kind == "tensor" and others:
-        return d.choice(*others)
-    longer = (d.number(1, 2), *x.shape)
-    shape = [size if d.choice(True, False) else 1 for size in longer]
-    return d.weight(*shape[d.number(1, len(longer)) if d.number(0, 7) < 7 else 0 :])
-
-
-def winner(x, dims):
-    """Return the maximum over the last axis, the first where several are equal.
-
-    Several may be equal only where they are exactly zero, as after a Relu: float32 could decide
-    all others in another way.
-    """
-    best = x.detach().amax(dims, keepdim=True)
-    others = torch.where(x.detach() == best, -math.inf, x.detach()).amax(dims, keepdim=True)
-    tied = (x.detach() == best).sum(dims, keepdim=True) > 1
-    fit(not (tied & (best != 0)).any())
-    fit(far(torch.where(torch.isinf(others), 1.0, best - others), 0.0))
-    return best
+__all__ = ["OPERATORS"]
 
 
 # Activations.
@@ -88,15 +54,6 @@ def prelu(d):
     x = d.away(d.tensor(), 0.0)
     slope = d.weight(*(s if d.choice(True, False) else 1 for s in x.shape[d.number(0, x.rank) :]))
     d.add("PRelu", [x, slope], lambda v, s: torch.where(v > 0, v, s * v))
-
-
-def along_axis(operator, compute):
-    def draw(d):
-        x = d.tensor(lambda v: v.rank > 0)
-        axis = d.number(-x.rank, x.rank - 1)
-        d.add(operator, [x], lambda v: compute(v, axis), axis=axis)
-
-    return draw
 
 
 # Element-wise.
@@ -166,23 +123,62 @@ def cast(d):
     d.add("Cast", [double], torch.clone, reads=[x], to=1)
 
 
-def cumsum(d):
-    x = d.tensor(lambda v: v.rank > 0)
-    axis = d.number(-x.rank, x.rank - 1)
-    exclusive, reverse = d.number(0, 1), d.number(0, 1)
+def cast_like(d):
+    x = d.tensor()
+    double = d.integer_node("Cast", d.constant(0.0), to=11)
+    wide = d.integer_node("CastLike", x, double)
+    d.add("CastLike", [wide, d.tensor()], torch.clone, reads=[x])
 
-    def compute(v):
-        v = v.flip(axis) if reverse else v
-        total = v.cumsum(axis) - (v if exclusive else 0)
-        return total.flip(axis) if reverse else total
 
-    d.add("CumSum", [x, axis], compute, exclusive=exclusive, reverse=reverse)
+def quantized(d):
+    """To integers and back, with one scale or one for each slice; straight through the rounding."""
+    x = d.tensor(ranked)
+    kind = d.choice(np.uint8, np.int8)
+    low, high = np.iinfo(kind).min, np.iinfo(kind).max
+    axis = d.choice(None, d.number(-x.rank, x.rank - 1))
+    count = () if axis is None else (x.shape[axis],)
+    scale = d.constant(d.random.choice([1.0, 0.5, 0.3], count))
+    zero = d.random.choice([low, low + 2, (low + high) // 2, high - 3, high], count).astype(kind)
+    along = [1] * x.rank
+    if axis is not None:
+        along[axis] = -1
+    point = torch.tensor(zero.astype(np.float64)).reshape(along if count else ())
+
+    def compute(v, s):
+        s = s.reshape(along) if count else s
+        steps = v / s
+        rounded = steps + (steps.round() - steps).detach()
+        offset = point.to(v.dtype)
+        return ((rounded + offset).clamp(low, high) - offset) * s
+
+    steps = x.value / (scale.value.reshape(along) if count else scale.value)
+    fit(far(steps - steps.floor() - 0.5, 0.0))
+    attrs = {} if axis is None else {"axis": axis}
+    whole = d.integer_node("QuantizeLinear", x, scale, zero, **attrs)
+    d.add("DequantizeLinear", [whole, scale, zero], compute, reads=[x, scale], **attrs)
 
 
 def trilu(d):
     x = d.tensor(lambda v: v.rank > 1)
     k, upper = d.number(-2, 2), d.number(0, 1)
     d.add("Trilu", [x, k], lambda v: (torch.triu if upper else torch.tril)(v, k), upper=upper)
+
+
+def partner(d, x):
+    """Return what may stand beside `x`: a weight or a tensor that broadcasts with it, or itself."""
+    kind = d.choice("weight", "tensor", "tensor", "itself")
+    if kind == "itself":
+        return x
+    others = [v for v in reversed(d.values) if v is not x and _broadcast(v.shape, x.shape)]
+    if kind == "tensor" and others:
+        return d.choice(*others)
+    longer = (d.number(1, 2), *x.shape)
+    shape = [size if d.choice(True, False) else 1 for size in longer]
+    return d.weight(*shape[d.number(1, len(longer)) if d.number(0, 7) < 7 else 0 :])
+
+
+def _broadcast(a, b):
+    return all(m == n or 1 in (m, n) for m, n in zip(reversed(a), reversed(b), strict=False))
 
 
 OPERATORS = {
@@ -195,11 +191,11 @@ OPERATORS = {
     "Atan": curve("Atan", torch.atan),
     "Atanh": curve("Atanh", torch.atanh, inside=(-0.9, 0.9)),
     "Cast": cast,
+    "CastLike": cast_like,
     "Celu": curve("Celu", lambda x, alpha: F.celu(x, alpha), 0.0, alpha=(1.0, 0.6)),
     "Clip": clip,
     "Cos": curve("Cos", torch.cos),
     "Cosh": curve("Cosh", torch.cosh, inside=(-3.0, 3.0)),
-    "CumSum": cumsum,
     "Div": pair("Div", torch.div, right=(0.3, 3.0)),
     "Elu": curve("Elu", lambda x, alpha: F.elu(x, alpha), 0.0, alpha=(1.0, 0.6)),
     "Erf": curve("Erf", torch.erf),
@@ -216,7 +212,6 @@ OPERATORS = {
     "Identity": curve("Identity", torch.clone),
     "LeakyRelu": curve("LeakyRelu", lambda x, alpha: F.leaky_relu(x, alpha), 0.0, alpha=(0.1, 2.0)),
     "Log": curve("Log", torch.log, inside=(0.2, 50.0)),
-    "LogSoftmax": along_axis("LogSoftmax", F.log_softmax),
     "Max": several("Max", lambda v: v.amax(0)),
     "Mean": several("Mean", lambda v: v.mean(0)),
     "Min": several("Min", lambda v: v.amin(0)),
@@ -227,6 +222,7 @@ OPERATORS = {
     "Neg": curve("Neg", torch.neg),
     "PRelu": prelu,
     "Pow": pair("Pow", torch.pow, left=(0.3, 2.0), right=(-2.0, 3.0)),
+    "QuantizeLinear DequantizeLinear": quantized,
     "Reciprocal": curve("Reciprocal", torch.reciprocal, inside=(0.3, 5.0)),
     "Relu": curve("Relu", torch.relu, 0.0),
     "Selu": curve("Selu", _selu, 0.0, alpha=(1.67326319, 1.2), gamma=(1.05070098, 0.7)),
@@ -237,7 +233,6 @@ OPERATORS = {
     "Sigmoid": curve("Sigmoid", torch.sigmoid),
     "Sin": curve("Sin", torch.sin),
     "Sinh": curve("Sinh", torch.sinh, inside=(-3.0, 3.0)),
-    "Softmax": along_axis("Softmax", F.softmax),
     "Softplus": curve("Softplus", lambda x: torch.logaddexp(x, torch.zeros_like(x))),
     "Softsign": curve("Softsign", F.softsign),
     "Sqrt": curve("Sqrt", torch.sqrt, inside=(0.1, 50.0)),
@@ -255,7 +250,3 @@ OPERATORS = {
     "Trilu": trilu,
     "Where": where,
 }  # fmt: skip
-
-
-def _broadcast(a, b):
-    return all(m == n or 1 in (m, n) for m, n in zip(reversed(a), reversed(b), strict=False))

@@ -4,13 +4,10 @@ import math
 
 import numpy as np
 import torch
-from random_pointwise import fit
+
+from random_networks.drawing import fit, ranked
 
 __all__ = ["OPERATORS"]
-
-
-def ranked(v):
-    return v.rank > 0
 
 
 def reshape(d):

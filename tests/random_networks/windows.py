@@ -1,12 +1,12 @@
-"""Operators for random networks that look at windows, or change the resolution."""
+"""Operators for random networks that look at windows of an image, or at all of it."""
 
 import itertools
 import math
 
 import torch
 import torch.nn.functional as F
-from random_graphs import far
-from random_pointwise import fit, winner
+
+from random_networks.drawing import far, fit, image, winner
 
 __all__ = ["OPERATORS"]
 
@@ -76,14 +76,6 @@ class Window:
         return torch.stack(parts, -1)
 
 
-def image(v):
-    return 3 <= v.rank <= 5
-
-
-def divisors(n):
-    return [g for g in range(1, n + 1) if n % g == 0]
-
-
 def conv(d):
     x = d.tensor(image)
     window = Window(d, x)
@@ -144,6 +136,34 @@ def max_pool(d):
     d.add("MaxPool", [x], compute, **window.attrs)
 
 
+def max_unpool(d):
+    """A pool, perhaps a curve, and back to where the maxima were."""
+    x = d.tensor(image)
+    kernel = [d.number(1, min(3, s)) for s in x.shape[2:]]
+    apart = x.value
+    for axis, k in enumerate(kernel, 2):
+        apart = apart.unfold(axis, k, k)
+    winner(apart.flatten(x.rank), -1)
+    pool = (F.max_pool1d, F.max_pool2d, F.max_pool3d)[x.rank - 3]
+    unpool = (F.max_unpool1d, F.max_unpool2d, F.max_unpool3d)[x.rank - 3]
+    index = pool(x.value, kernel, return_indices=True)[1]
+
+    def gathered(v):
+        return v.flatten(2).gather(2, index.flatten(2)).reshape(index.shape)
+
+    attrs = {"kernel_shape": kernel, "strides": kernel}
+    places = f"i{len(d.nodes)}"
+    y = d.add("MaxPool", [x], gathered, places=places, **attrs)
+    y = d.add("Tanh", [y], torch.tanh) if d.choice(False, True) else y
+    whole = all(s % k == 0 for s, k in zip(x.shape[2:], kernel, strict=True))
+    shape = [] if whole and d.choice(True, False) else [list(x.shape)]
+
+    def compute(v):
+        return unpool(v, index, kernel, output_size=x.shape[2:])
+
+    d.add("MaxUnpool", [y, places, *shape], compute, **attrs)
+
+
 def average_pool(d):
     x = d.tensor(image)
     window = Window(d, x, ceil=True, dilated=d.opset >= 19)
@@ -197,83 +217,18 @@ def global_max(v, dims):
     return flat.gather(-1, first).reshape(*v.shape[:2], *(1 for _ in dims))
 
 
-def depth_to_space(d):
-    block, mode = 2, d.choice("DCR", "CRD")
-    x = d.tensor(lambda v: v.rank == 4 and v.shape[1] % 4 == 0)
-
-    def compute(v):
-        n, c, h, w = v.shape
-        if mode == "CRD":
-            return F.pixel_shuffle(v, block)
-        apart = v.reshape(n, block, block, c // 4, h, w).permute(0, 3, 4, 1, 5, 2)
-        return apart.reshape(n, c // 4, h * block, w * block)
-
-    d.add("DepthToSpace", [x], compute, blocksize=block, mode=mode)
-
-
-def space_to_depth(d):
-    x = d.tensor(lambda v: v.rank == 4 and v.shape[2] % 2 == 0 and v.shape[3] % 2 == 0)
-
-    def compute(v):
-        n, c, h, w = v.shape
-        apart = v.reshape(n, c, h // 2, 2, w // 2, 2).permute(0, 3, 5, 1, 2, 4)
-        return apart.reshape(n, c * 4, h // 2, w // 2)
-
-    d.add("SpaceToDepth", [x], compute, blocksize=2)
-
-
-def resize(d):
-    x = d.tensor(image)
-    factors = [d.choice(2.0, 1.0, 3.0, 0.5) for _ in x.shape[2:]]
-    sizes = [int(s * f) for s, f in zip(x.shape[2:], factors, strict=True)]
-    fit(all(s * f == n > 0 for s, f, n in zip(x.shape[2:], factors, sizes, strict=True)))
-    mode = d.choice("nearest", "half_pixel", "align_corners")
-    if mode == "nearest":
-        attrs = {"coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
-    else:
-        attrs = {"coordinate_transformation_mode": mode, "mode": "linear"}
-
-    def compute(v):
-        for axis, size in enumerate(sizes, 2):
-            matrix = _matrix(v.shape[axis], size, mode).to(v.dtype)
-            v = torch.movedim(torch.movedim(v, axis, -1) @ matrix, -1, axis)
-        return v
-
-    if d.choice(True, False):
-        scales = d.constant([1.0, 1.0, *factors])
-        d.add("Resize", [x, None, scales], compute, reads=[x], **attrs)
-    else:
-        d.add("Resize", [x, None, None, [*x.shape[:2], *sizes]], compute, **attrs)
-
-
-def _matrix(size, out, mode):
-    """Return [size, out]: what each element gives to each of the result."""
-    matrix = torch.zeros(size, out, dtype=torch.float64)
-    for i in range(out):
-        if mode == "nearest":
-            matrix[i * size // out, i] = 1
-            continue
-        if mode == "half_pixel":
-            place = (i + 0.5) * size / out - 0.5
-        else:
-            place = i * (size - 1) / (out - 1) if out > 1 else 0.0
-        place = min(max(place, 0.0), size - 1.0)
-        low = min(int(place), size - 1)
-        matrix[low, i] += 1 - (place - low)
-        matrix[min(low + 1, size - 1), i] += place - low
-    return matrix
-
-
 OPERATORS = {
     "AveragePool": average_pool,
     "Conv": conv,
     "ConvTranspose": conv_transpose,
-    "DepthToSpace": depth_to_space,
     "GlobalAveragePool": over_space("GlobalAveragePool", lambda v, dims: v.mean(dims, True)),
     "GlobalLpPool": over_space("GlobalLpPool", lambda v, dims: v.square().sum(dims, True).sqrt()),
     "GlobalMaxPool": over_space("GlobalMaxPool", global_max),
     "LpPool": lp_pool,
     "MaxPool": max_pool,
-    "Resize": resize,
-    "SpaceToDepth": space_to_depth,
+    "MaxUnpool": max_unpool,
 }
+
+
+def divisors(n):
+    return [g for g in range(1, n + 1) if n % g == 0]

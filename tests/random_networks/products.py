@@ -1,7 +1,8 @@
 """Operators for random networks that multiply matrices."""
 
 import torch
-from random_pointwise import fit
+
+from random_networks.drawing import fit
 
 __all__ = ["OPERATORS"]
 
@@ -71,4 +72,8 @@ def einsum(d):
     d.add("Einsum", operands, lambda *v: torch.einsum(equation, *v), equation=equation)
 
 
-OPERATORS = {"Einsum": einsum, "Gemm": gemm, "MatMul": matmul}
+OPERATORS = {
+    "Einsum": einsum,
+    "Gemm": gemm,
+    "MatMul": matmul,
+}
