@@ -68,12 +68,21 @@ class Placed:
     def ordered(self, index: Index) -> Placed:
         """Return the same map, read in another order."""
         plain = replace(self, index=None)
-        is_plain = index.shape == (self.channels, *self.window) and _counts(index)
-        return plain if is_plain else replace(self, index=index)
+        made = replace(self, index=index)
+        is_plain = index.shape == (self.channels, *self.window) and made.counts()
+        return plain if is_plain else made
+
+    def counts(self) -> bool:
+        """Tell whether its values, read row by row, are in the order of [channels, *window]."""
+        return self.index is None or bool((self.index.ravel() == np.arange(self.index.size)).all())
+
+    def is_readable(self) -> bool:
+        """Tell whether the map is what one expects of an output: scores, or a layer's channels."""
+        return self.index is None or (self.positions == 1 and self.counts())
 
     def has_channels_first(self) -> bool:
         """Tell whether axis 1 counts the channels, whatever became of the others."""
-        return self.order.shape[:1] == (self.channels,) and _counts(self.order)
+        return self.order.shape[:1] == (self.channels,) and self.counts()
 
 
 def refuse(node: Node, why: str) -> NoReturn:
@@ -175,7 +184,3 @@ def constant_value(tensor: Tensor) -> npt.NDArray[np.generic] | None:
         return value.transpose(node.attrs.get("perm"))
     shape = tensor.shape or [None]
     return value.reshape(shape) if all(isinstance(n, int) for n in shape) else None
-
-
-def _counts(index: Index) -> bool:
-    return bool((index.ravel() == np.arange(index.size)).all())
