@@ -1,14 +1,19 @@
 """Which networks can slide over a larger picture, and why the others are refused."""
 
+import io
+import json
+import warnings
 from pathlib import Path
 
 import nets
 import numpy as np
 import onnx
 import pytest
+import torch
 from artefacts import images, network, run
+from torch import nn
 
-from onnxplain.graphops import convolutionalize, load
+from onnxplain.graphops import convolutionalize, load, read_metadata
 from onnxplain.graphops.errors import UnsupportedModel
 
 HEAD = '<ir_version: 8, opset_import: ["": 17]>\n'
@@ -31,6 +36,15 @@ PLACES = """
 places (float[N, 3, 9, 9] x, float[3, 9, 9] k, float[243, 2] w) => (float[N, 2] y)
 { a = Add (x, k)  f = Flatten (a)  y = MatMul (f, w) }
 """
+CORNER = """
+corner (float[N, 3, 9, 9] x) => (float[N, 3, 8, 9] y)
+{
+    a = Constant <value_ints = [1]> ()
+    b = Constant <value_ints = [9]> ()
+    c = Constant <value_ints = [2]> ()
+    y = Slice (x, a, b, c)
+}
+"""
 TURNED = """
 turned (float[N, 3, 9, 9] x) => (float[N, 9, 9, 3] y) { y = Transpose <perm = [0, 2, 3, 1]> (x) }
 """
@@ -46,6 +60,7 @@ product (float[N, 3, 9, 9] x) => (float[N, 9, 9] y)
         (GATED, "Mul 'g' brings together .* squeeze-and-excitation"),
         (NORMED, "InstanceNormalization 'n' is an operator of which"),
         (PLACES, "Add 'a' takes a constant that differs between the positions"),
+        (CORNER, "Slice 'y' takes a part of the window that is not whole channels"),
         (TURNED, "Transpose 'y' gives an output that is neither"),
         (PRODUCT, "ReduceMean 'm' does not reduce over all positions"),
     ],
@@ -70,6 +85,30 @@ def test_one_window_is_classified_as_before(name):
 def test_squeeze_and_excitation_of_pytorch_is_refused():
     with pytest.raises(UnsupportedModel, match="Mul .* squeeze-and-excitation"):
         convolutionalize(nets.export("mobilenet", dynamic=False, batch=1))
+
+
+def test_a_network_of_pytorch():
+    """VGG's shape, as PyTorch exports it; the oracle is PyTorch itself, on unfolded windows."""
+    torch.manual_seed(0)
+    net = nn.Sequential(
+        nn.Conv2d(3, 6, 3), nn.BatchNorm2d(6), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(6, 5, 3),
+        nn.ReLU6(), nn.Flatten(), nn.Linear(5 * 5 * 4, 9), nn.ReLU(), nn.Dropout(), nn.Linear(9, 3),
+        nn.Softmax(1),
+    ).eval()  # fmt: skip
+    file = io.BytesIO()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.onnx.export(net, torch.zeros(1, 3, 16, 14), file, input_names=["x"], dynamo=False)
+    made = convolutionalize(onnx.load_from_string(file.getvalue()))
+    assert json.loads(read_metadata(made)["onnxplain.sliding"])["stride"] == [2, 2]
+    picture = torch.tensor(images(2, (24, 20)))
+    windows = picture.unfold(2, 16, 2).unfold(3, 14, 2)  # [N, C, Y, X, 16, 14]
+    count, _, rows, columns = windows.shape[:4]
+    with torch.no_grad():
+        scores = net(windows.permute(0, 2, 3, 1, 4, 5).reshape(-1, 3, 16, 14))
+    expected = scores.reshape(count, rows, columns, 3).permute(0, 3, 1, 2).numpy()
+    (got,) = run(made, x=picture.numpy()).values()
+    np.testing.assert_allclose(got, expected, rtol=1e-4, atol=1e-6)
 
 
 SQUEEZENET = Path(__file__).parents[2].parent / "shared" / "models" / "squeezenet_fp32.onnx"

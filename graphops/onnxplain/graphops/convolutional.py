@@ -20,8 +20,8 @@ from onnxplain.graphops.errors import UnsupportedModel
 from onnxplain.graphops.graph import Graph, Node, Tensor, infer_shapes, reads, write
 from onnxplain.graphops.path import default_target
 from onnxplain.graphops.prepare import prepare
-from onnxplain.graphops.slid import SLID, Slide
-from onnxplain.graphops.sliding import Placed, refuse
+from onnxplain.graphops.slid import SLID
+from onnxplain.graphops.sliding import Placed, Slide, refuse
 
 __all__ = ["convolutionalize"]
 

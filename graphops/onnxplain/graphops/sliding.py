@@ -7,7 +7,7 @@ The tensor that had a row [C, h, w], or one flattened, or a vector, for each win
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import NoReturn
 
 import numpy as np
@@ -19,6 +19,7 @@ from onnxplain.graphops.graph import Node, Tensor, is_constant
 
 __all__ = [
     "Placed",
+    "Slide",
     "as_map",
     "as_weight",
     "constant_value",
@@ -83,6 +84,23 @@ class Placed:
     def has_channels_first(self) -> bool:
         """Tell whether axis 1 counts the channels, whatever became of the others."""
         return self.order.shape[:1] == (self.channels,) and self.counts()
+
+
+@dataclass
+class Slide:
+    """What is known so far: where each tensor lies, by its old name, and which nodes pad."""
+
+    op: Emitter
+    placed: dict[str, Placed] = field(default_factory=dict)
+    padded: list[str] = field(default_factory=list)
+
+    def data(self, node: Node) -> Placed:
+        """Return the node's first input, the only one that may slide."""
+        if [t.name in self.placed for t in node.inputs] != [True] + [False] * (
+            len(node.inputs) - 1
+        ):
+            refuse(node, "takes its weights from the picture")
+        return self.placed[node.inputs[0].name]
 
 
 def refuse(node: Node, why: str) -> NoReturn:
