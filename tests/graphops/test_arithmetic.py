@@ -1,6 +1,8 @@
 """What a layer costs, counted by hand."""
 
+import nets
 import pytest
+import torch
 from artefacts import network
 
 from onnxplain.graphops import layers
@@ -62,3 +64,32 @@ def test_a_size_that_the_model_does_not_take():
         layers(network(fixed), (10, 8))
     with pytest.raises(UnsupportedModel, match="2 spatial axes"):
         layers(network(NET), (10,))
+
+
+def counted(net, x):
+    """Return the multiply-adds that PyTorch's own modules come to, one for one weight used once."""
+    total = []
+
+    def count(module, inputs, output):
+        per_output = module.weight[0].numel()
+        total.append(output[0].numel() * per_output)
+
+    hooks = [
+        m.register_forward_hook(count)
+        for m in net.modules()
+        if isinstance(m, torch.nn.Conv2d | torch.nn.Linear)
+    ]
+    with torch.no_grad():
+        net(x)
+    for hook in hooks:
+        hook.remove()
+    return sum(total)
+
+
+@pytest.mark.parametrize("name", ["alexnet", "vgg"])
+def test_sums_are_those_of_pytorch(name):
+    """Groups, dilation and a batch of two, of which one image is counted."""
+    net = nets.build(name)
+    got = [layer.arithmetic for layer in layers(nets.export(name, dynamic=False))]
+    assert sum(a.parameters for a in got) == sum(p.numel() for p in net.parameters())
+    assert sum(a.multiply_adds for a in got) == counted(net, torch.zeros(2, 3, *nets.SIZE))

@@ -1,15 +1,11 @@
 """A classifier made fully convolutional, against the classifier on each window."""
 
-import io
 import json
-import warnings
 
 import numpy as np
 import onnx
 import pytest
-import torch
 from artefacts import images, network, run
-from torch import nn
 
 from onnxplain.graphops import convolutionalize, read_metadata
 from onnxplain.graphops.errors import UnsupportedModel
@@ -114,11 +110,37 @@ shuffled (float[N, 3, 16, 16] x, float[6, 3, 2, 2] w1, float[6, 3, 1, 1] w2, flo
 }
 """
 )
+# The picture's channels taken out and put back in another order, as GoogLeNet's transform_input.
+TAKEN = (
+    HEAD
+    + """
+taken (float[N, 3, 10, 12] x, float[4, 3, 3, 3] w1, float[160, 5] w2) => (float[N, 5] y)
+{
+    first = Constant <value_int = 0> ()
+    last = Constant <value_ints = [2]> ()
+    one = Constant <value_ints = [1]> ()
+    many = Constant <value_ints = [2, 9223372036854775807]> ()
+    from = Constant <value_ints = [0, 0]> ()
+    axes = Constant <value_ints = [1, 3]> ()
+    red = Gather <axis = 1> (x, first)
+    r = Unsqueeze (red, one)
+    b = Gather <axis = 1> (x, last)
+    rg = Slice (x, from, many, axes)
+    g = Slice (rg, one, last, one)
+    h = Neg (g)
+    all = Concat <axis = 1> (b, h, r)
+    c = Conv <strides = [2, 1]> (all, w1)
+    f = Flatten (c)
+    y = MatMul (f, w2)
+}
+"""
+)
 NETS = {  # by hand: the window, how many of its last pixels strides leave unread, the stride
     "dense": (DENSE, (27, 23), (0, 0), (4, 4)),
     "means": (MEANS, (18, 21), (1, 0), (2, 2)),
     "last": (LAST, (15, 16), (1, 0), (2, 2)),
     "pooled": (POOLED, (17, 17), (2, 2), (3, 3)),
+    "taken": (TAKEN, (10, 12), (1, 0), (2, 1)),
     "shuffled": (SHUFFLED, (16, 16), (0, 0), (4, 4)),
 }
 
@@ -207,27 +229,3 @@ def test_the_source_stays_as_it_is():
     before = model.SerializeToString(deterministic=True)
     convolutionalize(model)
     assert model.SerializeToString(deterministic=True) == before
-
-
-def test_a_network_of_pytorch():
-    """VGG's shape, as PyTorch exports it; the oracle is PyTorch itself, on unfolded windows."""
-    torch.manual_seed(0)
-    net = nn.Sequential(
-        nn.Conv2d(3, 6, 3), nn.BatchNorm2d(6), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(6, 5, 3),
-        nn.ReLU6(), nn.Flatten(), nn.Linear(5 * 5 * 4, 9), nn.ReLU(), nn.Dropout(), nn.Linear(9, 3),
-        nn.Softmax(1),
-    ).eval()  # fmt: skip
-    file = io.BytesIO()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        torch.onnx.export(net, torch.zeros(1, 3, 16, 14), file, input_names=["x"], dynamo=False)
-    made, facts = sliding(onnx.load_from_string(file.getvalue()))
-    assert facts["stride"] == [2, 2]
-    picture = torch.tensor(images(2, (24, 20)))
-    windows = picture.unfold(2, 16, 2).unfold(3, 14, 2)  # [N, C, Y, X, 16, 14]
-    count, _, rows, columns = windows.shape[:4]
-    with torch.no_grad():
-        scores = net(windows.permute(0, 2, 3, 1, 4, 5).reshape(-1, 3, 16, 14))
-    expected = scores.reshape(count, rows, columns, 3).permute(0, 3, 1, 2).numpy()
-    (got,) = run(made, x=picture.numpy()).values()
-    np.testing.assert_allclose(got, expected, rtol=1e-4, atol=1e-6)

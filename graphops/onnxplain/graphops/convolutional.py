@@ -20,8 +20,8 @@ from onnxplain.graphops.errors import UnsupportedModel
 from onnxplain.graphops.graph import Graph, Node, Tensor, infer_shapes, reads, write
 from onnxplain.graphops.path import default_target
 from onnxplain.graphops.prepare import prepare
-from onnxplain.graphops.slid import SLID, Slide
-from onnxplain.graphops.sliding import Placed, refuse
+from onnxplain.graphops.slid import SLID
+from onnxplain.graphops.sliding import Placed, Slide, refuse
 
 __all__ = ["convolutionalize"]
 
@@ -105,6 +105,10 @@ def _convert(slide: Slide, node: Node, outputs: set[str]) -> None:
     out = node.outputs[0]
     slide.op.scope = node.name
     made = rule(slide, node)
+    if out.name in outputs and not made.is_readable():
+        refuse(
+            node, "gives an output that is neither a vector of scores nor channels, rows, columns"
+        )
     if made.tensor is out:
         slide.op.nodes.append(node)
     elif out.name in outputs:  # it only moved values, but its name has to stay
@@ -117,16 +121,10 @@ def _convert(slide: Slide, node: Node, outputs: set[str]) -> None:
 
 
 def _scores(graph: Graph, slide: Slide) -> Placed:
-    """Return the first output that slides; each must be one vector a window, or a plain map."""
+    """Return the first output that slides."""
     found = [slide.placed[t.name] for t in graph.outputs if t.name in slide.placed]
     if not found:
         raise UnsupportedModel("no output of the model is made of the picture")
-    for placed in found:
-        made = placed.tensor.inputs[0]
-        if placed.index is not None and not placed.has_channels_first():
-            refuse(made, "gives an output in another order than channels, rows, columns")
-        if placed.index is not None and placed.positions > 1:
-            refuse(made, "gives a flattened map as an output, which has no classes")
     return found[0]
 
 

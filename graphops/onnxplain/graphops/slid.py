@@ -7,17 +7,18 @@ that another one made.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 import numpy as np
 
-from onnxplain.graphops.emit import Emitter
 from onnxplain.graphops.graph import Node, attribute, constant, is_constant
 from onnxplain.graphops.known import known_value
+from onnxplain.graphops.reordering import joined, picked, reordered
 from onnxplain.graphops.row_wise import ELEMENTWISE
 from onnxplain.graphops.rules.window import Window
 from onnxplain.graphops.sliding import (
     Placed,
+    Slide,
     as_map,
     as_weight,
     constant_value,
@@ -25,29 +26,11 @@ from onnxplain.graphops.sliding import (
     merged,
     per_channel,
     refuse,
-    row_shape,
 )
 
-__all__ = ["SLID", "Slide"]
+__all__ = ["SLID"]
 
 OF_AXIS = {"DequantizeLinear", "QuantizeLinear"}  # a vector beside them is not broadcast
-
-
-@dataclass
-class Slide:
-    """What is known so far: where each tensor lies, by its old name, and which nodes pad."""
-
-    op: Emitter
-    placed: dict[str, Placed] = field(default_factory=dict)
-    padded: list[str] = field(default_factory=list)
-
-    def data(self, node: Node) -> Placed:
-        """Return the node's first input, the only one that may slide."""
-        if [t.name in self.placed for t in node.inputs] != [True] + [False] * (
-            len(node.inputs) - 1
-        ):
-            refuse(node, "takes its weights from the picture")
-        return self.placed[node.inputs[0].name]
 
 
 def _window(slide: Slide, node: Node) -> Placed:
@@ -155,18 +138,6 @@ def _dense(slide: Slide, node: Node) -> Placed:
     return made.ordered(np.arange(outputs, dtype=np.int32).reshape(row))
 
 
-def _reordered(slide: Slide, node: Node) -> Placed:
-    """Flattening and turning only change in which order a window is read: the map stays."""
-    x = slide.data(node)
-    if node.op == "Transpose":
-        perm = attribute(node, "perm") or list(range(x.order.ndim + 1))[::-1]
-        if perm[0] != 0:
-            refuse(node, "moves the images of a batch")
-        return x.ordered(x.order.transpose([a - 1 for a in perm[1:]]))
-    size = x.channels * x.positions
-    return x.ordered(x.order.reshape(row_shape(node, node.outputs[0], size)))
-
-
 def _elementwise(slide: Slide, node: Node) -> Placed:
     placed = [slide.placed[t.name] for t in node.inputs if t.name in slide.placed]
     x = merged(node, placed)
@@ -207,27 +178,6 @@ def _along_channels(slide: Slide, node: Node) -> Placed:
     return x.at(node.outputs[0])
 
 
-def _concat(slide: Slide, node: Node) -> Placed:
-    """Parts side by side are their channels side by side, read in the order that they had."""
-    if not all(t.name in slide.placed for t in node.inputs):
-        refuse(node, "appends something that is not of the picture")
-    parts = [slide.placed[t.name] for t in node.inputs]
-    first = parts[0]
-    if any((p.window, p.stride) != (first.window, first.stride) for p in parts):
-        refuse(node, "brings together windows of different sizes, as pyramid pooling does")
-    axis = int(attribute(node, "axis")) % (first.order.ndim + 1)
-    if axis == 0:
-        refuse(node, "joins batches")
-    starts = np.cumsum([0, *(p.channels * p.positions for p in parts)]).astype(np.int32)
-    index = np.concatenate(
-        [p.order + s for p, s in zip(parts, starts, strict=False)], axis=axis - 1
-    )
-    node.inputs = [p.tensor for p in parts]
-    node.attrs["axis"] = 1
-    channels = sum(p.channels for p in parts)
-    return replace(first, tensor=node.outputs[0], channels=channels, index=None).ordered(index)
-
-
 Rule = Callable[[Slide, Node], Placed]
 SLID: dict[str, Rule] = {
     **dict.fromkeys(ELEMENTWISE, _elementwise),
@@ -235,9 +185,11 @@ SLID: dict[str, Rule] = {
     **dict.fromkeys(("GlobalAveragePool", "GlobalMaxPool"), _global),
     **dict.fromkeys(("ReduceMax", "ReduceMean"), _reduce),
     **dict.fromkeys(("Gemm", "MatMul"), _dense),
-    **dict.fromkeys(("Flatten", "Reshape", "Squeeze", "Transpose", "Unsqueeze"), _reordered),
+    **dict.fromkeys(("Flatten", "Reshape", "Squeeze", "Transpose", "Unsqueeze"), reordered),
     **dict.fromkeys(("BatchNormalization", "LRN"), _normalized),
     **dict.fromkeys(("Hardmax", "LogSoftmax", "Softmax"), _along_channels),
-    "Concat": _concat,
+    "Concat": joined,
+    "Gather": picked,
     "Pad": _pad,
+    "Slice": picked,
 }

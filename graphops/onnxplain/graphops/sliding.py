@@ -7,7 +7,7 @@ The tensor that had a row [C, h, w], or one flattened, or a vector, for each win
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import NoReturn
 
 import numpy as np
@@ -19,6 +19,7 @@ from onnxplain.graphops.graph import Node, Tensor, is_constant
 
 __all__ = [
     "Placed",
+    "Slide",
     "as_map",
     "as_weight",
     "constant_value",
@@ -68,12 +69,38 @@ class Placed:
     def ordered(self, index: Index) -> Placed:
         """Return the same map, read in another order."""
         plain = replace(self, index=None)
-        is_plain = index.shape == (self.channels, *self.window) and _counts(index)
-        return plain if is_plain else replace(self, index=index)
+        made = replace(self, index=index)
+        is_plain = index.shape == (self.channels, *self.window) and made.counts()
+        return plain if is_plain else made
+
+    def counts(self) -> bool:
+        """Tell whether its values, read row by row, are in the order of [channels, *window]."""
+        return self.index is None or bool((self.index.ravel() == np.arange(self.index.size)).all())
+
+    def is_readable(self) -> bool:
+        """Tell whether the map is what one expects of an output: scores, or a layer's channels."""
+        return self.index is None or (self.positions == 1 and self.counts())
 
     def has_channels_first(self) -> bool:
         """Tell whether axis 1 counts the channels, whatever became of the others."""
-        return self.order.shape[:1] == (self.channels,) and _counts(self.order)
+        return self.order.shape[:1] == (self.channels,) and self.counts()
+
+
+@dataclass
+class Slide:
+    """What is known so far: where each tensor lies, by its old name, and which nodes pad."""
+
+    op: Emitter
+    placed: dict[str, Placed] = field(default_factory=dict)
+    padded: list[str] = field(default_factory=list)
+
+    def data(self, node: Node) -> Placed:
+        """Return the node's first input, the only one that may slide."""
+        if [t.name in self.placed for t in node.inputs] != [True] + [False] * (
+            len(node.inputs) - 1
+        ):
+            refuse(node, "takes its weights from the picture")
+        return self.placed[node.inputs[0].name]
 
 
 def refuse(node: Node, why: str) -> NoReturn:
@@ -175,7 +202,3 @@ def constant_value(tensor: Tensor) -> npt.NDArray[np.generic] | None:
         return value.transpose(node.attrs.get("perm"))
     shape = tensor.shape or [None]
     return value.reshape(shape) if all(isinstance(n, int) for n in shape) else None
-
-
-def _counts(index: Index) -> bool:
-    return bool((index.ravel() == np.arange(index.size)).all())

@@ -57,12 +57,14 @@ class Sliding:
     @property
     def best(self) -> tuple[int, int]:
         """Where the strongest window is in `scores`."""
-        row, column = np.unravel_index(np.nanargmax(self.scores), self.scores.shape)
+        known = np.nan_to_num(self.scores, nan=-np.inf)
+        row, column = np.unravel_index(np.argmax(known), self.scores.shape)
         return int(row), int(column)
 
     def draw(self) -> Image.Image:
         """Draw the picture, its strongest window outlined, beside its heat map."""
-        low, high = float(np.nanmin(self.scores)), float(np.nanmax(self.scores))
+        finite = self.scores[np.isfinite(self.scores)]
+        low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
         top, left = (p * s for p, s in zip(self.best, self.stride, strict=True))
         shown = enlarged(self.picture, SIDE)
         scale = shown.width / self.picture.shape[1]
@@ -122,7 +124,8 @@ class Sliding:
             (rows >= 0) & (rows < self.scores.shape[0]),
             (columns >= 0) & (columns < self.scores.shape[1]),
         )
-        scaled = (np.nan_to_num(self.scores, nan=low) - low) / ((high - low) or 1)
+        known = np.nan_to_num(self.scores, nan=low, posinf=high, neginf=low)
+        scaled = (known - low) / ((high - low) or 1)
         strength = scaled[np.ix_(rows[inside[0].ravel()], columns[inside[1].ravel()])]
         drawn[inside] = (1 - OPACITY) * drawn[inside] + OPACITY * heat(strength)
         return enlarged(np.rint(drawn).astype(np.uint8), SIDE)
