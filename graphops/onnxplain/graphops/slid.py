@@ -121,8 +121,8 @@ def _dense(slide: Slide, node: Node) -> Placed:
         refuse(node, "has no constant matrix as its weight")
     if attribute(node, "transB", 0):
         weight = weight.T
-    if is_gemm:
-        weight = (weight * attribute(node, "alpha", 1.0)).astype(weight.dtype)
+    if is_gemm and attribute(node, "alpha", 1.0) != 1:
+        weight = (weight * attribute(node, "alpha")).astype(weight.dtype)
     kernel = as_weight(node, x, weight)
     outputs, op = kernel.shape[0], slide.op
     inputs = [x.tensor, constant(op.name("weight"), np.ascontiguousarray(kernel))]

@@ -128,8 +128,10 @@ def as_weight(node: Node, x: Placed, weight: npt.NDArray[np.generic]) -> npt.NDA
     inputs, outputs = weight.shape
     if order.size != inputs or order.shape[-1] != inputs:
         refuse(node, "does not read the whole window as one vector")
-    kernel = np.empty((outputs, inputs), weight.dtype)
-    kernel[:, order.ravel()] = weight.T
+    kernel = weight.T
+    if not x.counts():
+        kernel = np.empty((outputs, inputs), weight.dtype)
+        kernel[:, order.ravel()] = weight.T
     return kernel.reshape(outputs, x.channels, *x.window)
 
 
