@@ -90,6 +90,20 @@ def test_methods_side_by_side(run: Run, tmp_path: Path) -> None:
     assert is_picture(out)
 
 
+def test_memory_changes_nothing_but_the_number_of_runs(run: Run, tmp_path: Path) -> None:
+    arrays = []
+    for memory in ("1M", "2G"):
+        path = tmp_path / f"{memory}.npz"
+        result = run(
+            "explain", MODEL, STAR, "--method", "integrated_gradients", "--steps", "5",
+            "--memory", memory, "--npz", path,
+        )  # fmt: skip
+        assert result.code == 0, result.error
+        with np.load(path) as found:
+            arrays.append(found["attribution"])
+    np.testing.assert_allclose(*arrays, rtol=1e-4, atol=1e-6)
+
+
 def test_evaluate(run: Run, tmp_path: Path) -> None:
     result = run(
         "evaluate", MODEL, STAR, "--masks", EXAMPLES / "pictures/masks", "--method", "gradient",
@@ -116,6 +130,7 @@ def test_methods(run: Run) -> None:
         (("top", MODEL, "nowhere", "--layer", "mixed", "--channel", "1"), "no folder 'nowhere'"),
         (("explain", MODEL, STAR, "--method", "gradient", "--samples", "3"), "takes no samples"),
         (("explain", MODEL, STAR, "--channel", "3:1"), "there is no channel"),
+        (("explain", MODEL, STAR, "--memory", "2T"), "'2T' is no size"),
         (("rewrite", MODEL, "--method", "rise", "-o", "out.onnx"), "many runs"),
         (("rewrite", MODEL, "--method", "lrp_epsilon_gamma_box", "-o", "o.onnx"), "low and high"),
         (("evaluate", MODEL, STAR, "--masks", "nowhere"), "no folder 'nowhere'"),

@@ -20,6 +20,7 @@ __all__ = [
     "add_seed",
     "add_size",
     "add_target",
+    "byte_count",
     "channel_list",
     "method_options",
 ]
@@ -143,6 +144,15 @@ def add_class(parser: argparse.ArgumentParser) -> None:
         "--class", dest="class_", metavar="C", type=int, help="a class (default: the predicted)"
     )
     parser.add_argument("--labels", metavar="FILE", help="class names, one or `index,name` a line")
+
+
+def byte_count(text: str) -> int:
+    """Parse '512M' or '2G' into bytes."""
+    powers = {"": 0, "K": 1, "M": 2, "G": 3}
+    number, unit = text.rstrip("KMGkmg"), text[len(text.rstrip("KMGkmg")) :].upper()
+    if not number.isdecimal() or not int(number) or unit not in powers:
+        raise argparse.ArgumentTypeError(f"'{text}' is no size: write bytes, or as in 512M or 2G")
+    return int(number) * int(1024 ** powers[unit])
 
 
 def channel_list(text: str) -> tuple[int, ...]:

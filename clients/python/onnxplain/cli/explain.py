@@ -17,6 +17,7 @@ from onnxplain.cli.arguments import (
     add_model,
     add_path,
     add_seed,
+    byte_count,
     channel_list,
     method_options,
 )
@@ -61,6 +62,12 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("--labels", metavar="FILE", help="class names, one or `index,name` a line")
     parser.add_argument("--preprocess", metavar="HOW", help=PREPROCESS_HELP)
     parser.add_argument("--device", metavar="DEVICE", help="auto (default), cpu, cuda or cuda:N")
+    parser.add_argument(
+        "--memory",
+        metavar="SIZE",
+        type=byte_count,
+        help="what one run may take, as in 512M or 2G (default: 1G); more takes more runs",
+    )
     parser.add_argument(
         "--server", metavar="HOST:PORT", help="have an `onnxplain serve` there do the work"
     )
@@ -125,7 +132,8 @@ def _explain_here(arguments: argparse.Namespace, method: str) -> Explanation:
     with working(f"explaining by {method}") as progress:
         from onnxplain.engine import Engine
 
-        return Engine(arguments.device or "auto").explain(
+        memory = {} if arguments.memory is None else {"memory_bytes": arguments.memory}
+        return Engine(arguments.device or "auto", **memory).explain(
             arguments.model,
             **_asked(arguments, method),
             preprocess=read_preprocess(arguments.preprocess),
@@ -135,8 +143,9 @@ def _explain_here(arguments: argparse.Namespace, method: str) -> Explanation:
 
 def _explain_there(arguments: argparse.Namespace, method: str) -> Explanation:
     """Have a server explain, and take its answer as an explanation, for it to draw itself."""
-    if arguments.device:
-        raise UsageError("--device is the server's to choose: start `onnxplain serve` with it")
+    for flag in ("device", "memory"):
+        if getattr(arguments, flag):
+            raise UsageError(f"--{flag} is the server's to choose: leave it out")
     with working(f"waiting for {arguments.server}") as progress:
         from onnxplain.client import Client
         from onnxplain.engine import Explanation, Preprocess
