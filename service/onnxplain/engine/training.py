@@ -18,7 +18,7 @@ from onnxplain.graphops.errors import OptionError
 
 __all__ = ["draw_training", "through_training"]
 
-SIDE = 112
+SIDE = 128
 
 Path = str | os.PathLike[str]
 
