@@ -9,12 +9,13 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 import torchvision
+from parity_kinks import leave_kinks
 from torch import nn
 from torchvision.models import VGG, AlexNet
 from torchvision.models.regnet import ResBottleneckBlock
 from torchvision.models.resnet import BasicBlock, Bottleneck
 
-__all__ = ["FAMILIES", "Net", "build", "others"]
+__all__ = ["FAMILIES", "Net", "build", "inputs", "others"]
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,7 @@ class Net:
 
 
 SHOWN = ("width_mult",)
+INPUTS = 5
 WEAK = 0.1  # how strong a residual branch is beside what it is added to
 NO_BACKBONE: dict[str, Any] = {"weights_backbone": None}
 NO_AUX: dict[str, Any] = {"aux_logits": False, "init_weights": False}
@@ -104,7 +106,8 @@ def build(net: Net) -> nn.Module:
 
     Normalisation keeps activations alive at any depth, so where a network has none its weights are
     He's; what initialisation leaves at zero, so that nothing would flow, is drawn too.
-    Residual branches are weak and BatchNorm statistics those of data, as after training.
+    Residual branches are weak and BatchNorm statistics those of data, as after training. At the
+    network's own inputs no rectifier is at its kink.
     """
     torch.manual_seed(zlib.crc32(net.label.encode()))
     module: nn.Module = torchvision.models.get_model(net.name, weights=None, **net.options)
@@ -126,7 +129,14 @@ def build(net: Net) -> nn.Module:
             nn.init.uniform_(part.layer_scale, 0.1, 0.5)
     _weaken_branches(module)
     _learn_statistics(module, net.side)
+    leave_kinks(module, inputs(net)[:, 0])
     return module
+
+
+def inputs(net: Net) -> torch.Tensor:
+    """Return the network's random images [INPUTS, 1, 3, side, side], float32."""
+    torch.manual_seed(1)
+    return torch.randn(INPUTS, 1, 3, net.side, net.side)
 
 
 class _Averages(nn.Module):
