@@ -23,9 +23,8 @@ class Net:
     """A torchvision network, the side of its images, and a layer about its middle.
 
     AlexNet and VGG average over 6x6 and 7x7 windows, which the TorchScript exporter writes only for
-    maps of a multiple of that, from 224 pixels on. At that side some of VGG's 12 million units flip
-    at zero on most images, in PyTorch's float32 too, and medians of the errors compare chances. So
-    they have the same averages as matrix products, which both exporters write for any side.
+    maps of a multiple of that, from about 224 pixels on. They have the same averages as matrix
+    products, which both exporters write for any side.
     """
 
     name: str
@@ -156,8 +155,8 @@ def _weaken_branches(module: nn.Module) -> None:
 
     That is where training takes them: it begins best with such a gain of zero (Goyal et al. 2017,
     https://arxiv.org/abs/1706.02677, section 5.1), as each block is a small step. Drawn at random,
-    a branch is as strong as all before it, and a hundred layers of those are chaos: a difference
-    of one rounding grows to 3e-2 in PyTorch's own float32, a bound that would hide any error.
+    a branch is as strong as all before it, and a hundred layers of those are chaos: one unit that
+    flips grows to an error of 3e-2 in PyTorch's own float32, a bound that would hide any other.
     """
     for block in module.modules():
         if not _adds(block):
