@@ -150,10 +150,8 @@ NOTES = """## Notes
   modules and as functions, go back as the method says.
 - A unit within a rounding of zero may flip in float32, in PyTorch's too, and that alone moves a
   gradient by 1e-3. In networks of millions of units it befalls about every other image. So biases
-  are nudged, by less than 1e-3 of what is added to them, until no rectifier's input is within 2e-5
-  standard deviations of its kink at these images in float64. Ties of max-pools are left to chance.
-- A residual branch's last BatchNorm has a gain around 0.1. With one around 1, a hundred layers of
-  such branches turn one flip into an error of 3e-2.
+  are nudged, by a few 1e-5 standard deviations of a rectifier's input, until at these images, in
+  float64, none is within 2e-5 of its kink. Ties of max-pools are left to chance.
 - Both exporters write Hardswish and Hardsigmoid as operators, so they keep their gradient under all
   methods. Where a file spells them with a Clip from 0 to 6, that Clip is a rectifier.
 - AlexNet and VGG average their last map over 6x6 and 7x7 windows, which the TorchScript exporter
