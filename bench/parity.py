@@ -24,7 +24,7 @@ import numpy as np
 import onnx
 import onnxruntime as ort
 import torch
-from parity_nets import FAMILIES, Net, build
+from parity_nets import FAMILIES, Net, build, inputs
 from parity_oracle import METHODS, Rectified, outputs, project
 from parity_table import REWRITER, VERSIONS, is_current, is_done, key, write_table
 from torch import nn
@@ -33,7 +33,7 @@ from onnxplain.graphops import Options, forward, rewrite
 
 ROOT = Path(__file__).parents[1]
 CACHE = ROOT / ".parity"
-INPUTS, THREADS = 5, 2
+THREADS = 2
 PLACES = ("score", "middle")
 
 
@@ -95,15 +95,14 @@ def references(net: Net, module: nn.Module) -> dict[str, Any]:
 
 
 def _references(net: Net, module: nn.Module) -> dict[str, Any]:
-    torch.manual_seed(1)
-    xs = torch.randn(INPUTS, 1, 3, net.side, net.side)
+    xs = inputs(net)
     with torch.no_grad(), Rectified():  # which changes nothing in place: values stay
         values = outputs(module, net.middle, xs[0])
     kept: dict[str, Any] = {"x": xs.numpy()}
-    seeds = {p: torch.randn(INPUTS, *values[p].shape) for p in PLACES}
+    seeds = {p: torch.randn(len(xs), *values[p].shape) for p in PLACES}
     for place in PLACES:
         kept[f"value/{place}"], kept[f"seed/{place}"] = values[place].numpy(), seeds[place].numpy()
-    cotangents = [{p: seeds[p][i] for p in PLACES} for i in range(INPUTS)]
+    cotangents = [{p: seeds[p][i] for p in PLACES} for i in range(len(xs))]
     single = [project(module, net.middle, x, c) for x, c in zip(xs, cotangents, strict=True)]
     module.double()
     double = [

@@ -9,12 +9,13 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 import torchvision
+from parity_kinks import leave_kinks
 from torch import nn
 from torchvision.models import VGG, AlexNet
 from torchvision.models.regnet import ResBottleneckBlock
 from torchvision.models.resnet import BasicBlock, Bottleneck
 
-__all__ = ["FAMILIES", "Net", "build", "others"]
+__all__ = ["FAMILIES", "Net", "build", "inputs", "others"]
 
 
 @dataclass(frozen=True)
@@ -22,9 +23,8 @@ class Net:
     """A torchvision network, the side of its images, and a layer about its middle.
 
     AlexNet and VGG average over 6x6 and 7x7 windows, which the TorchScript exporter writes only for
-    maps of a multiple of that, from 224 pixels on. At that side some of VGG's 12 million units flip
-    at zero on most images, in PyTorch's float32 too, and medians of the errors compare chances. So
-    they have the same averages as matrix products, which both exporters write for any side.
+    maps of a multiple of that, from about 224 pixels on. They have the same averages as matrix
+    products, which both exporters write for any side.
     """
 
     name: str
@@ -38,6 +38,7 @@ class Net:
 
 
 SHOWN = ("width_mult",)
+INPUTS = 5
 WEAK = 0.1  # how strong a residual branch is beside what it is added to
 NO_BACKBONE: dict[str, Any] = {"weights_backbone": None}
 NO_AUX: dict[str, Any] = {"aux_logits": False, "init_weights": False}
@@ -104,7 +105,8 @@ def build(net: Net) -> nn.Module:
 
     Normalisation keeps activations alive at any depth, so where a network has none its weights are
     He's; what initialisation leaves at zero, so that nothing would flow, is drawn too.
-    Residual branches are weak and BatchNorm statistics those of data, as after training.
+    Residual branches are weak and BatchNorm statistics those of data, as after training. At the
+    network's own inputs no rectifier is at its kink.
     """
     torch.manual_seed(zlib.crc32(net.label.encode()))
     module: nn.Module = torchvision.models.get_model(net.name, weights=None, **net.options)
@@ -126,7 +128,14 @@ def build(net: Net) -> nn.Module:
             nn.init.uniform_(part.layer_scale, 0.1, 0.5)
     _weaken_branches(module)
     _learn_statistics(module, net.side)
+    leave_kinks(module, inputs(net)[:, 0])
     return module
+
+
+def inputs(net: Net) -> torch.Tensor:
+    """Return the network's random images [INPUTS, 1, 3, side, side], float32."""
+    torch.manual_seed(1)
+    return torch.randn(INPUTS, 1, 3, net.side, net.side)
 
 
 class _Averages(nn.Module):
@@ -146,8 +155,8 @@ def _weaken_branches(module: nn.Module) -> None:
 
     That is where training takes them: it begins best with such a gain of zero (Goyal et al. 2017,
     https://arxiv.org/abs/1706.02677, section 5.1), as each block is a small step. Drawn at random,
-    a branch is as strong as all before it, and a hundred layers of those are chaos: a difference
-    of one rounding grows to 3e-2 in PyTorch's own float32, a bound that would hide any error.
+    a branch is as strong as all before it, and a hundred layers of those are chaos: one unit that
+    flips grows to an error of 3e-2 in PyTorch's own float32, a bound that would hide any other.
     """
     for block in module.modules():
         if not _adds(block):
