@@ -13,6 +13,7 @@ import numpy as np
 import onnx
 
 from onnxplain.graphops.batch import batch_dimension
+from onnxplain.graphops.completeness import baseline_input, completeness_error
 from onnxplain.graphops.emit import HALF
 from onnxplain.graphops.errors import UnsupportedModel
 from onnxplain.graphops.graph import Tensor, onnx_type
@@ -64,11 +65,8 @@ def integrated_gradients(walk: Walk) -> Attribution:
     rank, steps = len(target.shape), _unused_dimension(walk)
     alpha = walk.interface.input(op, "alpha", dtype, [steps], alphas.astype(dtype))
     weight = walk.interface.input(op, "weight", dtype, [steps], weights.astype(dtype))
-    zeros = np.zeros([1] * rank, dtype)
-    baseline = walk.interface.input(op, "baseline", dtype, [None] * rank, zeros)
-
-    clean = _wide(op, target)
-    way = op.Sub(clean, baseline)
+    baseline = _wide(op, baseline_input(walk))
+    way = op.Sub(_wide(op, target), baseline)
     # One row more for each result, at the baseline itself: what the layer says there.
     points = op.Concat(alpha, op.constant([0], dtype), axis=0)
     along = op.Reshape(points, [-1] + [1] * rank)
@@ -81,12 +79,8 @@ def integrated_gradients(walk: Walk) -> Attribution:
 
     at_baseline = _apart(op, layer, copies, walk.seed.cotangent)
     at_baseline = op.Squeeze(op.Slice(at_baseline, [-1], [2**31 - 1], [0]), [0])
-    product = op.Mul(_wide(op, walk.seed.cotangent), _wide(op, at_baseline))
-    change = op.Sub(walk.seed.score, _row_sums(op, product, len(layer.shape)))
-    total = _row_sums(op, values, rank)
-    if dtype == np.float64 or onnx_type(walk.seed.score) == onnx.TensorProto.DOUBLE:
-        total, change = (op.Cast(t, to=onnx.TensorProto.DOUBLE) for t in (total, change))
-    return Attribution(_as_signal(walk, values), op.Sub(total, change))
+    at_baseline.shape = op.signal_shape(walk.path.layer)
+    return Attribution(_as_signal(walk, values), completeness_error(walk, values, at_baseline))
 
 
 def standard_noise(seed: int, shape: tuple[int, ...]) -> Callable[[int], np.ndarray]:
@@ -163,10 +157,6 @@ def _apart(op: Any, rows: Tensor, copies: Tensor, like: Tensor) -> Tensor:
 
 def _mean(op: Any, gradients: Tensor) -> Tensor:
     return op.reduced("ReduceMean", gradients, [0], keepdims=0)
-
-
-def _row_sums(op: Any, tensor: Tensor, rank: int) -> Tensor:
-    return op.ReduceSum(tensor, list(range(1, rank)), keepdims=0) if rank > 1 else tensor
 
 
 def _working_type(tensor: Tensor) -> Any:
