@@ -50,7 +50,9 @@ def test_the_gradient_is_that_of_autograd(network, unpool):
     made = rewrite(network.model, network.layer, "gradient", options)
     onnx.checker.check_model(made, full_check=True)
     signal = cotangent(torch.from_numpy(y)).numpy().astype(np.float32)
-    found = run(made, **network.feeds, seed=signal)
+    # ONNX Runtime 1.31 merges two quantised pairs in a row into one with a wrong scale.
+    quantized = any(node.op_type == "QuantizeLinear" for node in network.model.graph.node)
+    found = run(made, optimized=not quantized, **network.feeds, seed=signal)
     _close(found[network.layer], y, errors[0], "the layer itself")
     _close(found["attribution"], exact, errors[1], "the gradient")
 

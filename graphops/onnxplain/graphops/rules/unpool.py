@@ -64,7 +64,8 @@ def maxunpool(op: Emitter, n: Node, g: Tensor) -> Tensor:
     """MaxUnpool with the indices of the forward MaxPool; exact where windows do not overlap.
 
     ONNX Runtime refuses an output smaller than the last window would make it, which ceil_mode and
-    SAME padding ask for: there all elements are unpooled as one row.
+    SAME padding ask for, and one of nothing, which padding as long as the window may seem to ask
+    for: there all elements are unpooled as one row.
     """
     x = n.inputs[0]
     window = Window.of(n)
@@ -76,9 +77,11 @@ def maxunpool(op: Emitter, n: Node, g: Tensor) -> Tensor:
         places = op.Mul(op.Range(op.constant(0, np.int64), count, op.constant(1, np.int64)), row)
         places = op.Unsqueeze(places, list(range(1, 2 + len(window.kernel))))
         indices = op.Add(op.Mod(indices, row), places)
-    if not window.same and not attribute(n, "ceil_mode", 0) and max(window.dilations) == 1:
+    before, after = window.static_pads() or ([], [])
+    little = all(b + a < k for b, a, k in zip(before, after, window.kernel, strict=False))
+    plain = not window.same and not attribute(n, "ceil_mode", 0) and max(window.dilations) == 1
+    if plain and little:
         attrs = {"kernel_shape": window.kernel, "strides": window.strides}
-        before, after = window.static_pads() or ([], [])
         return op.MaxUnpool(g, indices, op.shape(x), **attrs, pads=[*before, *after])
     size = op.ReduceProd(op.shape(x), keepdims=1)
     flat = op.MaxUnpool(
