@@ -60,19 +60,21 @@ class _Nudging(TorchFunctionMode):
         if func is F.hardtanh:  # ReLU6 too
             kinks = (kwargs["min_val"], kwargs["max_val"])
         if kinks:
-            shift = _shift(args[0], kinks)
+            z = args[0]
+            axis = z.ndim - 1 if isinstance(self.last, nn.Linear) else 1
+            shift = _shift(z.movedim(axis, 0), kinks)
             if self.last.bias is None or self.last.bias.shape != shift.shape:
                 raise ValueError(f"{self.last} is not what {func} is given")
             self.last.bias += shift
-            args = (args[0] + shift.reshape(-1, *[1] * (args[0].ndim - 2)), *args[1:])
+            args = (z + shift.reshape(-1, *[1] * (z.ndim - 1 - axis)), *args[1:])
         return func(*args, **kwargs)
 
 
 def _shift(z: torch.Tensor, kinks: Sequence[float]) -> torch.Tensor:
-    """Return for each channel of `z` [N, C, ...] the smallest shift that leaves every kink."""
+    """Return for each channel of `z` [C, ...] the smallest shift that leaves every kink."""
     margin = MARGIN * float(z.std())
-    offsets = torch.cat([z.transpose(0, 1).flatten(1) - kink for kink in kinks], 1)
-    shift = torch.zeros(z.shape[1], dtype=z.dtype)
+    offsets = torch.cat([z.flatten(1) - kink for kink in kinks], 1)
+    shift = torch.zeros(len(z), dtype=z.dtype)
     for channel in (offsets.abs() < margin).any(1).nonzero().flatten().tolist():
         near = offsets[channel][offsets[channel].abs() < (STEPS + 1) * margin]
         tried = (sign * step * margin for step in range(1, STEPS) for sign in (1, -1))
