@@ -74,11 +74,10 @@ def same(a, b):
 
 def test_the_public_names():
     assert sorted(onnxplain.engine.__all__) == [
-        "Choices", "Covered", "Engine", "Evaluation", "Explanation", "Found", "Invariance",
-        "PRESETS", "Preprocess", "Sliding", "class_methods", "covered", "draw_covered",
-        "draw_invariance", "draw_side_by_side", "draw_strongest", "draw_training", "evaluate",
-        "explain", "invariance", "read_picture", "slide", "strongest_pictures",
-        "through_training",
+        "Choices", "Covered", "Curve", "Engine", "Evaluation", "Explanation", "Found", "Invariance",
+        "PRESETS", "Preprocess", "SideBySide", "Sliding", "Strongest", "Training", "VIEWS", "View",
+        "class_methods", "covered", "evaluate", "explain", "invariance", "maps", "read_picture",
+        "slide", "strongest_pictures", "through_training",
     ]  # fmt: skip
 
 

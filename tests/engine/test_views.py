@@ -1,5 +1,7 @@
 """What people look at, against the network run directly and slow loops."""
 
+import threading
+
 import numpy as np
 import onnx
 import onnxruntime as ort
@@ -8,15 +10,14 @@ from artefacts import network, value_of
 from PIL import Image
 
 from onnxplain.engine import (
+    VIEWS,
     Engine,
     Preprocess,
+    SideBySide,
     covered,
-    draw_covered,
-    draw_invariance,
-    draw_side_by_side,
-    draw_strongest,
-    draw_training,
     invariance,
+    maps,
+    slide,
     strongest_pictures,
     through_training,
 )
@@ -24,7 +25,7 @@ from onnxplain.engine.chart import Chart, charts
 from onnxplain.engine.invariance import CHANGES, changed
 from onnxplain.engine.strongest import seen_pixels
 from onnxplain.graphops import layers
-from onnxplain.graphops.errors import OptionError
+from onnxplain.graphops.errors import Cancelled, ChannelError, OptionError, PictureError
 
 UNIT = Preprocess(scale=1 / 255)
 NET = """
@@ -86,11 +87,12 @@ def probability(model, picture, class_):
 
 def test_the_strongest_pictures(engine, model, pictures):
     found = strongest_pictures(engine, model, pictures, "s", [4, 1], 3, preprocess=UNIT)
-    assert [[one.channel for one in row] for row in found] == [[4] * 3, [1] * 3]
-    for row, channel in zip(found, (4, 1), strict=True):
+    assert [[one.channel for one in row] for row in found.rows] == [[4] * 3, [1] * 3]
+    for row, channel in zip(found.rows, (4, 1), strict=True):
         maps = [values(model, "s", pixels(path))[channel] for path in pictures]
         order = np.argsort([-m.max() for m in maps], kind="stable")[:3]
-        assert [one.picture for one in row] == [pictures[i] for i in order]
+        assert [one.picture for one in row] == list(order)
+        assert [one.name for one in row] == [pictures[i].name for i in order]
         for one, i in zip(row, order, strict=True):
             assert one.score == pytest.approx(maps[i].max(), rel=1e-4)
             assert maps[i][one.position] == maps[i].max()
@@ -99,10 +101,10 @@ def test_the_strongest_pictures(engine, model, pictures):
             box = max(top, 0), max(left, 0), min(top + 8, 24), min(left + 8, 20)
             assert one.box == box
             np.testing.assert_array_equal(
-                one.patch, pixels(one.picture)[box[0] : box[2], box[1] : box[3]]
+                one.patch, pixels(pictures[one.picture])[box[0] : box[2], box[1] : box[3]]
             )
             whole = engine.explain(
-                model, one.picture, "s", units=[channel], preprocess=UNIT
+                model, pictures[one.picture], "s", units=[channel], preprocess=UNIT
             ).attribution[0, 0]
             outside = whole.copy()
             outside[:, box[0] : box[2], box[1] : box[3]] = 0
@@ -110,7 +112,12 @@ def test_the_strongest_pictures(engine, model, pictures):
             np.testing.assert_array_equal(
                 one.projection, whole[:, box[0] : box[2], box[1] : box[3]]
             )
-    assert draw_strongest(found, "s", "deconvnet").width > 400
+    assert found.draw().width > 400
+    arrays = found.arrays()
+    assert arrays["score"].shape == arrays["picture"].shape == (2, 3)
+    np.testing.assert_array_equal(arrays["patch.1.2"], found.rows[1][2].patch)
+    with pytest.raises(OptionError, match="at least one of each"):
+        strongest_pictures(engine, model, [], "s", [1])
 
 
 def test_a_unit_that_sees_all_has_the_whole_picture(model):
@@ -120,7 +127,7 @@ def test_a_unit_that_sees_all_has_the_whole_picture(model):
 
 def test_covering_is_a_slow_loop(engine, model, pictures):
     found = covered(
-        engine, model, pictures[0], "s", 2, class_=1, window=6, stride=5, preprocess=UNIT
+        engine, model, pictures[0], "s", 2, class_index=1, window=6, stride=5, preprocess=UNIT
     )
     rows, columns = range(0, 24, 5), range(0, 20, 5)
     rows = [r for r in rows if r - 5 + 6 < 24]
@@ -137,16 +144,16 @@ def test_covering_is_a_slow_loop(engine, model, pictures):
             assert found.strength[i, j] == pytest.approx(strength, rel=1e-4)
     whole = probability(model, pixels(pictures[0]), 1), values(model, "s", pixels(pictures[0]))[2]
     assert found.untouched == pytest.approx((whole[0], whole[1].sum()), rel=1e-4)
-    assert draw_covered(found).width > 400
-    with pytest.raises(OptionError, match="no class 9"):
-        covered(engine, model, pictures[0], "s", 2, class_=9, preprocess=UNIT)
+    assert found.draw().width > 400
+    with pytest.raises(ChannelError, match="no class 9"):
+        covered(engine, model, pictures[0], "s", 2, class_index=9, preprocess=UNIT)
 
 
 def test_the_curves_of_invariance(engine, model, pictures):
     found = invariance(engine, model, pictures[1], ["r", "s"], 2, preprocess=UNIT)
-    assert [one.change for one in found] == list(CHANGES)
+    assert [one.change for one in found.curves] == list(CHANGES)
     untouched = pixels(pictures[1])
-    for one in found:
+    for one in found.curves:
         for step in (0, 7, 24):
             picture = changed(untouched, one.change, one.amounts[step])
             assert one.probability[step] == pytest.approx(probability(model, picture, 2), rel=1e-4)
@@ -154,10 +161,10 @@ def test_the_curves_of_invariance(engine, model, pictures):
                 before, after = (values(model, layer, p) for p in (untouched, picture))
                 expected = np.linalg.norm(after - before) / np.linalg.norm(before)
                 assert distance[step] == pytest.approx(expected, rel=1e-3, abs=1e-5)
-    assert found[0].distance["r"][12] == 0  # not moved
-    assert found[1].amounts[8] == pytest.approx(1)
-    assert found[1].distance["s"][8] == pytest.approx(0, abs=1e-6)
-    assert draw_invariance(found).size == charts([[_chart()] * 3] * 2, "").size
+    assert found.curves[0].distance["r"][12] == 0  # not moved
+    assert found.curves[1].amounts[8] == pytest.approx(1)
+    assert found.curves[1].distance["s"][8] == pytest.approx(0, abs=1e-6)
+    assert found.draw().size == charts([[_chart()] * 3] * 2, "").size
 
 
 def _chart():
@@ -184,22 +191,71 @@ def test_through_training_takes_the_last_checkpoint_s_channels(engine, tmp_path,
         onnx.save(network(NET, seed=seed), paths[-1])
     found = through_training(engine, paths, pictures[0], "s", units="top:2", preprocess=UNIT)
     last = engine.explain(paths[2], pictures[0], "s", units="top:2", preprocess=UNIT)
-    for explanation, path in zip(found, paths, strict=True):
+    assert found.checkpoints == ("epoch_0.onnx", "epoch_1.onnx", "epoch_2.onnx")
+    for explanation, path in zip(found.explanations, paths, strict=True):
         np.testing.assert_array_equal(explanation.channels, last.channels)
         again = engine.explain(
             path, pictures[0], "s", units=last.channels[0].tolist(), preprocess=UNIT
         )
         np.testing.assert_array_equal(explanation.attribution, again.attribution)
-    assert draw_training(found, paths).width > 300
+    assert found.draw().width > 300
+    assert found.arrays()["attribution"].shape == (3, 2, 3, 24, 20)
     with pytest.raises(OptionError, match="no checkpoints"):
         through_training(engine, [], pictures[0], "s")
 
 
 def test_methods_side_by_side(engine, model, pictures):
     methods = ("gradient", "grad_cam", "lrp", "occlusion", "smoothgrad")
-    found = [engine.explain(model, pictures[:2], method=m, preprocess=UNIT) for m in methods]
-    drawn = draw_side_by_side(found)
-    assert drawn.height > 4 * 128  # two pictures of two rows each
+    found = maps(engine, model, pictures[:2], methods, samples=3, preprocess=UNIT)
+    assert found.draw().height > 4 * 128  # two pictures of two rows each
+    arrays = found.arrays()
+    for method in methods:
+        own = {"samples": 3} if method == "smoothgrad" else {}
+        alone = engine.explain(model, pictures[:2], method=method, preprocess=UNIT, **own)
+        np.testing.assert_array_equal(arrays[f"{method}.attribution"], alone.attribution)
+    with pytest.raises(OptionError, match="takes no steps"):
+        maps(engine, model, pictures[0], ["gradient", "lrp"], steps=3, preprocess=UNIT)
     vector = engine.explain(model, pictures[0], to="f", method="gradient", preprocess=UNIT)
     with pytest.raises(OptionError, match="not a picture"):
-        draw_side_by_side([vector])
+        SideBySide((vector,)).draw()
+
+
+def test_every_view_shows_itself_and_saves(engine, model, pictures, tmp_path):
+    (tmp_path / "large.png").write_bytes(b"")
+    Image.fromarray(np.zeros((30, 20, 3), np.uint8)).save(tmp_path / "large.png")
+    asked = {
+        "maps": (model, pictures[0], {"methods": ["gradient"]}),
+        "top": (model, pictures, {"layer": "s", "channels": [1]}),
+        "training": ([model], pictures[0], {"layer": "s"}),
+        "invariance": (model, pictures[0], {"layers": ["s"]}),
+        "occlusion": (model, pictures[0], {"window": 12}),
+        "slide": (model, tmp_path / "large.png", {}),
+    }
+    assert asked.keys() == VIEWS.keys()
+    for name, (source, shown, options) in asked.items():
+        found = VIEWS[name](engine, source, shown, preprocess=UNIT, labels=list("abcd"), **options)
+        found.save(tmp_path / "view.png")
+        assert (tmp_path / "view.png").read_bytes() == found._repr_png_()
+        found.save_npz(tmp_path / "view.npz")
+        with np.load(tmp_path / "view.npz", allow_pickle=False) as saved:
+            arrays = found.arrays()
+            assert set(saved) == set(arrays)
+            assert all(np.array_equal(saved[key], arrays[key]) for key in arrays)
+
+
+def test_views_take_pictures(engine, model):
+    values = np.zeros((1, 3, 24, 20), np.float32)
+    for view in (covered, invariance, strongest_pictures):
+        with pytest.raises(PictureError, match="not a picture"):
+            view(engine, model, values, ["s"] if view is invariance else "s", [1])
+
+
+def test_work_of_many_calls_has_one_end(engine, model, pictures):
+    with pytest.raises(Cancelled):
+        covered(engine.limited(0.0), model, pictures[0], preprocess=UNIT)
+    cancel = threading.Event()
+    limited = engine.limited(None, cancel)
+    assert covered(limited, model, pictures[0], window=12, preprocess=UNIT).probability.size
+    cancel.set()
+    with pytest.raises(Cancelled):
+        slide(limited, model, pictures[0], preprocess=UNIT)

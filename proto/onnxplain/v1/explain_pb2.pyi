@@ -562,3 +562,205 @@ class PicturePart(_message.Message):
     image: int
     pixels: TensorPart
     def __init__(self, image: _Optional[int] = ..., pixels: _Optional[_Union[TensorPart, _Mapping]] = ...) -> None: ...
+
+class Units(_message.Message):
+    __slots__ = ("top", "channels", "all", "whole")
+    TOP_FIELD_NUMBER: _ClassVar[int]
+    CHANNELS_FIELD_NUMBER: _ClassVar[int]
+    ALL_FIELD_NUMBER: _ClassVar[int]
+    WHOLE_FIELD_NUMBER: _ClassVar[int]
+    top: int
+    channels: Channels
+    all: bool
+    whole: bool
+    def __init__(self, top: _Optional[int] = ..., channels: _Optional[_Union[Channels, _Mapping]] = ..., all: _Optional[bool] = ..., whole: _Optional[bool] = ...) -> None: ...
+
+class ViewRequest(_message.Message):
+    __slots__ = ("model", "images", "preset", "preprocess", "labels", "maps", "top", "training", "invariance", "occlusion", "slide")
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    IMAGES_FIELD_NUMBER: _ClassVar[int]
+    PRESET_FIELD_NUMBER: _ClassVar[int]
+    PREPROCESS_FIELD_NUMBER: _ClassVar[int]
+    LABELS_FIELD_NUMBER: _ClassVar[int]
+    MAPS_FIELD_NUMBER: _ClassVar[int]
+    TOP_FIELD_NUMBER: _ClassVar[int]
+    TRAINING_FIELD_NUMBER: _ClassVar[int]
+    INVARIANCE_FIELD_NUMBER: _ClassVar[int]
+    OCCLUSION_FIELD_NUMBER: _ClassVar[int]
+    SLIDE_FIELD_NUMBER: _ClassVar[int]
+    model: str
+    images: _containers.RepeatedCompositeFieldContainer[Image]
+    preset: str
+    preprocess: Preprocess
+    labels: _containers.RepeatedScalarFieldContainer[str]
+    maps: MapsView
+    top: TopView
+    training: TrainingView
+    invariance: InvarianceView
+    occlusion: OcclusionView
+    slide: SlideView
+    def __init__(self, model: _Optional[str] = ..., images: _Optional[_Iterable[_Union[Image, _Mapping]]] = ..., preset: _Optional[str] = ..., preprocess: _Optional[_Union[Preprocess, _Mapping]] = ..., labels: _Optional[_Iterable[str]] = ..., maps: _Optional[_Union[MapsView, _Mapping]] = ..., top: _Optional[_Union[TopView, _Mapping]] = ..., training: _Optional[_Union[TrainingView, _Mapping]] = ..., invariance: _Optional[_Union[InvarianceView, _Mapping]] = ..., occlusion: _Optional[_Union[OcclusionView, _Mapping]] = ..., slide: _Optional[_Union[SlideView, _Mapping]] = ...) -> None: ...
+
+class MapsView(_message.Message):
+    __slots__ = ("layer", "methods", "units", "method_options")
+    LAYER_FIELD_NUMBER: _ClassVar[int]
+    METHODS_FIELD_NUMBER: _ClassVar[int]
+    UNITS_FIELD_NUMBER: _ClassVar[int]
+    METHOD_OPTIONS_FIELD_NUMBER: _ClassVar[int]
+    layer: str
+    methods: _containers.RepeatedScalarFieldContainer[str]
+    units: Units
+    method_options: MethodOptions
+    def __init__(self, layer: _Optional[str] = ..., methods: _Optional[_Iterable[str]] = ..., units: _Optional[_Union[Units, _Mapping]] = ..., method_options: _Optional[_Union[MethodOptions, _Mapping]] = ...) -> None: ...
+
+class TopView(_message.Message):
+    __slots__ = ("layer", "channels", "count", "method", "names")
+    LAYER_FIELD_NUMBER: _ClassVar[int]
+    CHANNELS_FIELD_NUMBER: _ClassVar[int]
+    COUNT_FIELD_NUMBER: _ClassVar[int]
+    METHOD_FIELD_NUMBER: _ClassVar[int]
+    NAMES_FIELD_NUMBER: _ClassVar[int]
+    layer: str
+    channels: _containers.RepeatedScalarFieldContainer[int]
+    count: int
+    method: str
+    names: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, layer: _Optional[str] = ..., channels: _Optional[_Iterable[int]] = ..., count: _Optional[int] = ..., method: _Optional[str] = ..., names: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class TrainingView(_message.Message):
+    __slots__ = ("earlier", "layer", "method", "units")
+    EARLIER_FIELD_NUMBER: _ClassVar[int]
+    LAYER_FIELD_NUMBER: _ClassVar[int]
+    METHOD_FIELD_NUMBER: _ClassVar[int]
+    UNITS_FIELD_NUMBER: _ClassVar[int]
+    earlier: _containers.RepeatedScalarFieldContainer[str]
+    layer: str
+    method: str
+    units: Units
+    def __init__(self, earlier: _Optional[_Iterable[str]] = ..., layer: _Optional[str] = ..., method: _Optional[str] = ..., units: _Optional[_Union[Units, _Mapping]] = ...) -> None: ...
+
+class InvarianceView(_message.Message):
+    __slots__ = ("layers", "class_index")
+    LAYERS_FIELD_NUMBER: _ClassVar[int]
+    CLASS_INDEX_FIELD_NUMBER: _ClassVar[int]
+    layers: _containers.RepeatedScalarFieldContainer[str]
+    class_index: int
+    def __init__(self, layers: _Optional[_Iterable[str]] = ..., class_index: _Optional[int] = ...) -> None: ...
+
+class OcclusionView(_message.Message):
+    __slots__ = ("layer", "channel", "class_index", "window", "stride")
+    LAYER_FIELD_NUMBER: _ClassVar[int]
+    CHANNEL_FIELD_NUMBER: _ClassVar[int]
+    CLASS_INDEX_FIELD_NUMBER: _ClassVar[int]
+    WINDOW_FIELD_NUMBER: _ClassVar[int]
+    STRIDE_FIELD_NUMBER: _ClassVar[int]
+    layer: str
+    channel: int
+    class_index: int
+    window: int
+    stride: int
+    def __init__(self, layer: _Optional[str] = ..., channel: _Optional[int] = ..., class_index: _Optional[int] = ..., window: _Optional[int] = ..., stride: _Optional[int] = ...) -> None: ...
+
+class SlideView(_message.Message):
+    __slots__ = ("channel", "height", "width")
+    CHANNEL_FIELD_NUMBER: _ClassVar[int]
+    HEIGHT_FIELD_NUMBER: _ClassVar[int]
+    WIDTH_FIELD_NUMBER: _ClassVar[int]
+    channel: int
+    height: int
+    width: int
+    def __init__(self, channel: _Optional[int] = ..., height: _Optional[int] = ..., width: _Optional[int] = ...) -> None: ...
+
+class ViewResponse(_message.Message):
+    __slots__ = ("progress", "note", "png", "tensor", "texts")
+    PROGRESS_FIELD_NUMBER: _ClassVar[int]
+    NOTE_FIELD_NUMBER: _ClassVar[int]
+    PNG_FIELD_NUMBER: _ClassVar[int]
+    TENSOR_FIELD_NUMBER: _ClassVar[int]
+    TEXTS_FIELD_NUMBER: _ClassVar[int]
+    progress: Progress
+    note: str
+    png: bytes
+    tensor: NamedTensor
+    texts: NamedTexts
+    def __init__(self, progress: _Optional[_Union[Progress, _Mapping]] = ..., note: _Optional[str] = ..., png: _Optional[bytes] = ..., tensor: _Optional[_Union[NamedTensor, _Mapping]] = ..., texts: _Optional[_Union[NamedTexts, _Mapping]] = ...) -> None: ...
+
+class Progress(_message.Message):
+    __slots__ = ("done", "total")
+    DONE_FIELD_NUMBER: _ClassVar[int]
+    TOTAL_FIELD_NUMBER: _ClassVar[int]
+    done: int
+    total: int
+    def __init__(self, done: _Optional[int] = ..., total: _Optional[int] = ...) -> None: ...
+
+class NamedTensor(_message.Message):
+    __slots__ = ("name", "values")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    VALUES_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    values: TensorPart
+    def __init__(self, name: _Optional[str] = ..., values: _Optional[_Union[TensorPart, _Mapping]] = ...) -> None: ...
+
+class NamedTexts(_message.Message):
+    __slots__ = ("name", "shape", "texts")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    SHAPE_FIELD_NUMBER: _ClassVar[int]
+    TEXTS_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    shape: _containers.RepeatedScalarFieldContainer[int]
+    texts: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, name: _Optional[str] = ..., shape: _Optional[_Iterable[int]] = ..., texts: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class EvaluateRequest(_message.Message):
+    __slots__ = ("model", "images", "masks", "methods", "randomize", "preset", "preprocess")
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    IMAGES_FIELD_NUMBER: _ClassVar[int]
+    MASKS_FIELD_NUMBER: _ClassVar[int]
+    METHODS_FIELD_NUMBER: _ClassVar[int]
+    RANDOMIZE_FIELD_NUMBER: _ClassVar[int]
+    PRESET_FIELD_NUMBER: _ClassVar[int]
+    PREPROCESS_FIELD_NUMBER: _ClassVar[int]
+    model: str
+    images: _containers.RepeatedCompositeFieldContainer[Image]
+    masks: _containers.RepeatedCompositeFieldContainer[Image]
+    methods: _containers.RepeatedScalarFieldContainer[str]
+    randomize: int
+    preset: str
+    preprocess: Preprocess
+    def __init__(self, model: _Optional[str] = ..., images: _Optional[_Iterable[_Union[Image, _Mapping]]] = ..., masks: _Optional[_Iterable[_Union[Image, _Mapping]]] = ..., methods: _Optional[_Iterable[str]] = ..., randomize: _Optional[int] = ..., preset: _Optional[str] = ..., preprocess: _Optional[_Union[Preprocess, _Mapping]] = ...) -> None: ...
+
+class EvaluateResponse(_message.Message):
+    __slots__ = ("methods",)
+    METHODS_FIELD_NUMBER: _ClassVar[int]
+    methods: _containers.RepeatedCompositeFieldContainer[MethodEvaluation]
+    def __init__(self, methods: _Optional[_Iterable[_Union[MethodEvaluation, _Mapping]]] = ...) -> None: ...
+
+class MethodEvaluation(_message.Message):
+    __slots__ = ("method", "deletion", "insertion", "deletion_area", "insertion_area", "pointing", "mass", "randomization")
+    METHOD_FIELD_NUMBER: _ClassVar[int]
+    DELETION_FIELD_NUMBER: _ClassVar[int]
+    INSERTION_FIELD_NUMBER: _ClassVar[int]
+    DELETION_AREA_FIELD_NUMBER: _ClassVar[int]
+    INSERTION_AREA_FIELD_NUMBER: _ClassVar[int]
+    POINTING_FIELD_NUMBER: _ClassVar[int]
+    MASS_FIELD_NUMBER: _ClassVar[int]
+    RANDOMIZATION_FIELD_NUMBER: _ClassVar[int]
+    method: str
+    deletion: _containers.RepeatedScalarFieldContainer[float]
+    insertion: _containers.RepeatedScalarFieldContainer[float]
+    deletion_area: float
+    insertion_area: float
+    pointing: float
+    mass: float
+    randomization: _containers.RepeatedScalarFieldContainer[float]
+    def __init__(self, method: _Optional[str] = ..., deletion: _Optional[_Iterable[float]] = ..., insertion: _Optional[_Iterable[float]] = ..., deletion_area: _Optional[float] = ..., insertion_area: _Optional[float] = ..., pointing: _Optional[float] = ..., mass: _Optional[float] = ..., randomization: _Optional[_Iterable[float]] = ...) -> None: ...
+
+class ConvolutionalizeRequest(_message.Message):
+    __slots__ = ("model", "height", "width")
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    HEIGHT_FIELD_NUMBER: _ClassVar[int]
+    WIDTH_FIELD_NUMBER: _ClassVar[int]
+    model: str
+    height: int
+    width: int
+    def __init__(self, model: _Optional[str] = ..., height: _Optional[int] = ..., width: _Optional[int] = ...) -> None: ...

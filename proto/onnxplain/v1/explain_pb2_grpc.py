@@ -70,6 +70,21 @@ class ExplainServiceStub:
                 request_serializer=onnxplain_dot_v1_dot_explain__pb2.ExplainRequest.SerializeToString,
                 response_deserializer=onnxplain_dot_v1_dot_explain__pb2.ExplainUnitsResponse.FromString,
                 _registered_method=True)
+        self.View = channel.unary_stream(
+                '/onnxplain.v1.ExplainService/View',
+                request_serializer=onnxplain_dot_v1_dot_explain__pb2.ViewRequest.SerializeToString,
+                response_deserializer=onnxplain_dot_v1_dot_explain__pb2.ViewResponse.FromString,
+                _registered_method=True)
+        self.Evaluate = channel.unary_unary(
+                '/onnxplain.v1.ExplainService/Evaluate',
+                request_serializer=onnxplain_dot_v1_dot_explain__pb2.EvaluateRequest.SerializeToString,
+                response_deserializer=onnxplain_dot_v1_dot_explain__pb2.EvaluateResponse.FromString,
+                _registered_method=True)
+        self.Convolutionalize = channel.unary_stream(
+                '/onnxplain.v1.ExplainService/Convolutionalize',
+                request_serializer=onnxplain_dot_v1_dot_explain__pb2.ConvolutionalizeRequest.SerializeToString,
+                response_deserializer=onnxplain_dot_v1_dot_explain__pb2.RewriteResponse.FromString,
+                _registered_method=True)
 
 
 class ExplainServiceServicer:
@@ -129,6 +144,30 @@ class ExplainServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def View(self, request, context):
+        """Draws one of the views that people look at, such as the pictures that excite a feature most, and
+        gives its numbers. Progress comes first, as the work is done; then notes, the drawing in pieces,
+        and the arrays and texts.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Evaluate(self, request, context):
+        """Measures how true the maps of methods are.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Convolutionalize(self, request, context):
+        """Rewrites a classifier to one that takes larger pictures, window by window, and returns the new
+        ONNX file in pieces, as Rewrite does.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ExplainServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -166,6 +205,21 @@ def add_ExplainServiceServicer_to_server(servicer, server):
                     servicer.ExplainUnits,
                     request_deserializer=onnxplain_dot_v1_dot_explain__pb2.ExplainRequest.FromString,
                     response_serializer=onnxplain_dot_v1_dot_explain__pb2.ExplainUnitsResponse.SerializeToString,
+            ),
+            'View': grpc.unary_stream_rpc_method_handler(
+                    servicer.View,
+                    request_deserializer=onnxplain_dot_v1_dot_explain__pb2.ViewRequest.FromString,
+                    response_serializer=onnxplain_dot_v1_dot_explain__pb2.ViewResponse.SerializeToString,
+            ),
+            'Evaluate': grpc.unary_unary_rpc_method_handler(
+                    servicer.Evaluate,
+                    request_deserializer=onnxplain_dot_v1_dot_explain__pb2.EvaluateRequest.FromString,
+                    response_serializer=onnxplain_dot_v1_dot_explain__pb2.EvaluateResponse.SerializeToString,
+            ),
+            'Convolutionalize': grpc.unary_stream_rpc_method_handler(
+                    servicer.Convolutionalize,
+                    request_deserializer=onnxplain_dot_v1_dot_explain__pb2.ConvolutionalizeRequest.FromString,
+                    response_serializer=onnxplain_dot_v1_dot_explain__pb2.RewriteResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -358,6 +412,87 @@ class ExplainService:
             '/onnxplain.v1.ExplainService/ExplainUnits',
             onnxplain_dot_v1_dot_explain__pb2.ExplainRequest.SerializeToString,
             onnxplain_dot_v1_dot_explain__pb2.ExplainUnitsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def View(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/onnxplain.v1.ExplainService/View',
+            onnxplain_dot_v1_dot_explain__pb2.ViewRequest.SerializeToString,
+            onnxplain_dot_v1_dot_explain__pb2.ViewResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Evaluate(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/onnxplain.v1.ExplainService/Evaluate',
+            onnxplain_dot_v1_dot_explain__pb2.EvaluateRequest.SerializeToString,
+            onnxplain_dot_v1_dot_explain__pb2.EvaluateResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Convolutionalize(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/onnxplain.v1.ExplainService/Convolutionalize',
+            onnxplain_dot_v1_dot_explain__pb2.ConvolutionalizeRequest.SerializeToString,
+            onnxplain_dot_v1_dot_explain__pb2.RewriteResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -6,41 +6,45 @@ explanation = explain("model.onnx", "cat.png", layer="layer4", units="top:9")
 explanation.save("cat-layer4.png")
 """
 
-from onnxplain.engine.comparison import draw_side_by_side
-from onnxplain.engine.covering import Covered, covered, draw_covered
+from onnxplain.engine.comparison import SideBySide, maps
+from onnxplain.engine.covering import Covered, covered
 from onnxplain.engine.engine import Choices, Engine, explain
 from onnxplain.engine.evaluation import Evaluation, class_methods, evaluate
 from onnxplain.engine.explanation import Explanation
-from onnxplain.engine.invariance import Invariance, draw_invariance, invariance
+from onnxplain.engine.invariance import Curve, Invariance, invariance
 from onnxplain.engine.preprocess import PRESETS, Preprocess
 from onnxplain.engine.reading import read_picture
 from onnxplain.engine.sliding import Sliding, slide
-from onnxplain.engine.strongest import Found, draw_strongest, strongest_pictures
-from onnxplain.engine.training import draw_training, through_training
+from onnxplain.engine.strongest import Found, Strongest, strongest_pictures
+from onnxplain.engine.training import Training, through_training
+from onnxplain.engine.view import View
+from onnxplain.engine.views import VIEWS
 
 __all__ = [
     "PRESETS",
+    "VIEWS",
     "Choices",
     "Covered",
+    "Curve",
     "Engine",
     "Evaluation",
     "Explanation",
     "Found",
     "Invariance",
     "Preprocess",
+    "SideBySide",
     "Sliding",
+    "Strongest",
+    "Training",
+    "View",
     "class_methods",
     "covered",
-    "draw_covered",
-    "draw_invariance",
-    "draw_side_by_side",
-    "draw_strongest",
-    "draw_training",
     "evaluate",
     "explain",
     "invariance",
+    "maps",
     "read_picture",
+    "slide",
     "strongest_pictures",
     "through_training",
-    "slide",
 ]

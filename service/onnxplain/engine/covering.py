@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,11 +16,12 @@ from onnxplain.engine.occlusion import windows
 from onnxplain.engine.opening import Model
 from onnxplain.engine.pictures import enlarged, heat
 from onnxplain.engine.preprocess import Preprocess
-from onnxplain.engine.reading import Picture
-from onnxplain.engine.scoring import class_probabilities
+from onnxplain.engine.reading import Picture, read_picture
+from onnxplain.engine.scoring import choose_class, class_probabilities
+from onnxplain.engine.view import View
 from onnxplain.graphops.errors import OptionError
 
-__all__ = ["Covered", "covered", "draw_covered"]
+__all__ = ["Covered", "covered"]
 
 GREY = 127
 SIDE = 224
@@ -28,7 +30,7 @@ AT_ONCE = 64  # covered pictures that are explained together
 
 
 @dataclass(frozen=True, eq=False)
-class Covered:
+class Covered(View):
     """What is left of a class and of a feature while a grey square slides over a picture.
 
     label: the class's name. probability: of the class, [rows, columns] of the square's places.
@@ -37,23 +39,57 @@ class Covered:
     """
 
     picture: npt.NDArray[np.uint8]
-    class_: int
+    class_index: int
     label: str
     layer: str
     channel: int
     probability: npt.NDArray[np.float64]
     strength: npt.NDArray[np.float64]
     untouched: tuple[float, float]
+    notes: tuple[str, ...] = ()
+
+    def draw(self) -> Image.Image:
+        """Draw the picture, and both maps beside it, dark where covering takes most away."""
+        panels: list[Panel | None] = [Panel(("input",), (enlarged(self.picture, SIDE),))]
+        maps = (
+            (f"probability of {self.label}", self.probability),
+            (f"channel {self.channel}", self.strength),
+        )
+        notes = []
+        for (caption, values), whole in zip(maps, self.untouched, strict=True):
+            low, high = float(values.min()), float(max(values.max(), whole))
+            lost = (high - values) / (high - low) if high > low else np.zeros_like(values)
+            drawn = Image.fromarray(heat(lost)).resize(
+                enlarged(self.picture, SIDE).size, Image.Resampling.NEAREST
+            )
+            panels.append(Panel((caption,), (drawn,)))
+            ramp = heat(np.linspace(0, 1, BAR))
+            notes.append(
+                Note(f"{caption}, untouched {whole:.3g}:", ramp, (f"{high:.3g}", f"{low:.3g}"))
+            )
+        return figure([panels], f"Covered piece by piece · {self.layer}", notes)
+
+    def arrays(self) -> dict[str, npt.NDArray[Any]]:
+        """Return both maps, what they are of, and both numbers of the picture itself."""
+        return {
+            "probability": self.probability,
+            "strength": self.strength,
+            "untouched": np.array(self.untouched),
+            "class": np.array(self.class_index),
+            "label": np.array(self.label),
+            "layer": np.array(self.layer),
+            "channel": np.array(self.channel),
+        }
 
 
 def covered(
     engine: Engine,
     model: Model,
     picture: Picture,
-    layer: str,
+    layer: str | None = None,
     channel: int | None = None,
     *,
-    class_: int | None = None,
+    class_index: int | None = None,
     window: int | None = None,
     stride: int | None = None,
     labels: Sequence[str] | None = None,
@@ -62,21 +98,21 @@ def covered(
 ) -> Covered:
     """Slide a grey square over the picture, as Zeiler and Fergus 2014 do in figure 7.
 
-    channel: of the layer, default its strongest; class_: default the predicted one. window,
+    layer: whose channel's strength is watched, default the class score.
+    channel: of the layer, default its strongest; class_index: default the predicted one. window,
     stride: of the square in pixels, default an eighth of the longer side, and half of that.
     """
+    picture = read_picture(picture)
     clean = engine.explain(model, picture, layer, "activation", channel, preprocess=preprocess)
     seen = engine.explain(model, picture, method="activation", preprocess=preprocess, labels=labels)
     (pixels,), how, chosen = clean.pictures, clean.preprocess, int(clean.channels[0, 0])
     longest = max(pixels.shape[:2])
-    size = window or max(1, longest // 8)
-    step = stride or max(1, size // 2)
+    size = max(1, longest // 8) if window is None else window
+    step = max(1, size // 2) if stride is None else stride
     if size < 1 or step < 1:
         raise OptionError(f"a window of {size} and a stride of {step} pixels: give 1 or more")
     scores = class_probabilities(engine, model, [pixels], how)[0]
-    target = int(scores.argmax()) if class_ is None else class_
-    if not 0 <= target < len(scores):
-        raise OptionError(f"no class {target}: the classes are 0 to {len(scores) - 1}")
+    target = choose_class(scores, class_index)
     places = windows(pixels.shape[:2], (size, size), (step, step))
     columns = len({place[1].start for place in places})
     left, strong = [], []
@@ -92,33 +128,12 @@ def covered(
         strong.append(found.score[:, 0].astype(np.float64))
     return Covered(
         picture=pixels,
-        class_=target,
+        class_index=target,
         label=(*seen.labels[target : target + 1], f"class {target}")[0],
         layer=clean.layer,
         channel=chosen,
         probability=np.concatenate(left).reshape(-1, columns),
         strength=np.concatenate(strong).reshape(-1, columns),
         untouched=(float(scores[target]), float(clean.score[0, 0])),
+        notes=tuple(dict.fromkeys((*clean.notes, *seen.notes))),
     )
-
-
-def draw_covered(found: Covered) -> Image.Image:
-    """Draw the picture, and both maps beside it, dark where covering takes most away."""
-    panels: list[Panel | None] = [Panel(("input",), (enlarged(found.picture, SIDE),))]
-    maps = (
-        (f"probability of {found.label}", found.probability),
-        (f"channel {found.channel}", found.strength),
-    )
-    notes = []
-    for (caption, values), whole in zip(maps, found.untouched, strict=True):
-        low, high = float(values.min()), float(max(values.max(), whole))
-        lost = (high - values) / (high - low) if high > low else np.zeros_like(values)
-        drawn = Image.fromarray(heat(lost)).resize(
-            enlarged(found.picture, SIDE).size, Image.Resampling.NEAREST
-        )
-        panels.append(Panel((caption,), (drawn,)))
-        ramp = heat(np.linspace(0, 1, BAR))
-        notes.append(
-            Note(f"{caption}, untouched {whole:.3g}:", ramp, (f"{high:.3g}", f"{low:.3g}"))
-        )
-    return figure([panels], f"Covered piece by piece · {found.layer}", notes)

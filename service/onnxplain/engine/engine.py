@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -17,7 +18,7 @@ from onnxplain.engine.explanation import Explanation, join_images, join_units, r
 from onnxplain.engine.inputs import Images, prepare
 from onnxplain.engine.maximise import maximise
 from onnxplain.engine.occlusion import occlusion
-from onnxplain.engine.opening import Model, open_model, stored_labels
+from onnxplain.engine.opening import Model, OpenedModel, open_model, stored_labels
 from onnxplain.engine.plans import Projections, Subject, find_subject
 from onnxplain.engine.projecting import project
 from onnxplain.engine.rise import rise
@@ -60,6 +61,26 @@ class Engine:
         self.memory_bytes = memory_bytes
         self.threads = threads
         self._cache = ByteCache(cache_bytes)
+        self._stop: Stop | None = None
+
+    def limited(self, timeout: float | None, cancel: threading.Event | None = None) -> Engine:
+        """Return this engine for work of many calls, all of which raise Cancelled after the end.
+
+        timeout: seconds from now on. cancel: an event that is the end when set.
+        """
+        engine = copy.copy(self)
+        engine._stop = Stop(timeout, cancel)
+        return engine
+
+    def stop(self, timeout: float | None = None, cancel: threading.Event | None = None) -> Stop:
+        """Return when a call must end: as it says itself, or else with the engine's own limits."""
+        if self._stop is None or timeout is not None or cancel is not None:
+            return Stop(timeout, cancel)
+        return self._stop
+
+    def open(self, model: Model) -> OpenedModel:
+        """Return the model, read and checked. Raises MissingFile or ModelError."""
+        return open_model(model, self._cache)
 
     def explain(
         self,
@@ -108,8 +129,8 @@ class Engine:
         """
         require_known(choices, method)
         progress = choices.get("progress") or (lambda done, total: None)
-        with Stop(choices.get("timeout"), choices.get("cancel")).watching() as stop:
-            opened = open_model(model, self._cache)
+        with self.stop(choices.get("timeout"), choices.get("cancel")).watching() as stop:
+            opened = self.open(model)
             prepared = prepare(opened.model, images, choices.get("preprocess"))
             stop.check()
             whole = _is_whole(method) if units is None else _is_word(units, "whole")

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import io
 import math
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -16,8 +14,8 @@ from PIL import Image
 from onnxplain.engine.figure import Note, Panel, figure
 from onnxplain.engine.pictures import diverging, enlarged, heat, is_picture, overlay, projection
 from onnxplain.engine.preprocess import Preprocess
+from onnxplain.engine.view import View
 from onnxplain.graphops.errors import OptionError, PictureError
-from onnxplain.graphops.source import write_atomically
 
 __all__ = ["Explanation", "join_images", "join_units", "require_same_size"]
 
@@ -30,7 +28,7 @@ WITH_OVERLAYS = 16  # units of a picture that still get an overlay each; beyond,
 
 
 @dataclass(frozen=True, eq=False)
-class Explanation:
+class Explanation(View):
     """Projections of units of a layer back to a picture, for one or more pictures.
 
     attribution: float32 [images, units, *shape of `to` without its batch].
@@ -88,16 +86,6 @@ class Explanation:
                 rows.append(row)
         return figure(rows, f"{self.method} · {self.layer}", self._legend(overlays))
 
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the drawing as PNG, whole or not at all. Raises OutputError or OptionError."""
-        write_atomically(path, self._repr_png_())
-
-    def save_npz(self, path: str | os.PathLike[str]) -> None:
-        """Write the arrays and names for `numpy.load`, whole or not at all. Raises OutputError."""
-        file = io.BytesIO()
-        np.savez_compressed(file, allow_pickle=False, **self.arrays())
-        write_atomically(path, file.getvalue())
-
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
         """Return the arrays and names that `save_npz` writes."""
         arrays: dict[str, npt.NDArray[Any]] = {
@@ -115,11 +103,6 @@ class Explanation:
         if self.completeness_error is not None:
             arrays["completeness_error"] = self.completeness_error
         return arrays
-
-    def _repr_png_(self) -> bytes:
-        file = io.BytesIO()
-        self.draw().save(file, "PNG")
-        return file.getvalue()
 
     def _panel(self, image: int, unit: int, side: int, overlays: bool) -> Panel:
         attribution = self.attribution[image, unit]

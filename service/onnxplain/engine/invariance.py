@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,11 +14,12 @@ from onnxplain.engine.chart import Chart, charts
 from onnxplain.engine.engine import Engine
 from onnxplain.engine.opening import Model
 from onnxplain.engine.preprocess import Preprocess
-from onnxplain.engine.reading import Picture
-from onnxplain.engine.scoring import class_probabilities
+from onnxplain.engine.reading import Picture, read_picture
+from onnxplain.engine.scoring import choose_class, class_probabilities
+from onnxplain.engine.view import View
 from onnxplain.graphops.errors import OptionError
 
-__all__ = ["CHANGES", "Invariance", "changed", "draw_invariance", "invariance"]
+__all__ = ["CHANGES", "Curve", "Invariance", "changed", "invariance"]
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -31,46 +33,77 @@ CHANGES: dict[str, tuple[float, float, str]] = {
 
 
 @dataclass(frozen=True, eq=False)
-class Invariance:
+class Curve:
     """How one kind of change of a picture shows.
 
-    label: the name of class `class_`. amounts: [steps]. distance: by the layers' names, [steps],
-    the Euclidean distance of the layer's values from those of the untouched picture, over the
-    length of these. probability: [steps], of the class.
+    amounts: [steps]. distance: by the layers' names, [steps], the Euclidean distance of the
+    layer's values from those of the untouched picture, over the length of these. probability:
+    [steps], of the class.
     """
 
     change: str
-    class_: int
-    label: str
     amounts: npt.NDArray[np.float64]
     distance: dict[str, npt.NDArray[np.float64]]
     probability: npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Invariance(View):
+    """How a picture's changes show, one curve for each of CHANGES. label: the class's name."""
+
+    class_index: int
+    label: str
+    curves: tuple[Curve, ...]
+    notes: tuple[str, ...] = ()
+
+    def draw(self) -> Image.Image:
+        """Draw the layers' distances above, the class probability below, one column a change."""
+        above, below = [], []
+        for one in self.curves:
+            axis = f"{one.change}, {CHANGES[one.change][2]}"
+            above.append(Chart("distance from the untouched", axis, one.amounts, one.distance))
+            curves = {self.label: one.probability}
+            below.append(Chart(f"probability of {self.label}", axis, one.amounts, curves))
+        return charts([above, below], "Moved, resized and turned")
+
+    def arrays(self) -> dict[str, npt.NDArray[Any]]:
+        """Return CHANGE.amounts, CHANGE.probability and CHANGE.distance.LAYER, and the class."""
+        arrays: dict[str, npt.NDArray[Any]] = {
+            "class": np.array(self.class_index),
+            "label": np.array(self.label),
+        }
+        for one in self.curves:
+            arrays[f"{one.change}.amounts"] = one.amounts
+            arrays[f"{one.change}.probability"] = one.probability
+            arrays |= {f"{one.change}.distance.{k}": v for k, v in one.distance.items()}
+        return arrays
 
 
 def invariance(
     engine: Engine,
     model: Model,
     picture: Picture,
-    layers: Sequence[str],
-    class_: int | None = None,
+    layers: Sequence[str] = (),
+    class_index: int | None = None,
     *,
     labels: Sequence[str] | None = None,
     preprocess: Preprocess | str | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
-) -> list[Invariance]:
+) -> Invariance:
     """Translate, scale and rotate a picture, as Zeiler and Fergus 2014 do in figure 5.
 
-    class_: default the predicted one. labels: class names, default the model's own. What comes in
-    at the border is the picture's mean colour.
+    class_index: default the predicted one. labels: class names, default the model's own. What comes
+    in at the border is the picture's mean colour.
     """
+    if not layers:
+        raise OptionError("there are no layers: give at least one")
+    picture = read_picture(picture)
     clean = engine.explain(
         model, picture, method="activation", preprocess=preprocess, labels=labels
     )
     (pixels,), how = clean.pictures, clean.preprocess
     scores = class_probabilities(engine, model, [pixels], how)[0]
-    target = int(scores.argmax()) if class_ is None else class_
-    if not 0 <= target < len(scores):
-        raise OptionError(f"no class {target}: the classes are 0 to {len(scores) - 1}")
+    target = choose_class(scores, class_index)
     label = (*clean.labels[target : target + 1], f"class {target}")[0]
     untouched = {layer: _values(engine, model, [pixels], layer, how)[0] for layer in layers}
     found = []
@@ -84,8 +117,8 @@ def invariance(
             after = [_values(engine, model, [frame], layer, how)[0] for frame in frames]
             distance[layer] = np.array([np.linalg.norm(a - before) / length for a in after])
         probability = class_probabilities(engine, model, frames, how)[:, target]
-        found.append(Invariance(change, target, label, amounts, distance, probability))
-    return found
+        found.append(Curve(change, amounts, distance, probability))
+    return Invariance(target, label, tuple(found), clean.notes)
 
 
 def changed(pixels: Pixels, change: str, amount: float) -> Pixels:
@@ -110,17 +143,6 @@ def changed(pixels: Pixels, change: str, amount: float) -> Pixels:
         (width, height), Image.Transform.AFFINE, matrix, Image.Resampling.BILINEAR, fillcolor=mean
     )
     return np.asarray(image)
-
-
-def draw_invariance(found: Sequence[Invariance]) -> Image.Image:
-    """Draw the layers' distances above, the class probability below, one column a change."""
-    above, below = [], []
-    for one in found:
-        axis = f"{one.change}, {CHANGES[one.change][2]}"
-        above.append(Chart("distance from the untouched", axis, one.amounts, one.distance))
-        curves = {one.label: one.probability}
-        below.append(Chart(f"probability of {one.label}", axis, one.amounts, curves))
-    return charts([above, below], "Moved, resized and turned")
 
 
 def _values(

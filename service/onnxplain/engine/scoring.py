@@ -11,8 +11,9 @@ import numpy.typing as npt
 from onnxplain.engine.engine import Engine
 from onnxplain.engine.opening import Model
 from onnxplain.engine.preprocess import Preprocess
+from onnxplain.graphops.errors import ChannelError
 
-__all__ = ["class_probabilities", "class_scores"]
+__all__ = ["choose_class", "class_probabilities", "class_scores"]
 
 Array = npt.NDArray[Any]
 
@@ -34,3 +35,12 @@ def class_probabilities(
     scores = class_scores(engine, model, pictures, preprocess)
     powers = np.exp(scores - scores.max(axis=1, keepdims=True))
     return np.asarray(powers / powers.sum(axis=1, keepdims=True))
+
+
+def choose_class(scores: Array, class_index: int | None) -> int:
+    """Return the class asked for, or the one of the highest score. Raises ChannelError."""
+    if class_index is None:
+        return int(scores.argmax())
+    if not 0 <= class_index < len(scores):
+        raise ChannelError(f"no class {class_index}: the classes are 0 to {len(scores) - 1}")
+    return class_index

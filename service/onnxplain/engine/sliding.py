@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import io
 import json
-import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,16 +12,17 @@ import numpy.typing as npt
 import onnx
 from PIL import Image, ImageDraw
 
+from onnxplain.engine.engine import Engine
 from onnxplain.engine.figure import Note, Panel, figure
 from onnxplain.engine.inputs import picture_input, prepare
 from onnxplain.engine.opening import Model, stored_labels
 from onnxplain.engine.pictures import enlarged, heat
 from onnxplain.engine.preprocess import Preprocess
 from onnxplain.engine.reading import Picture, read_picture
-from onnxplain.engine.sessions import Session, Stop, resolve_device
-from onnxplain.graphops import convolutionalize, load, read_metadata
+from onnxplain.engine.sessions import Session
+from onnxplain.engine.view import View
+from onnxplain.graphops import convolutionalize, read_metadata
 from onnxplain.graphops.errors import ChannelError, PictureError, UnsupportedModel
-from onnxplain.graphops.source import write_atomically
 
 __all__ = ["Sliding", "slide"]
 
@@ -37,7 +36,7 @@ Pixels = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True, eq=False)
-class Sliding:
+class Sliding(View):
     """The score of one class for every window of a picture.
 
     scores: float32 [rows, columns], at [i, j] that of the window whose first pixel is i·stride,
@@ -89,28 +88,16 @@ class Sliding:
         ]
         return figure([panels], f"{name} · sliding window", notes)
 
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the drawing as PNG, whole or not at all. Raises OutputError."""
-        write_atomically(path, self._repr_png_())
-
-    def save_npz(self, path: str | os.PathLike[str]) -> None:
-        """Write the scores and how the windows lie for `numpy.load`. Raises OutputError."""
-        file = io.BytesIO()
-        np.savez_compressed(
-            file,
-            allow_pickle=False,
-            scores=self.scores,
-            channel=np.array(self.channel),
-            label=np.array(self.label),
-            window=np.array(self.window),
-            stride=np.array(self.stride),
-        )
-        write_atomically(path, file.getvalue())
-
-    def _repr_png_(self) -> bytes:
-        file = io.BytesIO()
-        self.draw().save(file, "PNG")
-        return file.getvalue()
+    def arrays(self) -> dict[str, npt.NDArray[Any]]:
+        """Return the scores, which window is the best, and how the windows lie."""
+        return {
+            "scores": self.scores,
+            "best": np.array(self.best),
+            "channel": np.array(self.channel),
+            "label": np.array(self.label),
+            "window": np.array(self.window),
+            "stride": np.array(self.stride),
+        }
 
     def _heated(self, low: float, high: float) -> Image.Image:
         """Lay each window's colour over the stride's pixels around its centre."""
@@ -132,15 +119,15 @@ class Sliding:
 
 
 def slide(
+    engine: Engine,
     model: Model,
-    image: Picture,
+    picture: Picture,
     channel: int | None = None,
     *,
     size: tuple[int, int] | None = None,
     labels: Sequence[str] | None = None,
     preprocess: Preprocess | str | None = None,
-    device: str = "auto",
-    timeout: float | None = None,
+    progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Sliding:
     """Return the scores of a class for every window of a picture larger than the network's.
 
@@ -152,20 +139,21 @@ def slide(
     Raises PictureError where the picture is smaller than a window, ChannelError, UnsupportedModel
     where the network cannot slide, and what `explain` raises.
     """
-    source = model if isinstance(model, onnx.ModelProto) else load(model)
+    source = engine.open(model).model
     network = source if SLIDING in read_metadata(source) else convolutionalize(source, size)
     facts = _facts(network)
     window = (facts["window"][0], facts["window"][1])
     names = tuple(labels) if labels is not None else stored_labels(source)
-    prepared = prepare(network, [read_picture(image)], preprocess)
-    picture = prepared.pictures[0]
-    if any(n < w for n, w in zip(picture.shape, window, strict=False)):
+    prepared = prepare(network, [read_picture(picture)], preprocess)
+    pixels = prepared.pictures[0]
+    if any(n < w for n, w in zip(pixels.shape, window, strict=False)):
         raise PictureError(
-            f"the picture has {picture.shape[0]}x{picture.shape[1]} pixels, and one window "
+            f"the picture has {pixels.shape[0]}x{pixels.shape[1]} pixels, and one window "
             f"{window[0]}x{window[1]}: give a larger picture, or name a size in the preprocessing"
         )
-    session = Session(network, resolve_device(device))
-    with Stop(timeout).watching() as stop:
+    session = Session(network, engine.device, engine.threads)
+    progress(0, 1)
+    with engine.stop().watching() as stop:
         feeds = {picture_input(network).name: prepared.rows[0][None]}
         scores = session.run(feeds, [facts["output"]], stop)[0][0]
     if channel is None:
@@ -178,7 +166,7 @@ def slide(
         label=names[channel] if channel < len(names) else "",
         window=window,
         stride=(facts["stride"][0], facts["stride"][1]),
-        picture=picture,
+        picture=pixels,
         notes=(*prepared.notes, *_notes(facts)),
     )
 

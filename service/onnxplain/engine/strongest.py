@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,27 +12,31 @@ from PIL import Image
 
 from onnxplain.engine.engine import Engine
 from onnxplain.engine.figure import Note, Panel, figure
+from onnxplain.engine.opening import Model
 from onnxplain.engine.pictures import enlarged, projection
 from onnxplain.engine.preprocess import Preprocess
-from onnxplain.graphops import Layer, layers, load
+from onnxplain.engine.reading import Picture, read_picture
+from onnxplain.engine.view import View, name_pictures
+from onnxplain.graphops import Layer
+from onnxplain.graphops.errors import OptionError
 
-__all__ = ["Found", "draw_strongest", "strongest_pictures"]
+__all__ = ["Found", "Strongest", "strongest_pictures"]
 
 SIDE = 112  # pixels of a drawn patch's longer side
-
-Path = str | os.PathLike[str]
 
 
 @dataclass(frozen=True, eq=False)
 class Found:
     """Where a channel is strongest in one picture.
 
-    score: its value there; position: the place in the layer [rows, columns]. box: the pixels that
-    it sees there, (top, left, bottom, right), within the picture as the network saw it. patch:
-    these, uint8 [h, w, 3]. projection: what they look like carried back, [C, h, w].
+    picture: which of the pictures, from 0; name: what it is called. score: the channel's value;
+    position: the place in the layer [rows, columns]. box: the pixels that it sees there, (top,
+    left, bottom, right), within the picture as the network saw it. patch: these, uint8 [h, w, 3].
+    projection: what they look like carried back, [C, h, w].
     """
 
-    picture: Path
+    picture: int
+    name: str
     channel: int
     score: float
     position: tuple[int, ...]
@@ -42,35 +45,90 @@ class Found:
     projection: npt.NDArray[np.float32]
 
 
+@dataclass(frozen=True, eq=False)
+class Strongest(View):
+    """The pictures that excite channels of a layer most: a row a channel, the strongest first."""
+
+    rows: tuple[tuple[Found, ...], ...]
+    layer: str
+    method: str
+    labels: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    def draw(self) -> Image.Image:
+        """Draw one row a channel: each patch, and beside it its projection."""
+        drawn: list[list[Panel | None]] = []
+        for row in self.rows:
+            panels: list[Panel | None] = []
+            for one in row:
+                channel = (*self.labels[one.channel : one.channel + 1], str(one.channel))[0]
+                captions = (
+                    f"{channel}: {one.name} ({one.score:.3g})", one.name, f"{one.score:.3g}",
+                )  # fmt: skip
+                pair = (enlarged(one.patch, SIDE), enlarged(projection(one.projection), SIDE))
+                panels.append(Panel(captions, pair))
+            drawn.append(panels)
+        note = Note("Each patch is what the unit sees of the picture; beside it, its projection.")
+        return figure(drawn, f"What excites {self.layer} most · {self.method}", [note])
+
+    def arrays(self) -> dict[str, npt.NDArray[Any]]:
+        """Return [rows, pictures] arrays, and patch.ROW.PICTURE and projection.ROW.PICTURE."""
+        arrays: dict[str, npt.NDArray[Any]] = {
+            "channels": np.array([row[0].channel for row in self.rows]),
+            "layer": np.array(self.layer),
+            "method": np.array(self.method),
+        }
+        for name in ("picture", "name", "score", "position", "box"):
+            arrays[name] = np.array([[getattr(one, name) for one in row] for row in self.rows])
+        for r, row in enumerate(self.rows):
+            for i, one in enumerate(row):
+                arrays[f"patch.{r}.{i}"] = one.patch
+                arrays[f"projection.{r}.{i}"] = one.projection
+        return arrays
+
+
 def strongest_pictures(
     engine: Engine,
-    model: Path,
-    pictures: Sequence[Path],
-    layer: str,
-    channels: Sequence[int],
+    model: Model,
+    pictures: Sequence[Picture],
+    layer: str | None = None,
+    channels: Sequence[int] = (),
     count: int = 9,
     method: str = "deconvnet",
     *,
+    names: Sequence[str] | None = None,
+    labels: Sequence[str] | None = None,
     preprocess: Preprocess | str | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
-) -> list[list[Found]]:
-    """Return for each channel the `count` pictures that excite it most, the strongest first.
+) -> Strongest:
+    """Find for each channel the `count` pictures that excite it most.
 
-    One patch a picture, as in Zeiler and Fergus 2014, figure 2. Raises what `Engine.explain` does.
+    names: of the pictures, default their files'. One patch a picture, as in Zeiler and Fergus 2014,
+    figure 2. Raises OptionError without pictures or channels, and what `Engine.explain` raises.
     """
+    if not len(pictures) or not len(channels) or count < 1:
+        raise OptionError(
+            f"{len(pictures)} pictures, {len(channels)} channels and a count of {count}: give at "
+            "least one of each"
+        )
+    called = name_pictures(pictures, names)
+    opened = engine.open(model)
     scores: list[Any] = []
+    notes: dict[str, None] = {}
     for number, picture in enumerate(pictures):
         progress(number, len(pictures))
         seen = engine.explain(
-            model, picture, layer, "activation", channels, position="max", preprocess=preprocess
-        )
+            model, read_picture(picture), layer, "activation", channels, position="max",
+            preprocess=preprocess, labels=labels,
+        )  # fmt: skip
         scores.append(seen.score[0])
+        notes |= dict.fromkeys(seen.notes)
     ranked = np.argsort(-np.stack(scores), axis=0, kind="stable")[:count]
-    field = next(known for known in layers(load(model)) if known.tensor == seen.layer)
-    found = []
+    field = next(known for known in opened.layers if known.tensor == seen.layer)
+    rows = []
     for unit, channel in enumerate(channels):
         row = []
-        for number in ranked[:, unit]:
+        for number in ranked[:, unit].tolist():
             result = engine.explain(
                 model, pictures[number], layer, method, channel, position="max",
                 seed_value="activation", preprocess=preprocess,
@@ -81,7 +139,8 @@ def strongest_pictures(
             top, left, bottom, right = box
             row.append(
                 Found(
-                    picture=pictures[number],
+                    picture=number,
+                    name=called[number],
                     channel=int(channel),
                     score=float(scores[number][unit]),
                     position=place,
@@ -90,8 +149,8 @@ def strongest_pictures(
                     projection=result.attribution[0, 0, :, top:bottom, left:right],
                 )
             )
-        found.append(row)
-    return found
+        rows.append(tuple(row))
+    return Strongest(tuple(rows), seen.layer, method, seen.labels, tuple(notes))
 
 
 def seen_pixels(
@@ -109,18 +168,3 @@ def seen_pixels(
                 starts[axis] = min(max(first, 0), size[axis] - 1)
                 ends[axis] = max(min(first + field, size[axis]), starts[axis] + 1)
     return starts[0], starts[1], ends[0], ends[1]
-
-
-def draw_strongest(found: Sequence[Sequence[Found]], layer: str, method: str) -> Image.Image:
-    """Draw one row a channel: each patch, and beside it its projection."""
-    rows: list[list[Panel | None]] = []
-    for row in found:
-        panels: list[Panel | None] = []
-        for one in row:
-            name = os.path.basename(one.picture)
-            captions = (f"{one.channel}: {name} ({one.score:.3g})", name, f"{one.score:.3g}")
-            drawn = (enlarged(one.patch, SIDE), enlarged(projection(one.projection), SIDE))
-            panels.append(Panel(captions, drawn))
-        rows.append(panels)
-    note = Note("Each patch is what the unit sees of the picture; beside it, its projection.")
-    return figure(rows, f"What excites {layer} most · {method}", [note])

@@ -2,71 +2,110 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 from PIL import Image
 
 from onnxplain.engine.engine import Engine
-from onnxplain.engine.explanation import Explanation
+from onnxplain.engine.explanation import Explanation, require_same_size
 from onnxplain.engine.figure import Note, Panel, figure
+from onnxplain.engine.opening import Model
 from onnxplain.engine.pictures import enlarged, projection
 from onnxplain.engine.preprocess import Preprocess
 from onnxplain.engine.reading import Picture
 from onnxplain.engine.units import Units
+from onnxplain.engine.view import View, name_pictures
 from onnxplain.graphops.errors import OptionError
 
-__all__ = ["draw_training", "through_training"]
+__all__ = ["Training", "through_training"]
 
 SIDE = 128
 
-Path = str | os.PathLike[str]
+
+@dataclass(frozen=True, eq=False)
+class Training(View):
+    """What the same channels are in one picture, by each checkpoint.
+
+    checkpoints: their names. explanations: one for each, of the picture and the same channels.
+    """
+
+    checkpoints: tuple[str, ...]
+    explanations: tuple[Explanation, ...]
+    notes: tuple[str, ...] = ()
+
+    def draw(self) -> Image.Image:
+        """Draw one row a feature and one column a checkpoint."""
+        rows: list[list[Panel | None]] = []
+        last = self.explanations[-1]
+        for unit in range(last.channels.shape[1]):
+            unit_name = last.captions(0, unit)[-1]
+            row: list[Panel | None] = []
+            for explanation, name in zip(self.explanations, self.checkpoints, strict=True):
+                drawn = enlarged(projection(explanation.attribution[0, unit]), SIDE)
+                score = f"{explanation.score[0, unit]:.3g}"
+                row.append(
+                    Panel((f"{unit_name} · {name} ({score})", f"{name} ({score})", name), (drawn,))
+                )
+            rows.append(row)
+        note = Note(
+            "One row a channel, one column a checkpoint; each scaled by its own largest values."
+        )
+        return figure(rows, f"{last.method} · {last.layer} through training", [note])
+
+    def arrays(self) -> dict[str, npt.NDArray[Any]]:
+        """Return attribution [checkpoints, units, ...], score [checkpoints, units] and channels."""
+        return {
+            "attribution": np.concatenate([one.attribution for one in self.explanations]),
+            "score": np.concatenate([one.score for one in self.explanations]),
+            "channels": self.explanations[-1].channels[0],
+            "checkpoints": np.array(self.checkpoints),
+            "layer": np.array(self.explanations[-1].layer),
+            "method": np.array(self.explanations[-1].method),
+        }
 
 
 def through_training(
     engine: Engine,
-    checkpoints: Sequence[Path],
+    checkpoints: Sequence[Model],
     picture: Picture,
     layer: str | None = None,
     method: str = "deconvnet",
     units: Units = None,
     *,
+    names: Sequence[str] | None = None,
+    labels: Sequence[str] | None = None,
     preprocess: Preprocess | str | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
-) -> list[Explanation]:
-    """Return the explanation of one picture by each checkpoint, for the same channels.
+) -> Training:
+    """Explain one picture by each checkpoint, for the same channels.
 
-    units: as in `Engine.explain`; the strongest ones are those of the last checkpoint. After Zeiler
-    and Fergus 2014, figure 4. Raises OptionError without checkpoints.
+    units: as in `Engine.explain`; the strongest ones are those of the last checkpoint. names: of
+    the checkpoints, default their files'. After Zeiler and Fergus 2014, figure 4.
+
+    Raises OptionError without checkpoints, and what `Engine.explain` raises.
     """
     if not checkpoints:
         raise OptionError("there are no checkpoints: give at least one model")
-    last = engine.explain(checkpoints[-1], picture, layer, method, units, preprocess=preprocess)
+    called = name_pictures(checkpoints, names, what="checkpoint")
+
+    def explained(checkpoint: Model, channels: Units) -> Explanation:
+        return engine.explain(
+            checkpoint, picture, layer, method, channels, preprocess=preprocess, labels=labels
+        )
+
+    progress(0, len(checkpoints))
+    last = explained(checkpoints[-1], units)
+    channels: Units = "whole" if last.channels[0, 0] < 0 else last.channels[0].tolist()
     found = []
     for number, checkpoint in enumerate(checkpoints[:-1]):
-        progress(number, len(checkpoints))
-        channels = "whole" if last.channels[0, 0] < 0 else last.channels[0].tolist()
-        found.append(
-            engine.explain(checkpoint, picture, layer, method, channels, preprocess=preprocess)
-        )
-    return [*found, last]
-
-
-def draw_training(explanations: Sequence[Explanation], checkpoints: Sequence[Path]) -> Image.Image:
-    """Draw one row a feature and one column a checkpoint."""
-    rows: list[list[Panel | None]] = []
-    for unit, channel in enumerate(explanations[0].channels[0].tolist()):
-        row: list[Panel | None] = []
-        for explanation, checkpoint in zip(explanations, checkpoints, strict=True):
-            name = os.path.splitext(os.path.basename(checkpoint))[0]
-            drawn = enlarged(projection(explanation.attribution[0, unit]), SIDE)
-            score = f"{explanation.score[0, unit]:.3g}"
-            row.append(
-                Panel((f"{channel} · {name} ({score})", f"{name} ({score})", name), (drawn,))
-            )
-        rows.append(row)
-    last = explanations[-1]
-    note = Note(
-        "One row a channel, one column a checkpoint; each scaled by its own largest values."
-    )
-    return figure(rows, f"{last.method} · {last.layer} through training", [note])
+        progress(number + 1, len(checkpoints))
+        found.append(explained(checkpoint, channels))
+    found.append(last)
+    for one in found:
+        require_same_size(found[0], one)
+    notes = tuple(dict.fromkeys(note for one in found for note in one.notes))
+    return Training(called, tuple(found), notes)

@@ -18,7 +18,16 @@ from onnxplain.graphops.errors import InputError
 from onnxplain.v1 import explain_pb2 as pb
 from onnxplain.v1 import tensors
 
-__all__ = ["check_arguments", "explain_arguments", "rewrite_arguments"]
+__all__ = [
+    "DEFAULT_METHOD",
+    "check_arguments",
+    "explain_arguments",
+    "images_of",
+    "method_options_of",
+    "preprocess_of",
+    "rewrite_arguments",
+    "units_of",
+]
 
 Array = npt.NDArray[Any]
 Request = pb.CheckRequest | pb.RewriteRequest | pb.ExplainRequest
@@ -36,7 +45,7 @@ def check_arguments(request: pb.CheckRequest) -> dict[str, Any]:
         "channel_axis": _channel_axis(request),
         "keep_shape": request.keep_shape,
         "target": _choice("target", pb.Target.Name, request.target) or "cpu",
-        "score_layer": _method_options(request).get("score_layer"),
+        "score_layer": method_options_of(request).get("score_layer"),
     }
 
 
@@ -54,7 +63,7 @@ def rewrite_arguments(request: pb.RewriteRequest) -> dict[str, Any]:
         "keep_shape": request.keep_shape,
         "target": _choice("target", pb.Target.Name, request.target) or "cpu",
         "backward": _choice("backward", pb.Backward.Name, request.backward) or "same",
-        **_method_options(request),
+        **method_options_of(request),
     }
     known = {field.name for field in dataclasses.fields(Options)}
     for name in options.keys() - known:
@@ -71,48 +80,49 @@ def rewrite_arguments(request: pb.RewriteRequest) -> dict[str, Any]:
 def explain_arguments(request: pb.ExplainRequest) -> dict[str, Any]:
     """Return the arguments of `Engine.explain`, all but the model. Raises InputError."""
     return {
-        "images": _images(request.images),
+        "images": images_of("images", request.images),
         "layer": request.layer or None,
         "method": request.method or DEFAULT_METHOD,
-        "units": _units(request),
+        "units": units_of(request),
         "position": _position(request),
         "seed_value": _choice("seed_value", pb.SeedValue.Name, request.seed_value),
         "to": request.to or None,
         "unpool": _unpool(request),
         "channel_axis": _channel_axis(request),
-        "preprocess": _preprocess(request),
+        "preprocess": preprocess_of(request),
         "labels": tuple(request.labels) or None,
-        **_method_options(request),
+        **method_options_of(request),
     }
 
 
-def _images(images: Sequence[pb.Image]) -> list[Any] | Array:
-    """Return pictures as a list, or network inputs as one array [N, ...]."""
+def images_of(field: str, images: Sequence[pb.Image]) -> list[Any] | Array:
+    """Return pictures as a list, or network inputs as one array [N, ...]. Raises InputError."""
     kinds = [image.WhichOneof("source") for image in images]
     if not kinds:
-        raise InputError("images: there is none; send at least one")
+        raise InputError(f"{field}: there is none; send at least one")
     if None in kinds:
-        raise InputError(f"images[{kinds.index(None)}]: set one of encoded, pixels and input")
+        raise InputError(f"{field}[{kinds.index(None)}]: set one of encoded, pixels and input")
     if "input" not in kinds:
         return [
-            image.encoded if kind == "encoded" else _array(f"images[{i}].pixels", image.pixels)
+            image.encoded if kind == "encoded" else _array(f"{field}[{i}].pixels", image.pixels)
             for i, (kind, image) in enumerate(zip(kinds, images, strict=True))
         ]
     if set(kinds) != {"input"}:
-        raise InputError("images: send either pictures or network inputs, not both at once")
-    rows = [_array(f"images[{i}].input", image.input) for i, image in enumerate(images)]
+        raise InputError(f"{field}: send either pictures or network inputs, not both at once")
+    rows = [_array(f"{field}[{i}].input", image.input) for i, image in enumerate(images)]
     for i, row in enumerate(rows):
         if row.dtype.kind != "f":
-            raise InputError(f"images[{i}].input: it holds {row.dtype}; send a float type")
+            raise InputError(f"{field}[{i}].input: it holds {row.dtype}; send a float type")
         if row.shape != rows[0].shape or row.dtype != rows[0].dtype:
             raise InputError(
-                f"images[{i}].input: {row.dtype}{list(row.shape)} differs from the first image's "
+                f"{field}[{i}].input: {row.dtype}{list(row.shape)} differs from the first image's "
                 f"{rows[0].dtype}{list(rows[0].shape)}; all inputs must be alike"
             )
     return np.stack(rows)
 
 
-def _units(request: pb.ExplainRequest) -> str | list[int] | None:
+def units_of(request: pb.ExplainRequest | pb.Units) -> str | list[int] | None:
+    """Return the units asked for, None for the strongest."""
     match request.WhichOneof("units"):
         case "top":
             return f"top:{request.top}"
@@ -134,7 +144,10 @@ def _position(request: pb.ExplainRequest) -> str | Array | None:
     return _array("positions", request.positions) if given else position
 
 
-def _preprocess(request: pb.ExplainRequest) -> Preprocess | str | None:
+def preprocess_of(
+    request: pb.ExplainRequest | pb.ViewRequest | pb.EvaluateRequest,
+) -> Preprocess | str | None:
+    """Return how pictures become inputs, None for the model's own way."""
     match request.WhichOneof("preprocessing"):
         case "preset":
             return request.preset
@@ -152,8 +165,8 @@ def _preprocess(request: pb.ExplainRequest) -> Preprocess | str | None:
             return None
 
 
-def _method_options(request: Request) -> dict[str, Any]:
-    """Return the method's options that are set, by their names."""
+def method_options_of(request: Request | pb.MapsView) -> dict[str, Any]:
+    """Return the method's options that are set, by their names. Raises InputError."""
     given: dict[str, Any] = {}
     for field, value in request.method_options.ListFields():
         if field.name == "baseline":

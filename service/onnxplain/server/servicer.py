@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import threading
 import time
@@ -14,11 +15,12 @@ from weakref import WeakSet
 
 import grpc
 
-from onnxplain.engine import Engine, Explanation
+from onnxplain.engine import VIEWS, Engine, Explanation, evaluate
+from onnxplain.engine import View as Found
 from onnxplain.engine.explanation import join_images, join_units, require_same_size
-from onnxplain.graphops import check, layers, load, rewrite
+from onnxplain.graphops import check, convolutionalize, layers, load, rewrite
 from onnxplain.graphops.errors import AnswerTooLarge
-from onnxplain.server import requests, responses
+from onnxplain.server import requests, responses, views
 from onnxplain.server.models import Models
 from onnxplain.v1 import explain_pb2 as pb
 from onnxplain.v1 import explain_pb2_grpc
@@ -28,6 +30,7 @@ __all__ = ["MAX_ANSWER_BYTES", "ExplainServicer"]
 MAX_ANSWER_BYTES = 4 * 2**20  # what a gRPC client takes in one message unless told otherwise
 
 Context = grpc.aio.ServicerContext[Any, Any]
+Progress = Callable[[int, int], None]
 T = TypeVar("T")
 
 
@@ -104,6 +107,40 @@ class ExplainServicer(explain_pb2_grpc.ExplainServiceServicer):
         async for part in self._stream(self._explain_units(request, self._call(context))):
             yield part
 
+    async def View(
+        self, request: pb.ViewRequest, context: Context
+    ) -> AsyncIterator[pb.ViewResponse]:
+        """Stream the progress of a view, then the view."""
+        told: asyncio.Queue[pb.ViewResponse | None] = asyncio.Queue()
+        loop = asyncio.get_running_loop()
+
+        def tell(done: int, total: int) -> None:
+            message = pb.ViewResponse(progress=pb.Progress(done=done, total=total))
+            loop.call_soon_threadsafe(told.put_nowait, message)
+
+        def end(work: asyncio.Future[Found]) -> None:
+            if not work.cancelled():
+                work.exception()  # which nobody else looks at where the client has gone
+            told.put_nowait(None)
+
+        work = asyncio.ensure_future(self._work(self._view, request, self._call(context), tell))
+        work.add_done_callback(end)
+        while (message := await told.get()) is not None:
+            yield message
+        async for part in self._stream(views.view_parts(await work)):
+            yield part
+
+    async def Evaluate(self, request: pb.EvaluateRequest, context: Context) -> pb.EvaluateResponse:
+        """Measure how true the maps of methods are."""
+        return await self._work(self._evaluate, request, self._call(context))
+
+    async def Convolutionalize(
+        self, request: pb.ConvolutionalizeRequest, context: Context
+    ) -> AsyncIterator[pb.RewriteResponse]:
+        """Stream a classifier that takes larger pictures."""
+        async for part in self._stream(self._convolutionalize(request)):
+            yield part
+
     def _list_layers(self, request: pb.ListLayersRequest) -> pb.ListLayersResponse:
         with self._models.use(request.model) as (_, path):
             found = layers(load(path))
@@ -148,12 +185,38 @@ class ExplainServicer(explain_pb2_grpc.ExplainServiceServicer):
                 name, pieces, request.return_pictures, lambda: totals[-1]
             )
 
+    def _view(self, request: pb.ViewRequest, call: Call, tell: Progress) -> Found:
+        view, arguments = views.view_arguments(request)
+        engine = self._engine.limited(call.timeout, call.gone)
+        names = [*request.training.earlier, request.model]
+        with contextlib.ExitStack() as stack:
+            used = [stack.enter_context(self._models.use(name)) for name in names]
+            if view == "training":
+                arguments["checkpoints"] = [str(path) for _, path in used]
+                arguments["names"] = [name.removeprefix("models/") for name, _ in used]
+            else:
+                arguments["model"] = str(used[-1][1])
+            return VIEWS[view](engine, **arguments, progress=tell)
+
+    def _evaluate(self, request: pb.EvaluateRequest, call: Call) -> pb.EvaluateResponse:
+        engine = self._engine.limited(call.timeout, call.gone)
+        with self._models.use(request.model) as (_, path):
+            found = evaluate(engine, str(path), **views.evaluate_arguments(request))
+        return views.evaluate_response(found)
+
+    def _convolutionalize(
+        self, request: pb.ConvolutionalizeRequest
+    ) -> Iterator[pb.RewriteResponse]:
+        with self._models.use(request.model) as (_, path):
+            made = convolutionalize(load(path), views.size_of(request))
+        yield from responses.rewrite_parts(made.SerializeToString())
+
     def _pieces(
         self,
         request: pb.ExplainRequest,
         path: str,
         call: Call,
-        progress: Callable[[int, int], None] | None = None,
+        progress: Progress | None = None,
     ) -> Iterator[Explanation]:
         arguments = requests.explain_arguments(request)
         return self._engine.explain_units(

@@ -8,14 +8,11 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from onnxplain.cli.preprocessing import PREPROCESS_HELP
-
 __all__ = [
     "add_method_options",
     "add_model",
     "add_class",
     "add_path",
-    "add_run",
     "add_score_layer",
     "add_seed",
     "add_size",
@@ -129,21 +126,15 @@ def method_options(arguments: argparse.Namespace) -> dict[str, Any]:
     return {n: v for n in names if (v := getattr(arguments, n, None)) is not None}
 
 
-def add_run(parser: argparse.ArgumentParser, drawn: str) -> None:
-    """Add how pictures become inputs, what runs them, and where the drawing goes."""
-    parser.add_argument("--preprocess", metavar="HOW", help=PREPROCESS_HELP)
-    parser.add_argument("--device", metavar="DEVICE", help="auto (default), cpu, cuda or cuda:N")
-    parser.add_argument(
-        "-o", "--output", metavar="PICTURE.png", default=drawn, help=f"default: {drawn}"
-    )
-
-
 def add_class(parser: argparse.ArgumentParser) -> None:
     """Add the class whose probability is watched."""
     parser.add_argument(
-        "--class", dest="class_", metavar="C", type=int, help="a class (default: the predicted)"
+        "--class",
+        dest="class_index",
+        metavar="C",
+        type=int,
+        help="a class (default: the predicted one)",
     )
-    parser.add_argument("--labels", metavar="FILE", help="class names, one or `index,name` a line")
 
 
 def byte_count(text: str) -> int:

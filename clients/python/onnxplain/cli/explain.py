@@ -6,7 +6,6 @@ import argparse
 import math
 import os
 import re
-import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -22,18 +21,12 @@ from onnxplain.cli.arguments import (
     method_options,
 )
 from onnxplain.cli.failures import UsageError
-from onnxplain.cli.output import (
-    check_writable,
-    print_json,
-    printable,
-    save_arrays,
-    table,
-    working,
-)
-from onnxplain.cli.preprocessing import PREPROCESS_HELP, read_labels, read_preprocess
+from onnxplain.cli.output import print_json, table, working
+from onnxplain.cli.preprocessing import read_labels, read_preprocess
+from onnxplain.cli.viewing import SERVED, add_viewing, output_files, tell, write
 
 if TYPE_CHECKING:
-    from onnxplain.engine import Explanation
+    from onnxplain.engine import Explanation, View
 
 __all__ = ["add_parser", "run", "units"]
 
@@ -47,7 +40,7 @@ def add_parser(commands: Any) -> None:
         "picture's top class; with --layer, what excites that layer's channels.",
         allow_abbrev=False,
     )
-    add_model(parser, "an ONNX file, or with --server the name of a model there")
+    add_model(parser, SERVED)
     parser.add_argument("images", metavar="IMAGE", nargs="+", help="a PNG, JPEG or the like")
     add_path(parser, ", or several with commas between, to be drawn side by side")
     parser.add_argument(
@@ -59,43 +52,24 @@ def add_parser(commands: Any) -> None:
     )
     add_seed(parser, "all, max, or coordinates as in 5,7 (row, column)")
     add_method_options(parser, exported=False)
-    parser.add_argument("--labels", metavar="FILE", help="class names, one or `index,name` a line")
-    parser.add_argument("--preprocess", metavar="HOW", help=PREPROCESS_HELP)
-    parser.add_argument("--device", metavar="DEVICE", help="auto (default), cpu, cuda or cuda:N")
+    add_viewing(parser, "IMAGE_METHOD")
     parser.add_argument(
         "--memory",
         metavar="SIZE",
         type=byte_count,
         help="what one run may take, as in 512M or 2G (default: 1G); more takes more runs",
     )
-    parser.add_argument(
-        "--server", metavar="HOST:PORT", help="have an `onnxplain serve` there do the work"
-    )
-    parser.add_argument(
-        "-o",
-        "--output",
-        metavar="PICTURE.png",
-        help="file to draw to (default: IMAGE_METHOD.png in this folder; none with --npz alone)",
-    )
-    parser.add_argument("--npz", metavar="FILE.npz", help="file to write the arrays to")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Explain, write the files, print channels and scores, then tell what was assumed."""
-    files = _files(arguments)
-    inputs = [*arguments.images, arguments.labels, None if arguments.server else arguments.model]
-    for path in files.values():
-        check_writable(path, *(given for given in inputs if given is not None))
-    if len({os.path.realpath(path) for path in files.values()}) < len(files):
-        from onnxplain.graphops.errors import OptionError
-
-        raise OptionError(f"-o and --npz name one file, '{arguments.output}': name two")
+    stem, method = Path(arguments.images[0]).stem, re.sub(r"\W", "_", arguments.method)
+    files = output_files(arguments, f"{stem}_{method}.png", arguments.images)
     explain = _explain_there if arguments.server else _explain_here
     explanations = [explain(arguments, method) for method in arguments.method.split(",")]
-    with working("writing"):
-        _write(explanations, files)
+    write(_together(explanations), files)
     if arguments.json:
         summaries = [_summary(arguments, explanation, files) for explanation in explanations]
         print_json(summaries if len(summaries) > 1 else summaries[0])
@@ -104,28 +78,13 @@ def run(arguments: argparse.Namespace) -> None:
             if len(explanations) > 1:
                 print(f"{explanation.method} of {explanation.layer}:")
             print(_table(arguments.images, explanation))
-        for path in files.values():
-            print(printable(f"wrote {path}"))
-    for note in dict.fromkeys(note for explanation in explanations for note in explanation.notes):
-        print(printable(f"onnxplain: {note}"), file=sys.stderr)
+    tell(_together(explanations), {} if arguments.json else files)
 
 
-def _write(explanations: Sequence[Explanation], files: dict[str, str]) -> None:
-    """Draw, then save: what cannot be drawn leaves nothing behind."""
-    if len(explanations) == 1:
-        (explanation,) = explanations
-        if "picture" in files:
-            explanation.save(files["picture"])
-        if "npz" in files:
-            explanation.save_npz(files["npz"])
-        return
-    from onnxplain.engine import draw_side_by_side
+def _together(explanations: Sequence[Explanation]) -> View:
+    from onnxplain.engine import SideBySide
 
-    if "picture" in files:
-        draw_side_by_side(explanations).save(files["picture"])
-    if "npz" in files:
-        arrays = {f"{e.method}.{k}": v for e in explanations for k, v in e.arrays().items()}
-        save_arrays(files["npz"], arrays)
+    return explanations[0] if len(explanations) == 1 else SideBySide(tuple(explanations))
 
 
 def _explain_here(arguments: argparse.Namespace, method: str) -> Explanation:
@@ -180,9 +139,10 @@ def _asked(arguments: argparse.Namespace, method: str) -> dict[str, Any]:
     """Return what the engine and the client are both asked, in the words that both understand."""
     from onnxplain.graphops.methods import takes
 
-    own = method_options(arguments)
-    if "," in arguments.method:  # each method gets what it takes
-        own = {name: value for name, value in own.items() if name in takes(method)}
+    # Each method gets its own; what none of them takes, all get, and refuse.
+    others = {name for other in arguments.method.split(",") for name in takes(other)}
+    others -= set(takes(method))
+    own = {n: v for n, v in method_options(arguments).items() if n not in others}
     return {
         "images": arguments.images,
         "layer": arguments.layer,
@@ -196,21 +156,6 @@ def _asked(arguments: argparse.Namespace, method: str) -> dict[str, Any]:
         "labels": read_labels(arguments.labels),
         **own,
     }
-
-
-def _files(arguments: argparse.Namespace) -> dict[str, str]:
-    """Return what is to be written where."""
-    from onnxplain.graphops.errors import OptionError
-
-    files = {}
-    if arguments.output or not arguments.npz:
-        stem, method = Path(arguments.images[0]).stem, re.sub(r"\W", "_", arguments.method)
-        files["picture"] = arguments.output or f"{stem}_{method}.png"
-        if not files["picture"].lower().endswith(".png"):
-            raise OptionError(f"'{files['picture']}' does not end in .png: drawings are PNG files")
-    if arguments.npz:
-        files["npz"] = arguments.npz
-    return files
 
 
 def units(text: str) -> str | tuple[int, ...]:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 from typing import Any
 
-from onnxplain.cli.arguments import add_class, add_model, add_run
-from onnxplain.cli.output import check_writable, printable, save_arrays, working
-from onnxplain.cli.preprocessing import read_labels, read_preprocess
+from onnxplain.cli.arguments import add_class, add_model
+from onnxplain.cli.viewing import SERVED, add_viewing, look, output_files, tell, write
 
 __all__ = ["add_parser", "run"]
 
@@ -21,42 +21,23 @@ def add_parser(commands: Any) -> None:
         "from those of the untouched picture, and the probability of its class.",
         allow_abbrev=False,
     )
-    add_model(parser)
+    add_model(parser, SERVED)
     parser.add_argument("image", metavar="IMAGE", help="a picture")
     parser.add_argument(
         "--layer", metavar="LAYER", action="append", required=True, help="may be given often"
     )
     add_class(parser)
-    add_run(parser, "invariance.png")
-    parser.add_argument("--npz", metavar="FILE.npz", help="file to write the curves to")
+    add_viewing(parser, "IMAGE_invariance")
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Draw the curves."""
-    written = [path for path in (arguments.output, arguments.npz) if path]
-    for path in written:
-        check_writable(path, arguments.model, arguments.image)
-    with working("explaining") as progress:
-        from onnxplain.engine import Engine, draw_invariance, invariance
-
-        found = invariance(
-            Engine(arguments.device or "auto"),
-            arguments.model,
-            arguments.image,
-            arguments.layer,
-            arguments.class_,
-            labels=read_labels(arguments.labels),
-            preprocess=read_preprocess(arguments.preprocess),
-            progress=progress,
-        )
-        draw_invariance(found).save(arguments.output)
-        if arguments.npz:
-            arrays = {}
-            for one in found:
-                arrays[f"{one.change}.amounts"] = one.amounts
-                arrays[f"{one.change}.probability"] = one.probability
-                arrays |= {f"{one.change}.distance.{k}": v for k, v in one.distance.items()}
-            save_arrays(arguments.npz, arrays)
-    for path in written:
-        print(printable(f"wrote {path}"))
+    default = f"{Path(arguments.image).stem}_invariance.png"
+    files = output_files(arguments, default, [arguments.image])
+    found = look(
+        arguments, "invariance", [arguments.image], "explaining", layers=arguments.layer,
+        class_index=arguments.class_index,
+    )  # fmt: skip
+    write(found, files)
+    tell(found, files)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 from typing import Any
 
-from onnxplain.cli.arguments import add_class, add_model, add_run
-from onnxplain.cli.output import check_writable, printable, save_arrays, working
-from onnxplain.cli.preprocessing import read_labels, read_preprocess
+from onnxplain.cli.arguments import add_class, add_model
+from onnxplain.cli.output import printable
+from onnxplain.cli.viewing import SERVED, add_viewing, look, output_files, tell, write
 
 __all__ = ["add_parser", "run"]
 
@@ -21,45 +22,31 @@ def add_parser(commands: Any) -> None:
         "feature's strength for each place of the square.",
         allow_abbrev=False,
     )
-    add_model(parser)
+    add_model(parser, SERVED)
     parser.add_argument("image", metavar="IMAGE", help="a picture")
-    parser.add_argument("--layer", metavar="LAYER", required=True, help="tensor, node or module")
+    parser.add_argument(
+        "--layer", metavar="LAYER", help="tensor, node or module (default: the class score)"
+    )
     parser.add_argument("--channel", metavar="C", type=int, help="default: its strongest")
     add_class(parser)
     parser.add_argument("--window", metavar="N", type=int, help="pixels (default: an eighth)")
     parser.add_argument("--stride", metavar="N", type=int, help="pixels (default: half of that)")
-    add_run(parser, "occlusion.png")
-    parser.add_argument("--npz", metavar="FILE.npz", help="file to write both maps to")
+    add_viewing(parser, "IMAGE_occlusion")
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Draw the picture and both maps."""
-    written = [path for path in (arguments.output, arguments.npz) if path]
-    for path in written:
-        check_writable(path, arguments.model, arguments.image)
-    with working("covering") as progress:
-        from onnxplain.engine import Engine, covered, draw_covered
-
-        found = covered(
-            Engine(arguments.device or "auto"),
-            arguments.model,
-            arguments.image,
-            arguments.layer,
-            arguments.channel,
-            class_=arguments.class_,
-            window=arguments.window,
-            stride=arguments.stride,
-            labels=read_labels(arguments.labels),
-            preprocess=read_preprocess(arguments.preprocess),
-            progress=progress,
-        )
-        draw_covered(found).save(arguments.output)
-        if arguments.npz:
-            maps = {"probability": found.probability, "strength": found.strength}
-            save_arrays(arguments.npz, maps)
-    probability, strength = found.untouched
-    print(printable(f"{found.label}: probability {probability:.4g}"))
-    print(printable(f"channel {found.channel} of {found.layer}: strength {strength:.4g}"))
-    for path in written:
-        print(printable(f"wrote {path}"))
+    default = f"{Path(arguments.image).stem}_occlusion.png"
+    files = output_files(arguments, default, [arguments.image])
+    found = look(
+        arguments, "occlusion", [arguments.image], "covering", layer=arguments.layer,
+        channel=arguments.channel, class_index=arguments.class_index, window=arguments.window,
+        stride=arguments.stride,
+    )  # fmt: skip
+    write(found, files)
+    arrays = found.arrays()
+    probability, strength = arrays["untouched"].tolist()
+    print(printable(f"{arrays['label']}: probability {probability:.4g}"))
+    print(printable(f"channel {arrays['channel']} of {arrays['layer']}: strength {strength:.4g}"))
+    tell(found, files)

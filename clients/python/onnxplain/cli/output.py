@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import io
 import json
 import os
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-__all__ = [
-    "check_writable", "print_json", "printable", "save_arrays", "size", "table", "working",
-]  # fmt: skip
+__all__ = ["check_writable", "print_json", "printable", "size", "table", "working"]
 
 
 def printable(text: str) -> str:
@@ -45,17 +42,6 @@ def size(count: int) -> str:
 def print_json(value: Any) -> None:
     """Print `value`, made of dataclasses, numbers, text, lists and dicts, as indented JSON."""
     print(json.dumps(value, indent=2, ensure_ascii=False, default=_plain))
-
-
-def save_arrays(path: str, arrays: Mapping[str, Any]) -> None:
-    """Write arrays for `numpy.load`, whole or not at all. Raises OutputError."""
-    import numpy as np
-
-    from onnxplain.graphops.source import write_atomically
-
-    file = io.BytesIO()
-    np.savez_compressed(file, allow_pickle=False, **arrays)
-    write_atomically(path, file.getvalue())
 
 
 def check_writable(path: str, *inputs: str) -> None:

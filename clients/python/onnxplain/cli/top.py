@@ -6,9 +6,9 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from onnxplain.cli.arguments import add_model, add_run, channel_list
-from onnxplain.cli.output import check_writable, print_json, printable, table, working
-from onnxplain.cli.preprocessing import read_preprocess
+from onnxplain.cli.arguments import add_model, channel_list
+from onnxplain.cli.output import print_json, table
+from onnxplain.cli.viewing import SERVED, add_viewing, look, output_files, tell, write
 
 __all__ = ["add_parser", "run"]
 
@@ -24,7 +24,7 @@ def add_parser(commands: Any) -> None:
         "patch that the unit sees where it is strongest, and its projection.",
         allow_abbrev=False,
     )
-    add_model(parser)
+    add_model(parser, SERVED)
     parser.add_argument("folder", metavar="FOLDER", help="a folder of pictures")
     parser.add_argument("--layer", metavar="LAYER", required=True, help="tensor, node or module")
     parser.add_argument(
@@ -34,54 +34,42 @@ def add_parser(commands: Any) -> None:
     parser.add_argument(
         "--method", metavar="METHOD", default="deconvnet", help="of the projection (deconvnet)"
     )
-    add_run(parser, "top.png")
+    add_viewing(parser, "top")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Draw the patches, and print where they are."""
-    check_writable(arguments.output, arguments.model)
     pictures = _pictures(arguments.folder)
-    with working("looking for the strongest") as progress:
-        from onnxplain.engine import Engine, draw_strongest, strongest_pictures
-        from onnxplain.graphops.errors import OptionError
-
-        if arguments.count < 1:
-            raise OptionError(f"--count {arguments.count}: give 1 or more")
-        found = strongest_pictures(
-            Engine(arguments.device or "auto"),
-            arguments.model,
-            pictures,
-            arguments.layer,
-            arguments.channel,
-            arguments.count,
-            arguments.method,
-            preprocess=read_preprocess(arguments.preprocess),
-            progress=progress,
-        )
-        draw_strongest(found, arguments.layer, arguments.method).save(arguments.output)
+    files = output_files(arguments, "top.png", pictures)
+    found = look(
+        arguments, "top", pictures, "looking for the strongest", layer=arguments.layer,
+        channels=arguments.channel, count=arguments.count, method=arguments.method,
+        names=[Path(picture).name for picture in pictures],
+    )  # fmt: skip
+    write(found, files)
+    arrays = found.arrays()
     rows = [
         {
-            "channel": one.channel,
-            "picture": str(one.picture),
-            "score": one.score,
-            "position": list(one.position),
-            "box": list(one.box),
+            "channel": channel,
+            "picture": pictures[arrays["picture"][r, i]],
+            "score": arrays["score"][r, i].item(),
+            "position": arrays["position"][r, i].tolist(),
+            "box": arrays["box"][r, i].tolist(),
         }
-        for row in found
-        for one in row
+        for r, channel in enumerate(arrays["channels"].tolist())
+        for i in range(arrays["picture"].shape[1])
     ]
     if arguments.json:
         print_json(rows)
         return
     lines = [
-        (str(one.channel), str(one.picture), f"{one.score:.4g}", ",".join(map(str, one.position)))
-        for row in found
-        for one in row
+        (str(r["channel"]), r["picture"], f"{r['score']:.4g}", ",".join(map(str, r["position"])))
+        for r in rows
     ]
     print(table(("channel", "picture", "score", "position"), lines))
-    print(printable(f"wrote {arguments.output}"))
+    tell(found, files)
 
 
 def _pictures(folder: str) -> list[str]:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 from typing import Any
 
-from onnxplain.cli.arguments import add_run
 from onnxplain.cli.explain import units
-from onnxplain.cli.output import check_writable, printable, working
-from onnxplain.cli.preprocessing import read_preprocess
+from onnxplain.cli.viewing import add_viewing, look, output_files, tell, write
 
 __all__ = ["add_parser", "run"]
 
@@ -23,7 +22,10 @@ def add_parser(commands: Any) -> None:
         allow_abbrev=False,
     )
     parser.add_argument(
-        "models", metavar="MODEL", nargs="+", help="ONNX files of the checkpoints, the last last"
+        "models",
+        metavar="MODEL",
+        nargs="+",
+        help="ONNX files of the checkpoints, or with --server models there; the last last",
     )
     parser.add_argument("--image", metavar="IMAGE", required=True, help="a picture")
     parser.add_argument("--layer", metavar="LAYER", help="tensor, node or module")
@@ -34,25 +36,18 @@ def add_parser(commands: Any) -> None:
         help="channels, or the last checkpoint's K strongest (default: top:1)",
     )
     parser.add_argument("--method", metavar="METHOD", default="deconvnet", help="deconvnet")
-    add_run(parser, "training.png")
+    add_viewing(parser, "IMAGE_training")
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Draw the grid."""
-    check_writable(arguments.output, *arguments.models, arguments.image)
-    with working("explaining the checkpoints") as progress:
-        from onnxplain.engine import Engine, draw_training, through_training
-
-        found = through_training(
-            Engine(arguments.device or "auto"),
-            arguments.models,
-            arguments.image,
-            arguments.layer,
-            arguments.method,
-            arguments.channel,
-            preprocess=read_preprocess(arguments.preprocess),
-            progress=progress,
-        )
-        draw_training(found, arguments.models).save(arguments.output)
-    print(printable(f"wrote {arguments.output}"))
+    default = f"{Path(arguments.image).stem}_training.png"
+    files = output_files(arguments, default, [arguments.image])
+    *earlier, arguments.model = arguments.models
+    found = look(
+        arguments, "training", [arguments.image], "explaining the checkpoints", earlier,
+        layer=arguments.layer, method=arguments.method, units=arguments.channel,
+    )  # fmt: skip
+    write(found, files)
+    tell(found, files)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import Any, Self
@@ -20,10 +20,14 @@ from onnxplain.client.requests import (
     Units,
     enum,
     explain_request,
+    fitting,
     model_name,
     options_of_method,
+    pictures,
+    preprocessing,
 )
 from onnxplain.client.results import Result, gather
+from onnxplain.client.views import View, gather_view, view_request
 from onnxplain.v1 import explain_pb2 as pb
 from onnxplain.v1 import explain_pb2_grpc
 
@@ -158,13 +162,7 @@ class Client:
             method_options=options_of_method(method_options),
         )
         with self._plain_errors():
-            parts: list[pb.RewriteResponse] = list(self._stub.Rewrite(request, self._timeout))
-        data = b"".join(part.data for part in parts)
-        if not parts or hashlib.sha256(data).hexdigest() != parts[0].sha256:
-            raise ClientError(
-                StatusCode.DATA_LOSS, f"the model from {self._address} arrived damaged: try again"
-            )
-        return data
+            return self._whole_file(self._stub.Rewrite(request, self._timeout))
 
     def explain(
         self,
@@ -223,6 +221,82 @@ class Client:
                 return gather(stream, progress)
             finally:
                 stream.cancel()  # where an error or Ctrl-C ends it early; else it has no effect
+
+    def view(
+        self,
+        name: str,
+        images: Images,
+        view: str,
+        *,
+        preprocess: Preprocess = None,
+        labels: Sequence[str] | None = None,
+        progress: Callable[[int, int], None] | None = None,
+        **options: Any,
+    ) -> View:
+        """Have the service draw one of the views that people look at, and give its numbers.
+
+        images: one picture or, for "maps" and "top", several: paths, bytes of files or uint8 arrays
+            [H, W, 3].
+        view: "maps", "top", "training", "invariance", "occlusion" or "slide".
+        options: the fields of the view's message in explain.proto, such as `layer="mixed"`,
+            `channels=[7, 44]` and `count=5` for "top". `units` are written as in `explain`, and
+            "maps" also takes the options of its methods.
+
+        preprocess, labels and progress are as in `explain`.
+        """
+        request = view_request(name, images, view, preprocess, labels, options)
+        with self._plain_errors():
+            stream = self._stub.View(request, self._timeout)
+            try:
+                return gather_view(stream, progress)
+            finally:
+                stream.cancel()
+
+    def evaluate(
+        self,
+        name: str,
+        images: Images,
+        methods: Sequence[str] = (),
+        *,
+        masks: Images | None = None,
+        randomize: int = 0,
+        preprocess: Preprocess = None,
+    ) -> list[pb.MethodEvaluation]:
+        """Return how true the maps of each image's predicted class are, method by method.
+
+        methods: none for all that explain a class. masks: one for each image, light where the class
+        is. randomize: how many of the images the randomisation check takes.
+        """
+        with fitting():
+            request = pb.EvaluateRequest(
+                model=model_name(name),
+                images=pictures(images),
+                masks=None if masks is None else pictures(masks),
+                methods=methods,
+                randomize=randomize,
+                **preprocessing(preprocess),
+            )
+        with self._plain_errors():
+            return list(self._stub.Evaluate(request, self._timeout).methods)
+
+    def convolutionalize(self, name: str, size: tuple[int, int] | None = None) -> bytes:
+        """Return the ONNX file of a classifier that takes larger pictures, window by window.
+
+        size: the window's height and width, where the model leaves them free.
+        """
+        height, width = size or (0, 0)
+        request = pb.ConvolutionalizeRequest(model=model_name(name), height=height, width=width)
+        with self._plain_errors():
+            return self._whole_file(self._stub.Convolutionalize(request, self._timeout))
+
+    def _whole_file(self, stream: Iterable[pb.RewriteResponse]) -> bytes:
+        parts = list(stream)
+        data = b"".join(part.data for part in parts)
+        if not parts or hashlib.sha256(data).hexdigest() != parts[0].sha256:
+            raise ClientError(
+                StatusCode.DATA_LOSS, f"the model from {self._address} arrived damaged: try again"
+            )
+        return data
 
     def _plain_errors(self) -> AbstractContextManager[None]:
         return plain_errors(self._address, self._timeout)

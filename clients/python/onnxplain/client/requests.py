@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -22,8 +23,12 @@ __all__ = [
     "Units",
     "enum",
     "explain_request",
+    "fitting",
     "model_name",
     "options_of_method",
+    "pictures",
+    "preprocessing",
+    "units_fields",
 ]
 
 Picture: TypeAlias = str | os.PathLike[str] | bytes | npt.NDArray[np.uint8]
@@ -65,10 +70,10 @@ def explain_request(
 ) -> pb.ExplainRequest:
     """Return the request of Explain and ExplainUnits. See `Client.explain` for the arguments."""
     options = options_of_method(method_options)
-    try:
+    with fitting():
         request = pb.ExplainRequest(
             model=model_name(name),
-            images=_images(images),
+            images=pictures(images),
             layer=layer or "",
             method=method,
             seed_value=enum("seed_value", pb.SeedValue.Value, seed_value),
@@ -78,18 +83,24 @@ def explain_request(
             labels=labels,
             return_pictures=return_pictures,
             method_options=options,
+            **units_fields(units),
+            **preprocessing(preprocess),
         )
-        _set_units(request, units)
         _set_position(request, position)
-        if isinstance(preprocess, str):
-            request.preset = preprocess
-        elif preprocess is not None:
-            request.preprocess.CopyFrom(_preprocess(preprocess))
+    return request
+
+
+@contextlib.contextmanager
+def fitting() -> Iterator[None]:
+    """Raise ClientError for what does not fit into a request made inside.
+
+    Such as numbers beyond 64 bits, text that is none, words where numbers belong.
+    """
+    try:
+        yield
     except (OverflowError, UnicodeEncodeError, TypeError, ValueError) as e:
-        # numbers beyond 64 bits, text that is none, words where numbers belong
         reason = " ".join(str(e).split())
         raise _wrong(f"an argument does not fit into a request: {reason}", "OptionError") from e
-    return request
 
 
 def options_of_method(given: Mapping[str, Any]) -> pb.MethodOptions | None:
@@ -101,14 +112,12 @@ def options_of_method(given: Mapping[str, Any]) -> pb.MethodOptions | None:
     fields = {name: value for name, value in given.items() if value is not None}
     if "baseline" in fields:
         fields["baseline"] = tensors.from_array(np.asarray(fields["baseline"], np.float32))
-    try:
+    with fitting():
         return pb.MethodOptions(**fields) if fields else None
-    except (OverflowError, UnicodeEncodeError, TypeError, ValueError) as e:
-        reason = " ".join(str(e).split())
-        raise _wrong(f"the method's options do not fit a request: {reason}", "OptionError") from e
 
 
-def _images(images: Images) -> list[pb.Image]:
+def pictures(images: Images) -> list[pb.Image]:
+    """Return pictures, or the rows of one float array, as messages. Raises ClientError."""
     if isinstance(images, np.ndarray) and images.dtype != np.uint8:
         return [pb.Image(input=_tensor(row)) for row in images]
     if isinstance(images, np.ndarray) and images.ndim == 4:
@@ -138,25 +147,22 @@ def _tensor(array: npt.NDArray[Any]) -> pb.Tensor:
         raise _wrong(str(e), "PictureError") from e
 
 
-def _set_units(request: pb.ExplainRequest, units: Units) -> None:
+def units_fields(units: Units) -> dict[str, Any]:
+    """Return which units, as the fields that say so in a request. Raises ClientError."""
     if units is None:
-        return
+        return {}
     if not isinstance(units, str):
         numbers = np.atleast_1d(np.asarray(units, np.int64)).tolist()
-        request.channels.CopyFrom(pb.Channels(channels=numbers))
-        return
+        return {"channels": pb.Channels(channels=numbers)}
     word, _, count = units.partition(":")
-    if units == "all":
-        request.all = True
-    elif units == "whole":
-        request.whole = True
-    elif word == "top" and count.isdecimal():
-        request.top = int(count)
-    else:
-        raise _wrong(
-            f"no units '{units}': give channel numbers, 'all', 'whole', or 'top:K' as 'top:9'",
-            "OptionError",
-        )
+    if units in ("all", "whole"):
+        return {units: True}
+    if word == "top" and count.isdecimal():
+        return {"top": int(count)}
+    raise _wrong(
+        f"no units '{units}': give channel numbers, 'all', 'whole', or 'top:K' as 'top:9'",
+        "OptionError",
+    )
 
 
 def _set_position(request: pb.ExplainRequest, position: Position) -> None:
@@ -167,11 +173,16 @@ def _set_position(request: pb.ExplainRequest, position: Position) -> None:
     request.positions.CopyFrom(tensors.from_array(np.asarray(position, np.int64)))
 
 
-def _preprocess(given: Mapping[str, Any]) -> pb.Preprocess:
+def preprocessing(given: Preprocess) -> dict[str, Any]:
+    """Return how pictures become inputs, as the fields that say so. Raises ClientError."""
+    if given is None:
+        return {}
+    if isinstance(given, str):
+        return {"preset": given}
     fields = dict(given)
     height, width = fields.pop("size", None) or (0, 0)
     try:
-        return pb.Preprocess(height=height, width=width, **fields)
+        return {"preprocess": pb.Preprocess(height=height, width=width, **fields)}
     except (TypeError, ValueError) as e:
         raise _wrong(f"preprocess: {e}", "OptionError") from e
 

@@ -1,0 +1,132 @@
+"""Views that the service draws: their requests, and the answers put together."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from grpc import StatusCode
+
+from onnxplain.client.errors import ClientError
+from onnxplain.client.requests import (
+    Images,
+    Preprocess,
+    fitting,
+    model_name,
+    options_of_method,
+    pictures,
+    preprocessing,
+    units_fields,
+)
+from onnxplain.v1 import explain_pb2 as pb
+from onnxplain.v1 import tensors
+
+__all__ = ["View", "gather_view", "view_request"]
+
+VIEWS = [field.name for field in pb.ViewRequest.DESCRIPTOR.oneofs_by_name["view"].fields]
+
+
+@dataclass(frozen=True, eq=False)
+class View:
+    """A view that the service drew. In a notebook it shows itself.
+
+    png: the drawing, the bytes of a PNG file. arrays: by their names, which the view's message in
+    explain.proto lists. notes: what was assumed, or looks odd.
+    """
+
+    png: bytes
+    arrays: dict[str, npt.NDArray[Any]]
+    notes: tuple[str, ...]
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the drawing as PNG. Raises OSError."""
+        Path(path).write_bytes(self.png)
+
+    def save_npz(self, path: str | os.PathLike[str]) -> None:
+        """Write the arrays for `numpy.load`. Raises OSError."""
+        with open(path, "wb") as file:
+            np.savez_compressed(file, allow_pickle=False, **self.arrays)
+
+    def _repr_png_(self) -> bytes:
+        return self.png
+
+
+def view_request(
+    name: str,
+    images: Images,
+    view: str,
+    preprocess: Preprocess,
+    labels: Sequence[str] | None,
+    options: Mapping[str, Any],
+) -> pb.ViewRequest:
+    """Return the request of View. See `Client.view` for the arguments."""
+    if view not in VIEWS:
+        raise ClientError(
+            StatusCode.INVALID_ARGUMENT,
+            f"no view '{view}': choose one of {', '.join(VIEWS)}",
+            "OptionError",
+        )
+    message = type(getattr(pb.ViewRequest(), view))
+    known = message.DESCRIPTOR.fields_by_name
+    fields = {key: value for key, value in options.items() if value is not None}
+    if view == "slide" and "size" in fields:
+        fields["height"], fields["width"] = fields.pop("size")
+    own = {key: fields.pop(key) for key in list(fields) if key not in known}
+    if "method_options" in known:
+        fields["method_options"] = options_of_method(own)
+    elif own:
+        raise TypeError(
+            f"unexpected keyword argument '{next(iter(own))}'; '{view}' takes {[*known]}"
+        )
+    with fitting():
+        if "units" in fields:
+            fields["units"] = pb.Units(**units_fields(fields["units"]))
+        if "earlier" in fields:
+            fields["earlier"] = [model_name(earlier) for earlier in fields["earlier"]]
+        return pb.ViewRequest(
+            model=model_name(name),
+            images=pictures(images),
+            labels=labels,
+            **preprocessing(preprocess),
+            **{view: message(**fields)},
+        )
+
+
+def gather_view(
+    stream: Iterable[pb.ViewResponse], progress: Callable[[int, int], None] | None = None
+) -> View:
+    """Return the view whose pieces `stream` yields. Raises ClientError where they are damaged."""
+    png: list[bytes] = []
+    notes: list[str] = []
+    arrays: dict[str, npt.NDArray[Any]] = {}
+    for (kind, name), group in groupby(stream, _place):
+        messages = list(group)
+        if kind == "png":
+            png += [message.png for message in messages]
+        elif kind == "note":
+            notes += [message.note for message in messages]
+        elif kind == "texts":
+            texts = messages[0].texts
+            arrays[name] = np.array(texts.texts, np.str_).reshape(texts.shape)
+        elif kind == "tensor":
+            try:
+                arrays[name] = tensors.join(message.tensor.values for message in messages)
+            except ValueError as e:
+                raise ClientError(StatusCode.DATA_LOSS, f"the answer is damaged: {e}") from e
+        elif kind == "progress" and progress is not None:
+            progress(messages[0].progress.done, messages[0].progress.total)
+    return View(b"".join(png), arrays, tuple(notes))
+
+
+def _place(message: pb.ViewResponse) -> tuple[str | None, str]:
+    """Return what is alike in all the messages that one thing comes in."""
+    kind = message.WhichOneof("part")
+    if kind == "progress":
+        return kind, str(message.progress)
+    return kind, message.tensor.name or message.texts.name

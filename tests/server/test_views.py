@@ -1,0 +1,206 @@
+"""View, Evaluate and Convolutionalize, over the wire, against the functions that they stand for."""
+
+import time
+
+import grpc
+import numpy as np
+import onnx
+import pytest
+from grpc import StatusCode
+from server.running import pixels
+
+from onnxplain.client import Client, ClientError
+from onnxplain.engine import VIEWS, Engine, Preprocess, evaluate
+from onnxplain.graphops import convolutionalize, load
+from onnxplain.v1 import explain_pb2 as pb
+from onnxplain.v1 import tensors
+
+PICTURES = [pixels(seed=seed) for seed in range(3)]
+UNIT = {"mean": (0.5,), "scale": 1 / 255}
+LABELS = list("abcde")
+
+
+@pytest.fixture
+def client(address):
+    with Client(address) as client:
+        yield client
+
+
+ASKED = {
+    "maps": (PICTURES, {"methods": ["gradient", "smoothgrad"], "units": "top:2", "samples": 3}),
+    "top": (PICTURES, {"layer": "r", "channels": [4, 1], "count": 2, "names": ["x", "y", "z"]}),
+    "invariance": (PICTURES[:1], {"layers": ["r", "score"], "class_index": 3}),
+    "occlusion": (PICTURES[:1], {"layer": "r", "channel": 2, "window": 6, "stride": 5}),
+    "slide": ([pixels(40, 24)], {"channel": 2, "size": (16, 16)}),
+    "training": (PICTURES[:1], {"layer": "r", "units": [3, 0], "method": "gradient"}),
+}
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_a_view_is_that_of_a_local_run(client, folder, view):
+    shown, options = ASKED[view]
+    steps = []
+    there = {"earlier": ["classifier"]} if view == "training" else {}
+    found = client.view(
+        "classifier", shown, view, preprocess=UNIT, labels=LABELS,
+        progress=lambda *step: steps.append(step), **options, **there,
+    )  # fmt: skip
+    model = str(folder / "classifier.onnx")
+    if view == "training":
+        model, options = [model, model], {**options, "names": ["classifier/versions/1"] * 2}
+    expected = VIEWS[view](
+        Engine("cpu"), model, shown if view in ("maps", "top") else shown[0],
+        preprocess=Preprocess(**UNIT), labels=LABELS, **options,
+    )  # fmt: skip
+    arrays = expected.arrays()
+    assert found.arrays.keys() == arrays.keys()
+    for name, array in arrays.items():
+        np.testing.assert_array_equal(found.arrays[name], array)
+        assert found.arrays[name].shape == array.shape, name
+    if view != "training":  # whose names in the drawing a local run takes from files
+        assert found.png == expected.png()
+    assert found.notes == expected.notes
+    assert found._repr_png_() == found.png
+    assert steps
+    assert all(done <= total for done, total in steps)
+
+
+def test_a_view_is_saved(client, tmp_path):
+    found = client.view("classifier", PICTURES[0], "maps", methods=["gradient"], preprocess=UNIT)
+    found.save(tmp_path / "map.png")
+    assert (tmp_path / "map.png").read_bytes() == found.png
+    found.save_npz(tmp_path / "map.npz")
+    with np.load(tmp_path / "map.npz", allow_pickle=False) as saved:
+        np.testing.assert_array_equal(saved["attribution"], found.arrays["attribution"])
+
+
+def test_an_array_larger_than_a_message(client, folder):
+    picture = pixels(700, 600)
+    options = {"methods": ["gradient"], "layer": "y", "units": [0]}
+    found = client.view("any_size", picture, "maps", preprocess=UNIT, **options)
+    expected = VIEWS["maps"](
+        Engine("cpu"), str(folder / "any_size.onnx"), picture, preprocess=Preprocess(**UNIT),
+        **options,
+    )  # fmt: skip
+    assert expected.attribution.nbytes > 4 * 2**20
+    np.testing.assert_array_equal(found.arrays["attribution"], expected.attribution)
+
+
+@pytest.mark.parametrize(
+    ("view", "images", "options", "code", "text"),
+    [
+        ("top", PICTURES, {"layer": "r"}, StatusCode.INVALID_ARGUMENT, "0 channels"),
+        ("top", PICTURES, {"layer": "r", "channels": [9]}, StatusCode.OUT_OF_RANGE, "channel 9"),
+        ("invariance", PICTURES[:1], {}, StatusCode.INVALID_ARGUMENT, "no layers"),
+        ("occlusion", PICTURES, {}, StatusCode.INVALID_ARGUMENT, "there are 3, and"),
+        ("occlusion", PICTURES[0], {"layer": "q"}, StatusCode.NOT_FOUND, "no layer 'q'"),
+        ("occlusion", PICTURES[0], {"window": 0}, StatusCode.INVALID_ARGUMENT, "window of 0"),
+        ("slide", PICTURES[0], {"size": (16, 0)}, StatusCode.INVALID_ARGUMENT, "neither"),
+        ("maps", PICTURES[0], {"steps": 3}, StatusCode.INVALID_ARGUMENT, "takes no steps"),
+        ("maps", np.zeros((1, 3, 16, 16), np.float32), {}, StatusCode.INVALID_ARGUMENT, "inputs"),
+        ("maps", [], {}, StatusCode.INVALID_ARGUMENT, "there is none"),
+        ("training", PICTURES[0], {"earlier": ["no"]}, StatusCode.NOT_FOUND, "no model 'no'"),
+        ("heat", PICTURES[0], {}, StatusCode.INVALID_ARGUMENT, "no view 'heat'"),
+    ],
+)
+def test_what_a_caller_gets_wrong(client, view, images, options, code, text):
+    with pytest.raises(ClientError, match=text) as caught:
+        client.view("classifier", images, view, preprocess=UNIT, **options)
+    assert caught.value.code is code
+
+
+def test_an_option_that_the_view_does_not_have(client):
+    with pytest.raises(TypeError, match="'count'; 'occlusion' takes"):
+        client.view("classifier", PICTURES[0], "occlusion", count=3)
+
+
+def test_a_request_for_no_view(stub):
+    image = pb.Image(pixels=tensors.from_array(PICTURES[0]))
+    with pytest.raises(grpc.RpcError) as caught:
+        list(stub.View(pb.ViewRequest(model="models/classifier", images=[image])))
+    assert caught.value.code() is StatusCode.INVALID_ARGUMENT
+    assert "set one of maps, top, training" in caught.value.details()
+
+
+def test_every_field_of_a_view_is_an_argument_of_its_function():
+    """So that no field is silently unknown to the engine, and none of its options has no field."""
+    import inspect
+
+    common = {"engine", "model", "picture", "pictures", "labels", "preprocess", "progress"}
+    told = {"training": {"checkpoints", "names", "earlier"}, "maps": {"choices", "method_options"}}
+    for field in pb.ViewRequest.DESCRIPTOR.oneofs_by_name["view"].fields:
+        fields = {f.name for f in field.message_type.fields}
+        if {"height", "width"} <= fields:
+            fields = fields - {"height", "width"} | {"size"}
+        arguments = set(inspect.signature(VIEWS[field.name]).parameters)
+        apart = common | told.get(field.name, set())
+        assert fields - apart == arguments - apart, field.name
+
+
+def test_the_deadline_reaches_a_view(stub):
+    image = pb.Image(pixels=tensors.from_array(pixels(400, 400)))
+    request = pb.ViewRequest(
+        model="models/any_size", images=[image], occlusion=pb.OcclusionView(window=1, stride=1)
+    )
+    begun = time.monotonic()
+    with pytest.raises(grpc.RpcError) as caught:
+        list(stub.View(request, timeout=0.5))
+    assert caught.value.code() is StatusCode.DEADLINE_EXCEEDED
+    assert time.monotonic() - begun < 5
+
+
+def test_a_client_that_goes_stops_a_view(stub, folder, monkeypatch):
+    """The engine, which every step of a view asks, is told so."""
+    stops = []
+    original = Engine.stop
+    monkeypatch.setattr(
+        Engine, "stop", lambda self, *a: stops.append(original(self, *a)) or stops[-1]
+    )
+    image = pb.Image(pixels=tensors.from_array(pixels(60, 60)))
+    request = pb.ViewRequest(
+        model="models/any_size", images=[image], occlusion=pb.OcclusionView(window=1, stride=1)
+    )
+    call = stub.View(request)
+    assert next(call).WhichOneof("part") == "progress"
+    call.cancel()
+    deadline = time.monotonic() + 10
+    while not stops[-1]._cancel.is_set():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    time.sleep(0.2)
+    count = len(stops)
+    time.sleep(0.5)
+    assert len(stops) <= count + 1  # no step follows
+
+
+def test_evaluate(client, folder):
+    masks = [np.where(p > 127, 255, 0).astype(np.uint8) for p in PICTURES]
+    asked = ["gradient", "occlusion"]
+    found = client.evaluate(
+        "classifier", PICTURES, asked, masks=masks, randomize=1, preprocess=UNIT
+    )
+    expected = evaluate(
+        Engine("cpu"), str(folder / "classifier.onnx"), PICTURES, asked, masks=masks, randomize=1,
+        preprocess=Preprocess(**UNIT),
+    )  # fmt: skip
+    assert [one.method for one in found] == ["gradient", "occlusion", "random"]
+    for one, wanted in zip(found, expected, strict=True):
+        for name in ("deletion", "insertion", "randomization"):
+            np.testing.assert_array_equal(getattr(one, name), getattr(wanted, name))
+        for name in ("deletion_area", "insertion_area", "pointing", "mass"):
+            assert getattr(one, name) == getattr(wanted, name)
+    plain = client.evaluate("classifier", PICTURES[:1], ["gradient"], preprocess=UNIT)[0]
+    assert not plain.HasField("pointing")
+    assert not plain.HasField("mass")
+    assert not plain.randomization
+    with pytest.raises(ClientError, match="2 masks for 3"):
+        client.evaluate("classifier", PICTURES, asked, masks=masks[:2], preprocess=UNIT)
+
+
+def test_convolutionalize(client, folder):
+    made = client.convolutionalize("classifier")
+    assert made == convolutionalize(load(folder / "classifier.onnx")).SerializeToString()
+    onnx.checker.check_model(onnx.load_from_string(made), full_check=True)
+    with pytest.raises(ClientError, match="neither") as caught:
+        client.convolutionalize("classifier", (16, 0))
+    assert caught.value.code is StatusCode.INVALID_ARGUMENT
