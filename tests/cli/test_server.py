@@ -68,6 +68,49 @@ def test_a_server_answers_as_this_machine_does(
         assert there.error == here.error
 
 
+def test_a_server_draws_the_views_that_this_machine_does(
+    run: Run, network: Path, picture: Path, server: str, tmp_path: Path
+) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    for name in ("a.png", "b.png"):
+        (folder / name).write_bytes(picture.read_bytes())
+    for command in (
+        ("top", "MODEL", folder, "--layer", "pool", "--channel", "2,0", "--count", 2),
+        ("training", "MODEL", "MODEL", "--image", picture, "--layer", "pool", "--channel", "top:2"),
+        ("invariance", "MODEL", picture, "--layer", "c", "--layer", "pool", "--class", 3),
+        ("occlusion", "MODEL", picture, "--layer", "pool", "--window", 6),
+        ("slide", "MODEL", picture, "--channel", 1),
+    ):
+        outputs = []
+        for place, model, *flags in (("here", network), ("there", "net", "--server", server)):
+            words = [model if word == "MODEL" else word for word in command]
+            files = ["-o", f"{place}.png", "--npz", f"{place}.npz"]
+            result = run(*words, "--preprocess", "unit", *files, *flags)
+            assert result.code == 0, result.error
+            outputs.append(result.out.replace(place, "PLACE"))
+        assert outputs[0] == outputs[1]
+        with np.load("here.npz") as expected, np.load("there.npz") as found:
+            assert set(found) == set(expected)
+            for name in set(expected) - {"checkpoints"}:  # here files, there models
+                np.testing.assert_array_equal(found[name], expected[name])
+        if command[0] != "training":
+            assert Path("there.png").read_bytes() == Path("here.png").read_bytes()
+
+
+def test_a_server_evaluates_as_this_machine_does(
+    run: Run, network: Path, picture: Path, server: str
+) -> None:
+    flags = [picture, "--method", "gradient", "--preprocess", "unit", "--randomize", 1, "--json"]
+    here = run("evaluate", network, *flags)
+    there = run("evaluate", "net", *flags, "--server", server)
+    assert (here.code, there.code) == (0, 0), there.error
+    assert json.loads(there.out) == json.loads(here.out)
+    refused = run("evaluate", "net", *flags, "--server", server, "--device", "cpu")
+    assert refused.code == 2
+    assert "--device is the server's to choose" in refused.error
+
+
 def test_wrong_requests(run: Run, picture: Path, network: Path, server: str) -> None:
     for arguments, code, word in (
         (["nut", picture], 2, "no model 'nut'"),

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import argparse
 import os
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from onnxplain.cli.arguments import add_model
 from onnxplain.cli.output import print_json, table, working
 from onnxplain.cli.preprocessing import PREPROCESS_HELP, read_preprocess
+from onnxplain.cli.viewing import SERVED, add_where, require_servers_choice
 
 if TYPE_CHECKING:
     from onnxplain.engine import Evaluation
@@ -29,7 +31,7 @@ def add_parser(commands: Any) -> None:
         "is better). Maps of noise are measured beside them.",
         allow_abbrev=False,
     )
-    add_model(parser)
+    add_model(parser, SERVED)
     parser.add_argument("images", metavar="IMAGE", nargs="+", help="pictures")
     parser.add_argument(
         "--method",
@@ -47,7 +49,7 @@ def add_parser(commands: Any) -> None:
         help="make the randomisation check, with so many of the pictures (default: 0, not at all)",
     )
     parser.add_argument("--preprocess", metavar="HOW", help=PREPROCESS_HELP)
-    parser.add_argument("--device", metavar="DEVICE", help="auto (default), cpu, cuda or cuda:N")
+    add_where(parser)
     parser.add_argument("--json", action="store_true", help="print JSON, with the curves")
     parser.set_defaults(run=run)
 
@@ -55,25 +57,62 @@ def add_parser(commands: Any) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Print one row for each method."""
     masks = _masks(arguments.masks, arguments.images)
-    with working("evaluating") as progress:
-        from onnxplain.engine import Engine, class_methods, evaluate
-
-        given = arguments.method
-        found = evaluate(
-            Engine(arguments.device or "auto"),
-            arguments.model,
-            arguments.images,
-            given.split(",") if given else class_methods(),
-            masks=masks,
-            randomize=arguments.randomize,
-            preprocess=read_preprocess(arguments.preprocess),
-            progress=progress,
-        )
+    asked = {
+        "methods": arguments.method.split(",") if arguments.method else [],
+        "masks": masks,
+        "randomize": arguments.randomize,
+    }
+    evaluated = _evaluated_there if arguments.server else _evaluated_here
+    found = evaluated(arguments, asked)
     if arguments.json:
         print_json([_row(evaluation) for evaluation in found])
         return
     header = ("method", "deletion", "insertion", "pointing", "mass", "randomized, top layer to all")
     print(table(header, [_line(evaluation) for evaluation in found]))
+
+
+def _evaluated_here(arguments: argparse.Namespace, asked: dict[str, Any]) -> list[Evaluation]:
+    with working("evaluating") as progress:
+        from onnxplain.engine import Engine, class_methods, evaluate
+
+        return evaluate(
+            Engine(arguments.device or "auto"),
+            arguments.model,
+            arguments.images,
+            **{**asked, "methods": asked["methods"] or class_methods()},
+            preprocess=read_preprocess(arguments.preprocess),
+            progress=progress,
+        )
+
+
+def _evaluated_there(arguments: argparse.Namespace, asked: dict[str, Any]) -> list[Evaluation]:
+    """Have a server evaluate, and take its answer as evaluations."""
+    require_servers_choice(arguments)
+    with working(f"waiting for {arguments.server}"):
+        import numpy as np
+
+        from onnxplain.client import Client
+        from onnxplain.engine import Evaluation
+
+        how = read_preprocess(arguments.preprocess)
+        with Client(arguments.server) as client:
+            found = client.evaluate(
+                arguments.model,
+                arguments.images,
+                **asked,
+                preprocess=None if how is None else asdict(how),
+            )
+        return [
+            Evaluation(
+                method=one.method,
+                deletion=np.array(one.deletion),
+                insertion=np.array(one.insertion),
+                pointing=one.pointing if one.HasField("pointing") else None,
+                mass=one.mass if one.HasField("mass") else None,
+                randomization=np.array(one.randomization),
+            )
+            for one in found
+        ]
 
 
 def _masks(folder: str | None, images: list[str]) -> list[str]:

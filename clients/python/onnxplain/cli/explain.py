@@ -20,10 +20,16 @@ from onnxplain.cli.arguments import (
     channel_list,
     method_options,
 )
-from onnxplain.cli.failures import UsageError
 from onnxplain.cli.output import print_json, table, working
 from onnxplain.cli.preprocessing import read_labels, read_preprocess
-from onnxplain.cli.viewing import SERVED, add_viewing, output_files, tell, write
+from onnxplain.cli.viewing import (
+    SERVED,
+    add_viewing,
+    output_files,
+    require_servers_choice,
+    tell,
+    write,
+)
 
 if TYPE_CHECKING:
     from onnxplain.engine import Explanation, View
@@ -102,9 +108,7 @@ def _explain_here(arguments: argparse.Namespace, method: str) -> Explanation:
 
 def _explain_there(arguments: argparse.Namespace, method: str) -> Explanation:
     """Have a server explain, and take its answer as an explanation, for it to draw itself."""
-    for flag in ("device", "memory"):
-        if getattr(arguments, flag):
-            raise UsageError(f"--{flag} is the server's to choose: leave it out")
+    require_servers_choice(arguments)
     with working(f"waiting for {arguments.server}") as progress:
         from onnxplain.client import Client
         from onnxplain.engine import Explanation, Preprocess

@@ -16,7 +16,16 @@ from onnxplain.cli.preprocessing import PREPROCESS_HELP, read_labels, read_prepr
 if TYPE_CHECKING:
     from onnxplain.engine import View
 
-__all__ = ["SERVED", "add_viewing", "look", "output_files", "tell", "write"]
+__all__ = [
+    "SERVED",
+    "add_viewing",
+    "add_where",
+    "look",
+    "output_files",
+    "require_servers_choice",
+    "tell",
+    "write",
+]
 
 SERVED = "an ONNX file, or with --server the name of a model there"
 
@@ -25,10 +34,7 @@ def add_viewing(parser: argparse.ArgumentParser, name: str) -> None:
     """Add how pictures become inputs, what runs them, and where the results go."""
     parser.add_argument("--labels", metavar="FILE", help="class names, one or `index,name` a line")
     parser.add_argument("--preprocess", metavar="HOW", help=PREPROCESS_HELP)
-    parser.add_argument("--device", metavar="DEVICE", help="auto (default), cpu, cuda or cuda:N")
-    parser.add_argument(
-        "--server", metavar="HOST:PORT", help="have an `onnxplain serve` there do the work"
-    )
+    add_where(parser)
     parser.add_argument(
         "-o",
         "--output",
@@ -36,6 +42,21 @@ def add_viewing(parser: argparse.ArgumentParser, name: str) -> None:
         help=f"file to draw to (default: {name}.png in this folder; none with --npz alone)",
     )
     parser.add_argument("--npz", metavar="FILE.npz", help="file to write the arrays to")
+
+
+def add_where(parser: argparse.ArgumentParser) -> None:
+    """Add what runs the model: a device here, or a server."""
+    parser.add_argument("--device", metavar="DEVICE", help="auto (default), cpu, cuda or cuda:N")
+    parser.add_argument(
+        "--server", metavar="HOST:PORT", help="have an `onnxplain serve` there do the work"
+    )
+
+
+def require_servers_choice(arguments: argparse.Namespace) -> None:
+    """Raise UsageError for a flag that is not for a client to choose."""
+    for flag in ("device", "memory"):
+        if getattr(arguments, flag, None):
+            raise UsageError(f"--{flag} is the server's to choose: leave it out")
 
 
 def output_files(
@@ -79,8 +100,7 @@ def look(
     how = read_preprocess(arguments.preprocess)
     labels = read_labels(arguments.labels)
     if arguments.server:
-        if arguments.device:
-            raise UsageError("--device is the server's to choose: leave it out")
+        require_servers_choice(arguments)
         options |= {"earlier": earlier} if earlier else {}
         with working(f"waiting for {arguments.server}") as progress:
             from onnxplain.cli.received import receive

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import Any, Self
@@ -26,7 +25,7 @@ from onnxplain.client.requests import (
     pictures,
     preprocessing,
 )
-from onnxplain.client.results import Result, gather
+from onnxplain.client.results import Result, gather, whole_file
 from onnxplain.client.views import View, gather_view, view_request
 from onnxplain.v1 import explain_pb2 as pb
 from onnxplain.v1 import explain_pb2_grpc
@@ -162,7 +161,7 @@ class Client:
             method_options=options_of_method(method_options),
         )
         with self._plain_errors():
-            return self._whole_file(self._stub.Rewrite(request, self._timeout))
+            return whole_file(self._stub.Rewrite(request, self._timeout))
 
     def explain(
         self,
@@ -287,16 +286,7 @@ class Client:
         height, width = size or (0, 0)
         request = pb.ConvolutionalizeRequest(model=model_name(name), height=height, width=width)
         with self._plain_errors():
-            return self._whole_file(self._stub.Convolutionalize(request, self._timeout))
-
-    def _whole_file(self, stream: Iterable[pb.RewriteResponse]) -> bytes:
-        parts = list(stream)
-        data = b"".join(part.data for part in parts)
-        if not parts or hashlib.sha256(data).hexdigest() != parts[0].sha256:
-            raise ClientError(
-                StatusCode.DATA_LOSS, f"the model from {self._address} arrived damaged: try again"
-            )
-        return data
+            return whole_file(self._stub.Convolutionalize(request, self._timeout))
 
     def _plain_errors(self) -> AbstractContextManager[None]:
         return plain_errors(self._address, self._timeout)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import groupby
@@ -15,7 +16,7 @@ from onnxplain.client.errors import ClientError
 from onnxplain.v1 import explain_pb2 as pb
 from onnxplain.v1 import tensors
 
-__all__ = ["Result", "gather"]
+__all__ = ["Result", "gather", "whole_file"]
 
 Array = npt.NDArray[Any]
 
@@ -102,6 +103,15 @@ def gather(
         preprocess=_preprocess(header.preprocess) if header.HasField("preprocess") else None,
         model=header.model,
     )
+
+
+def whole_file(stream: Iterable[pb.RewriteResponse]) -> bytes:
+    """Return the file whose pieces `stream` yields. Raises ClientError where they are damaged."""
+    parts = list(stream)
+    data = b"".join(part.data for part in parts)
+    if not parts or hashlib.sha256(data).hexdigest() != parts[0].sha256:
+        raise ClientError(StatusCode.DATA_LOSS, "the model arrived damaged: try again")
+    return data
 
 
 def _errors(units: list[list[pb.UnitPart]]) -> npt.NDArray[np.float32] | None:
