@@ -38,6 +38,10 @@ RUNNERS: Mapping[str, Callable[[Work, Chosen], Iterator[Result]]] = {
     "rise": rise,
 }
 
+INCOMPLETE = (
+    0.01  # of f(input) - f(baseline): from where on integrated gradients are told to miss it
+)
+
 
 class Engine:
     """Explains models on one device, and keeps what it built for the next time. Thread-safe.
@@ -172,7 +176,7 @@ class Engine:
                     pictures=prepared.pictures[image : image + 1],
                     labels=_labels(work, whole),
                     preprocess=prepared.preprocess,
-                    notes=(*prepared.notes, *subject.warnings, *_oddities(result)),
+                    notes=(*prepared.notes, *subject.warnings, *_oddities(method, result)),
                     first_image=image,
                     completeness_error=None if error is None else error[None],
                 )
@@ -238,9 +242,17 @@ def _labels(work: Work, whole: bool) -> tuple[str, ...]:
     return stored_labels(work.opened.model) if given is None else tuple(given)
 
 
-def _oddities(result: Projections) -> tuple[str, ...]:
-    if np.isfinite(result.attribution).all() and np.isfinite(result.score).all():
-        return ()
-    return (
-        "some values are NaN or infinite: the network overflows, or the picture has such values",
-    )
+def _oddities(method: str, result: Projections) -> Iterator[str]:
+    if not (np.isfinite(result.attribution).all() and np.isfinite(result.score).all()):
+        yield (
+            "some values are NaN or infinite: the network overflows, or the picture has such values"
+        )
+        return
+    error = result.completeness_error
+    if method == "integrated_gradients" and error is not None:
+        change = result.attribution.reshape(len(error), -1).sum(axis=1, dtype=np.float64) - error
+        if (np.abs(error) > INCOMPLETE * np.abs(change)).any():
+            yield (
+                "an attribution's sum is more than 1 % apart from f(input) - f(baseline), see the "
+                "completeness error: a kink of the network lies between two steps, take more steps"
+            )
