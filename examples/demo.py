@@ -15,8 +15,9 @@ import onnx
 from PIL import Image
 
 from onnxplain.client import Client, Result
+from onnxplain.engine.drawing import drawn
 from onnxplain.engine.figure import Note, Panel, figure
-from onnxplain.engine.pictures import enlarged, heat, overlay, projection
+from onnxplain.engine.pictures import enlarged, heat, overlay
 
 ROOT = Path(__file__).resolve().parent.parent
 OUT = ROOT / "demo-out"
@@ -111,8 +112,8 @@ def draw(results: Sequence[Result]) -> Image.Image:
             row = [Panel((f"{path.stem} · {result.method}",), (enlarged(picture, SIDE),))]
             for u, channel in enumerate(result.channels[i]):
                 attribution = result.attribution[i, u]
-                drawn = (projection(attribution), overlay(attribution, picture))
-                tiles = tuple(enlarged(pixels, SIDE) for pixels in drawn)
+                pair = drawn(attribution, result.method, None), overlay(attribution, picture)
+                tiles = tuple(enlarged(pixels, SIDE) for pixels in pair)
                 row.append(Panel((f"channel {channel}",), tiles))
             rows.append(row)
     notes = (

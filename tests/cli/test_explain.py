@@ -26,8 +26,8 @@ def test_a_model_and_a_picture_are_enough(run: Run, network: Path, picture: Path
     assert "wrote cat_deconvnet.png" in result.out
     assert "assumed preprocessing 'imagenet'" in result.error
     expected = Engine("cpu").explain(network, picture)
-    channel, score = expected.channels[0, 0], expected.score[0, 0]
-    assert result.out.splitlines()[1].split() == ["cat.png", str(channel), f"{score:.4g}"]
+    channel, activity = expected.channels[0, 0], np.sqrt(expected.score[0, 0])
+    assert result.out.splitlines()[1].split() == ["cat.png", str(channel), f"{activity:.4g}"]
 
 
 def test_flags_reach_the_engine(run: Run, network: Path, picture: Path) -> None:

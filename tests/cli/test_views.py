@@ -90,6 +90,37 @@ def test_methods_side_by_side(run: Run, tmp_path: Path) -> None:
     assert is_picture(out)
 
 
+def test_completeness_and_baseline(run: Run, tmp_path: Path) -> None:
+    """The error is printed, and is that of the arrays; the baseline changes it."""
+    flags = ("explain", MODEL, STAR, "--method", "integrated_gradients", "--npz", "a.npz")
+    errors = []
+    for baseline in ([], ["--baseline", "0.5"], ["--baseline", "0.5,0.1,-0.3"]):
+        printed = run(*flags, *baseline)
+        assert printed.code == 0, printed.error
+        assert "completeness error" in printed.out
+        (unit,) = json.loads(run(*flags, *baseline, "--json").out)["images"][0]["units"]
+        with np.load("a.npz") as found:
+            assert unit["completeness_error"] == found["completeness_error"][0, 0]
+        assert f"{unit['completeness_error']:.4g}" in printed.out
+        errors.append(unit["completeness_error"])
+    assert len(set(errors)) == 3
+    lrp = run("explain", MODEL, STAR, "--method", "lrp", "--json")
+    (unit,) = json.loads(lrp.out)["images"][0]["units"]
+    assert unit["activity"] ** 2 == pytest.approx(unit["score"])
+
+
+def test_views_write_their_arrays(run: Run) -> None:
+    assert run("top", MODEL, STAR.parent, "--layer", "mixed", "--channel", "7",
+               "--npz", "top.npz").code == 0  # fmt: skip
+    assert run("training", MODEL, MODEL, "--image", STAR, "--npz", "training.npz").code == 0
+    assert not Path("top.png").exists()
+    with np.load("top.npz") as found:
+        assert found["score"].shape == (1, 9)
+        assert found["patch.0.8"].dtype == np.uint8
+    with np.load("training.npz") as found:
+        assert found["attribution"].shape == (2, 1, 3, 64, 64)
+
+
 def test_memory_changes_nothing_but_the_number_of_runs(run: Run, tmp_path: Path) -> None:
     arrays = []
     for memory in ("1M", "2G"):
@@ -135,6 +166,12 @@ def test_methods(run: Run) -> None:
         (("rewrite", MODEL, "--method", "lrp_epsilon_gamma_box", "-o", "o.onnx"), "low and high"),
         (("evaluate", MODEL, STAR, "--masks", "nowhere"), "no folder 'nowhere'"),
         (("occlusion", MODEL, STAR, "--layer", "block2", "--class", "99"), "no class 99"),
+        (("occlusion", MODEL, STAR, "--window", "0"), "a window of 0"),
+        (("occlusion", MODEL, STAR, "-o", "out.jpg"), "'out.jpg' does not end in .png"),
+        (("invariance", MODEL, STAR, "--layer", "mixed", "-o", STAR), "would be overwritten"),
+        (("evaluate", MODEL, STAR, "--method", "gradient", "--randomize", "-1"), "randomize -1"),
+        (("explain", MODEL, STAR, "--method", "gradient", "--baseline", "1"), "takes no baseline"),
+        (("explain", MODEL, STAR, "--method", "gradient,lrp", "--steps", "3"), "takes no steps"),
     ],
 )
 def test_what_is_wrong_is_said(run: Run, command, message) -> None:

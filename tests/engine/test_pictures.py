@@ -8,9 +8,10 @@ from onnxplain.engine.pictures import (
     enlarged,
     heat,
     is_picture,
+    laid,
     overlay,
-    projection,
     reconstruction,
+    signed_map,
 )
 
 RNG = np.random.default_rng(0)
@@ -26,7 +27,7 @@ def test_zero_is_white_red_is_positive_blue_is_negative():
 def test_a_zero_map_is_neutral_everywhere():
     assert (diverging(np.zeros((4, 5))) == 247).all()
     assert np.ptp(reconstruction(np.zeros((4, 5, 3)))) == 0
-    assert reconstruction(np.zeros((1, 1, 3)))[0, 0].tolist() == [128, 128, 128]
+    assert reconstruction(np.zeros((2, 2, 3)))[0, 0].tolist() == [128, 128, 128]
     picture = RNG.integers(0, 256, (4, 5, 3), dtype=np.uint8)
     untouched = overlay(np.zeros((1, 4, 5)), picture)
     assert (untouched == untouched[:, :, :1]).all(), "a picture without heat is grey"
@@ -64,18 +65,33 @@ def test_nan_and_infinity_are_drawn_as_zero():
 @pytest.mark.parametrize("shape", [(3, 6, 4), (6, 4, 3), (1, 6, 4), (6, 4, 1), (6, 4), (7, 6, 4)])
 def test_every_layout_is_drawn_at_its_height_and_width(shape):
     attribution = RNG.standard_normal(shape)
-    drawn = projection(attribution)
+    drawn = diverging(signed_map(attribution))
     assert drawn.shape == (6, 4, 3)
     assert drawn.dtype == np.uint8
     assert is_picture(attribution) == (3 in shape)
-    np.testing.assert_array_equal(drawn, projection(attribution.copy()))
+    if is_picture(attribution):
+        assert reconstruction(attribution).shape == (6, 4, 3)
 
 
 def test_channels_first_and_last_are_drawn_alike():
     attribution = RNG.standard_normal((3, 6, 4))
-    np.testing.assert_array_equal(
-        projection(attribution), projection(attribution.transpose(1, 2, 0))
-    )
+    for draw in (reconstruction, signed_map):
+        np.testing.assert_array_equal(draw(attribution), draw(attribution.transpose(1, 2, 0)))
+
+
+def test_values_are_laid_around_their_places():
+    """Two by two places, each of which reaches two pixels around; the rest stays pale."""
+    picture = np.full((12, 12, 3), 100, np.uint8)
+    values = np.array([[0.0, 1.0], [0.5, np.nan]])
+    drawn = laid(values, 0.0, 1.0, picture, [(3, 8), (3.0, 8.0)], 2.0).astype(int)
+    grey = drawn[0, 0]
+    assert np.ptp(grey) == 0
+    for row, column, value in ((3, 3, 0.0), (2, 8, 1.0), (8, 3, 0.5), (9, 9, 0.0)):
+        expected = 0.25 * grey + 0.75 * heat(np.array([value]))[0]
+        np.testing.assert_allclose(drawn[row, column], expected, atol=1)
+    outside = [0, 5, 10, 11]  # whose middles are further than 2 from 3 and from 8
+    assert (drawn[outside] == grey).all()
+    assert (drawn[:, outside] == grey).all()
 
 
 def test_an_overlay_is_hot_where_the_attribution_is_strong():

@@ -141,15 +141,31 @@ def test_a_baseline_of_one_s_own(engine):
     dark = np.full((3, 17, 15), 0.25, np.float32)
     made = artefact(MODEL, None, "integrated_gradients")
     expected = run(made, x=rows(), channel=np.array([2, 2]), baseline=dark[None])
-    for baseline in (dark, np.float32(0.25), dark[:, :1, :1]):
+    for baseline in (dark, 0.25, (0.25, 0.25, 0.25), dark[:, :1, :1]):
         result = engine.explain(
             MODEL, PICTURES, None, "integrated_gradients", 2, preprocess="unit", baseline=baseline
         )
         assert relative_error(result.attribution[:, 0], expected["attribution"]) < 1e-5
-    with pytest.raises(OptionError, match=r"baseline of shape \[4\]"):
+    with pytest.raises(OptionError, match=r"baseline of shape \[4, 1, 1\]"):
         engine.explain(MODEL, PICTURES, method="integrated_gradients", baseline=np.zeros(4))
     with pytest.raises(OptionError, match="'gradient' takes no baseline"):
         engine.explain(MODEL, PICTURES, method="gradient", baseline=dark)
+
+
+def test_a_baseline_of_one_number_for_each_channel(engine):
+    ends = 0.1, 0.5, -0.2
+    whole = np.broadcast_to(np.reshape(np.float32(ends), (3, 1, 1)), (3, 17, 15))
+    for method in ("integrated_gradients", "deeplift", "occlusion"):
+        one, other = (
+            engine.explain(MODEL, PICTURES, None, method, 2, preprocess="unit", baseline=b)
+            for b in (ends, whole)
+        )
+        np.testing.assert_array_equal(one.attribution, other.attribution)
+    # Inside the network it is one for each channel of the tensor there.
+    inside = engine.explain(
+        MODEL, PICTURES, method="deeplift", to="r1", preprocess="unit", baseline=0.25
+    )
+    assert inside.completeness_error is not None
 
 
 def test_the_completeness_error_is_kept(engine, tmp_path):

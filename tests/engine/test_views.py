@@ -6,13 +6,13 @@ import numpy as np
 import onnx
 import onnxruntime as ort
 import pytest
-from artefacts import network, value_of
+from artefacts import network
+from engine.viewed import NET, UNIT, pixels, values
 from PIL import Image
 
 from onnxplain.engine import (
     VIEWS,
     Engine,
-    Preprocess,
     SideBySide,
     covered,
     invariance,
@@ -27,55 +27,10 @@ from onnxplain.engine.strongest import seen_pixels
 from onnxplain.graphops import layers
 from onnxplain.graphops.errors import Cancelled, ChannelError, OptionError, PictureError
 
-UNIT = Preprocess(scale=1 / 255)
-NET = """
-<ir_version: 8, opset_import: ["": 17]>
-net (float[N, 3, 24, 20] x, float[5, 3, 3, 3] w, float[5] b, float[6, 5, 3, 3] v, float[6, 4] d)
-    => (float[N, 4] y)
-{
-    c = Conv <pads = [1, 1, 1, 1]> (x, w, b)
-    r = Relu (c)
-    p = MaxPool <kernel_shape = [2, 2], strides = [2, 2]> (r)
-    e = Conv (p, v)
-    s = Relu (e)
-    m = GlobalAveragePool (s)
-    f = Flatten (m)
-    y = MatMul (f, d)
-}
-"""
-
 
 @pytest.fixture(scope="module")
 def engine():
     return Engine("cpu")
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory):
-    path = tmp_path_factory.mktemp("views") / "net.onnx"
-    onnx.save(network(NET), path)
-    return path
-
-
-@pytest.fixture(scope="module")
-def pictures(tmp_path_factory):
-    folder, rng = tmp_path_factory.mktemp("pictures"), np.random.default_rng(0)
-    paths = []
-    for i in range(4):
-        path = folder / f"picture_{i}.png"
-        Image.fromarray(rng.integers(0, 256, (24, 20, 3), np.uint8)).save(path)
-        paths.append(path)
-    return paths
-
-
-def pixels(path):
-    return np.asarray(Image.open(path))
-
-
-def values(model, tensor, picture):
-    """The tensor's values for a picture, by ONNX's reference evaluator."""
-    x = (picture.transpose(2, 0, 1)[None] / 255).astype(np.float32)
-    return value_of(onnx.load(model), tensor, x=x)[0].astype(np.float64)
 
 
 def probability(model, picture, class_):
@@ -191,7 +146,7 @@ def test_through_training_takes_the_last_checkpoint_s_channels(engine, tmp_path,
         onnx.save(network(NET, seed=seed), paths[-1])
     found = through_training(engine, paths, pictures[0], "s", units="top:2", preprocess=UNIT)
     last = engine.explain(paths[2], pictures[0], "s", units="top:2", preprocess=UNIT)
-    assert found.checkpoints == ("epoch_0.onnx", "epoch_1.onnx", "epoch_2.onnx")
+    assert found.checkpoints == ("epoch_0", "epoch_1", "epoch_2")
     for explanation, path in zip(found.explanations, paths, strict=True):
         np.testing.assert_array_equal(explanation.channels, last.channels)
         again = engine.explain(
@@ -259,3 +214,20 @@ def test_work_of_many_calls_has_one_end(engine, model, pictures):
     cancel.set()
     with pytest.raises(Cancelled):
         slide(limited, model, pictures[0], preprocess=UNIT)
+
+
+def test_the_strongest_pictures_of_classes(engine, model, pictures):
+    """Class scores have no positions; the patch is then the whole picture."""
+    found = strongest_pictures(engine, model, pictures, None, [1], 2, "gradient", preprocess=UNIT)
+    scores = [values(model, "y", pixels(path))[1] for path in pictures]
+    assert [one.picture for one in found.rows[0]] == np.argsort(scores)[::-1][:2].tolist()
+    for one in found.rows[0]:
+        assert one.position == ()
+        assert one.patch.shape == (24, 20, 3)
+    assert found.draw().width > 100
+
+
+@pytest.mark.parametrize("method", ["activation", "grad_cam", "activation_maximisation"])
+def test_what_is_no_projection_cannot_show_what_excites(engine, model, pictures, method):
+    with pytest.raises(OptionError, match=f"'{method}' does not carry"):
+        strongest_pictures(engine, model, pictures, "s", [1], method=method, preprocess=UNIT)

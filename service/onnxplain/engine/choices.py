@@ -38,8 +38,8 @@ class Choices(TypedDict, total=False):
     samples (50), noise_level (0.15), noise_seed (0): of smoothgrad, smoothgrad_sq, vargrad; the
         seed also of rise and activation_maximisation.
     steps (50): of integrated_gradients.
-    baseline: of integrated_gradients, deeplift, occlusion and rise: what stands for nothing, an
-        array that fits [C, H, W]; None is zeros.
+    baseline: of integrated_gradients, deeplift, occlusion and rise: what stands for nothing, in the
+        network's values: a number, one for each channel, or [C, H, W]; None is zeros.
     low, high: of lrp_epsilon_gamma_box, the lowest and highest value of each channel; default what
         pixels of 0 and 255 become.
     window (an eighth of each side), stride (half the window): of occlusion, in pixels, one number
@@ -69,7 +69,7 @@ class Choices(TypedDict, total=False):
     noise_level: float
     noise_seed: int
     steps: int
-    baseline: npt.NDArray[Any] | None
+    baseline: float | Sequence[float] | npt.NDArray[Any] | None
     low: Sequence[float]
     high: Sequence[float]
     window: int | Sequence[int] | None
@@ -118,16 +118,23 @@ def to_options(choices: Choices, method: str, whole: bool, prepared: Prepared) -
     )
 
 
-def baseline_row(choices: Choices, shape: tuple[int, ...]) -> npt.NDArray[np.float32]:
-    """Return the baseline in a row's shape. Raises OptionError where it does not fit."""
+def baseline_row(
+    choices: Choices, shape: tuple[int, ...], axis: int = 0
+) -> npt.NDArray[np.float32]:
+    """Return the baseline in a row's shape. Raises OptionError where it does not fit.
+
+    axis: that of the row's channels, each of which a list of numbers has one for.
+    """
     given = choices.get("baseline")
     values = np.asarray(0 if given is None else given, np.float32)
+    if values.ndim == 1 and len(shape) > 1:
+        values = values.reshape([-1 if i == axis else 1 for i in range(len(shape))])
     try:
         return np.broadcast_to(values, shape)
     except ValueError as e:
         raise OptionError(
             f"a baseline of shape {list(values.shape)} does not fit {list(shape)}: give one of "
-            "that shape, without a batch, or a number"
+            "that shape, without a batch, a number, or one for each channel"
         ) from e
 
 

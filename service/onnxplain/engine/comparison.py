@@ -11,12 +11,13 @@ import numpy.typing as npt
 from PIL import Image
 
 from onnxplain.engine.choices import Choices
+from onnxplain.engine.drawing import MADE, legend
 from onnxplain.engine.engine import Engine
 from onnxplain.engine.explanation import Explanation
 from onnxplain.engine.figure import Note, Panel, figure
 from onnxplain.engine.inputs import Images
 from onnxplain.engine.opening import Model
-from onnxplain.engine.pictures import enlarged, overlay, projection
+from onnxplain.engine.pictures import enlarged, overlay
 from onnxplain.engine.units import Units
 from onnxplain.engine.view import View
 from onnxplain.graphops.errors import OptionError
@@ -45,31 +46,49 @@ class SideBySide(View):
         Raises OptionError where one is not a map.
         """
         for explanation in self.explanations:
-            if explanation.attribution.ndim not in (4, 5):
-                raise OptionError(
-                    f"what '{explanation.method}' gives to '{explanation.to}' is not a picture and "
-                    "cannot be drawn: save its numbers instead"
-                )
+            explanation.require_drawable()
         first = self.explanations[0]
         images, units = first.channels.shape
+        inputs = next((e.pictures for e in self.explanations if e.pictures), ())
         columns = math.ceil(len(self.explanations) / math.ceil(len(self.explanations) / COLUMNS))
         rows: list[list[Panel | None]] = []
         for image in range(images):
             for unit in range(units):
-                panels = [_panel(explanation, image, unit) for explanation in self.explanations]
+                panels = [
+                    self._panel(explanation, image, unit) for explanation in self.explanations
+                ]
                 for start in range(0, len(panels), columns):
                     row: list[Panel | None] = list(panels[start : start + columns])
-                    if first.pictures:
-                        shown = Panel(
-                            (first.captions(image, unit)[0], first.captions(image, unit)[-1]),
-                            (enlarged(first.pictures[image], SIDE),),
-                        )
+                    if inputs:
+                        captions = first.captions(image, unit)
+                        shown = Panel((captions[0], captions[-1]), (enlarged(inputs[image], SIDE),))
                         row.insert(0, None if start else shown)
                     rows.append(row)
-        note = Note(
-            "Each map scaled by its own largest values; beside it, its strength on the picture."
-        )
-        return figure(rows, f"{len(self.explanations)} methods · {first.layer}", [note])
+        title = f"{len(self.explanations)} methods · {first.layer}"
+        return figure(rows, title, list(self._notes().values()))
+
+    def _panel(self, explanation: Explanation, image: int, unit: int) -> Panel:
+        """Return a method's map, and that over the picture; a unit unlike the first's is told."""
+        pictures = [enlarged(explanation.drawn(image, unit), SIDE)]
+        if explanation.pictures and explanation.method != MADE:
+            over = overlay(explanation.attribution[image, unit], explanation.pictures[image])
+            pictures.append(enlarged(over, SIDE))
+        first = self.explanations[0]
+        own, others = (one.captions(image, unit)[-1] for one in (explanation, first))
+        if explanation.layer == first.layer and own == others:
+            return Panel((explanation.method,), tuple(pictures))
+        where = f"of {own} · {explanation.method}"
+        return Panel((f"{explanation.method} of {own}", where), tuple(pictures))
+
+    def _notes(self) -> dict[str, Note]:
+        """Return what the colours mean, and which methods explain another layer, by their texts."""
+        first = self.explanations[0]
+        notes = []
+        for one in self.explanations:
+            notes += legend(one.attribution[0, 0], one.method, bool(one.pictures))
+            if one.layer != first.layer:
+                notes.append(Note(f"{one.method} explains units of {one.layer}"))
+        return {note.text: note for note in notes}
 
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
         """Return every explanation's arrays as METHOD.NAME."""
@@ -97,11 +116,3 @@ def maps(
     if not found:
         raise OptionError("there are no methods: give at least one")
     return found[0] if len(found) == 1 else SideBySide(tuple(found))
-
-
-def _panel(explanation: Explanation, image: int, unit: int) -> Panel:
-    attribution = explanation.attribution[image, unit]
-    drawn = [enlarged(projection(attribution), SIDE)]
-    if explanation.pictures:
-        drawn.append(enlarged(overlay(attribution, explanation.pictures[image]), SIDE))
-    return Panel((explanation.method,), tuple(drawn))

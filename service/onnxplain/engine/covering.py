@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,7 +15,7 @@ from onnxplain.engine.engine import Engine
 from onnxplain.engine.figure import Note, Panel, figure
 from onnxplain.engine.occlusion import windows
 from onnxplain.engine.opening import Model
-from onnxplain.engine.pictures import enlarged, heat
+from onnxplain.engine.pictures import Pixels, enlarged, heat, laid
 from onnxplain.engine.preprocess import Preprocess
 from onnxplain.engine.reading import Picture, read_picture
 from onnxplain.engine.scoring import choose_class, class_probabilities
@@ -35,7 +36,8 @@ class Covered(View):
 
     label: the class's name. probability: of the class, [rows, columns] of the square's places.
     strength: the feature's values summed over all its positions, likewise. untouched: both of the
-    picture itself.
+    picture itself. rows, columns: the first pixel that the square covers at each of its places;
+    window: its side, of which the picture's border may cut off a part.
     """
 
     picture: npt.NDArray[np.uint8]
@@ -46,6 +48,9 @@ class Covered(View):
     probability: npt.NDArray[np.float64]
     strength: npt.NDArray[np.float64]
     untouched: tuple[float, float]
+    window: int
+    rows: tuple[int, ...]
+    columns: tuple[int, ...]
     notes: tuple[str, ...] = ()
 
     def draw(self) -> Image.Image:
@@ -58,16 +63,26 @@ class Covered(View):
         notes = []
         for (caption, values), whole in zip(maps, self.untouched, strict=True):
             low, high = float(values.min()), float(max(values.max(), whole))
-            lost = (high - values) / (high - low) if high > low else np.zeros_like(values)
-            drawn = Image.fromarray(heat(lost)).resize(
-                enlarged(self.picture, SIDE).size, Image.Resampling.NEAREST
-            )
+            drawn = enlarged(self._laid(values, low, high), SIDE)
             panels.append(Panel((caption,), (drawn,)))
             ramp = heat(np.linspace(0, 1, BAR))
             notes.append(
                 Note(f"{caption}, untouched {whole:.3g}:", ramp, (f"{high:.3g}", f"{low:.3g}"))
             )
+        notes.append(Note("Each colour lies at the middle of what the square covered"))
         return figure([panels], f"Covered piece by piece · {self.layer}", notes)
+
+    def _laid(self, values: npt.NDArray[np.float64], low: float, high: float) -> Pixels:
+        """Colour what is lost from `high` on, at the middle of what the square covered."""
+        sides = (self.rows, self.columns)
+        centres = [
+            [(start + min(start + self.window, size)) / 2 for start in starts]
+            for starts, size in zip(sides, self.picture.shape, strict=False)
+        ]
+        gaps = [b - a for starts in sides for a, b in itertools.pairwise(starts)]
+        reach = max([*gaps, 1]) / 2 if gaps else self.window / 2
+        lost = high - values
+        return laid(lost, 0.0, high - low, self.picture, centres, reach)
 
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
         """Return both maps, what they are of, and both numbers of the picture itself."""
@@ -79,6 +94,9 @@ class Covered(View):
             "label": np.array(self.label),
             "layer": np.array(self.layer),
             "channel": np.array(self.channel),
+            "window": np.array(self.window),
+            "rows": np.array(self.rows),
+            "columns": np.array(self.columns),
         }
 
 
@@ -114,7 +132,7 @@ def covered(
     scores = class_probabilities(engine, model, [pixels], how)[0]
     target = choose_class(scores, class_index)
     places = windows(pixels.shape[:2], (size, size), (step, step))
-    columns = len({place[1].start for place in places})
+    rows, columns = (sorted({place[axis].start for place in places}) for axis in range(2))
     left, strong = [], []
     for start in range(0, len(places), AT_ONCE):
         progress(start, len(places))
@@ -132,8 +150,11 @@ def covered(
         label=(*seen.labels[target : target + 1], f"class {target}")[0],
         layer=clean.layer,
         channel=chosen,
-        probability=np.concatenate(left).reshape(-1, columns),
-        strength=np.concatenate(strong).reshape(-1, columns),
+        probability=np.concatenate(left).reshape(len(rows), -1),
+        strength=np.concatenate(strong).reshape(len(rows), -1),
         untouched=(float(scores[target]), float(clean.score[0, 0])),
+        window=size,
+        rows=tuple(rows),
+        columns=tuple(columns),
         notes=tuple(dict.fromkeys((*clean.notes, *seen.notes))),
     )

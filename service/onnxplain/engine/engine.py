@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from onnxplain.engine.cache import ByteCache
 from onnxplain.engine.choices import Choices, require_known, to_options
+from onnxplain.engine.drawing import MADE
 from onnxplain.engine.explanation import Explanation, join_images, join_units, require_same_size
 from onnxplain.engine.inputs import Images, prepare
 from onnxplain.engine.maximise import maximise
@@ -33,7 +34,7 @@ __all__ = ["Choices", "Engine", "explain"]
 # How the methods are run that are no one graph, or one too large: see `project` for all others.
 RUNNERS: Mapping[str, Callable[[Work, Chosen], Iterator[Result]]] = {
     **dict.fromkeys(SAMPLED, sampled),
-    "activation_maximisation": maximise,
+    MADE: maximise,
     "occlusion": occlusion,
     "rise": rise,
 }
@@ -173,11 +174,12 @@ class Engine:
                     layer=subject.layer.tensor,
                     to=subject.to,
                     method=method,
-                    pictures=prepared.pictures[image : image + 1],
+                    pictures=() if _is_made(work) else prepared.pictures[image : image + 1],
                     labels=_labels(work, whole),
                     preprocess=prepared.preprocess,
                     notes=(*prepared.notes, *subject.warnings, *_oddities(method, result)),
                     first_image=image,
+                    seed_value=_seed_value(work),
                     completeness_error=None if error is None else error[None],
                 )
                 done += len(result.score)
@@ -233,6 +235,17 @@ def _is_word(units: Units, word: str) -> bool:
 
 def _is_whole(method: str) -> bool:
     return method in METHODS and METHODS[method].select == "whole"
+
+
+def _is_made(work: Work) -> bool:
+    """Tell whether the results are pictures made of noise, in which the image given has no part."""
+    return work.method == MADE and work.choices.get("start", "noise") == "noise"
+
+
+def _seed_value(work: Work) -> str:
+    if work.options.seed_value is not None:
+        return work.options.seed_value
+    return METHODS[work.method].seed_value if work.method in METHODS else "one"
 
 
 def _labels(work: Work, whole: bool) -> tuple[str, ...]:

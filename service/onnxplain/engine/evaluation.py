@@ -82,6 +82,8 @@ def evaluate(
     After Petsiuk et al. 2018 (curves), Zhang et al. 2016 (pointing game) and Adebayo et al. 2018
     (randomisation). Raises OptionError where masks do not fit, and what `Engine.explain` raises.
     """
+    if randomize < 0:
+        raise OptionError(f"randomize {randomize}: give a number of pictures from 0")
     model = model if isinstance(model, onnx.ModelProto) else load(model)
     prepared = prepare(model, list(pictures), preprocess)
     regions = _regions(prepared, masks)

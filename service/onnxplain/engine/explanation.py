@@ -11,8 +11,9 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from onnxplain.engine.figure import Note, Panel, figure
-from onnxplain.engine.pictures import diverging, enlarged, heat, is_picture, overlay, projection
+from onnxplain.engine.drawing import MADE, drawn, legend
+from onnxplain.engine.figure import Panel, figure
+from onnxplain.engine.pictures import enlarged, overlay
 from onnxplain.engine.preprocess import Preprocess
 from onnxplain.engine.view import View
 from onnxplain.graphops.errors import OptionError, PictureError
@@ -23,7 +24,6 @@ Pixels = npt.NDArray[np.uint8]
 
 SIDE = 224  # pixels of a drawn picture's longer side, where there is room
 PAGE = 30e6  # pixels that all the drawn pictures of a page have together, at most
-BAR_WIDTH = 120
 WITH_OVERLAYS = 16  # units of a picture that still get an overlay each; beyond, they only crowd
 
 
@@ -41,6 +41,7 @@ class Explanation(View):
     labels: class names by channel when the layer is the class score, else empty.
     preprocess: what was done to the pictures, None if images came as float arrays.
     notes: sentences that say what was assumed or looked odd.
+    seed_value: what the signal started with, "one" or the unit's own "activation".
     first_image: which of the images given the first one here is; 0 but for pieces of a result.
     completeness_error: float32 [images, units], what should be zero by the method's own law of
         conservation; None where it has none.
@@ -58,6 +59,7 @@ class Explanation(View):
     preprocess: Preprocess | None = None
     notes: tuple[str, ...] = ()
     first_image: int = 0
+    seed_value: str = "one"
     completeness_error: npt.NDArray[np.float32] | None = None
 
     def draw(self) -> Image.Image:
@@ -66,13 +68,9 @@ class Explanation(View):
         Many units take several rows, and above 16 the overlays are left out. Raises OptionError
         where the attribution is not a map, such as one of a vector.
         """
-        if self.attribution.ndim not in (4, 5):
-            raise OptionError(
-                f"an attribution of shape {list(self.attribution.shape[2:])} to '{self.to}' is not "
-                "a picture and cannot be drawn: save its numbers instead"
-            )
+        self.require_drawable()
         images, units = self.channels.shape
-        overlays = bool(self.pictures) and units <= WITH_OVERLAYS
+        overlays = bool(self.pictures) and units <= WITH_OVERLAYS and self.method != MADE
         side = int(min(SIDE, math.sqrt(PAGE / (images * units * (1 + overlays)))))
         columns = _columns(units, 4) if overlays else math.ceil(math.sqrt(units))
         rows: list[list[Panel | None]] = []
@@ -84,7 +82,21 @@ class Explanation(View):
                     shown = Panel(("input",), (enlarged(self.pictures[i], side),))
                     row.insert(0, None if start else shown)
                 rows.append(row)
-        return figure(rows, f"{self.method} · {self.layer}", self._legend(overlays))
+        notes = legend(self.attribution[0, 0], self.method, overlays)
+        return figure(rows, f"{self.method} · {self.layer}", notes)
+
+    def require_drawable(self) -> None:
+        """Raise OptionError where the attribution is not a map, such as one of a vector."""
+        if self.attribution.ndim not in (4, 5):
+            raise OptionError(
+                f"what '{self.method}' gives to '{self.to}', of shape "
+                f"{list(self.attribution.shape[2:])}, is not a picture and cannot be drawn: save "
+                "its numbers instead"
+            )
+
+    def drawn(self, image: int, unit: int) -> Pixels:
+        """Return one unit's attribution as a picture, uint8 [H, W, 3]."""
+        return drawn(self.attribution[image, unit], self.method, self.preprocess)
 
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
         """Return the arrays and names that `save_npz` writes."""
@@ -97,6 +109,7 @@ class Explanation(View):
             "method": np.array(self.method),
             "labels": np.array(self.labels, np.str_),
             "notes": np.array(self.notes, np.str_),
+            "seed_value": np.array(self.seed_value),
         }
         if self.position is not None:
             arrays["position"] = self.position
@@ -105,37 +118,39 @@ class Explanation(View):
         return arrays
 
     def _panel(self, image: int, unit: int, side: int, overlays: bool) -> Panel:
-        attribution = self.attribution[image, unit]
-        drawn = projection(attribution)
-        if self.preprocess and self.preprocess.color == "BGR" and is_picture(attribution):
-            drawn = drawn[:, :, ::-1]  # the network's colours, in the order that pictures have
-        pictures = [enlarged(drawn, side)]
+        pictures = [enlarged(self.drawn(image, unit), side)]
         if overlays:
-            pictures.append(enlarged(overlay(attribution, self.pictures[image]), side))
+            over = overlay(self.attribution[image, unit], self.pictures[image])
+            pictures.append(enlarged(over, side))
         return Panel(self.captions(image, unit), tuple(pictures))
 
     def captions(self, image: int, unit: int) -> tuple[str, ...]:
         """Return wordings of which unit it is and how strong, the longest first."""
-        channel, score = int(self.channels[image, unit]), _short(self.score[image, unit])
+        channel, value = int(self.channels[image, unit]), _short(self.strength[image, unit])
+        told = f"{self.strength_name} {value}"
         if 0 <= channel < len(self.labels):
             label = self.labels[channel]
             short = label.partition(",")[0]  # ImageNet's names list their synonyms
-            return (f"{label} (score {score})", f"{short} (score {score})", short)
+            return (f"{label} ({told})", f"{short} ({told})", short)
         if channel < 0:
-            return (f"whole layer (score {score})", f"whole ({score})", "whole")
-        return (f"channel {channel} (score {score})", f"{channel} ({score})", str(channel))
+            return (f"whole layer ({told})", f"whole ({value})", "whole")
+        return (f"channel {channel} ({told})", f"{channel} ({value})", str(channel))
 
-    def _legend(self, overlays: bool) -> list[Note]:
-        ramp = np.linspace(0, 1, BAR_WIDTH)
-        scaled = "each scaled by its own largest values"
-        if is_picture(self.attribution[0, 0]):
-            lines = [Note(f"Projections: grey is zero, {scaled}")]
-        else:
-            signed = diverging(2 * ramp[None] - 1)[0]
-            lines = [Note(f"Projections, {scaled}:", signed, ("negative", "positive"))]
-        if overlays:
-            lines.append(Note("Overlays, strength of each:", heat(ramp), ("weak", "strong")))
-        return lines
+    @property
+    def strength(self) -> npt.NDArray[np.float32]:
+        """How active each unit is, [images, units]: its score, or what that is the square of.
+
+        A signal that starts with the unit's own activity makes a score of its squares: this is then
+        the root, the length of the activity that was sent back, which has lost its sign.
+        """
+        if self.seed_value != "activation":
+            return self.score
+        return np.sqrt(np.maximum(self.score, 0))
+
+    @property
+    def strength_name(self) -> str:
+        """What `strength` is called in drawings: "score", or "activity" where it is a root."""
+        return "activity" if self.seed_value == "activation" else "score"
 
 
 def join_units(pieces: Sequence[Explanation]) -> Explanation:

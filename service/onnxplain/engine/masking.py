@@ -70,7 +70,7 @@ def masked_scores(
     # The maps of a chunk of units take no more than a quarter of the memory.
     most = max(1, work.memory_bytes // (4 * 8 * math.prod(masking.sides)))
     at_once = activity.footprint.rows(row.shape, work.memory_bytes)
-    baseline = baseline_row(work.choices, row.shape)
+    baseline = baseline_row(work.choices, row.shape, masking.axis)
 
     def scored(part: list[Signal]) -> Scores:
         for first in range(0, count, at_once):

@@ -6,6 +6,7 @@ input.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -17,15 +18,17 @@ __all__ = [
     "enlarged",
     "heat",
     "is_picture",
+    "laid",
     "overlay",
-    "projection",
     "reconstruction",
+    "signed_map",
 ]
 
 Pixels = npt.NDArray[np.uint8]
 Values = npt.NDArray[Any]
 
 PERCENTILE = 99.5  # of the magnitudes, drawn at full strength: a few extreme pixels do not dim all
+OPACITY = 0.75  # of what is laid over a picture place by place
 BLUR = 1 / 120  # of the longer side: joins the dots of a strided network, keeps its outlines
 
 # Blue, white, red: negative, zero, positive. The anchors are ColorBrewer's RdBu, whose two halves
@@ -46,15 +49,9 @@ _HEAT = np.array(
 _GREY = 127.5
 
 
-def projection(attribution: Values) -> Pixels:
-    """Draw one attribution [C, H, W], [H, W, C] or [H, W] as uint8 [H, W, 3].
-
-    Three channels are a picture again, so they are drawn as a reconstruction about mid-grey; any
-    other number is summed and drawn on the diverging map.
-    """
-    if is_picture(attribution):
-        return reconstruction(_channels_last(attribution))
-    return diverging(_channels_last(attribution).sum(axis=2))
+def signed_map(attribution: Values) -> npt.NDArray[np.float64]:
+    """Return one attribution [C, H, W], [H, W, C] or [H, W] summed over its channels, [H, W]."""
+    return np.asarray(_channels_last(attribution).sum(axis=2))
 
 
 def is_picture(attribution: Values) -> bool:
@@ -62,9 +59,9 @@ def is_picture(attribution: Values) -> bool:
     return bool(_channels_last(attribution).shape[2] == 3)
 
 
-def reconstruction(values: Values) -> Pixels:
-    """Draw [H, W, 3] values as a picture in which zero is mid-grey."""
-    return _bytes(_GREY + _GREY * _scaled(values))
+def reconstruction(attribution: Values) -> Pixels:
+    """Draw an attribution of three channels as a picture [H, W, 3] in which zero is mid-grey."""
+    return _bytes(_GREY + _GREY * _scaled(_channels_last(attribution)))
 
 
 def diverging(values: Values) -> Pixels:
@@ -84,8 +81,7 @@ def overlay(attribution: Values, picture: Pixels) -> Pixels:
     image = image.resize((width, height), Image.Resampling.BILINEAR)
     image = image.filter(ImageFilter.GaussianBlur(BLUR * max(height, width)))
     heat_map = _scaled(np.asarray(image))
-    grey = picture.astype(np.float64) @ (0.299, 0.587, 0.114)
-    pale = 0.6 * grey[:, :, None] + 0.4 * 255
+    pale = _pale(picture)
     opacity = heat_map[:, :, None]
     return _bytes((1 - opacity) * pale + opacity * heat(heat_map))
 
@@ -93,6 +89,32 @@ def overlay(attribution: Values, picture: Pixels) -> Pixels:
 def heat(values: Values) -> Pixels:
     """Colour magnitudes 0 to 1: yellow, orange, dark red."""
     return _bytes(_looked_up(np.clip(values, 0, 1), np.linspace(0, 1, len(_HEAT)), _HEAT))
+
+
+def laid(
+    values: Values,
+    low: float,
+    high: float,
+    picture: Pixels,
+    centres: Sequence[Sequence[float] | Values],
+    reach: float,
+) -> Pixels:
+    """Lay the colour of each value [rows, columns] over the pixels of a picture around its place.
+
+    low, high: the values that are drawn weak and strong. centres: of the places, in pixels, along
+    rows and columns. reach: how far around a place its colour goes; beyond, the picture is pale.
+    """
+    nearest, near = [], []
+    for size, places in zip(picture.shape, centres, strict=False):
+        apart = np.abs(np.arange(size)[:, None] + 0.5 - np.asarray(places, np.float64))
+        nearest.append(apart.argmin(axis=1))
+        near.append(apart.min(axis=1) <= reach)
+    pale = _pale(picture)
+    known = np.nan_to_num(values, nan=low, posinf=high, neginf=low)
+    strength = ((known - low) / ((high - low) or 1))[np.ix_(*nearest)]
+    covered = np.ix_(*near)
+    pale[covered] = (1 - OPACITY) * pale[covered] + OPACITY * heat(strength[covered])
+    return _bytes(pale)
 
 
 def enlarged(pixels: Pixels, side: int) -> Image.Image:
@@ -107,6 +129,12 @@ def enlarged(pixels: Pixels, side: int) -> Image.Image:
         return image.resize((width, height), Image.Resampling.BOX)
     factor = side // longer
     return image.resize((image.width * factor, image.height * factor), Image.Resampling.NEAREST)
+
+
+def _pale(picture: Pixels) -> npt.NDArray[np.float64]:
+    """Return the picture in pale grey, for colours to be laid over, [H, W, 3]."""
+    grey = picture.astype(np.float64) @ (0.299, 0.587, 0.114)
+    return np.repeat((0.6 * grey + 0.4 * 255)[:, :, None], 3, axis=2)
 
 
 def _channels_last(attribution: Values) -> npt.NDArray[np.float64]:

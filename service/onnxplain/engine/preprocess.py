@@ -87,6 +87,18 @@ class Preprocess:
             scaled = (pixels * np.float32(self.scale) - mean) / std
         return np.ascontiguousarray(scaled.transpose(2, 0, 1), np.float32)
 
+    def pixels(self, values: npt.NDArray[np.floating]) -> npt.NDArray[np.uint8]:
+        """Return the uint8 [H, W, 3] picture whose values would be these, as far as one has them.
+
+        values: [channels, H, W] or [H, W, channels].
+        """
+        last = values if values.shape[0] != self.channels else values.transpose(1, 2, 0)
+        mean, std = np.array(self.mean), np.array(self.std)
+        pixels = np.nan_to_num((last.astype(np.float64) * std + mean) / self.scale)
+        rgb = pixels[:, :, ::-1] if self.color == "BGR" else pixels
+        whole = np.clip(np.rint(rgb), 0, 255).astype(np.uint8)
+        return np.repeat(whole, 3, axis=2) if whole.shape[2] == 1 else whole
+
     def to_json(self) -> str:
         """Return the JSON text that `from_json` reads."""
         return json.dumps(asdict(self))

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from onnxplain.engine.choices import baseline_row
+from onnxplain.engine.choices import baseline_row, channel_axis_of
 from onnxplain.engine.plans import Plan
 from onnxplain.engine.work import Chosen, Result, Work, batches
 
@@ -33,13 +33,18 @@ def project(work: Work, chosen: Chosen) -> Iterator[Result]:
             width = chosen.channels[0, chunk].size
             added = _added(plan, chosen, group, chunk)
             if given:
-                same = work.subject.to == work.subject.input.name
-                baseline = work.choices.get("baseline")
-                fitting = baseline_row(work.choices, shape) if same else np.asarray(baseline)
-                added["baseline"] = fitting[None]
+                added["baseline"] = _baseline(work, work.rows[group[0]])[None]
             result = plan.run([work.rows[i] for i in group], added, work.stop)
             for i, image in enumerate(group):
                 yield image, chunk, result.rows(i * width, (i + 1) * width)
+
+
+def _baseline(work: Work, row: Array) -> Array:
+    """Return the baseline in the shape of the image, or of the tensor projected back to."""
+    if work.subject.to == work.subject.input.name:
+        return baseline_row(work.choices, row.shape, channel_axis_of(work.subject.input))
+    (value,) = work.activity(work.subject.to).run([row], work.stop)
+    return baseline_row(work.choices, np.shape(value))
 
 
 def _added(plan: Plan, chosen: Chosen, group: list[int], chunk: slice) -> dict[str, Array]:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from onnxplain.engine.choices import baseline_row
+from onnxplain.engine.choices import baseline_row, channel_axis_of
 from onnxplain.engine.plans import Activity, Plan
 from onnxplain.engine.signals import Signal, Values, projections, signals
 from onnxplain.engine.work import Chosen, Result, Work
@@ -130,7 +130,8 @@ def _integrated(
 ) -> tuple[npt.NDArray[np.float64], float]:
     """Return the attribution and its completeness error."""
     alphas, weights = (a.astype(np.float32) for a in gauss_legendre(settings.steps))
-    baseline = baseline_row(runner.work.choices, start.shape)
+    axis = 0 if runner.begun else channel_axis_of(runner.work.subject.input)
+    baseline = baseline_row(runner.work.choices, start.shape, axis)
     way = start - baseline
     ones = (1,) * start.ndim
     total = np.zeros(start.shape)

@@ -15,6 +15,8 @@ from onnxplain.graphops.errors import ChannelError
 
 __all__ = ["choose_class", "class_probabilities", "class_scores"]
 
+NORMALIZERS = ("Softmax", "LogSoftmax", "Sigmoid")
+
 Array = npt.NDArray[Any]
 
 
@@ -22,18 +24,30 @@ def class_scores(
     engine: Engine, model: Model, pictures: Sequence[Array], preprocess: Preprocess | None
 ) -> npt.NDArray[np.float64]:
     """Return the class scores [pictures, classes], before a final Softmax."""
-    found = engine.explain(
-        model, list(pictures), method="activation", units="all", preprocess=preprocess
-    )
-    return np.asarray(found.score, np.float64)
+    return _values(engine, model, pictures, None, preprocess)
 
 
 def class_probabilities(
     engine: Engine, model: Model, pictures: Sequence[Array], preprocess: Preprocess | None
 ) -> npt.NDArray[np.float64]:
-    """Return the softmax of the class scores, [pictures, classes]."""
-    scores = class_scores(engine, model, pictures, preprocess)
-    powers = np.exp(scores - scores.max(axis=1, keepdims=True))
+    """Return the class probabilities [pictures, classes]; for maps of classes, their mean.
+
+    They are the network's own where it ends in Softmax, LogSoftmax or Sigmoid, or where its output
+    adds up to one. Otherwise they are the softmax of the output, or of one class alone the sigmoid.
+    """
+    known = engine.open(model).layers
+    score = next((i for i, layer in enumerate(known) if "class score" in layer.marks), None)
+    after = [] if score is None else known[score + 1 :]
+    final = next((layer for layer in after if layer.operator in NORMALIZERS), None)
+    tensor = None if final is None else final.tensor
+    values = _values(engine, model, pictures, tensor, preprocess)
+    if final is not None:
+        return np.exp(values) if final.operator == "LogSoftmax" else values
+    if values.min() >= 0 and np.allclose(values.sum(axis=1), 1, atol=1e-3):
+        return values
+    if values.shape[1] == 1:
+        return 1 / (1 + np.exp(-values))
+    powers = np.exp(values - values.max(axis=1, keepdims=True))
     return np.asarray(powers / powers.sum(axis=1, keepdims=True))
 
 
@@ -44,3 +58,17 @@ def choose_class(scores: Array, class_index: int | None) -> int:
     if not 0 <= class_index < len(scores):
         raise ChannelError(f"no class {class_index}: the classes are 0 to {len(scores) - 1}")
     return class_index
+
+
+def _values(
+    engine: Engine,
+    model: Model,
+    pictures: Sequence[Array],
+    layer: str | None,
+    preprocess: Preprocess | None,
+) -> npt.NDArray[np.float64]:
+    """Return the mean of each of a layer's channels, [pictures, channels]."""
+    found = engine.explain(
+        model, list(pictures), layer, "activation", "all", preprocess=preprocess
+    ).attribution
+    return np.asarray(found.reshape(*found.shape[:2], -1).mean(axis=2, dtype=np.float64))

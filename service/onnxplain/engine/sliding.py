@@ -16,7 +16,7 @@ from onnxplain.engine.engine import Engine
 from onnxplain.engine.figure import Note, Panel, figure
 from onnxplain.engine.inputs import picture_input, prepare
 from onnxplain.engine.opening import Model, stored_labels
-from onnxplain.engine.pictures import enlarged, heat
+from onnxplain.engine.pictures import enlarged, heat, laid
 from onnxplain.engine.preprocess import Preprocess
 from onnxplain.engine.reading import Picture, read_picture
 from onnxplain.engine.sessions import Session
@@ -29,7 +29,6 @@ __all__ = ["Sliding", "slide"]
 SLIDING = "onnxplain.sliding"  # metadata: how the windows of a convolutional network lie
 SIDE = 448  # pixels of a drawn picture's longer side
 BAR_WIDTH = 120
-OPACITY = 0.75
 OUTLINE = (214, 39, 40)
 
 Pixels = npt.NDArray[np.uint8]
@@ -100,22 +99,14 @@ class Sliding(View):
         }
 
     def _heated(self, low: float, high: float) -> Image.Image:
-        """Lay each window's colour over the stride's pixels around its centre."""
-        grey = self.picture.astype(np.float64) @ (0.299, 0.587, 0.114)
-        drawn = np.repeat((0.6 * grey + 0.4 * 255)[:, :, None], 3, axis=2)
-        rows, columns = (
-            np.floor((np.arange(size) - (window - stride) / 2) / stride).astype(int)
-            for size, window, stride in zip(grey.shape, self.window, self.stride, strict=True)
-        )
-        inside = np.ix_(
-            (rows >= 0) & (rows < self.scores.shape[0]),
-            (columns >= 0) & (columns < self.scores.shape[1]),
-        )
-        known = np.nan_to_num(self.scores, nan=low, posinf=high, neginf=low)
-        scaled = (known - low) / ((high - low) or 1)
-        strength = scaled[np.ix_(rows[inside[0].ravel()], columns[inside[1].ravel()])]
-        drawn[inside] = (1 - OPACITY) * drawn[inside] + OPACITY * heat(strength)
-        return enlarged(np.rint(drawn).astype(np.uint8), SIDE)
+        centres = [
+            np.arange(count) * stride + window / 2
+            for count, stride, window in zip(
+                self.scores.shape, self.stride, self.window, strict=True
+            )
+        ]
+        reach = max(self.stride) / 2
+        return enlarged(laid(self.scores, low, high, self.picture, centres, reach), SIDE)
 
 
 def slide(

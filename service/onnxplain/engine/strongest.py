@@ -10,14 +10,15 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from onnxplain.engine.drawing import MADE, drawn, legend
 from onnxplain.engine.engine import Engine
 from onnxplain.engine.figure import Note, Panel, figure
 from onnxplain.engine.opening import Model
-from onnxplain.engine.pictures import enlarged, projection
+from onnxplain.engine.pictures import enlarged
 from onnxplain.engine.preprocess import Preprocess
 from onnxplain.engine.reading import Picture, read_picture
 from onnxplain.engine.view import View, name_pictures
-from onnxplain.graphops import Layer
+from onnxplain.graphops import METHODS, Layer
 from onnxplain.graphops.errors import OptionError
 
 __all__ = ["Found", "Strongest", "strongest_pictures"]
@@ -32,7 +33,7 @@ class Found:
     picture: which of the pictures, from 0; name: what it is called. score: the channel's value;
     position: the place in the layer [rows, columns]. box: the pixels that it sees there, (top,
     left, bottom, right), within the picture as the network saw it. patch: these, uint8 [h, w, 3].
-    projection: what they look like carried back, [C, h, w].
+    projection: what they look like carried back, [C, h, w] or [h, w, C], as the network has it.
     """
 
     picture: int
@@ -52,24 +53,29 @@ class Strongest(View):
     rows: tuple[tuple[Found, ...], ...]
     layer: str
     method: str
+    preprocess: Preprocess | None
     labels: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
     def draw(self) -> Image.Image:
         """Draw one row a channel: each patch, and beside it its projection."""
-        drawn: list[list[Panel | None]] = []
+        rows: list[list[Panel | None]] = []
         for row in self.rows:
             panels: list[Panel | None] = []
             for one in row:
                 channel = (*self.labels[one.channel : one.channel + 1], str(one.channel))[0]
+                score = f"{one.score:.3g}" if one.score > 0 or self.labels else "not active"
                 captions = (
-                    f"{channel}: {one.name} ({one.score:.3g})", one.name, f"{one.score:.3g}",
+                    f"{channel}: {one.name} ({score})", f"{channel}: {one.name}", f"{channel}",
                 )  # fmt: skip
-                pair = (enlarged(one.patch, SIDE), enlarged(projection(one.projection), SIDE))
-                panels.append(Panel(captions, pair))
-            drawn.append(panels)
-        note = Note("Each patch is what the unit sees of the picture; beside it, its projection.")
-        return figure(drawn, f"What excites {self.layer} most · {self.method}", [note])
+                back = drawn(one.projection, self.method, self.preprocess)
+                panels.append(Panel(captions, (enlarged(one.patch, SIDE), enlarged(back, SIDE))))
+            rows.append(panels)
+        notes = [
+            Note("Each patch is what the unit sees of the picture; beside it, its projection"),
+            *legend(self.rows[0][0].projection, self.method, False),
+        ]
+        return figure(rows, f"What excites {self.layer} most · {self.method}", notes)
 
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
         """Return [rows, pictures] arrays, and patch.ROW.PICTURE and projection.ROW.PICTURE."""
@@ -111,32 +117,48 @@ def strongest_pictures(
             f"{len(pictures)} pictures, {len(channels)} channels and a count of {count}: give at "
             "least one of each"
         )
+    over = METHODS[method].over if method in METHODS else "target"
+    if over != "target" or method == MADE:
+        raise OptionError(
+            f"method '{method}' does not carry a layer's units back to the pixels: choose "
+            "deconvnet, guided_backprop or another that does"
+        )
     called = name_pictures(pictures, names)
+    seen = engine.explain(
+        model, read_picture(pictures[0]), layer, "activation", channels, preprocess=preprocess,
+        labels=labels,
+    )  # fmt: skip
     opened = engine.open(model)
+    field = next(known for known in opened.layers if known.tensor == seen.layer)
+    # A layer of rank 2 has no positions to be strongest at.
+    spatial = len(field.shape or ()) != 2
     scores: list[Any] = []
-    notes: dict[str, None] = {}
+    places: list[Any] = []
+    notes = dict.fromkeys(seen.notes)
     for number, picture in enumerate(pictures):
         progress(number, len(pictures))
-        seen = engine.explain(
-            model, read_picture(picture), layer, "activation", channels, position="max",
-            preprocess=preprocess, labels=labels,
+        found = engine.explain(
+            model, read_picture(picture), layer, "activation", channels,
+            position="max" if spatial else None, preprocess=preprocess,
         )  # fmt: skip
-        scores.append(seen.score[0])
-        notes |= dict.fromkeys(seen.notes)
+        scores.append(found.score[0])
+        places.append(found.position[0] if found.position is not None else [()] * len(channels))
+        notes |= dict.fromkeys(found.notes)
     ranked = np.argsort(-np.stack(scores), axis=0, kind="stable")[:count]
-    field = next(known for known in opened.layers if known.tensor == seen.layer)
     rows = []
     for unit, channel in enumerate(channels):
         row = []
         for number in ranked[:, unit].tolist():
+            place = tuple(map(int, places[number][unit]))
             result = engine.explain(
-                model, pictures[number], layer, method, channel, position="max",
-                seed_value="activation", preprocess=preprocess,
+                model, pictures[number], layer, method, channel, position=place or None,
+                preprocess=preprocess,
             )  # fmt: skip
-            place = () if result.position is None else tuple(result.position[0, 0].tolist())
             (pixels,) = result.pictures
             box = seen_pixels(field, place, pixels.shape[:2])
             top, left, bottom, right = box
+            part = (slice(top, bottom), slice(left, right))
+            back = result.attribution[0, 0]
             row.append(
                 Found(
                     picture=number,
@@ -145,12 +167,12 @@ def strongest_pictures(
                     score=float(scores[number][unit]),
                     position=place,
                     box=box,
-                    patch=pixels[top:bottom, left:right],
-                    projection=result.attribution[0, 0, :, top:bottom, left:right],
+                    patch=pixels[part],
+                    projection=back[part] if opened.input.channels_last else back[(..., *part)],
                 )
             )
         rows.append(tuple(row))
-    return Strongest(tuple(rows), seen.layer, method, seen.labels, tuple(notes))
+    return Strongest(tuple(rows), seen.layer, method, result.preprocess, seen.labels, tuple(notes))
 
 
 def seen_pixels(

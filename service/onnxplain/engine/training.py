@@ -10,11 +10,12 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from onnxplain.engine.drawing import legend
 from onnxplain.engine.engine import Engine
 from onnxplain.engine.explanation import Explanation, require_same_size
 from onnxplain.engine.figure import Note, Panel, figure
 from onnxplain.engine.opening import Model
-from onnxplain.engine.pictures import enlarged, projection
+from onnxplain.engine.pictures import enlarged
 from onnxplain.engine.preprocess import Preprocess
 from onnxplain.engine.reading import Picture
 from onnxplain.engine.units import Units
@@ -23,7 +24,7 @@ from onnxplain.graphops.errors import OptionError
 
 __all__ = ["Training", "through_training"]
 
-SIDE = 128
+SIDE = 192
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,23 +39,26 @@ class Training(View):
     notes: tuple[str, ...] = ()
 
     def draw(self) -> Image.Image:
-        """Draw one row a feature and one column a checkpoint."""
+        """Draw one row a feature and one column a checkpoint. Raises OptionError for no maps."""
+        for explanation in self.explanations:
+            explanation.require_drawable()
         rows: list[list[Panel | None]] = []
         last = self.explanations[-1]
         for unit in range(last.channels.shape[1]):
-            unit_name = last.captions(0, unit)[-1]
+            channel = last.captions(0, unit)[-1]
             row: list[Panel | None] = []
             for explanation, name in zip(self.explanations, self.checkpoints, strict=True):
-                drawn = enlarged(projection(explanation.attribution[0, unit]), SIDE)
-                score = f"{explanation.score[0, unit]:.3g}"
-                row.append(
-                    Panel((f"{unit_name} · {name} ({score})", f"{name} ({score})", name), (drawn,))
-                )
+                value = f"{explanation.strength[0, unit]:.3g}"
+                captions = (f"{channel} · {name} ({value})", f"{channel} · {name}", channel)
+                row.append(Panel(captions, (enlarged(explanation.drawn(0, unit), SIDE),)))
             rows.append(row)
-        note = Note(
-            "One row a channel, one column a checkpoint; each scaled by its own largest values."
-        )
-        return figure(rows, f"{last.method} · {last.layer} through training", [note])
+        notes = [
+            Note(
+                f"One row a channel, one column a checkpoint; in brackets the {last.strength_name}"
+            ),
+            *legend(last.attribution[0, 0], last.method, False),
+        ]
+        return figure(rows, f"{last.method} · {last.layer} through training", notes)
 
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
         """Return attribution [checkpoints, units, ...], score [checkpoints, units] and channels."""
@@ -91,6 +95,7 @@ def through_training(
     if not checkpoints:
         raise OptionError("there are no checkpoints: give at least one model")
     called = name_pictures(checkpoints, names, what="checkpoint")
+    called = tuple(name.removesuffix(".onnx") for name in called)
 
     def explained(checkpoint: Model, channels: Units) -> Explanation:
         return engine.explain(

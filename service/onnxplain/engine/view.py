@@ -49,8 +49,11 @@ class View(abc.ABC):
         np.savez_compressed(file, allow_pickle=False, **self.arrays())
         write_atomically(path, file.getvalue())
 
-    def _repr_png_(self) -> bytes:
-        return self.png()
+    def _repr_png_(self) -> bytes | None:
+        try:
+            return self.png()
+        except OptionError:  # nothing to look at: a notebook then writes what it is
+            return None
 
 
 def name_pictures(given: Any, names: Any = None, *, what: str = "picture") -> tuple[str, ...]:

@@ -20,6 +20,8 @@ __all__ = [
     "rewrite_parts",
 ]
 
+SEED_VALUES = {"one": pb.SEED_VALUE_ONE, "activation": pb.SEED_VALUE_ACTIVATION}
+
 
 def model_message(model: Model) -> pb.Model:
     """Return a model of the folder as a message."""
@@ -114,6 +116,7 @@ def explain_response(model: str, result: Explanation, pictures: bool) -> pb.Expl
         position=None if position is None else tensors.from_array(position),
         pictures=[tensors.from_array(picture) for picture in result.pictures if pictures],
         completeness_error=None if error is None else tensors.from_array(error),
+        seed_value=SEED_VALUES[result.seed_value],
     )
 
 
@@ -165,6 +168,7 @@ def _header(model: str, piece: Explanation, total: int) -> pb.ExplainHeader:
         labels=piece.labels,
         preprocess=_preprocess_message(piece.preprocess),
         total=total,
+        seed_value=SEED_VALUES[piece.seed_value],
     )
 
 

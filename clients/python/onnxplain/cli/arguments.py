@@ -181,7 +181,13 @@ def _numbers(text: str) -> tuple[float, ...]:
         ) from e
 
 
-LISTS = (_numbers, channel_list)
+def _baseline(text: str) -> float | tuple[float, ...]:
+    """Parse '0.5' into a number, and '0.5,0,-1' into one for each channel."""
+    numbers = _numbers(text)
+    return numbers if len(numbers) > 1 else numbers[0]
+
+
+LISTS = (_numbers, _baseline, channel_list)
 EXPORTED = (
     ("--samples", int, "of smoothgrad, smoothgrad_sq, vargrad: noisy copies (default: 50)"),
     ("--noise-level", float, "of those: deviation, as a part of the input's range (default: 0.15)"),
@@ -191,6 +197,12 @@ EXPORTED = (
     ("--high", _numbers, "of lrp_epsilon_gamma_box: the highest input"),
 )
 RUN = (
+    (
+        "--baseline",
+        _baseline,
+        "of integrated_gradients, deeplift, occlusion and rise: what stands for nothing, in the "
+        "network's values, one number or one for each channel (default: 0)",
+    ),
     ("--window", channel_list, "of occlusion: pixels (default: an eighth of each side)"),
     ("--stride", channel_list, "of occlusion: pixels (default: half the window)"),
     ("--masks", int, "of rise: how many masks (default: 1000)"),

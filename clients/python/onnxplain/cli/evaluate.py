@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from onnxplain.cli.arguments import add_model
 from onnxplain.cli.output import print_json, table, working
 from onnxplain.cli.preprocessing import PREPROCESS_HELP, read_preprocess
-from onnxplain.cli.viewing import SERVED, add_where, require_servers_choice
+from onnxplain.cli.viewing import SERVED, add_where, engine_choices, require_servers_choice
 
 if TYPE_CHECKING:
     from onnxplain.engine import Evaluation
@@ -76,7 +76,7 @@ def _evaluated_here(arguments: argparse.Namespace, asked: dict[str, Any]) -> lis
         from onnxplain.engine import Engine, class_methods, evaluate
 
         return evaluate(
-            Engine(arguments.device or "auto"),
+            Engine(**engine_choices(arguments)),
             arguments.model,
             arguments.images,
             **{**asked, "methods": asked["methods"] or class_methods()},

@@ -16,7 +16,6 @@ from onnxplain.cli.arguments import (
     add_model,
     add_path,
     add_seed,
-    byte_count,
     channel_list,
     method_options,
 )
@@ -25,6 +24,7 @@ from onnxplain.cli.preprocessing import read_labels, read_preprocess
 from onnxplain.cli.viewing import (
     SERVED,
     add_viewing,
+    engine_choices,
     output_files,
     require_servers_choice,
     tell,
@@ -59,12 +59,6 @@ def add_parser(commands: Any) -> None:
     add_seed(parser, "all, max, or coordinates as in 5,7 (row, column)")
     add_method_options(parser, exported=False)
     add_viewing(parser, "IMAGE_METHOD")
-    parser.add_argument(
-        "--memory",
-        metavar="SIZE",
-        type=byte_count,
-        help="what one run may take, as in 512M or 2G (default: 1G); more takes more runs",
-    )
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     parser.set_defaults(run=run)
 
@@ -97,8 +91,7 @@ def _explain_here(arguments: argparse.Namespace, method: str) -> Explanation:
     with working(f"explaining by {method}") as progress:
         from onnxplain.engine import Engine
 
-        memory = {} if arguments.memory is None else {"memory_bytes": arguments.memory}
-        return Engine(arguments.device or "auto", **memory).explain(
+        return Engine(**engine_choices(arguments)).explain(
             arguments.model,
             **_asked(arguments, method),
             preprocess=read_preprocess(arguments.preprocess),
@@ -134,6 +127,7 @@ def _explain_there(arguments: argparse.Namespace, method: str) -> Explanation:
         pictures=result.pictures,
         labels=result.labels,
         completeness_error=result.completeness_error,
+        seed_value=result.seed_value,
         preprocess=None if used is None else Preprocess(**used),
         notes=result.notes,
     )
@@ -178,27 +172,42 @@ def _rows(explanation: Explanation, image: int) -> list[dict[str, Any]]:
     """Return what is known of each unit of one picture."""
     rows = []
     for unit, channel in enumerate(explanation.channels[image].tolist()):
-        score, where = float(explanation.score[image, unit]), explanation.position
-        rows.append(
-            {
-                "channel": channel,
-                "label": (explanation.labels[channel : channel + 1] or ("",))[0],
-                "score": score if math.isfinite(score) else None,
-                "position": None if where is None else where[image, unit].tolist(),
-            }
-        )
+        where, error = explanation.position, explanation.completeness_error
+        row = {
+            "channel": channel,
+            "label": (explanation.labels[channel : channel + 1] or ("",))[0],
+            "score": _finite(explanation.score[image, unit]),
+            "position": None if where is None else where[image, unit].tolist(),
+        }
+        if explanation.seed_value == "activation":
+            row["activity"] = _finite(explanation.strength[image, unit])
+        if error is not None:
+            row["completeness_error"] = _finite(error[image, unit])
+        rows.append(row)
     return rows
 
 
+def _finite(value: Any) -> float | None:
+    return float(value) if math.isfinite(value) else None
+
+
 def _table(images: list[str], explanation: Explanation) -> str:
-    lines = []
+    """Return one line a unit: how active it is, and by how much a law of conservation is missed."""
+    lines, value, error = [], explanation.strength_name, "completeness_error"
     for i, image in enumerate(images):
         for j, row in enumerate(_rows(explanation, i)):
-            score = "not finite" if row["score"] is None else f"{row['score']:.4g}"
             where = ",".join(str(p) for p in row["position"] or [])
             name = os.path.basename(image) if j == 0 else ""
-            lines.append((name, str(row["channel"]), row["label"], score, where))
-    return table(("picture", "channel", "label", "score", "position"), lines)
+            missed = _shown(row[error]) if error in row else ""
+            lines.append(
+                (name, str(row["channel"]), row["label"], _shown(row[value]), where, missed)
+            )
+    header = ("picture", "channel", "label", value, "position", "completeness error")
+    return table(header, lines)
+
+
+def _shown(value: float | None) -> str:
+    return "not finite" if value is None else f"{value:.4g}"
 
 
 def _summary(

@@ -100,6 +100,8 @@ def _values(values: Any) -> str:
     for value in values:
         kind = value.type.tensor_type
         name = helper.tensor_dtype_to_np_dtype(kind.elem_type).name
-        dims = [d.dim_param if d.HasField("dim_param") else d.dim_value for d in kind.shape.dim]
+        dims = [
+            d.dim_value if d.HasField("dim_value") else d.dim_param or None for d in kind.shape.dim
+        ]
         texts.append(f"{value.name} {name}[{shape_text(tuple(dims))}]")
     return ", ".join(texts)

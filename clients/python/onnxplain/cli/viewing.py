@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from onnxplain.cli.arguments import byte_count
 from onnxplain.cli.failures import UsageError
 from onnxplain.cli.output import check_writable, printable, working
 from onnxplain.cli.preprocessing import PREPROCESS_HELP, read_labels, read_preprocess
@@ -20,6 +21,7 @@ __all__ = [
     "SERVED",
     "add_viewing",
     "add_where",
+    "engine_choices",
     "look",
     "output_files",
     "require_servers_choice",
@@ -48,14 +50,26 @@ def add_where(parser: argparse.ArgumentParser) -> None:
     """Add what runs the model: a device here, or a server."""
     parser.add_argument("--device", metavar="DEVICE", help="auto (default), cpu, cuda or cuda:N")
     parser.add_argument(
+        "--memory",
+        metavar="SIZE",
+        type=byte_count,
+        help="what one run may take, as in 512M or 2G (default: 1G); more takes more runs",
+    )
+    parser.add_argument(
         "--server", metavar="HOST:PORT", help="have an `onnxplain serve` there do the work"
     )
+
+
+def engine_choices(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Return how the engine is to be made."""
+    choices = {"device": arguments.device, "memory_bytes": arguments.memory}
+    return {name: value for name, value in choices.items() if value is not None}
 
 
 def require_servers_choice(arguments: argparse.Namespace) -> None:
     """Raise UsageError for a flag that is not for a client to choose."""
     for flag in ("device", "memory"):
-        if getattr(arguments, flag, None):
+        if getattr(arguments, flag):
             raise UsageError(f"--{flag} is the server's to choose: leave it out")
 
 
@@ -115,7 +129,7 @@ def look(
         options |= {"labels": labels, "preprocess": how, "progress": progress}
         shown = pictures if view == "top" else pictures[0]
         model = [*earlier, arguments.model] if view == "training" else arguments.model
-        return VIEWS[view](Engine(arguments.device or "auto"), model, shown, **options)
+        return VIEWS[view](Engine(**engine_choices(arguments)), model, shown, **options)
 
 
 def write(found: View, files: Mapping[str, str]) -> None:

@@ -32,6 +32,8 @@ class Result:
         conservation kept exactly; None for methods without one.
     layer, to: the tensors projected from and to. method: the method's name.
     labels: class names by channel, where the layer is the class score.
+    seed_value: what the way back started with, "one" or "activation"; the score is with the latter
+        the sum of the activation's squares.
     notes: what was assumed, or looks odd.
     pictures: uint8 [H, W, 3] each, as the network saw them; empty unless asked for.
     preprocess: how pictures became inputs (size, crop, color, mean, std, scale); None where the
@@ -47,6 +49,7 @@ class Result:
     layer: str
     to: str
     method: str
+    seed_value: str
     labels: tuple[str, ...]
     notes: tuple[str, ...]
     pictures: tuple[npt.NDArray[np.uint8], ...]
@@ -97,6 +100,7 @@ def gather(
         layer=header.layer,
         to=header.to,
         method=header.method,
+        seed_value=pb.SeedValue.Name(header.seed_value).removeprefix("SEED_VALUE_").lower(),
         labels=tuple(header.labels),
         notes=tuple(notes),
         pictures=tuple(pictures),
