@@ -82,6 +82,12 @@ VIEWS = [
         "integrated_gradients,deeplift,grad_cam,lrp,excitation_backprop,occlusion",
         "methods",
     ),
+    (
+        "Pictures made of noise",
+        "What excites each class most, by gradient ascent from noise.",
+        f"explain {MODEL} {STAR} --method activation_maximisation --channel all",
+        "maximised",
+    ),
 ]
 
 HEAD = """\

@@ -6,7 +6,7 @@ from artefacts import value_of
 from engine.nets import classifier, pictures, with_random_weights
 from onnx import numpy_helper
 
-from onnxplain.engine import Engine
+from onnxplain.engine import PRESETS, Engine
 from onnxplain.engine.maximise import _blurred
 from onnxplain.graphops.errors import OptionError
 
@@ -37,8 +37,8 @@ def test_a_linear_unit_s_picture_is_its_weights(engine):
     for unit, channel in enumerate((2, 0)):
         step = w[channel] / np.sqrt(np.mean(w[channel] ** 2))
         for image in range(2):
-            expected = batch[image] + 10 * 0.5 * step
-            np.testing.assert_allclose(found.attribution[image, unit], expected, rtol=1e-4)
+            expected = batch[image] + 10 * 0.5 * np.ptp(batch[image]) * step
+            np.testing.assert_allclose(found.attribution[image, unit], expected, 1e-4, 1e-5)
             score = (expected * w[channel]).sum()
             np.testing.assert_allclose(found.score[image, unit], score, rtol=1e-4)
     decayed = engine.explain(
@@ -122,3 +122,17 @@ def test_blurring_keeps_what_is_even_and_spreads_a_dot():
 def test_wrong_choices_are_named(engine, wrong, named):
     with pytest.raises(OptionError, match=named):
         engine.explain(MODEL, PICTURES, "r2", "activation_maximisation", 1, **wrong)
+
+
+@pytest.mark.parametrize("how", ["imagenet", "raw_bgr", "unit"])
+def test_pictures_keep_to_what_pixels_can_be_whatever_their_range(engine, how):
+    """The same in parts of the range, about mid-grey at first, and within it to the end."""
+    low, high = (end.reshape(3, 1, 1) for end in PRESETS[how].ends())
+    for iterations, bound in ((1, 0.4), (60, 1.0)):
+        found = engine.explain(
+            MODEL, PICTURES[0], "r2", "activation_maximisation", 1, preprocess=how,
+            iterations=iterations,
+        ).attribution[0, 0]  # fmt: skip
+        parts = (found - low) / (high - low)
+        assert np.abs(parts - 0.5).max() <= bound / 2 + 1e-5
+    assert parts.std() > 0.03  # the noise it started from has 0.02

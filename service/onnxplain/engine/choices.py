@@ -46,10 +46,11 @@ class Choices(TypedDict, total=False):
         or one for each side.
     masks (1000), resolution (8), keep (0.5): of rise: how many masks, their cells along a side, and
         the part of these that is kept.
-    start ("noise"), iterations (128), step_size (0.1), jitter (4), blur (0.5), decay (0.01): of
-        activation_maximisation: "noise" or "picture"; how far a step goes, in the network's own
-        values, root mean square; pixels that the picture is shifted at most before a step; the
-        Gaussian's deviation in pixels, and the part of each value taken off, after it.
+    start ("noise"), iterations (128), step_size (0.02), jitter (4), blur (0.5), decay (0.01): of
+        activation_maximisation: "noise" or "picture"; how far a step goes, root mean square, as a
+        part of the range of values that pixels can have; pixels that the picture is shifted at most
+        before a step; the Gaussian's deviation in pixels, and the part of the way to grey,
+        after it.
     """
 
     position: str | Sequence[int] | npt.NDArray[np.int64] | None
@@ -152,6 +153,5 @@ def _bounds(
     takes = method in METHODS and method.endswith("gamma_box")
     if low or high or not takes or prepared.preprocess is None:
         return low, high
-    ends = np.repeat(np.array([[[0]], [[255]]], np.uint8), 3, axis=2)  # one pixel above the other
-    values = prepared.preprocess.values(ends)[:, :, 0]
-    return (tuple(values.min(1).tolist()), tuple(values.max(1).tolist()))
+    lowest, highest = prepared.preprocess.ends()
+    return tuple(lowest.tolist()), tuple(highest.tolist())

@@ -153,6 +153,7 @@ class Engine:
                 options=options,
                 choices=choices,
                 rows=prepared.rows,
+                preprocess=prepared.preprocess,
                 device=self.device,
                 threads=self.threads,
                 memory_bytes=self.memory_bytes,

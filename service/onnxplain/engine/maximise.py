@@ -6,7 +6,7 @@ Erhan et al. 2009; the regularisers are those of Yosinski et al. 2015 and Mordvi
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,7 @@ from onnxplain.graphops.errors import OptionError, UnsupportedModel
 
 __all__ = ["maximise"]
 
-START = 0.1  # the deviation of the noise that it starts from
+START = 0.02  # the deviation of the noise that it starts from, as a part of the range
 TINY = 1e-12  # a gradient that is zero everywhere stays so
 
 Array = npt.NDArray[Any]
@@ -30,7 +30,8 @@ def maximise(work: Work, chosen: Chosen) -> Iterator[Result]:
     """Yield pictures [units, C, H, W] in the network's own values, and the units' scores there.
 
     Each iteration shifts the picture at random, steps along the gradient (divided by its root mean
-    square), shifts back, blurs, and takes a part of each value off.
+    square), shifts back, blurs, and goes a part of the way to mid-grey. Where it is known what
+    values pixels have the picture keeps to these; else their range is that of the image given.
     """
     work.require_whole_way()
     start = work.choices.get("start", "noise")
@@ -45,6 +46,7 @@ def maximise(work: Work, chosen: Chosen) -> Iterator[Result]:
     plan = work.plan("gradient", replace(work.options, to=work.subject.to))
     seed = work.choices.get("noise_seed", 0)
     for image, row in enumerate(work.rows):
+        scale = _Scale.of(work, row)
         units = chosen.channels.shape[1]
         most = plan.footprint.rows(row.shape, work.memory_bytes)
         for first in range(0, units, most):
@@ -52,15 +54,40 @@ def maximise(work: Work, chosen: Chosen) -> Iterator[Result]:
             width = chunk.stop - first
             generators = [np.random.default_rng([seed, image, first + i]) for i in range(width)]
             pictures = np.stack([
-                row.astype(np.float32) if start == "picture" else _noise(rng, row.shape)
+                row.astype(np.float32) if start == "picture" else scale.noise(rng, row.shape)
                 for rng in generators
             ])  # fmt: skip
             added = _added(plan, chosen, image, chunk)
             for done in range(int(count)):
-                pictures = _stepped(work, plan, pictures, added, generators)
+                pictures = _stepped(work, plan, pictures, added, generators, scale)
                 work.passed(done + 1, int(count))
             final = plan.run(list(pictures), added, work.stop)
             yield image, chunk, Projections(pictures, final.score, final.position)
+
+
+@dataclass(frozen=True, eq=False)
+class _Scale:
+    """What values a picture has: bounds and middle fit its shape; span: the mean range."""
+
+    low: Array
+    high: Array
+    middle: Array
+    span: float
+
+    @staticmethod
+    def of(work: Work, row: Array) -> _Scale:
+        if work.preprocess is None:
+            span = float(np.ptp(row)) or 1.0
+            return _Scale(np.array(-np.inf), np.array(np.inf), np.zeros(()), span)
+        axis = channel_axis_of(work.subject.input)
+        fitting = [-1 if i == axis else 1 for i in range(row.ndim)]
+        low, high = (end.reshape(fitting) for end in work.preprocess.ends())
+        return _Scale(low, high, (low + high) / 2, float((high - low).mean()))
+
+    def noise(self, rng: np.random.Generator, shape: tuple[int, ...]) -> Pictures:
+        """Return noise about the middle, [C, H, W]."""
+        drawn = rng.standard_normal(shape, np.float32)
+        return np.asarray(self.middle + START * self.span * drawn, np.float32)
 
 
 def _stepped(
@@ -69,8 +96,9 @@ def _stepped(
     pictures: Pictures,
     added: dict[str, Array],
     generators: list[np.random.Generator],
+    scale: _Scale,
 ) -> Pictures:
-    step, blur = _number(work, "step_size", 0.1), _number(work, "blur", 0.5)
+    step, blur = scale.span * _number(work, "step_size", 0.02), _number(work, "blur", 0.5)
     jitter, decay = int(_number(work, "jitter", 4)), _number(work, "decay", 0.01)
     axis = channel_axis_of(work.subject.input)
     sides = [i for i in range(pictures.ndim - 1) if i != axis]
@@ -82,7 +110,8 @@ def _stepped(
         size = np.sqrt(np.mean(np.square(gradient, dtype=np.float64)))
         picture = picture + (step * gradient / (size + TINY)).astype(np.float32)
         moved.append(_blurred(np.roll(picture, -shift, sides), sides, blur))
-    return np.stack(moved) * np.float32(1 - decay)
+    faded = scale.middle + (np.stack(moved) - scale.middle) * np.float32(1 - decay)
+    return np.asarray(np.clip(faded, scale.low, scale.high), np.float32)
 
 
 def _blurred(picture: Pictures, sides: list[int], deviation: float) -> Pictures:
@@ -110,10 +139,6 @@ def _added(plan: Plan, chosen: Chosen, image: int, chunk: slice) -> dict[str, Ar
     if chosen.positions is not None:
         added["position"] = chosen.positions[image, chunk]
     return added
-
-
-def _noise(rng: np.random.Generator, shape: tuple[int, ...]) -> Pictures:
-    return np.asarray(START * rng.standard_normal(shape, np.float32), np.float32)
 
 
 def _number(work: Work, name: str, default: float, least: float = 0) -> float:

@@ -87,6 +87,12 @@ class Preprocess:
             scaled = (pixels * np.float32(self.scale) - mean) / std
         return np.ascontiguousarray(scaled.transpose(2, 0, 1), np.float32)
 
+    def ends(self) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+        """Return the lowest and the highest value that each channel of a picture can have."""
+        pixels = np.repeat(np.array([[[0]], [[255]]], np.uint8), 3, axis=2)  # one above the other
+        values = self.values(pixels)[:, :, 0]
+        return values.min(axis=1), values.max(axis=1)
+
     def pixels(self, values: npt.NDArray[np.floating]) -> npt.NDArray[np.uint8]:
         """Return the uint8 [H, W, 3] picture whose values would be these, as far as one has them.
 

@@ -23,6 +23,7 @@ from onnxplain.engine.plans import (
     make_activity,
     make_plan,
 )
+from onnxplain.engine.preprocess import Preprocess
 from onnxplain.engine.sessions import Stop
 from onnxplain.graphops import METHODS, Options, begin_at
 from onnxplain.graphops.errors import OptionError
@@ -46,7 +47,10 @@ class Chosen:
 
 @dataclass(frozen=True, eq=False)
 class Work:
-    """What every method is given. rows: the images, as the network takes them, without a batch."""
+    """What every method is given. rows: the images, as the network takes them, without a batch.
+
+    preprocess: how these were made of pictures, None where they were given as they are.
+    """
 
     opened: OpenedModel
     subject: Subject
@@ -54,6 +58,7 @@ class Work:
     options: Options
     choices: Choices
     rows: tuple[Array, ...]
+    preprocess: Preprocess | None
     device: str
     threads: int
     memory_bytes: int

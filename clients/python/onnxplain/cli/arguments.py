@@ -209,8 +209,16 @@ RUN = (
     ("--resolution", int, "of rise: a mask's cells along a side (default: 8)"),
     ("--keep", float, "of rise: the part of the cells that is kept (default: 0.5)"),
     ("--iterations", int, "of activation_maximisation: steps (default: 128)"),
-    ("--step-size", float, "of activation_maximisation: how far a step goes (default: 0.1)"),
+    (
+        "--step-size",
+        float,
+        "of activation_maximisation: how far, in parts of the range (default: 0.02)",
+    ),
     ("--jitter", int, "of activation_maximisation: pixels of shift (default: 4)"),
     ("--blur", float, "of activation_maximisation: deviation in pixels (default: 0.5)"),
-    ("--decay", float, "of activation_maximisation: part taken off each step (default: 0.01)"),
+    (
+        "--decay",
+        float,
+        "of activation_maximisation: part of the way to grey (default: 0.01)",
+    ),
 )
