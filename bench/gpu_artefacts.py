@@ -16,6 +16,7 @@ from onnx import helper, numpy_helper
 from onnxplain.graphops import METHODS, Options, forward, load, rewrite, save
 
 FLOAT, HALF = onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16
+FEW = 4
 EXAMPLE = Path(__file__).parents[1] / "examples" / "shapes.onnx"
 
 
@@ -26,8 +27,16 @@ def main() -> None:
         for dtype, typed in {"float32": model, "float16": to_float16(model)}.items():
             save(forward(typed), folder / f"{net}-forward-{dtype}.onnx")
             for method in METHODS:
-                artefact = rewrite(typed, None, method, Options(unpool="scatter"))
+                artefact = rewrite(typed, None, method, options_of(method))
                 save(artefact, folder / f"{net}-{method}-{dtype}.onnx")
+
+
+def options_of(method: str) -> Options:
+    """Return options for CUDA; a few samples, so that the batch stays one that people run."""
+    taken = METHODS[method].takes
+    own = {name: FEW for name in ("samples", "steps") if name in taken}
+    bounds = {"low": (-2.2,), "high": (2.7,)} if "low" in taken else {}
+    return Options(target="cuda", **own, **bounds)
 
 
 def squeezenet() -> onnx.ModelProto:
