@@ -25,7 +25,13 @@ from onnxplain.engine.chart import Chart, charts
 from onnxplain.engine.invariance import CHANGES, changed
 from onnxplain.engine.strongest import seen_pixels
 from onnxplain.graphops import layers
-from onnxplain.graphops.errors import Cancelled, ChannelError, OptionError, PictureError
+from onnxplain.graphops.errors import (
+    AnswerTooLarge,
+    Cancelled,
+    ChannelError,
+    OptionError,
+    PictureError,
+)
 
 
 @pytest.fixture(scope="module")
@@ -212,6 +218,10 @@ def test_work_of_many_calls_has_one_end(engine, model, pictures):
     limited = engine.limited(None, cancel)
     assert covered(limited, model, pictures[0], window=12, preprocess=UNIT).probability.size
     cancel.set()
+    small = engine.limited(None, result_bytes=3 * pixels(pictures[0]).size * 4)
+    assert maps(small, model, pictures[0], ["gradient"], "s", [0, 1, 2], preprocess=UNIT).score.size
+    with pytest.raises(AnswerTooLarge, match="17,280 bytes"):
+        maps(small, model, pictures[:2], ["gradient"], "s", [0, 1, 2], preprocess=UNIT)
     with pytest.raises(Cancelled):
         slide(limited, model, pictures[0], preprocess=UNIT)
 

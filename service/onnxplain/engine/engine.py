@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import copy
 import itertools
+import math
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Unpack
 
 import numpy as np
-import numpy.typing as npt
 
 from onnxplain.engine.cache import ByteCache
 from onnxplain.engine.choices import Choices, require_known, to_options
+from onnxplain.engine.choosing import choose_units, is_whole
 from onnxplain.engine.drawing import MADE
 from onnxplain.engine.explanation import Explanation, join_images, join_units, require_same_size
 from onnxplain.engine.inputs import Images, prepare
@@ -25,9 +26,10 @@ from onnxplain.engine.projecting import project
 from onnxplain.engine.rise import rise
 from onnxplain.engine.sampled import SAMPLED, sampled
 from onnxplain.engine.sessions import Stop, resolve_device
-from onnxplain.engine.units import Units, choose, place, strongest, top_count
-from onnxplain.engine.work import Chosen, Result, Work, batches
+from onnxplain.engine.units import Units
+from onnxplain.engine.work import Chosen, Result, Work
 from onnxplain.graphops import METHODS
+from onnxplain.graphops.errors import AnswerTooLarge
 
 __all__ = ["Choices", "Engine", "explain"]
 
@@ -67,13 +69,21 @@ class Engine:
         self.threads = threads
         self._cache = ByteCache(cache_bytes)
         self._stop: Stop | None = None
+        self._result_bytes = math.inf
 
-    def limited(self, timeout: float | None, cancel: threading.Event | None = None) -> Engine:
+    def limited(
+        self,
+        timeout: float | None,
+        cancel: threading.Event | None = None,
+        result_bytes: float = math.inf,
+    ) -> Engine:
         """Return this engine for work of many calls, all of which raise Cancelled after the end.
 
-        timeout: seconds from now on. cancel: an event that is the end when set.
+        timeout: seconds from now on. cancel: an event that is the end when set. result_bytes: what
+        one call of `explain` may give; for more it raises AnswerTooLarge before it has computed it.
         """
         engine = copy.copy(self)
+        engine._result_bytes = result_bytes
         engine._stop = Stop(timeout, cancel)
         return engine
 
@@ -113,11 +123,22 @@ class Engine:
         Raises InputError, ModelError, DeviceError or Cancelled.
         """
         joined: list[Explanation] = []
-        pieces = self.explain_units(model, images, layer, method, units, **choices)
+        pieces = self._bounded(self.explain_units(model, images, layer, method, units, **choices))
         for _, group in itertools.groupby(pieces, key=lambda piece: piece.first_image):
             joined.append(join_units(list(group)))
             require_same_size(joined[0], joined[-1])
         return join_images(joined)
+
+    def _bounded(self, pieces: Iterator[Explanation]) -> Iterator[Explanation]:
+        size = 0
+        for piece in pieces:
+            size += piece.attribution.nbytes
+            if size > self._result_bytes:
+                raise AnswerTooLarge(
+                    f"the attributions take more than {self._result_bytes:,.0f} bytes: ask for "
+                    "fewer images or units, or for them piece by piece"
+                )
+            yield piece
 
     def explain_units(
         self,
@@ -138,7 +159,7 @@ class Engine:
             opened = self.open(model)
             prepared = prepare(opened.model, images, choices.get("preprocess"))
             stop.check()
-            whole = _is_whole(method) if units is None else _is_word(units, "whole")
+            whole = is_whole(units, method)
             options = to_options(choices, method, whole, prepared)
 
             def resolved() -> tuple[Subject, int]:
@@ -162,7 +183,7 @@ class Engine:
             )
             subject = work.subject
             run = RUNNERS.get(method, project)
-            chosen = Chosen(_no_channels(work)) if whole else _choose(work, units)
+            chosen = choose_units(work, units, whole)
             done = 0
             progress(done, chosen.channels.size)
             for image, chunk, result in run(work, chosen):
@@ -204,38 +225,6 @@ def explain(
         if not _default:
             _default.append(Engine())
     return _default[0].explain(model, images, layer, method, units, **choices)
-
-
-def _choose(work: Work, units: Units) -> Chosen:
-    """Return the channels and, where they are given, their positions."""
-    position = work.choices.get("position")
-    given = position is not None and not isinstance(position, str)
-    layer, rows = work.subject.layer, work.rows
-    if top_count(units) is None and not given and layer.channels is not None:
-        return Chosen(choose(units, len(rows), layer.channels, None, layer.tensor))
-    activity, axis = work.activity(), work.subject.channel_axis
-    strengths, sizes = [], []
-    for group in batches(rows, activity.footprint, work.memory_bytes):
-        values = activity.run([rows[i] for i in group], work.stop)
-        strengths.append(strongest(values, axis))
-        sizes += [values.shape[1:axis] + values.shape[axis + 1 :]] * len(group)
-    strength = np.concatenate(strengths)
-    chosen = choose(units, len(rows), strength.shape[1], strength, layer.tensor)
-    if not given:
-        return Chosen(chosen)
-    return Chosen(chosen, place(position, sizes, chosen.shape[1], layer.tensor))
-
-
-def _no_channels(work: Work) -> npt.NDArray[np.int64]:
-    return np.full((len(work.rows), 1), -1, np.int64)
-
-
-def _is_word(units: Units, word: str) -> bool:
-    return isinstance(units, str) and units == word  # an array compares its numbers
-
-
-def _is_whole(method: str) -> bool:
-    return method in METHODS and METHODS[method].select == "whole"
 
 
 def _is_made(work: Work) -> bool:

@@ -27,6 +27,7 @@ from onnxplain.v1 import explain_pb2_grpc
 
 __all__ = ["MAX_ANSWER_BYTES", "ExplainServicer"]
 
+MAX_VIEW_BYTES = 2**30  # what one view may hold of attributions, all of them at once
 MAX_ANSWER_BYTES = 4 * 2**20  # what a gRPC client takes in one message unless told otherwise
 
 Context = grpc.aio.ServicerContext[Any, Any]
@@ -187,7 +188,7 @@ class ExplainServicer(explain_pb2_grpc.ExplainServiceServicer):
 
     def _view(self, request: pb.ViewRequest, call: Call, tell: Progress) -> Found:
         view, arguments = views.view_arguments(request)
-        engine = self._engine.limited(call.timeout, call.gone)
+        engine = self._engine.limited(call.timeout, call.gone, MAX_VIEW_BYTES)
         names = [*request.training.earlier, request.model]
         with contextlib.ExitStack() as stack:
             used = [stack.enter_context(self._models.use(name)) for name in names]
