@@ -88,7 +88,11 @@ FAMILIES = {
     ],
     "LR-ASPP": [Net("lraspp_mobilenet_v3_large", "backbone.6", 64, NO_BACKBONE)],
     "ViT": [Net("vit_b_32", "encoder.layers.encoder_layer_5", 64, {"image_size": 64})],
-    "Swin": [Net("swin_t", "features.3"), Net("swin_v2_t", "features.3")],
+    "Swin": [
+        Net("swin_t", "features.3"),
+        Net("swin_v2_t", "features.3"),
+        Net("swin_s", "features.5"),
+    ],
 }
 
 

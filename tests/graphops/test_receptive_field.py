@@ -254,3 +254,17 @@ def test_where_no_whole_numbers_say_it():
     doubled = np.array([1, 1, 2, 2], np.float32)
     model.graph.initializer.append(onnx.numpy_helper.from_array(doubled, "doubled"))
     assert [layer.receptive_field for layer in layers(model)] == [(1, 1), (3, 3), None]
+
+
+def test_an_axis_that_is_turned_round_is_kept_as_one_without_a_number():
+    """The height of a flipped picture is not followed; the width is still the second number."""
+    model = onnx.parser.parse_model("""
+    <ir_version: 8, opset_import: ["": 17]>
+    net (float[N, 1, 20, 20] x, float[1, 1, 3, 5] w) => (float[N, 1, H, W] y)
+    <int64[1] start = {-1}, int64[1] end = {-9223372036854775807}, int64[1] axis = {2},
+     int64[1] step = {-1}, float[1, 1, 3, 5] w = {1,1,1,1,1,1,1,1,1,1,1,1,1,1,1}>
+    { f = Slice (x, start, end, axis, step) y = Conv <strides = [2, 4]> (f, w) }
+    """)
+    found = {layer.tensor: layer for layer in layers(model)}
+    assert found["x"].receptive_field == (1, 1)
+    assert (found["y"].receptive_field, found["y"].stride) == ((None, 5), (None, 4))

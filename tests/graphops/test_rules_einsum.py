@@ -23,12 +23,27 @@ EQUATIONS = {
     "ba,cb": [(2, 3), (4, 2)],  # what is said of the output by saying nothing: its letters in order
     " a b , b c -> a c ": [(2, 3), (3, 4)],
 }
+REPEATED = {  # sizes of 1 that the other input's is repeated along, kept and summed away
+    "ij,jk->ik": [[(2, 1), (3, 4)], [(2, 3), (1, 4)], [(1, 1), (3, 4)]],
+    "bchw,bchw->bc": [[(2, 4, 3, 3), (2, 1, 3, 3)], [(2, 4, 1, 3), (1, 4, 3, 3)]],
+    "bchw,bchw->bchw": [[(2, 4, 3, 3), (2, 1, 1, 1)]],
+    "ab,ab,bc->ac": [[(2, 1), (1, 3), (1, 4)]],
+}
 CASES = [(equation, wrt) for equation, shapes in EQUATIONS.items() for wrt in range(len(shapes))]
 
 
 @pytest.mark.parametrize(("equation", "wrt"), CASES, ids=str)
 def test_einsum(equation, wrt):
     check_rule("Einsum", EQUATIONS[equation], wrt=wrt, linear=True, equation=equation)
+
+
+@pytest.mark.parametrize(
+    ("equation", "shapes", "wrt"),
+    [(e, s, i) for e, several in REPEATED.items() for s in several for i in range(len(s))],
+    ids=str,
+)
+def test_an_index_of_size_1_is_repeated(equation, shapes, wrt):
+    check_rule("Einsum", shapes, wrt=wrt, linear=True, equation=equation)
 
 
 def test_with_a_constant_and_with_itself():

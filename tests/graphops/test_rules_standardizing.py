@@ -8,8 +8,8 @@ import torch.nn.functional as F
 from check_rule import check_rule, one_node, relative_error, run, spaced
 from onnx.reference import ReferenceEvaluator
 
-from onnxplain.graphops import Options, rewrite
-from onnxplain.graphops.errors import UnsupportedModel
+from onnxplain.graphops import Options, check, rewrite
+from onnxplain.graphops.errors import UnsupportedModel, UnsupportedOperator
 
 SHAPE = (2, 6, 4, 3)
 
@@ -80,6 +80,17 @@ def test_group_normalization(shape, groups):
         check_rule("GroupNormalization", [shape], weights=[scale, bias], opset=21,
                    num_groups=groups, epsilon=eps, oracle=lambda x, eps=eps:
                        F.group_norm(x, groups, double(scale), double(bias), eps))  # fmt: skip
+
+
+@pytest.mark.parametrize("opset", [18, 20])
+def test_group_normalization_of_opset_18_is_refused(opset):
+    """Scaled by groups: ONNX's checker no longer takes it, so no artefact could be valid."""
+    x, w = spaced((2, 4, 3, 3)), {"s": spaced((2,)), "b": spaced((2,))}
+    model = one_node("GroupNormalization", ["x", "s", "b"], {"x": x}, w, opset=opset,
+                     attrs={"num_groups": 2})  # fmt: skip
+    assert "opset 21" in check(model, "y", "gradient").problem
+    with pytest.raises(UnsupportedOperator, match=f"'node' of opset {opset}.*export"):
+        rewrite(model, "y", "gradient", Options(select="seed"))
 
 
 @pytest.mark.parametrize("axis", [1, 2, 3, -1, -2, None])

@@ -7,6 +7,8 @@ import torch
 import torch.nn.functional as F
 from artefacts import artefact, run
 
+from onnxplain.graphops.errors import UnsupportedModel
+
 POOL = """
 <ir_version: 8, opset_import: ["": OPSET]>
 pool (float[N, 2, HEIGHT, WIDTH] x) => (float[N, 2, OH, OW] y)
@@ -46,6 +48,25 @@ def test_subsampling(opset, operator, pad):
 @pytest.mark.parametrize("operator", POOLS)
 def test_subsampling_of_any_size(operator):
     check(operator, "SAME_UPPER", (9, 8), (1, 1), (3, 3), declared=("H", "W"))
+
+
+@pytest.mark.parametrize("operator", POOLS)
+def test_dilated_windows_are_left_alone(operator):
+    """Of their size ONNX and ONNX Runtime think otherwise: no rule, and outputs as they were."""
+    model = onnx.parser.parse_model(f"""
+    <ir_version: 9, opset_import: ["": 19]>
+    pool (float[N, 2, 9, 8] x) => (float[N, 2, OH, OW] y, float[N, 2, 9, 8] z)
+    {{
+        y = {operator} <auto_pad = "SAME_UPPER", kernel_shape = [2, 3], strides = [3, 2],
+            dilations = [3, 2]> (x)
+        z = Relu (x)
+    }}
+    """)
+    x = np.random.default_rng(0).standard_normal((2, 2, 9, 8)).astype(np.float32)
+    with pytest.raises(UnsupportedModel, match=f"{operator} '.*' is dilated and pads by auto_pad"):
+        artefact(model, "y", select="seed")
+    made = artefact(model, "z", select="seed")
+    np.testing.assert_array_equal(run(made, x=x, seed=x)["y"], run(model, x=x)["y"])
 
 
 @pytest.mark.parametrize("ceil_mode", [0, 1])

@@ -88,7 +88,7 @@ def first_explainable(path: Path, supported: Callable[[Node], bool]) -> Tensor |
             blocked.update(t.name for t in reads(node))
     for node in path.nodes:
         for tensor in node.outputs:
-            known = is_float(tensor) and tensor.shape is not None
+            known = is_float(tensor) and tensor.shape  # one number is no layer
             if known and tensor.name in path.tensors and tensor.name not in blocked:
                 return tensor
     return None

@@ -47,12 +47,21 @@ def receptive_fields(graph: Graph, source: Tensor) -> dict[str, ReceptiveField]:
             continue
         inputs = [views.get(t.name) for t in node.inputs]
         if not spatial and node.op in {"Conv", *POOLS} and inputs[0]:
-            spatial = [axis.source for i, axis in sorted(inputs[0].items()) if i >= 2]
+            spatial = _spatial(inputs[0], len(source.shape))
         view = _through(node, inputs)
         views.update((t.name, view) for t in node.outputs)
     spatial = spatial or list(range(2, len(source.shape)))
     fields = {name: _field(view, spatial) for name, view in views.items()}
     return {name: field for name, field in fields.items() if any(field.size)}
+
+
+def _spatial(view: View, rank: int) -> list[int]:
+    """Return the input's axes that a convolution slides along, also those it sees all of."""
+    tracked = [axis.source for i, axis in sorted(view.items()) if i >= 2]
+    others = {axis.source for i, axis in view.items() if i < 2}
+    lost = [i for i in range(rank) if i not in others and i not in tracked]
+    # Where the batch's or the channels' place is not known, a lost axis may be that.
+    return sorted([*tracked, *lost]) if lost and len(others) == 2 else tracked
 
 
 def _field(view: View, spatial: list[int]) -> ReceptiveField:

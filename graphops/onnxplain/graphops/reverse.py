@@ -13,6 +13,7 @@ from onnxplain.graphops.errors import UnsupportedModel, UnsupportedOperator
 from onnxplain.graphops.graph import Node, Tensor, is_float
 from onnxplain.graphops.path import Path, first_explainable
 from onnxplain.graphops.rules import REFUSED, Rule, Table
+from onnxplain.graphops.rules.table import ONWARDS
 
 __all__ = ["has_rule", "reverse", "rule_for"]
 
@@ -78,6 +79,8 @@ def require_rules(path: Path, table: Table) -> None:
         foreign = node.domain not in (None, "", "ai.onnx")
         domain = f" of domain '{node.domain}'" if foreign else ""
         advice = "" if foreign else REFUSED.get(node.op, "")
+        if advice == ONWARDS:  # which stands behind it, where there is such a tensor
+            advice = ""
         raise UnsupportedOperator(
             f"no rule for {node.op}{domain} (node '{node.name}', opset {path.opset}) on the path "
             f"from '{path.target.name}' to '{path.layer.name}'; "

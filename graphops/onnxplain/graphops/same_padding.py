@@ -8,7 +8,7 @@ beginning behind the first element, so they stay what they are.
 from __future__ import annotations
 
 from onnxplain.graphops.graph import Graph, Node, attribute, infer_shapes
-from onnxplain.graphops.rules.window import Window
+from onnxplain.graphops.rules.window import Window, is_dilated
 
 __all__ = ["settle_same_padding"]
 
@@ -19,7 +19,7 @@ def settle_same_padding(graph: Graph) -> None:
     """Write down, in place, the padding of such pools, where it is known."""
     for node in graph.nodes:
         is_refused = node.op in REFUSED and len(node.outputs) == 1
-        if is_refused and _is_apart(node) and _settle(node):
+        if is_refused and _is_apart(node) and not is_dilated(node) and _settle(node):
             infer_shapes(graph)  # with ceil_mode it had another size
 
 

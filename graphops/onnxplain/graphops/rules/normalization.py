@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from onnxplain.graphops.emit import Emitter
-from onnxplain.graphops.errors import UnsupportedModel
+from onnxplain.graphops.errors import UnsupportedModel, UnsupportedOperator
 from onnxplain.graphops.graph import Node, Tensor, attribute, onnx_type
 from onnxplain.graphops.rules.table import Rule, Signals, in_float32
 
@@ -41,7 +41,12 @@ def _layer_normalization(op: Emitter, n: Node, g: Any) -> Signals:
 
 
 def _group_normalization(op: Emitter, n: Node, g: Any) -> Signals:
-    """Each group of channels is standardised. Opset 21's form: that of 18 is no longer valid."""
+    """Each group of channels is standardised, then scaled by channels, as since opset 21."""
+    if op.opset < 21:
+        raise UnsupportedOperator(
+            f"GroupNormalization '{n.name}' of opset {op.opset} is in a form that was withdrawn: "
+            "export the model for opset 21 or newer, or for 17, which spells it out"
+        )
     x, scale = n.inputs[0], n.inputs[1]
     rank, groups = _rank(x, n), attribute(n, "num_groups")
     inner = op.Reshape(op.Mul(g, _per_channel(op, scale, rank)), [0, groups, -1])

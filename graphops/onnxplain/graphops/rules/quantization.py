@@ -52,7 +52,10 @@ def _along_axis(op: Emitter, n: Node, values: Tensor, like: Tensor | None = None
     """Let one value for each slice of the quantisation axis broadcast against the tensor."""
     shape = (like or values).shape
     if attribute(n, "block_size", 0):
-        raise UnsupportedOperator(f"{n.op} '{n.name}' is quantised in blocks: there is no rule")
+        raise UnsupportedOperator(
+            f"{n.op} '{n.name}' is quantised in blocks, which has no rule: quantise by channels or "
+            "as a whole"
+        )
     if not shape:
         return values
     rank = len(n.inputs[0].shape)

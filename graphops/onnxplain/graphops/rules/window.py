@@ -16,7 +16,7 @@ from onnxplain.graphops.emit import Emitter
 from onnxplain.graphops.errors import UnsupportedModel
 from onnxplain.graphops.graph import Node, Tensor, attribute
 
-__all__ = ["Ints", "Window"]
+__all__ = ["Ints", "Window", "is_dilated"]
 
 MAX_ELEMENTS = 2**22  # of a window: its backward pass holds a kernel of that size
 
@@ -51,6 +51,11 @@ class Window:
             raise UnsupportedModel(
                 f"the window of {node.op} '{node.name}', {kernel}, has over {MAX_ELEMENTS} "
                 "elements: choose a layer before it, or a target after it"
+            )
+        if "Conv" not in node.op and is_dilated(node) and "SAME" in attribute(node, "auto_pad", ""):
+            raise UnsupportedModel(
+                f"{node.op} '{node.name}' is dilated and pads by auto_pad, of which ONNX and its "
+                "runtimes do not make the same size: export the model with its `pads` written down"
             )
         ones = [1] * len(kernel)
         strides, dilations = attribute(node, "strides", ones), attribute(node, "dilations", ones)
@@ -129,3 +134,8 @@ class Window:
             return op.Slice(whole, begin, [b + s for b, s in zip(begin, sizes, strict=True)], axes)
         start = op.constant(begin, np.int64) if isinstance(begin, list) else begin
         return op.Slice(whole, start, op.Add(start, op.shape(x, 2)), axes)
+
+
+def is_dilated(node: Node) -> bool:
+    """Tell whether there are gaps between the elements of a window."""
+    return any(d > 1 for d in attribute(node, "dilations", []))
