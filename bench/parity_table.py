@@ -116,7 +116,7 @@ def _largest(run: list[tuple[str, Net, dict[str, Any]]]) -> str:
     made = [(net, e, row[e]) for _, net, row in run for e in EXPORTERS if "nodes" in row[e]]
     net, exporter, found = max(made, key=lambda one: one[2]["nodes"])
     return (
-        f"The largest file is {net.label} by {exporter}, with {found['nodes']:,} nodes: rewriting it "
+        f"The largest file is {net.label} by {exporter}, with {found['nodes']:,} nodes: rewriting "
         f"took {found['rewrite_seconds']:.1f} s, the median of six artefacts."
     )
 

@@ -66,7 +66,9 @@ def einsum(d):
         shared = d.some(letters)
         result = "".join(c for c in letters if c not in shared or d.choice(False, True)) + "z"
         equation = f"{letters},{''.join(shared)}z->{result}"
-        operands = [x, d.weight(*(x.shape[letters.index(c)] for c in shared), 2, low=-1, high=1)]
+        # A size of 1 is repeated; in the first term the runtime plans for 1, and stumbles.
+        sizes = [d.choice(x.shape[letters.index(c)], 1) for c in shared]
+        operands = [x, d.weight(*sizes, 2, low=-1, high=1)]
     else:
         equation, operands = f"{letters},{letters}->{letters[: d.number(0, x.rank)]}", [x, x]
     d.add("Einsum", operands, lambda *v: torch.einsum(equation, *v), equation=equation)
