@@ -111,6 +111,15 @@ def test_masks_that_do_not_fit():
         )  # fmt: skip
 
 
+def test_what_is_no_map_is_refused():
+    with pytest.raises(OptionError, match="not a picture"):
+        evaluate(Engine("cpu"), quarters(), [picture(0)], ["activation"], preprocess=PLAIN)
+    with pytest.raises(OptionError, match="randomize -1"):
+        evaluate(
+            Engine("cpu"), quarters(), [picture(0)], ["gradient"], randomize=-1, preprocess=PLAIN
+        )
+
+
 def test_every_method_that_explains_a_class_can_be_evaluated():
     left_out = {"activation", "inverse", "lrp"}
     assert set(class_methods()) == METHODS.keys() - left_out | {"occlusion", "rise"}

@@ -96,6 +96,34 @@ def test_an_array_larger_than_a_message(client, folder):
         ("occlusion", PICTURES[0], {"layer": "q"}, StatusCode.NOT_FOUND, "no layer 'q'"),
         ("occlusion", PICTURES[0], {"window": 0}, StatusCode.INVALID_ARGUMENT, "window of 0"),
         ("slide", PICTURES[0], {"size": (16, 0)}, StatusCode.INVALID_ARGUMENT, "neither"),
+        (
+            "maps",
+            PICTURES[0],
+            {"methods": ["rise"], "resolution": 2**40},
+            StatusCode.INVALID_ARGUMENT,
+            "resolution 1099511627776",
+        ),
+        (
+            "maps",
+            PICTURES[0],
+            {"methods": ["integrated_gradients"], "steps": 20000},
+            StatusCode.INVALID_ARGUMENT,
+            "steps 20000: give a number from 1 to 1,000",
+        ),
+        (
+            "maps",
+            PICTURES[0],
+            {"methods": ["smoothgrad"], "noise_seed": -1},
+            StatusCode.INVALID_ARGUMENT,
+            "noise_seed -1",
+        ),
+        (
+            "maps",
+            PICTURES[0],
+            {"methods": ["activation_maximisation"], "blur": 1e5},
+            StatusCode.INVALID_ARGUMENT,
+            "blur 100000",
+        ),
         ("maps", PICTURES[0], {"steps": 3}, StatusCode.INVALID_ARGUMENT, "takes no steps"),
         ("maps", np.zeros((1, 3, 16, 16), np.float32), {}, StatusCode.INVALID_ARGUMENT, "inputs"),
         ("maps", [], {}, StatusCode.INVALID_ARGUMENT, "there is none"),
@@ -203,4 +231,17 @@ def test_convolutionalize(client, folder):
     onnx.checker.check_model(onnx.load_from_string(made), full_check=True)
     with pytest.raises(ClientError, match="neither") as caught:
         client.convolutionalize("classifier", (16, 0))
+    assert caught.value.code is StatusCode.INVALID_ARGUMENT
+
+
+@pytest.mark.parametrize(
+    ("method", "options", "text"),
+    [
+        ("smoothgrad", {"samples": 10**6}, "1000000 copies"),
+        ("integrated_gradients", {"steps": 20000}, "steps 20000"),
+    ],
+)
+def test_rewrites_are_bounded_too(client, method, options, text):
+    with pytest.raises(ClientError, match=text) as caught:
+        client.rewrite("classifier", None, method, **options)
     assert caught.value.code is StatusCode.INVALID_ARGUMENT

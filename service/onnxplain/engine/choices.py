@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, TypedDict, cast
 
 import numpy as np
@@ -16,7 +16,24 @@ from onnxplain.graphops.errors import OptionError
 from onnxplain.graphops.methods import require_taken
 from onnxplain.graphops.options import Position, SeedValue, Unpool
 
-__all__ = ["Choices", "baseline_row", "channel_axis_of", "require_known", "to_options"]
+__all__ = [
+    "Choices",
+    "baseline_row",
+    "channel_axis_of",
+    "require_bounded",
+    "require_known",
+    "to_options",
+]
+
+
+# The points and weights of so many steps, masks of so many cells and the like are made at once.
+BOUNDS = {
+    "steps": (1, 1000),
+    "resolution": (1, 1000),
+    "jitter": (0, 10_000),
+    "blur": (0, 1000),
+    "noise_seed": (0, 2**63 - 1),
+}
 
 
 class Choices(TypedDict, total=False):
@@ -95,6 +112,15 @@ def require_known(choices: Choices, method: str) -> None:
         if name not in Choices.__annotations__:
             raise TypeError(f"explain() got an unexpected keyword argument '{name}'")
     require_taken(method, [name for name, value in choices.items() if value is not None])
+    require_bounded(choices)
+
+
+def require_bounded(choices: Mapping[str, Any]) -> None:
+    """Raise OptionError for numbers that would take hours or all memory before the first run."""
+    for name, (least, most) in BOUNDS.items():
+        value = choices.get(name)
+        if value is not None and not least <= value <= most:
+            raise OptionError(f"{name} {value!r}: give a number from {least} to {most:,}")
 
 
 def to_options(choices: Choices, method: str, whole: bool, prepared: Prepared) -> Options:

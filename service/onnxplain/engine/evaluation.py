@@ -165,6 +165,7 @@ def _maps(
             units=int(channel),
             preprocess=prepared.preprocess,
         )
+        result.require_drawable()
         maps.append(metrics.strength(result.attribution[0, 0], *size))
     return maps
 

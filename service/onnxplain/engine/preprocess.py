@@ -100,7 +100,8 @@ class Preprocess:
         """
         last = values if values.shape[0] != self.channels else values.transpose(1, 2, 0)
         mean, std = np.array(self.mean), np.array(self.std)
-        pixels = np.nan_to_num((last.astype(np.float64) * std + mean) / self.scale)
+        with np.errstate(divide="ignore", invalid="ignore"):  # a scale of 0 leaves no picture
+            pixels = np.nan_to_num((last.astype(np.float64) * std + mean) / self.scale)
         rgb = pixels[:, :, ::-1] if self.color == "BGR" else pixels
         whole = np.clip(np.rint(rgb), 0, 255).astype(np.uint8)
         return np.repeat(whole, 3, axis=2) if whole.shape[2] == 1 else whole

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from onnxplain.engine import Preprocess
+from onnxplain.engine.choices import require_bounded
 from onnxplain.graphops import Options
 from onnxplain.graphops.errors import InputError
 from onnxplain.v1 import explain_pb2 as pb
@@ -33,6 +34,7 @@ Array = npt.NDArray[Any]
 Request = pb.CheckRequest | pb.RewriteRequest | pb.ExplainRequest
 
 DEFAULT_METHOD = "deconvnet"
+MOST_SAMPLES = 1000
 
 
 def check_arguments(request: pb.CheckRequest) -> dict[str, Any]:
@@ -69,6 +71,12 @@ def rewrite_arguments(request: pb.RewriteRequest) -> dict[str, Any]:
     for name in options.keys() - known:
         raise InputError(
             f"method_options.{name}: a rewritten model is not told this beforehand; leave it out"
+        )
+    require_bounded(options)
+    if options.get("samples", 0) > MOST_SAMPLES:
+        raise InputError(
+            f"method_options.samples: {options['samples']} copies in one run of a rewritten model "
+            f"are more than {MOST_SAMPLES}; Explain takes any number"
         )
     return {
         "layer": request.layer or None,
