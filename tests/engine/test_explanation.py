@@ -2,6 +2,7 @@
 
 import io
 import os
+import time
 from dataclasses import replace
 
 import numpy as np
@@ -95,6 +96,14 @@ def test_the_longest_caption_that_fits_is_written():
     cut = ink("a" * 90)
     assert cut.shape == ink("short").shape
     assert (cut[:, 125:] == 255).all(), "a caption that is too long is cut at its panel's edge"
+
+
+def test_a_caption_of_a_million_characters_is_cut_at_once():
+    picture = Image.new("RGB", (100, 20), "blue")
+    begun = time.monotonic()
+    drawn = figure([[Panel(("a" * 10**6,), (picture,))]], "b" * 10**6, [Note("c\nd" * 10**6)])
+    assert time.monotonic() - begun < 5
+    assert drawn.width < 2000
 
 
 def test_an_empty_place_stays_white():

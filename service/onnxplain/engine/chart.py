@@ -9,6 +9,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
+from onnxplain.engine.figure import clipped
+
 __all__ = ["Chart", "charts"]
 
 WIDTH, HEIGHT = 300, 216
@@ -60,7 +62,8 @@ def _drawn(chart: Chart) -> Image.Image:
         return across, HEIGHT - BOTTOM - (y - low) / (high - low) * (HEIGHT - TOP - BOTTOM)
 
     across = float(LEFT)
-    ink.text((LEFT, 6), chart.title, INK, ImageFont.load_default(13))
+    heading = ImageFont.load_default(13)
+    ink.text((LEFT, 6), clipped(chart.title, heading, WIDTH - LEFT - RIGHT), INK, heading)
     for i in range(TICKS + 1):
         y = low + (high - low) * i / TICKS
         ink.line([at(first, y), at(last, y)], GRID)
@@ -73,6 +76,7 @@ def _drawn(chart: Chart) -> Image.Image:
         points = [at(x, y) for x, y in zip(chart.x, curve, strict=True)]
         ink.line(points, colour, width=2, joint="curve")
         if len(chart.curves) > 1:
-            ink.text((across, 24), name, colour, small)
-            across += small.getlength(name) + 12
+            text = clipped(name, small, WIDTH - RIGHT - round(across))
+            ink.text((across, 24), text, colour, small)
+            across += small.getlength(text) + 12
     return image

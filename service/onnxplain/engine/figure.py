@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -9,12 +10,13 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
-__all__ = ["Note", "Panel", "figure"]
+__all__ = ["Font", "Note", "Panel", "clipped", "figure"]
 
 MARGIN, GAP, PANEL_GAP, ROW_GAP, NOTE_GAP = 20, 4, 16, 16, 8
 TITLE_SIZE, CAPTION_SIZE, NOTE_SIZE = 18, 14, 12
 INK, MUTED = (25, 25, 25), (105, 105, 105)
 BAR_HEIGHT = 10
+WIDEST_NOTE = 1600
 
 Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
@@ -67,7 +69,7 @@ def figure(
     page = Image.new("RGB", (inner + 2 * MARGIN, height + 2 * MARGIN), "white")
     ink = ImageDraw.Draw(page)
 
-    ink.text((MARGIN, MARGIN), _clipped(title, title_font, inner), INK, title_font)
+    ink.text((MARGIN, MARGIN), clipped(title, title_font, inner), INK, title_font)
     top = MARGIN + title_height
     for row, row_height in zip(rows, heights, strict=True):
         left = MARGIN
@@ -100,11 +102,12 @@ def _paste(page: Image.Image, panel: Panel, left: int, top: int) -> None:
 
 
 def _drawn_note(note: Note, font: Font) -> Image.Image:
-    parts: list[str | Image.Image] = [note.text]
+    text = clipped(note.text, font, WIDEST_NOTE)
+    parts: list[str | Image.Image] = [text]
     height = _line_height(font) + 3
     if note.bar is not None:
         bar = Image.fromarray(np.tile(note.bar, (BAR_HEIGHT, 1, 1)))
-        parts = [note.text, note.ends[0], bar, note.ends[1]]
+        parts = [text, note.ends[0], bar, note.ends[1]]
     widths = [p.width if isinstance(p, Image.Image) else _width(p, font) for p in parts]
     line = Image.new("RGB", (sum(widths) + NOTE_GAP * (len(parts) - 1), height), "white")
     left = 0
@@ -119,18 +122,18 @@ def _drawn_note(note: Note, font: Font) -> Image.Image:
 
 def _fitting(captions: Sequence[str], font: Font, width: int) -> str:
     for caption in captions:
-        if _width(caption, font) <= width:
+        if clipped(caption, font, width) == caption:
             return caption
-    return _clipped(captions[-1], font, width)
+    return clipped(captions[-1], font, width)
 
 
-def _clipped(text: str, font: Font, width: int) -> str:
-    """Return the text, cut with an ellipsis where it is wider than `width` pixels."""
-    if _width(text, font) <= width:
-        return text
-    while text and _width(text + "…", font) > width:
-        text = text[:-1]
-    return text.rstrip() + "…"
+def clipped(text: str, font: Font, width: int) -> str:
+    """Return the text on one line, cut with an ellipsis where it is wider than `width` pixels."""
+    line = " ".join(text[: width + 1].split())  # no character is narrower than a pixel
+    if len(text) <= width and _width(line, font) <= width:
+        return line
+    fitting = bisect_right(range(len(line) + 1), width, key=lambda n: _width(line[:n] + "…", font))
+    return line[: max(0, fitting - 1)].rstrip() + "…"
 
 
 def _font(size: int) -> Font:
