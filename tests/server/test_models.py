@@ -166,3 +166,11 @@ def test_a_folder_of_one_letter_takes_nothing_from_the_text(tmp_path, monkeypatc
     with pytest.raises(InputError) as error, found.use("models/a"):
         raise InputError(said)
     assert str(error.value) == said
+
+
+def test_an_error_names_the_one_of_several_models_that_it_is_about(tmp_path):
+    for name in ("a", "b"):
+        write(tmp_path / f"{name}.onnx")
+    with pytest.raises(InputError) as error, Models(tmp_path).use_all(["models/a", "models/b"]):
+        raise InputError(f"'{tmp_path / 'a.onnx'}' is not '{tmp_path / 'b.onnx'}'")
+    assert str(error.value) == "'models/a/versions/1' is not 'models/b/versions/1'"

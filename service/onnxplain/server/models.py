@@ -7,7 +7,7 @@ looked at anew for every request, so models can come, change and go while the se
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -77,14 +77,23 @@ class Models:
         Errors raised inside name the model and not its file, whose place is no client's business.
         Raises InputError, MissingModel, or UnsupportedModel where two files claim the version.
         """
+        with self.use_all([name]) as (place,):
+            yield place
+
+    @contextmanager
+    def use_all(self, names: Sequence[str]) -> Iterator[list[tuple[str, Path]]]:
+        """Give the full names and files of several models, as `use` does of one."""
+        places = [self._place(name) for name in names]
+        try:
+            yield places
+        except OnnxplainError as e:
+            raise type(e)(_without_places(str(e), places)) from e
+
+    def _place(self, name: str) -> tuple[str, Path]:
         model, version, paths = self._look_up(name)
         if len(paths) > 1:
             raise UnsupportedModel(self._clash(paths))
-        full_name, path = _full_name(model, version), paths[0]
-        try:
-            yield full_name, path
-        except OnnxplainError as e:
-            raise type(e)(_without_place(str(e), path, full_name)) from e
+        return _full_name(model, version), paths[0]
 
     def _look_up(self, name: str) -> tuple[str, int, list[Path]]:
         # A name is only ever compared with what the folder holds, so none can lead out of it.
@@ -140,12 +149,13 @@ def _full_name(model: str, version: int) -> str:
     return f"models/{model}/versions/{version}"
 
 
-def _without_place(text: str, path: Path, name: str) -> str:
-    """Name the model in an error's text where it names the file, or the file's folder."""
-    text = text.replace(f"'{path}'", f"'{name}'")
-    folder = path.parent.resolve()
-    if len(folder.parts) > 1:  # a name alone may stand in any text
-        text = text.replace(f"'{folder}'", "its folder").replace(str(folder), "its folder")
+def _without_places(text: str, places: Sequence[tuple[str, Path]]) -> str:
+    """Name the models in an error's text where it names their files, or the files' folders."""
+    for name, path in places:
+        text = text.replace(f"'{path}'", f"'{name}'")
+    for folder in (path.parent.resolve() for _, path in places):
+        if len(folder.parts) > 1:  # a name alone may stand in any text
+            text = text.replace(f"'{folder}'", "its folder").replace(str(folder), "its folder")
     return text
 
 
@@ -153,7 +163,7 @@ def _read(name: str, path: Path, size: int) -> Model:
     try:
         model = load(path)
     except OnnxplainError as error:
-        return Model(name, size, problem=_without_place(str(error), path, name))
+        return Model(name, size, problem=_without_places(str(error), [(name, path)]))
     weights = {tensor.name for tensor in model.graph.initializer}
     return Model(
         name=name,

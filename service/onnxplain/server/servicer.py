@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import itertools
 import threading
 import time
@@ -190,8 +189,7 @@ class ExplainServicer(explain_pb2_grpc.ExplainServiceServicer):
         view, arguments = views.view_arguments(request)
         engine = self._engine.limited(call.timeout, call.gone, MAX_VIEW_BYTES)
         names = [*request.training.earlier, request.model]
-        with contextlib.ExitStack() as stack:
-            used = [stack.enter_context(self._models.use(name)) for name in names]
+        with self._models.use_all(names) as used:
             if view == "training":
                 arguments["checkpoints"] = [str(path) for _, path in used]
                 arguments["names"] = [name.removeprefix("models/") for name, _ in used]
