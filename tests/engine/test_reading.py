@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from onnxplain.engine import read_picture
+from onnxplain.engine.reading import read_picture, read_pictures
 from onnxplain.graphops.errors import MissingFile, PictureError
 
 RNG = np.random.default_rng(0)
@@ -63,6 +63,15 @@ def test_a_file_that_is_no_picture_is_named(tmp_path, content):
     path.write_bytes(content)
     with pytest.raises(PictureError, match=r"broken\.png"):
         read_picture(path)
+
+
+def test_which_of_several_is_no_picture_is_told():
+    pictures = read_pictures([PICTURE, b"not a picture"])
+    next(pictures)
+    with pytest.raises(PictureError, match="picture 2 of 2 is not"):
+        next(pictures)
+    with pytest.raises(PictureError, match="the mask is not"):
+        next(read_pictures([np.zeros(3)], "mask"))
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path):

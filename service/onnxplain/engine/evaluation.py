@@ -15,7 +15,7 @@ from onnxplain.engine.engine import Engine
 from onnxplain.engine.explanation import Explanation
 from onnxplain.engine.inputs import Prepared, prepare
 from onnxplain.engine.preprocess import Preprocess
-from onnxplain.engine.reading import Picture, read_picture
+from onnxplain.engine.reading import Picture, read_pictures
 from onnxplain.engine.scoring import class_probabilities, class_scores
 from onnxplain.graphops import METHODS, load
 from onnxplain.graphops.errors import OptionError
@@ -135,7 +135,7 @@ def _regions(prepared: Prepared, masks: Sequence[Picture]) -> list[npt.NDArray[n
             "an evaluation takes pictures of one size: give their files, and a size for the "
             "preprocessing where they differ"
         )
-    return [fit.fit(read_picture(mask)).max(axis=2) > 127 for mask in masks]
+    return [fit.fit(mask).max(axis=2) > 127 for mask in read_pictures(masks, "mask")]
 
 
 def _part(prepared: Prepared, count: int) -> Prepared:

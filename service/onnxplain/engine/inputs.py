@@ -12,7 +12,7 @@ import onnx
 from PIL import Image
 
 from onnxplain.engine.preprocess import PRESETS, Preprocess, preset
-from onnxplain.engine.reading import Picture, read_picture
+from onnxplain.engine.reading import Picture, read_pictures
 from onnxplain.graphops import read_metadata
 from onnxplain.graphops.errors import OptionError, PictureError, UnsupportedModel
 
@@ -128,7 +128,7 @@ def prepare(
     chosen, notes = _choose(model, target, preprocess)
     if chosen.size is None:
         chosen = replace(chosen, size=target.size)
-    fitted = tuple(chosen.fit(read_picture(source)) for source in sources)
+    fitted = tuple(chosen.fit(picture) for picture in read_pictures(sources))
     rows = []
     for picture in fitted:
         row = chosen.values(picture)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import warnings
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,30 +15,32 @@ from PIL import Image, ImageOps
 
 from onnxplain.graphops.errors import MissingFile, PictureError
 
-__all__ = ["Picture", "read_picture"]
+__all__ = ["Picture", "read_picture", "read_pictures"]
 
 # Not what Pillow would hand to other programs, or read other files for.
 FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 # Pillow refuses pictures beyond 179 megapixels; that it worries from half of that on helps nobody.
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 
+Pixels = npt.NDArray[np.uint8]
 Picture = str | os.PathLike[str] | bytes | Image.Image | npt.NDArray[Any]
 
 
-def read_picture(source: Picture) -> npt.NDArray[np.uint8]:
+def read_picture(source: Picture, name: str = "the picture") -> Pixels:
     """Return a picture as uint8 [H, W, 3], red first.
 
     source: a path, the bytes of a file, a Pillow image, or a uint8 array [H, W], [H, W, 1],
         [H, W, 3] or [H, W, 4]. Transparency is dropped, a camera's rotation is applied, and of an
         animation the first frame counts.
+    name: what errors call a picture that is no file.
 
     Raises MissingFile or PictureError.
     """
     if isinstance(source, np.ndarray):
-        return _from_array(source)
+        return _from_array(source, name)
     if isinstance(source, Image.Image):
-        return _to_rgb(source, "the picture")
-    name = "the picture" if isinstance(source, bytes) else f"'{os.fspath(source)}'"
+        return _to_rgb(source, name)
+    name = name if isinstance(source, bytes) else f"'{os.fspath(source)}'"
     data = source if isinstance(source, bytes) else _read(source, name)
     try:
         with Image.open(io.BytesIO(data), formats=FORMATS) as image:
@@ -53,6 +56,13 @@ def read_picture(source: Picture) -> npt.NDArray[np.uint8]:
     return _to_rgb(upright, name)
 
 
+def read_pictures(sources: Sequence[Picture], what: str = "picture") -> Iterator[Pixels]:
+    """Yield what `read_picture` returns, one by one. what: errors call those that are no files."""
+    for number, source in enumerate(sources, 1):
+        several = f"{what} {number} of {len(sources)}"
+        yield read_picture(source, several if len(sources) > 1 else f"the {what}")
+
+
 def _read(path: str | os.PathLike[str], name: str) -> bytes:
     try:
         return Path(path).read_bytes()
@@ -62,25 +72,25 @@ def _read(path: str | os.PathLike[str], name: str) -> bytes:
         raise PictureError(f"cannot read {name}: {e.strerror}") from e
 
 
-def _from_array(array: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
+def _from_array(array: npt.NDArray[Any], name: str) -> Pixels:
     if array.ndim == 2:
         array = array[:, :, None]
     if array.dtype != np.uint8 or array.ndim != 3 or array.shape[2] not in (1, 3, 4):
         raise PictureError(
-            f"an array {array.dtype}{list(array.shape)} is not a picture: give uint8 [H, W, 3], or "
-            "one float array [N, C, H, W] that is already preprocessed"
+            f"{name} is not a picture but an array {array.dtype}{list(array.shape)}: give uint8 "
+            "[H, W, 3], or one float array [N, C, H, W] that is already preprocessed"
         )
     if 0 in array.shape:
-        raise PictureError(f"the picture is empty: its array has the shape {list(array.shape)}")
+        raise PictureError(f"{name} is empty: its array has the shape {list(array.shape)}")
     rgb = array[:, :, :3] if array.shape[2] >= 3 else np.repeat(array, 3, axis=2)
     return np.ascontiguousarray(rgb)
 
 
-def _to_rgb(image: Image.Image, name: str) -> npt.NDArray[np.uint8]:
+def _to_rgb(image: Image.Image, name: str) -> Pixels:
     if image.mode.startswith("I;16"):  # Pillow clips 16 bits to 8 instead of scaling
-        return _from_array((np.asarray(image) >> 8).astype(np.uint8))
+        return _from_array((np.asarray(image) >> 8).astype(np.uint8), name)
     if image.mode in ("I", "F"):
         raise PictureError(
             f"{name} holds 32-bit values, whose range is not known: scale it to 8 bits first"
         )
-    return _from_array(np.asarray(image.convert("RGB")))
+    return _from_array(np.asarray(image.convert("RGB")), name)

@@ -125,8 +125,8 @@ def strongest_pictures(
         )
     called = name_pictures(pictures, names)
     seen = engine.explain(
-        model, read_picture(pictures[0]), layer, "activation", channels, preprocess=preprocess,
-        labels=labels,
+        model, read_picture(pictures[0], called[0]), layer, "activation", channels,
+        preprocess=preprocess, labels=labels,
     )  # fmt: skip
     opened = engine.open(model)
     field = next(known for known in opened.layers if known.tensor == seen.layer)
@@ -138,7 +138,7 @@ def strongest_pictures(
     for number, picture in enumerate(pictures):
         progress(number, len(pictures))
         found = engine.explain(
-            model, read_picture(picture), layer, "activation", channels,
+            model, read_picture(picture, called[number]), layer, "activation", channels,
             position="max" if spatial else None, preprocess=preprocess,
         )  # fmt: skip
         scores.append(found.score[0])
