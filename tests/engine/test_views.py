@@ -226,6 +226,12 @@ def test_work_of_many_calls_has_one_end(engine, model, pictures):
         slide(limited, model, pictures[0], preprocess=UNIT)
 
 
+def test_a_picture_too_large_for_the_memory_is_refused(model, pictures):
+    """A picture is slid over in one run, so there is nothing to run one after the other."""
+    with pytest.raises(OptionError, match="MiB are allowed: name a smaller size"):
+        slide(Engine("cpu", memory_bytes=1000), model, pictures[0], preprocess=UNIT)
+
+
 def test_the_strongest_pictures_of_classes(engine, model, pictures):
     """Class scores have no positions; the patch is then the whole picture."""
     found = strongest_pictures(engine, model, pictures, None, [1], 2, "gradient", preprocess=UNIT)

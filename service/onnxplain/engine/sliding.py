@@ -15,6 +15,7 @@ from PIL import Image, ImageDraw
 from onnxplain.engine.engine import Engine
 from onnxplain.engine.figure import Note, Panel, figure
 from onnxplain.engine.inputs import picture_input, prepare
+from onnxplain.engine.memory import Footprint
 from onnxplain.engine.opening import Model, stored_labels
 from onnxplain.engine.pictures import enlarged, heat, laid
 from onnxplain.engine.preprocess import Preprocess
@@ -22,7 +23,7 @@ from onnxplain.engine.reading import Picture, read_picture
 from onnxplain.engine.sessions import Session
 from onnxplain.engine.view import View
 from onnxplain.graphops import convolutionalize, read_metadata
-from onnxplain.graphops.errors import ChannelError, PictureError, UnsupportedModel
+from onnxplain.graphops.errors import ChannelError, OptionError, PictureError, UnsupportedModel
 
 __all__ = ["Sliding", "slide"]
 
@@ -127,8 +128,9 @@ def slide(
     size: the window's height and width, where the model leaves its picture's free.
     preprocess: as `explain` has it, but that the picture keeps its own size unless this names one.
 
-    Raises PictureError where the picture is smaller than a window, ChannelError, UnsupportedModel
-    where the network cannot slide, and what `explain` raises.
+    Raises PictureError where the picture is smaller than a window, OptionError where it is larger
+    than the engine's memory allows, ChannelError, UnsupportedModel where the network cannot slide,
+    and what `explain` raises.
     """
     source = engine.open(model).model
     network = source if SLIDING in read_metadata(source) else convolutionalize(source, size)
@@ -142,6 +144,7 @@ def slide(
             f"the picture has {pixels.shape[0]}x{pixels.shape[1]} pixels, and one window "
             f"{window[0]}x{window[1]}: give a larger picture, or name a size in the preprocessing"
         )
+    _require_room(network, prepared.rows[0].shape, engine.memory_bytes)
     session = Session(network, engine.device, engine.threads)
     progress(0, 1)
     with engine.stop().watching() as stop:
@@ -177,6 +180,17 @@ def _facts(network: onnx.ModelProto) -> dict[str, Any]:
         f"the model's metadata '{SLIDING}' does not say how windows of height and width lie: give "
         "the classifier itself"
     )
+
+
+def _require_room(network: onnx.ModelProto, shape: tuple[int, ...], memory_bytes: int) -> None:
+    """Raise OptionError where the one run that there is would take more than the memory."""
+    size = Footprint(network, picture_input(network).name).row_bytes(shape)
+    if size > memory_bytes:
+        raise OptionError(
+            f"a picture {list(shape)} takes about {size / 2**20:,.0f} MiB in the one run that "
+            f"there is, and {memory_bytes / 2**20:,.0f} MiB are allowed: name a smaller size in "
+            "the preprocessing, or allow more memory"
+        )
 
 
 def _notes(facts: dict[str, Any]) -> tuple[str, ...]:
