@@ -106,6 +106,13 @@ def test_a_caption_of_a_million_characters_is_cut_at_once():
     assert drawn.width < 2000
 
 
+def test_a_title_is_never_wider_than_its_page():
+    panel = Panel(("p",), (Image.new("RGB", (20, 20), "blue"),))
+    page = np.asarray(figure([[panel]], "through training, epoch by epoch", [Note("")]))
+    assert page.shape[1] > 200
+    assert (page[:, -20:] == 255).all(), "the margin stays empty"
+
+
 def test_an_empty_place_stays_white():
     picture = Image.new("RGB", (50, 50), "blue")
     panel = Panel(("p",), (picture,))

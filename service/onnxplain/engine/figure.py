@@ -16,7 +16,7 @@ MARGIN, GAP, PANEL_GAP, ROW_GAP, NOTE_GAP = 20, 4, 16, 16, 8
 TITLE_SIZE, CAPTION_SIZE, NOTE_SIZE = 18, 14, 12
 INK, MUTED = (25, 25, 25), (105, 105, 105)
 BAR_HEIGHT = 10
-WIDEST_NOTE = 1600
+WIDEST = 1600  # pixels of a title or a note
 
 Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
@@ -64,12 +64,14 @@ def figure(
     heights = [max(p.height for p in row if p) + caption_height + ROW_GAP for row in rows]
     title_height = _line_height(title_font) + ROW_GAP
     lines = [_drawn_note(note, note_font) for note in notes]
-    inner = max(sum(widths) + PANEL_GAP * (len(widths) - 1), *(line.width for line in lines))
+    panels = sum(widths) + PANEL_GAP * (len(widths) - 1)
+    title = clipped(title, title_font, WIDEST)
+    inner = max(panels, _width(title, title_font), *(line.width for line in lines))
     height = title_height + sum(heights) + sum(line.height for line in lines)
     page = Image.new("RGB", (inner + 2 * MARGIN, height + 2 * MARGIN), "white")
     ink = ImageDraw.Draw(page)
 
-    ink.text((MARGIN, MARGIN), clipped(title, title_font, inner), INK, title_font)
+    ink.text((MARGIN, MARGIN), title, INK, title_font)
     top = MARGIN + title_height
     for row, row_height in zip(rows, heights, strict=True):
         left = MARGIN
@@ -102,7 +104,7 @@ def _paste(page: Image.Image, panel: Panel, left: int, top: int) -> None:
 
 
 def _drawn_note(note: Note, font: Font) -> Image.Image:
-    text = clipped(note.text, font, WIDEST_NOTE)
+    text = clipped(note.text, font, WIDEST)
     parts: list[str | Image.Image] = [text]
     height = _line_height(font) + 3
     if note.bar is not None:
