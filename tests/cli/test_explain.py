@@ -64,6 +64,17 @@ def test_the_numbers_are_the_gradient(run: Run, tmp_path: Path, picture: Path) -
     np.testing.assert_array_equal(attribution[0, :, :, 2, 3], [[0, 1, 2], [3, 4, 5]])
 
 
+def test_a_layer_as_one_is_told_so(run: Run, network: Path, picture: Path) -> None:
+    result = run("explain", network, picture, "--method", "inverse")
+    assert result.out.splitlines()[1].split()[:2] == ["cat.png", "whole"]
+
+
+def test_a_method_left_out_between_commas(run: Run, network: Path, picture: Path) -> None:
+    result = run("explain", network, picture, "--method", "gradient,")
+    assert result.code == 2
+    assert "--method gradient,: a name is missing" in result.error_line
+
+
 def test_json(run: Run, network: Path, picture: Path) -> None:
     other = picture.with_name("dog.png")
     other.write_bytes(picture.read_bytes())

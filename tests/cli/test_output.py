@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from onnxplain.cli.output import printable, size, table, working
+from onnxplain.cli.output import Progress, printable, size, table, working
 
 
 class Terminal(io.StringIO):
@@ -41,6 +41,17 @@ def test_progress_shows_after_a_second_and_leaves_nothing(monkeypatch: pytest.Mo
     assert shown[0] == ""
     assert shown[1].startswith("counting 3/7 (1 s)")
     assert shown[-1] == ""
+
+
+def test_progress_tells_the_runs_of_a_step_under_way() -> None:
+    progress = Progress()
+    assert str(progress) == ""
+    progress(3, 8)
+    assert str(progress) == " 3/8"
+    progress.runs(20, 50)
+    assert str(progress) == " 3/8 + 20/50"
+    progress(4, 8)
+    assert str(progress) == " 4/8"
 
 
 def test_quick_work_shows_no_progress(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -186,6 +186,23 @@ def test_an_answer_larger_than_a_message(client, folder, engine):
     assert calls == [(0, 4), (1, 4), (2, 4), (3, 4), (4, 4)]
 
 
+def test_the_runs_of_one_unit_are_told(client):
+    calls, steps = [], []
+    found = client.explain(
+        "classifier", pixels(), method="activation_maximisation", iterations=3,
+        passes=lambda *state: calls.append(state), progress=lambda *state: steps.append(state),
+    )  # fmt: skip
+    assert calls == [(1, 3), (2, 3), (3, 3)]
+    assert steps == [(0, 1), (1, 1)]
+    calls.clear()
+    drawn = client.view(
+        "classifier", pixels(), "maps", methods=["activation_maximisation"], iterations=3,
+        passes=lambda *state: calls.append(state),
+    )  # fmt: skip
+    assert calls == [(1, 3), (2, 3), (3, 3)]
+    np.testing.assert_array_equal(drawn.arrays["attribution"], found.attribution)
+
+
 def test_pictures_whose_sizes_differ_fit_no_array(client):
     with pytest.raises(ClientError, match="the pictures differ in size") as caught:
         client.explain("any_size", [pixels(8, 8), pixels(8, 9)])

@@ -510,16 +510,18 @@ class ExplainResponse(_message.Message):
     def __init__(self, model: _Optional[str] = ..., layer: _Optional[str] = ..., method: _Optional[str] = ..., to: _Optional[str] = ..., labels: _Optional[_Iterable[str]] = ..., notes: _Optional[_Iterable[str]] = ..., preprocess: _Optional[_Union[Preprocess, _Mapping]] = ..., attribution: _Optional[_Union[Tensor, _Mapping]] = ..., score: _Optional[_Union[Tensor, _Mapping]] = ..., channels: _Optional[_Union[Tensor, _Mapping]] = ..., position: _Optional[_Union[Tensor, _Mapping]] = ..., pictures: _Optional[_Iterable[_Union[Tensor, _Mapping]]] = ..., completeness_error: _Optional[_Union[Tensor, _Mapping]] = ..., seed_value: _Optional[_Union[SeedValue, str]] = ...) -> None: ...
 
 class ExplainUnitsResponse(_message.Message):
-    __slots__ = ("header", "unit", "picture", "note")
+    __slots__ = ("header", "unit", "picture", "note", "progress")
     HEADER_FIELD_NUMBER: _ClassVar[int]
     UNIT_FIELD_NUMBER: _ClassVar[int]
     PICTURE_FIELD_NUMBER: _ClassVar[int]
     NOTE_FIELD_NUMBER: _ClassVar[int]
+    PROGRESS_FIELD_NUMBER: _ClassVar[int]
     header: ExplainHeader
     unit: UnitPart
     picture: PicturePart
     note: str
-    def __init__(self, header: _Optional[_Union[ExplainHeader, _Mapping]] = ..., unit: _Optional[_Union[UnitPart, _Mapping]] = ..., picture: _Optional[_Union[PicturePart, _Mapping]] = ..., note: _Optional[str] = ...) -> None: ...
+    progress: Progress
+    def __init__(self, header: _Optional[_Union[ExplainHeader, _Mapping]] = ..., unit: _Optional[_Union[UnitPart, _Mapping]] = ..., picture: _Optional[_Union[PicturePart, _Mapping]] = ..., note: _Optional[str] = ..., progress: _Optional[_Union[Progress, _Mapping]] = ...) -> None: ...
 
 class ExplainHeader(_message.Message):
     __slots__ = ("model", "layer", "method", "to", "labels", "preprocess", "total", "seed_value")
@@ -690,12 +692,16 @@ class ViewResponse(_message.Message):
     def __init__(self, progress: _Optional[_Union[Progress, _Mapping]] = ..., note: _Optional[str] = ..., png: _Optional[bytes] = ..., tensor: _Optional[_Union[NamedTensor, _Mapping]] = ..., texts: _Optional[_Union[NamedTexts, _Mapping]] = ...) -> None: ...
 
 class Progress(_message.Message):
-    __slots__ = ("done", "total")
+    __slots__ = ("done", "total", "runs_done", "runs_total")
     DONE_FIELD_NUMBER: _ClassVar[int]
     TOTAL_FIELD_NUMBER: _ClassVar[int]
+    RUNS_DONE_FIELD_NUMBER: _ClassVar[int]
+    RUNS_TOTAL_FIELD_NUMBER: _ClassVar[int]
     done: int
     total: int
-    def __init__(self, done: _Optional[int] = ..., total: _Optional[int] = ...) -> None: ...
+    runs_done: int
+    runs_total: int
+    def __init__(self, done: _Optional[int] = ..., total: _Optional[int] = ..., runs_done: _Optional[int] = ..., runs_total: _Optional[int] = ...) -> None: ...
 
 class NamedTensor(_message.Message):
     __slots__ = ("name", "values")

@@ -138,7 +138,7 @@ class ExplainServiceServicer:
     def ExplainUnits(self, request, context):
         """Explains units of a layer on pictures, piece by piece, as they are computed. The header comes
         first; then, image by image, the picture if it was asked for, and the units in their order.
-        Notes come in between.
+        Notes come in between, and progress where a unit takes many runs.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

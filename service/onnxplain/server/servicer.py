@@ -15,12 +15,12 @@ from weakref import WeakSet
 import grpc
 
 from onnxplain.engine import VIEWS, Engine, Explanation, evaluate
-from onnxplain.engine import View as Found
 from onnxplain.engine.explanation import join_images, join_units, require_same_size
 from onnxplain.graphops import check, convolutionalize, layers, load, rewrite
 from onnxplain.graphops.errors import AnswerTooLarge
 from onnxplain.server import requests, responses, views
 from onnxplain.server.models import Models
+from onnxplain.server.news import News
 from onnxplain.v1 import explain_pb2 as pb
 from onnxplain.v1 import explain_pb2_grpc
 
@@ -30,7 +30,6 @@ MAX_VIEW_BYTES = 2**30  # what one view may hold of attributions, all of them at
 MAX_ANSWER_BYTES = 4 * 2**20  # what a gRPC client takes in one message unless told otherwise
 
 Context = grpc.aio.ServicerContext[Any, Any]
-Progress = Callable[[int, int], None]
 T = TypeVar("T")
 
 
@@ -104,30 +103,17 @@ class ExplainServicer(explain_pb2_grpc.ExplainServiceServicer):
         self, request: pb.ExplainRequest, context: Context
     ) -> AsyncIterator[pb.ExplainUnitsResponse]:
         """Explain units of a layer, streamed as they are computed."""
-        async for part in self._stream(self._explain_units(request, self._call(context))):
+        news = News(lambda progress: pb.ExplainUnitsResponse(progress=progress))
+        parts = self._explain_units(request, self._call(context), news)
+        async for part in self._stream(parts, news):
             yield part
 
     async def View(
         self, request: pb.ViewRequest, context: Context
     ) -> AsyncIterator[pb.ViewResponse]:
         """Stream the progress of a view, then the view."""
-        told: asyncio.Queue[pb.ViewResponse | None] = asyncio.Queue()
-        loop = asyncio.get_running_loop()
-
-        def tell(done: int, total: int) -> None:
-            message = pb.ViewResponse(progress=pb.Progress(done=done, total=total))
-            loop.call_soon_threadsafe(told.put_nowait, message)
-
-        def end(work: asyncio.Future[Found]) -> None:
-            if not work.cancelled():
-                work.exception()  # which nobody else looks at where the client has gone
-            told.put_nowait(None)
-
-        work = asyncio.ensure_future(self._work(self._view, request, self._call(context), tell))
-        work.add_done_callback(end)
-        while (message := await told.get()) is not None:
-            yield message
-        async for part in self._stream(views.view_parts(await work)):
+        news = News(lambda progress: pb.ViewResponse(progress=progress))
+        async for part in self._stream(self._view(request, self._call(context), news), news):
             yield part
 
     async def Evaluate(self, request: pb.EvaluateRequest, context: Context) -> pb.EvaluateResponse:
@@ -174,28 +160,30 @@ class ExplainServicer(explain_pb2_grpc.ExplainServiceServicer):
         return answer
 
     def _explain_units(
-        self, request: pb.ExplainRequest, call: Call
+        self, request: pb.ExplainRequest, call: Call, news: News[pb.ExplainUnitsResponse]
     ) -> Iterator[pb.ExplainUnitsResponse]:
-        totals: list[int] = []
         with self._models.use(request.model) as (name, path):
-            pieces = self._pieces(
-                request, str(path), call, lambda done, total: totals.append(total)
-            )
+            pieces = self._pieces(request, str(path), call, news)
             yield from responses.explain_parts(
-                name, pieces, request.return_pictures, lambda: totals[-1]
+                name, pieces, request.return_pictures, lambda: news.total
             )
 
-    def _view(self, request: pb.ViewRequest, call: Call, tell: Progress) -> Found:
+    def _view(
+        self, request: pb.ViewRequest, call: Call, news: News[pb.ViewResponse]
+    ) -> Iterator[pb.ViewResponse]:
         view, arguments = views.view_arguments(request)
         engine = self._engine.limited(call.timeout, call.gone, MAX_VIEW_BYTES)
         names = [*request.training.earlier, request.model]
         with self._models.use_all(names) as used:
             if view == "training":
                 arguments["checkpoints"] = [str(path) for _, path in used]
-                arguments["names"] = [name.removeprefix("models/") for name, _ in used]
+                arguments["names"] = [name.removeprefix("models/") for name in names]
             else:
                 arguments["model"] = str(used[-1][1])
-            return VIEWS[view](engine, **arguments, progress=tell)
+            if view == "maps":
+                arguments["passes"] = news.runs
+            found = VIEWS[view](engine, **arguments, progress=news.steps)
+            yield from views.view_parts(found)
 
     def _evaluate(self, request: pb.EvaluateRequest, call: Call) -> pb.EvaluateResponse:
         engine = self._engine.limited(call.timeout, call.gone)
@@ -215,20 +203,27 @@ class ExplainServicer(explain_pb2_grpc.ExplainServiceServicer):
         request: pb.ExplainRequest,
         path: str,
         call: Call,
-        progress: Progress | None = None,
+        news: News[Any] | None = None,
     ) -> Iterator[Explanation]:
         arguments = requests.explain_arguments(request)
-        return self._engine.explain_units(
-            path, **arguments, timeout=call.timeout, cancel=call.gone, progress=progress
-        )
+        if news is not None:
+            arguments |= {"progress": news.count, "passes": news.runs}
+        return self._engine.explain_units(path, **arguments, timeout=call.timeout, cancel=call.gone)
 
     async def _work(self, function: Callable[..., T], *arguments: Any) -> T:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._workers, function, *arguments)
 
-    async def _stream(self, parts: Iterator[T]) -> AsyncIterator[T]:
-        while (part := await self._work(next, parts, None)) is not None:
-            yield part
+    async def _stream(self, parts: Iterator[T], news: News[T] | None = None) -> AsyncIterator[T]:
+        """Yield the parts, each asked for once the one before has gone, and news as they come."""
+        while True:
+            part = asyncio.ensure_future(self._work(next, parts, None))
+            if news is not None:
+                async for message in news.until(part):
+                    yield message
+            if (done := await part) is None:
+                return
+            yield done
 
 
 def _require_small(size: int) -> None:

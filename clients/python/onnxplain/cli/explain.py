@@ -19,6 +19,7 @@ from onnxplain.cli.arguments import (
     channel_list,
     method_options,
 )
+from onnxplain.cli.failures import UsageError
 from onnxplain.cli.output import print_json, table, working
 from onnxplain.cli.preprocessing import read_labels, read_preprocess
 from onnxplain.cli.viewing import (
@@ -68,7 +69,10 @@ def run(arguments: argparse.Namespace) -> None:
     stem, method = Path(arguments.images[0]).stem, re.sub(r"\W", "_", arguments.method)
     files = output_files(arguments, f"{stem}_{method}.png", arguments.images)
     explain = _explain_there if arguments.server else _explain_here
-    explanations = [explain(arguments, method) for method in arguments.method.split(",")]
+    methods = arguments.method.split(",")
+    if "" in methods:
+        raise UsageError(f"--method {arguments.method}: a name is missing beside a comma")
+    explanations = [explain(arguments, method) for method in methods]
     write(_together(explanations), files)
     if arguments.json:
         summaries = [_summary(arguments, explanation, files) for explanation in explanations]
@@ -96,6 +100,7 @@ def _explain_here(arguments: argparse.Namespace, method: str) -> Explanation:
             **_asked(arguments, method),
             preprocess=read_preprocess(arguments.preprocess),
             progress=progress,
+            passes=progress.runs,
         )
 
 
@@ -114,6 +119,7 @@ def _explain_there(arguments: argparse.Namespace, method: str) -> Explanation:
                 preprocess=None if how is None else asdict(how),
                 pictures=True,
                 progress=progress,
+                passes=progress.runs,
             )
     used = result.preprocess
     return Explanation(
@@ -200,10 +206,14 @@ def _table(images: list[str], explanation: Explanation) -> str:
             name = os.path.basename(image) if j == 0 else ""
             missed = _shown(row[error]) if error in row else ""
             lines.append(
-                (name, str(row["channel"]), row["label"], _shown(row[value]), where, missed)
+                (name, _channel(row["channel"]), row["label"], _shown(row[value]), where, missed)
             )
     header = ("picture", "channel", "label", value, "position", "completeness error")
     return table(header, lines)
+
+
+def _channel(number: int) -> str:
+    return "whole" if number < 0 else str(number)
 
 
 def _shown(value: float | None) -> str:

@@ -9,10 +9,10 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-__all__ = ["check_writable", "print_json", "printable", "size", "table", "working"]
+__all__ = ["Progress", "check_writable", "print_json", "printable", "size", "table", "working"]
 
 
 def printable(text: str) -> str:
@@ -64,23 +64,45 @@ def check_writable(path: str, *inputs: str) -> None:
         raise OutputError(f"'{path}' is not writable: no permission to write to '{folder}'")
 
 
-@contextlib.contextmanager
-def working(what: str) -> Iterator[Callable[[int, int], None]]:
-    """Show on a terminal, after a second, what is being done and for how long.
+class Progress:
+    """How far some work is: called with the steps done and their total.
 
-    Yields a function to be told (done, total). Without a terminal on stderr nothing is written.
+    runs: called with the runs done of the step under way, and their total.
     """
-    state = {"done": 0, "total": 0}
+
+    def __init__(self) -> None:
+        self._steps = self._runs = (0, 0)
+
+    def __call__(self, done: int, total: int) -> None:
+        """Tell how many steps are done; another one begins."""
+        self._steps, self._runs = (done, total), (0, 0)
+
+    def runs(self, done: int, total: int) -> None:
+        """Tell how far the step under way is."""
+        self._runs = (done, total)
+
+    def __str__(self) -> str:
+        """Return " 3/8", with the runs of the fourth behind: " 3/8 + 20/50"."""
+        told = [f"{done}/{total}" for done, total in (self._steps, self._runs) if total]
+        return " " + " + ".join(told) if told else ""
+
+
+@contextlib.contextmanager
+def working(what: str) -> Iterator[Progress]:
+    """Show on a terminal, after a second, what is being done, how far it is and for how long.
+
+    Yields what is to be told. Without a terminal on stderr nothing is written.
+    """
+    progress = Progress()
     if not sys.stderr.isatty():
-        yield lambda done, total: state.update(done=done, total=total)
+        yield progress
         return
     start, finished = time.monotonic(), threading.Event()
 
     def show() -> None:
         delay = 1.0
         while not finished.wait(delay):
-            count = f" {state['done']}/{state['total']}" if state["total"] else ""
-            sys.stderr.write(f"\r\x1b[K{what}{count} ({time.monotonic() - start:.0f} s)")
+            sys.stderr.write(f"\r\x1b[K{what}{progress} ({time.monotonic() - start:.0f} s)")
             sys.stderr.flush()
             delay = 0.5
         sys.stderr.write("\r\x1b[K" if delay < 1.0 else "")
@@ -89,7 +111,7 @@ def working(what: str) -> Iterator[Callable[[int, int], None]]:
     thread = threading.Thread(target=show, daemon=True)
     thread.start()
     try:
-        yield lambda done, total: state.update(done=done, total=total)
+        yield progress
     finally:
         finished.set()
         thread.join()

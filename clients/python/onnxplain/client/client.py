@@ -180,6 +180,7 @@ class Client:
         labels: Sequence[str] | None = None,
         pictures: bool = False,
         progress: Callable[[int, int], None] | None = None,
+        passes: Callable[[int, int], None] | None = None,
         **method_options: Any,
     ) -> Result:
         """Project units of a layer back to the pixels of each image.
@@ -192,7 +193,8 @@ class Client:
         position: "all", "max", or int64 [images, units, spatial rank], or one position for all.
         preprocess: the name of a preset, or a mapping of size, crop, color, mean, std and scale.
         labels: class names by channel. pictures: have the pictures as the network saw them back.
-        progress: called with the projections that have come, and their total.
+        progress: called with the projections that have come, and their total. passes: with the
+            runs done of those under way, and their total, by methods that take many.
         method_options: what single methods take, such as `samples=25`: see the message
             MethodOptions.
 
@@ -217,7 +219,7 @@ class Client:
         with self._plain_errors():
             stream = self._stub.ExplainUnits(request, self._timeout)
             try:
-                return gather(stream, progress)
+                return gather(stream, progress, passes)
             finally:
                 stream.cancel()  # where an error or Ctrl-C ends it early; else it has no effect
 
@@ -230,6 +232,7 @@ class Client:
         preprocess: Preprocess = None,
         labels: Sequence[str] | None = None,
         progress: Callable[[int, int], None] | None = None,
+        passes: Callable[[int, int], None] | None = None,
         **options: Any,
     ) -> View:
         """Have the service draw one of the views that people look at, and give its numbers.
@@ -241,13 +244,13 @@ class Client:
             `channels=[7, 44]` and `count=5` for "top". `units` are written as in `explain`, and
             "maps" also takes the options of its methods.
 
-        preprocess, labels and progress are as in `explain`.
+        preprocess, labels, progress and passes are as in `explain`.
         """
         request = view_request(name, images, view, preprocess, labels, options)
         with self._plain_errors():
             stream = self._stub.View(request, self._timeout)
             try:
-                return gather_view(stream, progress)
+                return gather_view(stream, progress, passes)
             finally:
                 stream.cancel()
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -16,9 +16,10 @@ from onnxplain.client.errors import ClientError
 from onnxplain.v1 import explain_pb2 as pb
 from onnxplain.v1 import tensors
 
-__all__ = ["Result", "gather", "whole_file"]
+__all__ = ["Result", "gather", "whole_file", "without_progress"]
 
 Array = npt.NDArray[Any]
+Part = TypeVar("Part", pb.ExplainUnitsResponse, pb.ViewResponse)
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,11 +59,14 @@ class Result:
 
 
 def gather(
-    stream: Iterable[pb.ExplainUnitsResponse], progress: Callable[[int, int], None] | None = None
+    stream: Iterable[pb.ExplainUnitsResponse],
+    progress: Callable[[int, int], None] | None = None,
+    passes: Callable[[int, int], None] | None = None,
 ) -> Result:
     """Return the result whose pieces `stream` yields.
 
-    progress: called with the projections that have come, and their total.
+    progress: called with the projections that have come, and their total. passes: with the runs
+        done of those under way, and their total.
 
     Raises ClientError where the pieces do not make one result.
     """
@@ -72,7 +76,7 @@ def gather(
     units: list[list[pb.UnitPart]] = []  # by image and unit, the first message of each
     maps: list[list[Array]] = []  # by image and unit
     done = 0
-    for (kind, image, _), group in groupby(stream, _place):
+    for (kind, image, _), group in groupby(without_progress(stream, None, passes), _place):
         messages = list(group)
         if kind == "header":
             header = messages[0].header
@@ -107,6 +111,22 @@ def gather(
         preprocess=_preprocess(header.preprocess) if header.HasField("preprocess") else None,
         model=header.model,
     )
+
+
+def without_progress(
+    stream: Iterable[Part],
+    progress: Callable[[int, int], None] | None,
+    passes: Callable[[int, int], None] | None,
+) -> Iterator[Part]:
+    """Yield the messages that are no progress, and tell what is as it comes."""
+    for message in stream:
+        if message.WhichOneof("part") != "progress":
+            yield message
+        elif message.progress.runs_total:
+            if passes is not None:
+                passes(message.progress.runs_done, message.progress.runs_total)
+        elif progress is not None:
+            progress(message.progress.done, message.progress.total)
 
 
 def whole_file(stream: Iterable[pb.RewriteResponse]) -> bytes:

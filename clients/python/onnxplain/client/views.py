@@ -24,6 +24,7 @@ from onnxplain.client.requests import (
     preprocessing,
     units_fields,
 )
+from onnxplain.client.results import without_progress
 from onnxplain.v1 import explain_pb2 as pb
 from onnxplain.v1 import tensors
 
@@ -99,13 +100,15 @@ def view_request(
 
 
 def gather_view(
-    stream: Iterable[pb.ViewResponse], progress: Callable[[int, int], None] | None = None
+    stream: Iterable[pb.ViewResponse],
+    progress: Callable[[int, int], None] | None = None,
+    passes: Callable[[int, int], None] | None = None,
 ) -> View:
     """Return the view whose pieces `stream` yields. Raises ClientError where they are damaged."""
     png: list[bytes] = []
     notes: list[str] = []
     arrays: dict[str, npt.NDArray[Any]] = {}
-    for (kind, name), group in groupby(stream, _place):
+    for (kind, name), group in groupby(without_progress(stream, progress, passes), _place):
         messages = list(group)
         if kind == "png":
             png += [message.png for message in messages]
@@ -119,14 +122,9 @@ def gather_view(
                 arrays[name] = tensors.join(message.tensor.values for message in messages)
             except ValueError as e:
                 raise ClientError(StatusCode.DATA_LOSS, f"the answer is damaged: {e}") from e
-        elif kind == "progress" and progress is not None:
-            progress(messages[0].progress.done, messages[0].progress.total)
     return View(b"".join(png), arrays, tuple(notes))
 
 
 def _place(message: pb.ViewResponse) -> tuple[str | None, str]:
     """Return what is alike in all the messages that one thing comes in."""
-    kind = message.WhichOneof("part")
-    if kind == "progress":
-        return kind, str(message.progress)
-    return kind, message.tensor.name or message.texts.name
+    return message.WhichOneof("part"), message.tensor.name or message.texts.name
