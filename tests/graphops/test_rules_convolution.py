@@ -40,6 +40,30 @@ def test_remainders_that_no_window_reaches(stride, size):
     check_rule("Conv", [(1, 1, size, 3)], weights=[kernel(2, 1, 3, 2)], **attrs)
 
 
+@pytest.mark.parametrize("wrt", [1, 2])
+@pytest.mark.parametrize("group", [1, 2])
+@pytest.mark.parametrize("dilations", [(1, 1), (2, 3)], ids=str)
+@pytest.mark.parametrize("strides", [(1, 1), (2, 3)], ids=str)
+@pytest.mark.parametrize("pads", [(0, 0, 0, 0), (1, 0, 2, 3)], ids=str)
+def test_a_weight_and_a_bias_that_the_network_computes(pads, strides, dilations, group, wrt):
+    check_rule("Conv", [(3, 4, 8, 9), (6, 4 // group, 3, 2), (6,)], wrt=wrt, linear=True,
+               kernel_shape=(3, 2), strides=strides, dilations=dilations, pads=pads,
+               group=group)  # fmt: skip
+
+
+@pytest.mark.parametrize("auto_pad", ["SAME_UPPER", "SAME_LOWER", "VALID"])
+@pytest.mark.parametrize("strides", [(1, 1), (2, 3)], ids=str)
+def test_a_computed_weight_where_the_sizes_say_how_to_pad(strides, auto_pad):
+    check_rule("Conv", [(2, 3, 8, 7), (4, 3, 3, 2)], wrt=1, linear=True, kernel_shape=(3, 2),
+               strides=strides, auto_pad=auto_pad)  # fmt: skip
+
+
+def test_a_computed_weight_in_one_and_in_three_dimensions():
+    check_rule("Conv", [(2, 3, 9), (4, 3, 2)], wrt=1, linear=True, kernel_shape=[2], strides=[2])
+    check_rule("Conv", [(2, 2, 5, 4, 6), (3, 2, 2, 1, 3)], wrt=1, linear=True,
+               kernel_shape=(2, 1, 3), strides=(1, 2, 2), pads=(1, 0, 0, 0, 1, 2))  # fmt: skip
+
+
 @pytest.mark.parametrize("stride", [2, 3])
 def test_kernel_smaller_than_the_stride(stride):
     check_rule("Conv", [(1, 2, 8, 7)], weights=[kernel(3, 2, 1, 1)], strides=[stride, stride])

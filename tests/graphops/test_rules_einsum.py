@@ -29,6 +29,13 @@ REPEATED = {  # sizes of 1 that the other input's is repeated along, kept and su
     "bchw,bchw->bchw": [[(2, 4, 3, 3), (2, 1, 1, 1)]],
     "ab,ab,bc->ac": [[(2, 1), (1, 3), (1, 4)]],
 }
+ELLIPSES = {  # of two axes, one and none, of sizes of 1, between others, and what the output is
+    "...a,ab->...b": [[(2, 5, 3), (3, 4)], [(3,), (3, 4)]],
+    "...ij,...jk->...ik": [[(2, 3, 2, 4), (2, 3, 4, 2)], [(2, 3, 2, 4), (1, 3, 4, 2)]],
+    "b...c,bc->b...": [[(2, 3, 4, 5), (2, 5)]],
+    "...ba,ca...": [[(5, 3, 2), (4, 2, 5)]],
+    "...,...->...": [[(2, 3), (2, 1)]],
+}
 CASES = [(equation, wrt) for equation, shapes in EQUATIONS.items() for wrt in range(len(shapes))]
 
 
@@ -58,10 +65,18 @@ def test_float16():
     check_rule("Einsum", [(2, 3), (3, 4)], dtype=np.float16, equation="ab,bc->ac")
 
 
-@pytest.mark.parametrize("equation", ["...a,ab->...b", "aab,b->ab"])
-def test_what_has_no_rule(equation):
-    shapes = [(2, 3), (3, 4)] if equation.startswith("...") else [(2, 2, 3), (3,)]
-    x, w = {"x": spaced(shapes[0])}, {"w": spaced(shapes[1])}
+@pytest.mark.parametrize(
+    ("equation", "shapes", "wrt"),
+    [(e, s, i) for e, several in ELLIPSES.items() for s in several for i in range(len(s))],
+    ids=str,
+)
+def test_an_ellipsis(equation, shapes, wrt):
+    check_rule("Einsum", shapes, wrt=wrt, linear=True, equation=equation)
+
+
+def test_an_index_twice_in_one_term_is_refused():
+    equation = "aab,b->ab"
+    x, w = {"x": spaced((2, 2, 3))}, {"w": spaced((3,))}
     model = one_node("Einsum", ["x", "w"], x, w, attrs={"equation": equation})
     assert equation in check(model, "y", "gradient").problem
     with pytest.raises(UnsupportedOperator, match="Einsum 'node' has the equation.*export"):

@@ -6,8 +6,7 @@ import pytest
 import torch
 from check_rule import check_rule, one_node, run, spaced
 
-from onnxplain.graphops import Options, check, rewrite
-from onnxplain.graphops.errors import UnsupportedOperator
+from onnxplain.graphops import Options, rewrite
 
 SHAPE = (2, 3, 4, 5)
 
@@ -108,20 +107,52 @@ def test_scatter_with_constants():
                inputs=["w0", "w1", "x0"])  # fmt: skip
 
 
+def reduced(reduction, data, index, updates, axis=None):
+    """Scatter in a loop, so that autograd sees each update by itself."""
+    y = [list(row) for row in data]
+    combine = {"mul": torch.mul, "max": torch.maximum, "min": torch.minimum}[reduction]
+    for i, row in enumerate(updates):
+        for j, value in enumerate(row):
+            at = (index[i][0], j) if axis is None else (index[i][j], j) if axis == 0 else None
+            r, c = at or (i, index[i][j])
+            y[r][c] = combine(y[r][c], value)
+    return torch.stack([torch.stack(row) for row in y])
+
+
+SCATTERED = [  # an index may repeat, and count from the end
+    ("ScatterND", [[1], [3], [1]], None),
+    ("ScatterElements", [[1, 0, 2], [1, 4, -1], [1, 0, 0]], 0),
+    ("ScatterElements", [[2, 0, 2], [1, 1, -2]], 1),
+]
+
+
+@pytest.mark.parametrize("wrt", [0, 1])
 @pytest.mark.parametrize("reduction", ["mul", "max", "min"])
-@pytest.mark.parametrize("operator", ["ScatterND", "ScatterElements"])
-def test_other_ways_to_scatter_are_refused(operator, reduction):
-    index = ints([[1]] if operator == "ScatterND" else [[1, 0, 1]])
-    constants = {"i": index, "u": spaced((1, 3))}
-    attrs = {"reduction": reduction}
+@pytest.mark.parametrize(("operator", "index", "axis"), SCATTERED, ids=str)
+def test_other_ways_to_scatter(operator, index, axis, reduction, wrt):
+    updates = (3, 3) if axis is None else ints(index).shape
+    attrs = {"reduction": reduction} | ({} if axis is None else {"axis": axis})
+    for zeros in (0, 1, 2):  # in a product, one and two factors of 0 are each a case
+        data, added = spaced((5, 3)), spaced(updates, seed=3)
+        data[1, : zeros + 1] = 0 if zeros and reduction == "mul" else data[1, : zeros + 1]
+        added[0, :zeros] = 0 if reduction == "mul" else added[0, :zeros]
+        check_rule(
+            operator, [data, added], wrt=wrt, weights=[ints(index)], inputs=["x0", "w0", "x1"],
+            opset=18, oracle=lambda d, u: reduced(reduction, d, index, u, axis), **attrs,
+        )  # fmt: skip
+
+
+def test_ties_share_what_comes():
+    data, updates = np.array([[3.0, 1, 5]]), np.array([[3.0, 3, 4]])
+    index = ints([[0, 0, 1]])
     model = one_node(
-        operator, ["x", "i", "u"], {"x": spaced((5, 3))}, constants, opset=18, attrs=attrs
-    )
-    assert reduction in check(model, "y", "gradient").problem
-    with pytest.raises(
-        UnsupportedOperator, match=f"{operator} 'node' reduces by '{reduction}'.*`to`"
-    ):
-        rewrite(model, "y", "gradient", Options(select="seed"))
+        "ScatterElements", ["x", "i", "u"], {"x": data}, {"i": index, "u": updates}, opset=18,
+        attrs={"axis": 1, "reduction": "max"},
+    )  # fmt: skip
+    made = rewrite(model, "y", "gradient", Options(select="seed"))
+    feeds = {"x": data.astype(np.float32), "seed": np.array([[6, 7, 8]], np.float32)}
+    (got,) = run(made, feeds, "attribution")
+    np.testing.assert_array_equal(got, [[2, 0, 8]])
 
 
 @pytest.mark.parametrize("largest", [0, 1])

@@ -99,3 +99,16 @@ def test_float16():
     check_rule(
         "ConvTranspose", [(1, 2, 4, 3)], [kernel(2, 2, 3, 3)], dtype=np.float16, strides=[2, 2]
     )
+
+
+@pytest.mark.parametrize("wrt", [1, 2])
+@pytest.mark.parametrize("group", [1, 2])
+@pytest.mark.parametrize(
+    ("strides", "output_padding"), [((1, 1), (0, 0)), ((2, 3), (1, 2))], ids=str
+)
+@pytest.mark.parametrize("dilations", [(1, 1), (2, 3)], ids=str)
+@pytest.mark.parametrize("pads", [(0, 0, 0, 0), (1, 0, 2, 1)], ids=str)
+def test_computed_parameters(pads, dilations, strides, output_padding, group, wrt):
+    check_rule("ConvTranspose", [(3, 4, 5, 4), (4, 6 // group, 3, 2), (6,)], wrt=wrt, linear=True,
+               kernel_shape=(3, 2), strides=strides, dilations=dilations, pads=pads, group=group,
+               output_padding=output_padding)  # fmt: skip

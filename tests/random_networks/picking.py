@@ -49,8 +49,8 @@ def scatter_elements(d):
     x = d.tensor(ranked)
     axis = d.number(-x.rank, x.rank - 1)
     shape = [d.number(1, min(s, 3)) for s in x.shape]
-    add = d.choice(False, True)
-    if add:
+    reduction = d.choice("none", "add", "mul")
+    if reduction != "none":
         index = d.random.integers(0, x.shape[axis], shape)
     else:
         order = d.random.permutation(x.shape[axis])[: shape[axis]]
@@ -60,9 +60,11 @@ def scatter_elements(d):
     places = torch.tensor(index)
 
     def compute(v, u):
-        return v.scatter_add(axis, places, u) if add else v.scatter(axis, places, u)
+        if reduction == "none":
+            return v.scatter(axis, places, u)
+        return v.scatter_reduce(axis, places, u, {"add": "sum", "mul": "prod"}[reduction])
 
-    attrs = {"reduction": "add"} if add else {}
+    attrs = {} if reduction == "none" else {"reduction": reduction}
     d.add("ScatterElements", [x, index, updates], compute, axis=axis, **attrs)
 
 

@@ -58,7 +58,7 @@ def _multiplies(a, b):
 def einsum(d):
     x = d.tensor(lambda v: 2 <= v.rank <= 4)
     letters = "abcd"[: x.rank]
-    kind = d.choice("weight", "alone", "itself")
+    kind = d.choice("weight", "alone", "itself", "ellipsis")
     if kind == "alone":
         result = "".join(letters[i] for i in d.order(x.rank)[: d.number(1, x.rank)])
         equation, operands = f"{letters}->{result}", [x]
@@ -69,6 +69,10 @@ def einsum(d):
         # A size of 1 is repeated; in the first term the runtime plans for 1, and stumbles.
         sizes = [d.choice(x.shape[letters.index(c)], 1) for c in shared]
         operands = [x, d.weight(*sizes, 2, low=-1, high=1)]
+    elif kind == "ellipsis":  # of all axes but the last two, one or none
+        kept = letters[x.rank - d.number(0, 2) :]
+        equation = f"...{kept},{kept}z->z..." if kept else "...,z->z..."
+        operands = [x, d.weight(*x.shape[x.rank - len(kept) :], 2, low=-1, high=1)]
     else:
         equation, operands = f"{letters},{letters}->{letters[: d.number(0, x.rank)]}", [x, x]
     d.add("Einsum", operands, lambda *v: torch.einsum(equation, *v), equation=equation)

@@ -96,12 +96,9 @@ def grid_sample(d):
     padding = d.choice("zeros", "border", "reflection")
     align = d.number(0, 1)
     shape = (x.shape[0], *d.numbers(1, 3, x.rank - 2), x.rank - 2)
-    if mode == "cubic":  # there is no rule for its grid
-        grid = d.weight(*shape)
-    else:
-        grids = [v for v in d.values if v.rank == x.rank and _samples(v.shape, x.shape)]
-        grid = d.choice(*grids) if grids and d.choice(True, False) else d.weight_or_cut(*shape)
-        grid = d.inside(grid, -2.5, 2.5)
+    grids = [v for v in d.values if v.rank == x.rank and _samples(v.shape, x.shape)]
+    grid = d.choice(*grids) if grids and d.choice(True, False) else d.weight_or_cut(*shape)
+    grid = d.inside(grid, -2.5, 2.5)
     sizes = torch.tensor(x.shape[:1:-1])
     span, low = (sizes - 1, 0.0) if align else (sizes, -1.0)
     twice = (grid.value + 1) * span + low  # as many halves of a pixel from the first one

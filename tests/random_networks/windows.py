@@ -76,14 +76,19 @@ class Window:
         return torch.stack(parts, -1)
 
 
+def _kernel(d, *shape):
+    """Return a weight; now and then one that the network computes."""
+    return d.cut(*shape) if d.number(0, 4) == 0 else d.weight(*shape, low=-1, high=1)
+
+
 def conv(d):
     x = d.tensor(image)
     window = Window(d, x)
     window.counts()
     group = d.choice(*divisors(x.shape[1]))
     out = group * d.number(1, 3)
-    weight = d.weight(out, x.shape[1] // group, *window.kernel, low=-1, high=1)
-    bias = [d.weight(out)] if d.choice(False, True) else []
+    weight = _kernel(d, out, x.shape[1] // group, *window.kernel)
+    bias = [d.weight_or_cut(out)] if d.choice(False, True) else []
     f = (F.conv1d, F.conv2d, F.conv3d)[window.rank - 1]
 
     def compute(v, w, b=None):
@@ -101,8 +106,8 @@ def conv_transpose(d):
     fit(window.auto_pad == "NOTSET")
     group = d.choice(*divisors(x.shape[1]))
     out = d.number(1, 3)
-    weight = d.weight(x.shape[1], out, *window.kernel, low=-1, high=1)
-    bias = [d.weight(out * group)] if d.choice(False, True) else []
+    weight = _kernel(d, x.shape[1], out, *window.kernel)
+    bias = [d.weight_or_cut(out * group)] if d.choice(False, True) else []
     spare = [d.number(0, s - 1) for s in window.strides]
     f = (F.conv_transpose1d, F.conv_transpose2d, F.conv_transpose3d)[window.rank - 1]
 

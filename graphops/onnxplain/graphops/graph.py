@@ -138,6 +138,20 @@ def is_constant(tensor: Tensor) -> bool:
     return isinstance(tensor, gs.Constant)
 
 
+def is_fixed(tensor: Tensor) -> bool:
+    """Tell whether the tensor's value follows from what stands in the file alone."""
+    seen, waiting = {tensor.name}, [tensor]
+    while waiting:
+        found = waiting.pop()
+        if is_constant(found) or found.is_empty():
+            continue
+        if not found.inputs:
+            return False
+        waiting += [t for t in found.inputs[0].inputs if t.name not in seen]
+        seen |= {t.name for t in waiting}
+    return True
+
+
 def is_float(tensor: Tensor) -> bool:
     """Tell whether a signal can flow through the tensor."""
     if tensor.is_empty() or tensor.dtype is None:

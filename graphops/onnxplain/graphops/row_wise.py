@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from onnxplain.graphops.equation import indices_of
 from onnxplain.graphops.graph import Node, Tensor, attribute, is_constant
 from onnxplain.graphops.known import known_value
 
@@ -220,8 +221,7 @@ def _affine_grid(node: Node, rows: list[bool]) -> bool:
 
 def _einsum(node: Node, rows: list[bool]) -> bool:
     """The first index is the same wherever there are rows, and nowhere else."""
-    left, _, result = attribute(node, "equation").replace(" ", "").partition("->")
-    terms = left.split(",")
+    terms, result = indices_of(node) or ([], "")
     return bool(result) and all(
         term.startswith(result[0]) and result[0] not in term[1:]
         if has_rows

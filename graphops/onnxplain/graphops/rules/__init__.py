@@ -19,6 +19,7 @@ from onnxplain.graphops.rules import (
     reduction,
     resizing,
     sampling,
+    scattering,
     shape,
 )
 from onnxplain.graphops.rules.rectifier import gate, rectifiers
@@ -40,6 +41,7 @@ RULES: Table = merge(
     reduction.RULES,
     resizing.RULES,
     sampling.RULES,
+    scattering.RULES,
     shape.RULES,
 )
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from onnxplain.graphops.emit import Emitter
 from onnxplain.graphops.errors import UnsupportedModel
-from onnxplain.graphops.graph import Node, attribute
+from onnxplain.graphops.graph import Node, Tensor, attribute, is_fixed
 from onnxplain.graphops.rules.table import Rule, Signals
 from onnxplain.graphops.rules.window import Window
 
@@ -36,7 +36,7 @@ def _conv(op: Emitter, n: Node, g: Any) -> Signals:
         spare = [s - 1 for s in window.strides]
         whole = op.ConvTranspose(g, n.inputs[1], **attrs, output_padding=spare)
         signal = window.crop(op, whole)
-    return (signal, *(None for _ in n.inputs[1:]))
+    return signal, *_to_parameters(op, n, g, window, n.inputs[0], g, pads)
 
 
 def _conv_transpose(op: Emitter, n: Node, g: Any) -> Signals:
@@ -56,7 +56,55 @@ def _conv_transpose(op: Emitter, n: Node, g: Any) -> Signals:
     if any(p >= s for p, s in zip(_output_padding(n, window), window.strides, strict=True)):
         axes = list(range(2, 2 + len(window.kernel)))
         signal = op.Slice(signal, [0] * len(axes), op.shape(x, 2), axes)
-    return (signal, *(None for _ in n.inputs[1:]))
+    rank = len(window.kernel)
+    return signal, *_to_parameters(op, n, g, window, g, n.inputs[0], (pads[:rank], pads[rank:]))
+
+
+def _to_parameters(
+    op: Emitter,
+    n: Node,
+    g: Tensor,
+    window: Window,
+    large: Tensor,
+    small: Tensor,
+    pads: tuple[list[int], list[int]] | None,
+) -> list[Tensor | None]:
+    """Return the signals of weight and bias, where the network computes them.
+
+    The weight's is large ∗ small: what is read, filtered with what came of it, images as channels,
+    stride and dilation in each other's place. `pads` are those of `large`, None if not known yet.
+    """
+    signals: list[Tensor | None] = [None] * (len(n.inputs) - 1)
+    if not is_fixed(n.inputs[1]):
+        axes = list(range(2, 2 + len(window.kernel)))
+        group = attribute(n, "group", 1)
+        if pads is None:
+            around = op.Concat([0, 0], window.begin(op), [0, 0], window.end(op), axis=0)
+            large, pads = op.Pad(large, around), ([0] * len(axes), [0] * len(axes))
+        found = op.Conv(
+            _images_as_channels(op, large, axes, group),
+            op.Transpose(small, perm=[1, 0, *axes]),
+            strides=window.dilations,
+            dilations=window.strides,
+            pads=[*pads[0], *pads[1]],
+            group=group,
+        )
+        whole = op.Transpose(found, perm=[1, 0, *axes])
+        signals[0] = op.Slice(whole, [0] * len(axes), window.kernel, axes)
+    if len(signals) > 1 and not is_fixed(n.inputs[2]):
+        axes = [0, *range(2, 2 + len(window.kernel))]
+        signals[1] = op.ReduceSum(g, axes, keepdims=0)
+    return signals
+
+
+def _images_as_channels(op: Emitter, x: Tensor, axes: list[int], group: int) -> Tensor:
+    """Return [N, groups·C, ...] as [C, groups·N, ...]."""
+    if group == 1:
+        return op.Transpose(x, perm=[1, 0, *axes])
+    sizes = op.Shape(x, start=2)
+    split = op.Concat(op.Shape(x, end=1), [group, -1], sizes, axis=0)
+    turned = op.Transpose(op.Reshape(x, split), perm=[2, 1, 0, *(a + 1 for a in axes)])
+    return op.Reshape(turned, op.Concat([0, -1], sizes, axis=0))
 
 
 def _output_padding(n: Node, window: Window) -> list[int]:

@@ -6,6 +6,7 @@ from typing import Any
 
 from onnxplain.graphops.broadcast import unbroadcast
 from onnxplain.graphops.emit import Emitter
+from onnxplain.graphops.equation import indices_of
 from onnxplain.graphops.errors import UnsupportedOperator
 from onnxplain.graphops.graph import Node, Tensor, attribute, is_constant
 from onnxplain.graphops.rules.table import Rule, Signals
@@ -77,19 +78,15 @@ def _is_many(size: int | str | None) -> bool:
 
 
 def _terms(n: Node) -> tuple[list[str], str]:
-    """Return the indices of each input and of the output."""
-    equation = attribute(n, "equation").replace(" ", "")
-    left, arrow, result = equation.partition("->")
-    terms = left.split(",")
-    if not arrow:
-        letters = left.replace(",", "")
-        result = "".join(sorted(c for c in set(letters) if letters.count(c) == 1))
-    if "." in equation or any(len(set(t)) < len(t) for t in terms):
+    """Return the indices of each input and of the output. Raises UnsupportedOperator."""
+    found = indices_of(n)
+    if found is None or any(len(set(term)) < len(term) for term in found[0]):
         raise UnsupportedOperator(
-            f"Einsum '{n.name}' has the equation '{equation}'; an ellipsis or an index twice in "
-            "one term has no rule: export the model with them written out"
+            f"Einsum '{n.name}' has the equation '{attribute(n, 'equation')}'; an index twice in "
+            "one term, or an ellipsis of unknown rank, has no rule: export the model with it "
+            "written out"
         )
-    return terms, result
+    return found
 
 
 RULES: dict[str, Rule] = {"Einsum": _einsum}

@@ -130,40 +130,10 @@ def _with_batch(op: Emitter, n: Node, index: Tensor, batch: int) -> Tensor:
     return op.Concat(*columns, index, axis=-1) if columns else index
 
 
-def _scatter_elements(op: Emitter, n: Node, g: Any) -> Signals:
-    data, index, updates = n.inputs
-    axis = attribute(n, "axis", 0)
-    to_updates = op.GatherElements(g, index, axis=axis)
-    if _reduction(n) == "add":
-        return g, None, to_updates
-    kept = op.ScatterElements(g, index, op.zeros_like(updates, g.dtype), axis=axis)
-    return kept, None, to_updates
-
-
-def _scatter_nd(op: Emitter, n: Node, g: Any) -> Signals:
-    data, index, updates = n.inputs
-    to_updates = op.GatherND(g, index)
-    if _reduction(n) == "add":
-        return g, None, to_updates
-    return op.ScatterND(g, index, op.zeros_like(updates, g.dtype)), None, to_updates
-
-
-def _reduction(n: Node) -> str:
-    reduction = str(attribute(n, "reduction", "none"))
-    if reduction not in ("none", "add"):
-        raise UnsupportedOperator(
-            f"{n.op} '{n.name}' reduces by '{reduction}', for which there is no rule: "
-            "project back to a tensor after it (`to`)"
-        )
-    return reduction
-
-
 RULES: dict[str, Rule] = {
     "Compress": _compress,
     "Gather": _gather,
     "GatherElements": _gather_elements,
     "GatherND": _gather_nd,
-    "ScatterElements": _scatter_elements,
-    "ScatterND": _scatter_nd,
     "TopK": _top_k,
 }

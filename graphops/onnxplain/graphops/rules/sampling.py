@@ -29,7 +29,7 @@ CUBIC = -0.75  # the coefficient that GridSample's cubic mode has
 class Tap:
     """One pixel of an axis for each output: its place, int64[N, P], its weight, and how that grows.
 
-    `slope` is the weight's derivative along the axis in linear mode; no other mode reads it.
+    `slope` is the weight's derivative along the axis; nearest mode does not read it.
     """
 
     place: Tensor
@@ -57,7 +57,7 @@ def _grid_sample(op: Emitter, n: Node, g: Any) -> Signals:
         place = op.Expand(op.Unsqueeze(_in_a_row(op, taps, axes), [1]), op.Shape(g))
         weight = op.Unsqueeze(_product(op, [t.weight for t in taps]), [1])
         to_x = op.ScatterElements(to_x, place, op.Mul(g, weight), axis=2, reduction="add")
-        if _mode(n) == "linear":
+        if _mode(n) != "nearest":
             value = op.ReduceSum(
                 op.Mul(g, op.GatherElements(pixels, place, axis=2)), [1], keepdims=0
             )
@@ -67,8 +67,6 @@ def _grid_sample(op: Emitter, n: Node, g: Any) -> Signals:
     to_x = op.reshape_like(to_x, x)
     if _mode(n) == "nearest":
         return to_x, op.zeros_like(grid)
-    if _mode(n) == "cubic":
-        return to_x, None
     paces = [op.Mul(op.Sum(*t), axis.pace) for t, axis in zip(to_axes, axes, strict=True)]
     return to_x, op.reshape_like(op.Concat(*(op.Unsqueeze(p, [2]) for p in paces), axis=2), grid)
 
@@ -119,8 +117,13 @@ def _weights(op: Emitter, t: Tensor, mode: str) -> list[tuple[int, Any, Any]]:
     if mode == "linear":
         return [(0, op.Sub(one, t), op.Neg(one)), (1, t, one)]
     rest = op.Sub(one, t)
-    before, after = _far(op, op.Add(t, 1.0)), _far(op, op.Add(rest, 1.0))
-    return [(-1, before, one), (0, _near(op, t), one), (1, _near(op, rest), one), (2, after, one)]
+    before, after = op.Add(t, 1.0), op.Add(rest, 1.0)
+    return [
+        (-1, _far(op, before), _far_slope(op, before)),
+        (0, _near(op, t), _near_slope(op, t)),
+        (1, _near(op, rest), op.Neg(_near_slope(op, rest))),
+        (2, _far(op, after), op.Neg(_far_slope(op, after))),
+    ]
 
 
 def _near(op: Emitter, d: Tensor) -> Tensor:
@@ -133,6 +136,16 @@ def _far(op: Emitter, d: Tensor) -> Tensor:
     """a·(d³ − 5d² + 8d − 4), for a distance d of 1 to 2."""
     inner = op.Add(op.Mul(op.Sub(d, 5.0), d), 8.0)
     return op.Mul(op.Sub(op.Mul(inner, d), 4.0), CUBIC)
+
+
+def _near_slope(op: Emitter, d: Tensor) -> Tensor:
+    """3(a + 2)·d² − 2(a + 3)·d."""
+    return op.Mul(op.Sub(op.Mul(d, 3 * (CUBIC + 2)), 2 * (CUBIC + 3)), d)
+
+
+def _far_slope(op: Emitter, d: Tensor) -> Tensor:
+    """a·(3d² − 10d + 8)."""
+    return op.Mul(op.Add(op.Mul(op.Sub(op.Mul(d, 3.0), 10.0), d), 8.0), CUBIC)
 
 
 def _in_a_row(op: Emitter, taps: tuple[Tap, ...], axes: list[Axis]) -> Tensor:
