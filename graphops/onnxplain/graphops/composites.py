@@ -7,6 +7,7 @@ from typing import Any
 
 from onnxplain.graphops.broadcast import unbroadcast
 from onnxplain.graphops.emit import Emitter
+from onnxplain.graphops.errors import UnsupportedOperator
 from onnxplain.graphops.graph import Node, Tensor
 from onnxplain.graphops.options import Options
 from onnxplain.graphops.path import Path
@@ -73,6 +74,11 @@ def composite(
         leading = _leading(path, parts.keys()) if first is not None else set()
 
         def linear(op: Emitter, n: Node, g: Any) -> Signals:
+            if any(t.name in path.tensors for t in n.inputs[2:]):
+                raise UnsupportedOperator(
+                    f"{n.op} '{n.name}' has a bias that depends on '{path.target.name}', which "
+                    "gets no share of its relevance: export the model with an Add in its place"
+                )
             if n.name not in parts:
                 return GRADIENT[n.op](op, n, g)
             weighted = Weighted.of(op, n, path.tensors, parts[n.name])

@@ -8,7 +8,9 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from onnxplain.graphops.emit import Emitter
+import onnx
+
+from onnxplain.graphops.emit import HALF, Emitter
 from onnxplain.graphops.graph import Node, is_float, onnx_type
 from onnxplain.graphops.rules.table import Rule, Signals, broadcasting
 
@@ -43,10 +45,13 @@ def _mod(op: Emitter, n: Node, g: Any) -> Signals:
 
 def _winners(op: Emitter, n: Node, g: Any) -> Signals:
     """Max and Min: to those inputs that are the output, in equal shares."""
-    y = n.outputs[0]
-    if len(n.inputs) == 1:
+    inputs, y = n.inputs, n.outputs[0]
+    if len(inputs) == 1:
         return (g,)
-    won = [op.Cast(op.Equal(x, y), to=onnx_type(g)) for x in n.inputs]
+    if onnx_type(y) in HALF:  # y is rounded, where a runtime may read an input as it was before
+        inputs = [op.Cast(x, to=onnx.TensorProto.FLOAT) for x in inputs]
+        y = getattr(op, n.op)(*inputs)
+    won = [op.Cast(op.Equal(x, y), to=onnx_type(g)) for x in inputs]
     share = op.Div(g, op.Sum(*won))
     return tuple(op.Mul(share, w) for w in won)
 

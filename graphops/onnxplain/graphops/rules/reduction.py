@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
-from onnxplain.graphops.emit import Emitter
+import onnx
+
+from onnxplain.graphops.emit import HALF, Emitter
 from onnxplain.graphops.errors import UnsupportedModel
 from onnxplain.graphops.graph import Node, Tensor, attribute, onnx_type
 from onnxplain.graphops.known import known_value
@@ -60,8 +63,11 @@ def _mean(op: Emitter, x: Tensor, y: Tensor, g: Tensor, axes: list[int]) -> Tens
     return op.Expand(op.Div(g, count), op.shape(x))
 
 
-def _extreme(op: Emitter, x: Tensor, y: Tensor, g: Tensor, axes: list[int]) -> Tensor:
+def _extreme(kind: str, op: Emitter, x: Tensor, y: Tensor, g: Tensor, axes: list[int]) -> Tensor:
     """To all that are the maximum (or minimum), in equal shares."""
+    if onnx_type(y) in HALF:  # y is rounded, where a runtime may read x as it was before
+        x = op.Cast(x, to=onnx.TensorProto.FLOAT)
+        y = op.reduced(kind, x, axes) if axes else x
     won = op.Cast(op.Equal(x, y), to=onnx_type(g))
     return op.Mul(won, op.Div(g, op.ReduceSum(won, axes, keepdims=1, noop_with_empty_axes=1)))
 
@@ -90,9 +96,9 @@ RULES: dict[str, Rule] = {
         lambda op, x, y, g, axes: op.Expand(op.Div(g, op.Exp(y)), op.shape(x))
     ),
     "ReduceLogSumExp": _reduction(lambda op, x, y, g, axes: op.Mul(g, op.Exp(op.Sub(x, y)))),
-    "ReduceMax": _reduction(_extreme),
+    "ReduceMax": _reduction(partial(_extreme, "ReduceMax")),
     "ReduceMean": _reduction(_mean),
-    "ReduceMin": _reduction(_extreme),
+    "ReduceMin": _reduction(partial(_extreme, "ReduceMin")),
     "ReduceProd": _reduction(_prod),
     "ReduceSum": _reduction(lambda op, x, y, g, axes: op.Expand(g, op.shape(x))),
     "ReduceSumSquare": _reduction(lambda op, x, y, g, axes: op.Mul(g, op.Mul(2.0, x))),

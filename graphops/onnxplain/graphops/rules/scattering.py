@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from onnxplain.graphops.emit import Emitter
+from onnxplain.graphops.emit import HALF, Emitter
 from onnxplain.graphops.graph import Node, Tensor, attribute, onnx_type
 from onnxplain.graphops.rules.table import Rule, Signals, in_float32
 
@@ -32,6 +32,8 @@ def _extreme(op: Emitter, n: Node, g: Any) -> Signals:
     """To all that are the maximum (or minimum), in equal shares."""
     data, _, updates = n.inputs
     y = n.outputs[0]
+    if onnx_type(y) in HALF:  # y is rounded, where a runtime may read data as they were before
+        y = _put(op, n, data, updates, attribute(n, "reduction"))
     kept = op.Cast(op.Equal(data, y), to=onnx_type(g))
     taken = op.Cast(op.Equal(updates, _at(op, n, y)), to=onnx_type(g))
     share = op.Div(g, _put(op, n, kept, taken, "add"))

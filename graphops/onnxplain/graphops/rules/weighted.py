@@ -123,10 +123,10 @@ def _belongs(reader: Node, node: Node, parts: list[Node], carries: frozenset[str
         return False
     if reader.op == "Add":
         return sum(t.name in carries for t in reader.inputs) == 1
-    if reader.op != "BatchNormalization":
+    if reader.op != "BatchNormalization" or node.inputs[0].name not in carries:
         return False
     if node.op == "MatMul":
-        return len(node.outputs[0].shape or ()) == 2 and node.inputs[0].name in carries
+        return len(node.outputs[0].shape or ()) == 2
     return bool(node.op != "ConvTranspose" or attribute(node, "group", 1) == 1)
 
 
