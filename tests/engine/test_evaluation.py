@@ -7,7 +7,7 @@ import pytest
 from artefacts import network
 from onnx import numpy_helper
 
-from onnxplain.engine import Engine, Preprocess, class_methods, evaluate
+from onnxplain.engine import Engine, Preprocess, class_methods, evaluate, evaluation
 from onnxplain.engine.metrics import grey, ranked_pixels, replaced
 from onnxplain.graphops import METHODS
 from onnxplain.graphops.errors import OptionError
@@ -94,13 +94,31 @@ def test_networks_forget_from_the_top_down():
     steps = list(randomized(model))
     kept = {t.name: numpy_helper.to_array(t) for t in model.graph.initializer}
     changed = []
-    for _, step in steps:
+    for step in steps:
         onnx.checker.check_model(step)
         now = {t.name: numpy_helper.to_array(t) for t in step.graph.initializer}
         changed.append({name for name in kept if not np.array_equal(kept[name], now[name])})
         for name, values in now.items():
             np.testing.assert_array_equal(np.sort(values.ravel()), np.sort(kept[name].ravel()))
     assert changed == [{"v"}, {"v", "w", "b"}]
+
+
+def test_one_shuffled_network_is_held_at_a_time(monkeypatch):
+    """A network of 100 MB with 50 layers would else take 5 GB."""
+    happened = []
+
+    def told(model):
+        for _ in range(3):
+            happened.append("shuffled")
+            yield model
+
+    monkeypatch.setattr(evaluation, "randomized", told)
+    monkeypatch.setattr(evaluation, "weights_from_top", lambda model: [[]] * 3)
+    evaluate(
+        Engine("cpu"), quarters(), [picture(0)], ["gradient"], randomize=1, preprocess=PLAIN,
+        progress=lambda done, total: happened.append(done),
+    )  # fmt: skip
+    assert happened == [0, 1, "shuffled", 2, 3, "shuffled", 4, 5, "shuffled", 6, 7, 8]
 
 
 def test_masks_that_do_not_fit():

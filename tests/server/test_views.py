@@ -204,13 +204,18 @@ def test_a_client_that_goes_stops_a_view(stub, folder, monkeypatch):
 def test_evaluate(client, folder):
     masks = [np.where(p > 127, 255, 0).astype(np.uint8) for p in PICTURES]
     asked = ["gradient", "occlusion"]
+    there, here = [], []
     found = client.evaluate(
-        "classifier", PICTURES, asked, masks=masks, randomize=1, preprocess=UNIT
-    )
+        "classifier", PICTURES, asked, masks=masks, randomize=1, preprocess=UNIT,
+        progress=lambda *step: there.append(step),
+    )  # fmt: skip
     expected = evaluate(
         Engine("cpu"), str(folder / "classifier.onnx"), PICTURES, asked, masks=masks, randomize=1,
-        preprocess=Preprocess(**UNIT),
+        preprocess=Preprocess(**UNIT), progress=lambda *step: here.append(step),
     )  # fmt: skip
+    layers = len(expected[0].randomization)
+    total = 3 * (1 + layers)  # methods, each once for the curves and once a layer
+    assert there == here == [(done, total) for done in range(total + 1)]
     assert [one.method for one in found] == ["gradient", "occlusion", "random"]
     for one, wanted in zip(found, expected, strict=True):
         for name in ("deletion", "insertion", "randomization"):

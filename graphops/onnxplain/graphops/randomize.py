@@ -14,36 +14,46 @@ from onnx import numpy_helper
 
 from onnxplain.graphops.errors import UnsupportedModel
 
-__all__ = ["randomized"]
+__all__ = ["randomized", "weights_from_top"]
 
 
-def randomized(model: onnx.ModelProto, seed: int = 0) -> Iterator[tuple[str, onnx.ModelProto]]:
-    """Yield (name of a node, the model with the weights of it and of all nodes above it shuffled).
+def weights_from_top(model: onnx.ModelProto) -> list[list[str]]:
+    """Return the names of the floating-point weights of each node that has any, last node first.
 
-    From the last node that has floating-point weights to the first; each weight keeps its own
-    values in another order. Raises UnsupportedModel where no node has weights.
+    What several nodes read is the last one's. Raises UnsupportedModel where no node has weights.
     """
-    rng = np.random.default_rng(seed)
-    shuffled = onnx.ModelProto()
-    shuffled.CopyFrom(model)
-    weights = {t.name: t for t in shuffled.graph.initializer if _is_weight(t)}
-    found = False
-    for node in reversed(shuffled.graph.node):
-        own = [weights.pop(name) for name in node.input if name in weights]
-        for tensor in own:
-            values = numpy_helper.to_array(tensor)
-            mixed = rng.permutation(values.ravel()).reshape(values.shape)
-            tensor.CopyFrom(numpy_helper.from_array(mixed, tensor.name))
-        if own:
-            found = True
-            step = onnx.ModelProto()
-            step.CopyFrom(shuffled)
-            yield node.name or node.output[0], step
+    weights = {tensor.name for tensor in model.graph.initializer if _is_weight(tensor)}
+    found = []
+    for node in reversed(model.graph.node):
+        if own := [name for name in dict.fromkeys(node.input) if name in weights]:
+            weights.difference_update(own)
+            found.append(own)
     if not found:
         raise UnsupportedModel(
             "no node of the model reads weights of its own, so there are none to shuffle: export "
             "it with its weights as initialisers"
         )
+    return found
+
+
+def randomized(model: onnx.ModelProto, seed: int = 0) -> Iterator[onnx.ModelProto]:
+    """Yield the model with ever more weights shuffled, those of its last node first.
+
+    One model for each of `weights_from_top`, whose weights and all before them keep their own
+    values in another order. Raises UnsupportedModel where no node has weights.
+    """
+    rng = np.random.default_rng(seed)
+    shuffled = onnx.ModelProto()
+    shuffled.CopyFrom(model)
+    tensors = {tensor.name: tensor for tensor in shuffled.graph.initializer}
+    for own in weights_from_top(model):
+        for tensor in map(tensors.__getitem__, own):
+            values = numpy_helper.to_array(tensor)
+            mixed = rng.permutation(values.ravel()).reshape(values.shape)
+            tensor.CopyFrom(numpy_helper.from_array(mixed, tensor.name))
+        step = onnx.ModelProto()
+        step.CopyFrom(shuffled)
+        yield step
 
 
 def _is_weight(tensor: onnx.TensorProto) -> bool:

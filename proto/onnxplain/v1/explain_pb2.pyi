@@ -740,10 +740,12 @@ class EvaluateRequest(_message.Message):
     def __init__(self, model: _Optional[str] = ..., images: _Optional[_Iterable[_Union[Image, _Mapping]]] = ..., masks: _Optional[_Iterable[_Union[Image, _Mapping]]] = ..., methods: _Optional[_Iterable[str]] = ..., randomize: _Optional[int] = ..., preset: _Optional[str] = ..., preprocess: _Optional[_Union[Preprocess, _Mapping]] = ...) -> None: ...
 
 class EvaluateResponse(_message.Message):
-    __slots__ = ("methods",)
-    METHODS_FIELD_NUMBER: _ClassVar[int]
-    methods: _containers.RepeatedCompositeFieldContainer[MethodEvaluation]
-    def __init__(self, methods: _Optional[_Iterable[_Union[MethodEvaluation, _Mapping]]] = ...) -> None: ...
+    __slots__ = ("progress", "method")
+    PROGRESS_FIELD_NUMBER: _ClassVar[int]
+    METHOD_FIELD_NUMBER: _ClassVar[int]
+    progress: Progress
+    method: MethodEvaluation
+    def __init__(self, progress: _Optional[_Union[Progress, _Mapping]] = ..., method: _Optional[_Union[MethodEvaluation, _Mapping]] = ...) -> None: ...
 
 class MethodEvaluation(_message.Message):
     __slots__ = ("method", "deletion", "insertion", "deletion_area", "insertion_area", "pointing", "mass", "randomization")

@@ -75,7 +75,7 @@ class ExplainServiceStub:
                 request_serializer=onnxplain_dot_v1_dot_explain__pb2.ViewRequest.SerializeToString,
                 response_deserializer=onnxplain_dot_v1_dot_explain__pb2.ViewResponse.FromString,
                 _registered_method=True)
-        self.Evaluate = channel.unary_unary(
+        self.Evaluate = channel.unary_stream(
                 '/onnxplain.v1.ExplainService/Evaluate',
                 request_serializer=onnxplain_dot_v1_dot_explain__pb2.EvaluateRequest.SerializeToString,
                 response_deserializer=onnxplain_dot_v1_dot_explain__pb2.EvaluateResponse.FromString,
@@ -154,7 +154,8 @@ class ExplainServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def Evaluate(self, request, context):
-        """Measures how true the maps of methods are.
+        """Measures how true the maps of methods are. Progress comes first, as the work is done; then one
+        message for each method.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -211,7 +212,7 @@ def add_ExplainServiceServicer_to_server(servicer, server):
                     request_deserializer=onnxplain_dot_v1_dot_explain__pb2.ViewRequest.FromString,
                     response_serializer=onnxplain_dot_v1_dot_explain__pb2.ViewResponse.SerializeToString,
             ),
-            'Evaluate': grpc.unary_unary_rpc_method_handler(
+            'Evaluate': grpc.unary_stream_rpc_method_handler(
                     servicer.Evaluate,
                     request_deserializer=onnxplain_dot_v1_dot_explain__pb2.EvaluateRequest.FromString,
                     response_serializer=onnxplain_dot_v1_dot_explain__pb2.EvaluateResponse.SerializeToString,
@@ -460,7 +461,7 @@ class ExplainService:
             wait_for_ready=None,
             timeout=None,
             metadata=None):
-        return grpc.experimental.unary_unary(
+        return grpc.experimental.unary_stream(
             request,
             target,
             '/onnxplain.v1.ExplainService/Evaluate',

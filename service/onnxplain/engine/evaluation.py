@@ -20,7 +20,7 @@ from onnxplain.engine.scoring import class_probabilities, class_scores
 from onnxplain.graphops import METHODS, load
 from onnxplain.graphops.errors import OptionError
 from onnxplain.graphops.methods import RUN
-from onnxplain.graphops.randomize import randomized
+from onnxplain.graphops.randomize import randomized, weights_from_top
 
 __all__ = ["RANDOM", "Evaluation", "class_methods", "evaluate"]
 
@@ -87,22 +87,16 @@ def evaluate(
     model = model if isinstance(model, onnx.ModelProto) else load(model)
     prepared = prepare(model, list(pictures), preprocess)
     regions = _regions(prepared, masks)
-    shuffled = [step for _, step in randomized(model)] if randomize else []
-    few = _part(prepared, randomize)
+    layers = len(weights_from_top(model)) if randomize else 0
     predicted = class_scores(engine, model, prepared.pictures, prepared.preprocess).argmax(axis=1)
     names = [*methods, RANDOM]
+    total = len(names) * (1 + layers)
     found = []
-    for number, name in enumerate(names):
-        done = number * (1 + len(shuffled))
-        progress(done, len(names) * (1 + len(shuffled)))
+    first = []  # the maps that the randomisation check compares with, by method
+    for done, name in enumerate(names):
+        progress(done, total)
         maps = _maps(engine, model, prepared, name, predicted, seed=0)
         deletion, insertion = _curves(engine, model, prepared, predicted, maps)
-        similar = []
-        for i, step in enumerate(shuffled):
-            others = _maps(engine, step, few, name, predicted, seed=i + 1)
-            pairs = zip(maps, others, strict=False)
-            similar.append(np.mean([metrics.rank_correlation(a, b) for a, b in pairs]))
-            progress(done + 1 + i, len(names) * (1 + len(shuffled)))
         inside = list(zip(maps, regions, strict=False))
         found.append(
             Evaluation(
@@ -111,9 +105,18 @@ def evaluate(
                 insertion=insertion,
                 pointing=_mean([metrics.points_inside(m, r) for m, r in inside]),
                 mass=_mean([metrics.mass_inside(m, r) for m, r in inside]),
-                randomization=np.array(similar, np.float64),
+                randomization=np.zeros(layers),
             )
         )
+        first.append(maps[:randomize])
+    few = _part(prepared, randomize)
+    for i, step in enumerate(randomized(model) if layers else ()):
+        for number, name in enumerate(names):
+            progress(len(names) * (1 + i) + number, total)
+            maps = _maps(engine, step, few, name, predicted, seed=i + 1)
+            alike = map(metrics.rank_correlation, first[number], maps)
+            found[number].randomization[i] = np.mean(list(alike))
+    progress(total, total)
     return found
 
 

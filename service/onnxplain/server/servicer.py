@@ -116,9 +116,13 @@ class ExplainServicer(explain_pb2_grpc.ExplainServiceServicer):
         async for part in self._stream(self._view(request, self._call(context), news), news):
             yield part
 
-    async def Evaluate(self, request: pb.EvaluateRequest, context: Context) -> pb.EvaluateResponse:
-        """Measure how true the maps of methods are."""
-        return await self._work(self._evaluate, request, self._call(context))
+    async def Evaluate(
+        self, request: pb.EvaluateRequest, context: Context
+    ) -> AsyncIterator[pb.EvaluateResponse]:
+        """Stream the progress of an evaluation, then what it found of each method."""
+        news = News(lambda progress: pb.EvaluateResponse(progress=progress))
+        async for part in self._stream(self._evaluate(request, self._call(context), news), news):
+            yield part
 
     async def Convolutionalize(
         self, request: pb.ConvolutionalizeRequest, context: Context
@@ -185,11 +189,14 @@ class ExplainServicer(explain_pb2_grpc.ExplainServiceServicer):
             found = VIEWS[view](engine, **arguments, progress=news.steps)
             yield from views.view_parts(found)
 
-    def _evaluate(self, request: pb.EvaluateRequest, call: Call) -> pb.EvaluateResponse:
+    def _evaluate(
+        self, request: pb.EvaluateRequest, call: Call, news: News[pb.EvaluateResponse]
+    ) -> Iterator[pb.EvaluateResponse]:
         engine = self._engine.limited(call.timeout, call.gone)
+        arguments = views.evaluate_arguments(request)
         with self._models.use(request.model) as (_, path):
-            found = evaluate(engine, str(path), **views.evaluate_arguments(request))
-        return views.evaluate_response(found)
+            found = evaluate(engine, str(path), **arguments, progress=news.steps)
+        yield from views.evaluate_parts(found)
 
     def _convolutionalize(
         self, request: pb.ConvolutionalizeRequest

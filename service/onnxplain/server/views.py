@@ -21,7 +21,7 @@ from onnxplain.v1 import tensors
 
 __all__ = [
     "evaluate_arguments",
-    "evaluate_response",
+    "evaluate_parts",
     "size_of",
     "view_arguments",
     "view_parts",
@@ -86,11 +86,11 @@ def evaluate_arguments(request: pb.EvaluateRequest) -> dict[str, Any]:
     }
 
 
-def evaluate_response(found: Sequence[Evaluation]) -> pb.EvaluateResponse:
-    """Return all methods' evaluations as a message."""
-    return pb.EvaluateResponse(
-        methods=[
-            pb.MethodEvaluation(
+def evaluate_parts(found: Sequence[Evaluation]) -> Iterator[pb.EvaluateResponse]:
+    """Return each method's evaluation as a message."""
+    for one in found:
+        yield pb.EvaluateResponse(
+            method=pb.MethodEvaluation(
                 method=one.method,
                 deletion=one.deletion,
                 insertion=one.insertion,
@@ -100,9 +100,7 @@ def evaluate_response(found: Sequence[Evaluation]) -> pb.EvaluateResponse:
                 mass=one.mass,
                 randomization=one.randomization,
             )
-            for one in found
-        ]
-    )
+        )
 
 
 def size_of(request: pb.SlideView | pb.ConvolutionalizeRequest) -> tuple[int, int] | None:

@@ -88,7 +88,7 @@ def _evaluated_here(arguments: argparse.Namespace, asked: dict[str, Any]) -> lis
 def _evaluated_there(arguments: argparse.Namespace, asked: dict[str, Any]) -> list[Evaluation]:
     """Have a server evaluate, and take its answer as evaluations."""
     require_servers_choice(arguments)
-    with working(f"waiting for {arguments.server}"):
+    with working("evaluating") as progress:
         import numpy as np
 
         from onnxplain.client import Client
@@ -101,6 +101,7 @@ def _evaluated_there(arguments: argparse.Namespace, asked: dict[str, Any]) -> li
                 arguments.images,
                 **asked,
                 preprocess=None if how is None else asdict(how),
+                progress=progress,
             )
         return [
             Evaluation(

@@ -25,7 +25,7 @@ from onnxplain.client.requests import (
     pictures,
     preprocessing,
 )
-from onnxplain.client.results import Result, gather, whole_file
+from onnxplain.client.results import Result, gather, whole_file, without_progress
 from onnxplain.client.views import View, gather_view, view_request
 from onnxplain.v1 import explain_pb2 as pb
 from onnxplain.v1 import explain_pb2_grpc
@@ -263,11 +263,13 @@ class Client:
         masks: Images | None = None,
         randomize: int = 0,
         preprocess: Preprocess = None,
+        progress: Callable[[int, int], None] | None = None,
     ) -> list[pb.MethodEvaluation]:
         """Return how true the maps of each image's predicted class are, method by method.
 
         methods: none for all that explain a class. masks: one for each image, light where the class
-        is. randomize: how many of the images the randomisation check takes.
+        is. randomize: how many of the images the randomisation check takes. progress: called with
+        the steps done, and their total.
         """
         with fitting():
             request = pb.EvaluateRequest(
@@ -279,7 +281,11 @@ class Client:
                 **preprocessing(preprocess),
             )
         with self._plain_errors():
-            return list(self._stub.Evaluate(request, self._timeout).methods)
+            stream = self._stub.Evaluate(request, self._timeout)
+            try:
+                return [part.method for part in without_progress(stream, progress)]
+            finally:
+                stream.cancel()
 
     def convolutionalize(self, name: str, size: tuple[int, int] | None = None) -> bytes:
         """Return the ONNX file of a classifier that takes larger pictures, window by window.

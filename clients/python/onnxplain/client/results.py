@@ -19,7 +19,7 @@ from onnxplain.v1 import tensors
 __all__ = ["Result", "gather", "whole_file", "without_progress"]
 
 Array = npt.NDArray[Any]
-Part = TypeVar("Part", pb.ExplainUnitsResponse, pb.ViewResponse)
+Part = TypeVar("Part", pb.ExplainUnitsResponse, pb.ViewResponse, pb.EvaluateResponse)
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,7 +116,7 @@ def gather(
 def without_progress(
     stream: Iterable[Part],
     progress: Callable[[int, int], None] | None,
-    passes: Callable[[int, int], None] | None,
+    passes: Callable[[int, int], None] | None = None,
 ) -> Iterator[Part]:
     """Yield the messages that are no progress, and tell what is as it comes."""
     for message in stream:
