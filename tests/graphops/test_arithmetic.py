@@ -93,3 +93,14 @@ def test_sums_are_those_of_pytorch(name):
     got = [layer.arithmetic for layer in layers(nets.export(name, dynamic=False))]
     assert sum(a.parameters for a in got) == sum(p.numel() for p in net.parameters())
     assert sum(a.multiply_adds for a in got) == counted(net, torch.zeros(2, 3, *nets.SIZE))
+
+
+def test_a_weight_that_two_layers_read_is_one():
+    """As in the heads of detectors, which run over every level of a pyramid."""
+    text = """
+    <ir_version: 8, opset_import: ["": 17]>
+    net (float[N, 2, 8, 8] x, float[2, 2, 3, 3] w, float[2] b, float[2] c) => (float[N, 2, 4, 4] y)
+    { one = Conv (x, w, b) two = Conv (one, w, c) y = InstanceNormalization (two, c, b) }
+    """
+    counts = [layer.arithmetic.parameters for layer in layers(network(text))]
+    assert counts == [0, 36 + 2, 2, 0]

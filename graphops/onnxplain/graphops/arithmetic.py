@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 from onnxplain.graphops.errors import UnsupportedModel
-from onnxplain.graphops.graph import Graph, Node, Tensor, attribute, is_constant, is_float
+from onnxplain.graphops.graph import Graph, Node, attribute, is_constant, is_float
 from onnxplain.graphops.path import default_target
 from onnxplain.graphops.rules.window import Window
 from onnxplain.graphops.view import POOLS
@@ -22,7 +22,8 @@ class Arithmetic:
 
     kernel, step, padding: of its window, the last as pixels before all axes and then after them;
     None for operators without a window, and where they depend on sizes that are not known.
-    parameters: the floats that it reads from the file. multiply_adds: for one image, of
+    parameters: the floats that it reads from the file, but those that a node before it reads too,
+    so that a sum over layers counts each once. multiply_adds: for one image, of
     convolutions and matrix products; 0 for all else, None where sizes are not known.
     """
 
@@ -33,17 +34,23 @@ class Arithmetic:
     multiply_adds: int | None
 
 
-def arithmetic(node: Node | None) -> Arithmetic:
-    """Return what a node does; nothing for None, which stands for an input."""
+def arithmetic(node: Node | None, counted: set[str]) -> Arithmetic:
+    """Return what a node does; nothing for None, which stands for an input.
+
+    counted: the names of weights that are no parameters of this node. Its own ones join them.
+    """
     if node is None:
         return Arithmetic(None, None, None, 0, 0)
+    weights = {t.name: math.prod(t.shape) for t in node.inputs if is_constant(t) and is_float(t)}
+    parameters = sum(size for name, size in weights.items() if name not in counted)
+    counted.update(weights)
     window = Window.of(node) if node.op in {"Conv", "ConvTranspose", *POOLS} else None
     pads = window.static_pads() if window is not None else None
     return Arithmetic(
         kernel=tuple(window.kernel) if window is not None else None,
         step=tuple(window.strides) if window is not None else None,
         padding=None if pads is None else (*pads[0], *pads[1]),
-        parameters=sum(math.prod(t.shape) for t in _weights(node)),
+        parameters=parameters,
         multiply_adds=_multiply_adds(node, window),
     )
 
@@ -66,10 +73,6 @@ def resize_input(graph: Graph, size: tuple[int, ...]) -> None:
             )
         shape[axis] = wanted
     picture.shape = shape
-
-
-def _weights(node: Node) -> list[Tensor]:
-    return [t for t in node.inputs if is_constant(t) and is_float(t)]
 
 
 def _multiply_adds(node: Node, window: Window | None) -> int | None:

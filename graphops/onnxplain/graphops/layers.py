@@ -60,11 +60,16 @@ def list_layers(graph: Graph) -> list[Layer]:
             continue  # made of weights alone
         seen.update(t.name for t in node.outputs)
         found += [t for t in node.outputs if is_float(t) and t.shape != []]
-    return [_layer(graph, t, marks.get(t.name, ()), fields.get(t.name)) for t in found]
+    counted: set[str] = set()
+    return [_layer(graph, t, marks.get(t.name, ()), fields.get(t.name), counted) for t in found]
 
 
 def _layer(
-    graph: Graph, tensor: Tensor, marks: tuple[str, ...], field: ReceptiveField | None
+    graph: Graph,
+    tensor: Tensor,
+    marks: tuple[str, ...],
+    field: ReceptiveField | None,
+    counted: set[str],
 ) -> Layer:
     node = tensor.inputs[0] if tensor.inputs else None
     axis = channel_axis(tensor)
@@ -81,7 +86,7 @@ def _layer(
         receptive_field=field.size if field else None,
         stride=field.stride if field else None,
         offset=field.offset if field else None,
-        arithmetic=arithmetic(node),
+        arithmetic=arithmetic(node, counted),
         marks=marks,
     )
 

@@ -190,13 +190,8 @@ def _cumsum(node: Node, rows: list[bool]) -> bool:
 
 def _said_axes(node: Node, rows: list[bool]) -> bool:
     """Operators that work on axis 0 too unless they are told which."""
-    axes = attribute(node, "axes")
+    axes = attribute(node, "axes", attribute(node, "axis"))
     return _only_first(node, rows) and axes is not None and _beside_rows(axes, node.inputs[0])
-
-
-def _said_axis(node: Node, rows: list[bool]) -> bool:
-    axis = attribute(node, "axis")
-    return _only_first(node, rows) and axis is not None and _beside_rows(axis, node.inputs[0])
 
 
 def _row_by_row(node: Node, rows: list[bool]) -> bool:
@@ -284,11 +279,10 @@ CHECKS: dict[str, Callable[[Node, list[bool]], Any]] = {
         ("Squeeze", "Unsqueeze", "ReduceMean", "ReduceSum", "ReduceMax", "ReduceMin", "ReduceL1",
          "ReduceL2", "ReduceSumSquare", "ReduceProd", "ReduceLogSum", "ReduceLogSumExp"), _axes
     ),
-    **dict.fromkeys(("CenterCropPad", "MeanVarianceNormalization"), _said_axes),
+    **dict.fromkeys(("CenterCropPad", "Compress", "MeanVarianceNormalization"), _said_axes),
     **dict.fromkeys(("GatherElements", "ScatterElements"), _along_axis),
     **dict.fromkeys(("GridSample", "MaxUnpool"), _row_by_row),
     "AffineGrid": _affine_grid,
-    "Compress": _said_axis,
     "CumSum": _cumsum,
     "Einsum": _einsum,
     "Expand": _expand,
