@@ -111,6 +111,19 @@ def test_a_server_evaluates_as_this_machine_does(
     assert "--device is the server's to choose" in refused.error
 
 
+def test_a_server_lists_the_layers_that_this_machine_does(
+    run: Run, network: Path, server: str
+) -> None:
+    for flags in ([], ["--arithmetic"], ["--json"], ["--size", "16x16", "--json"]):
+        here = run("layers", network, *flags)
+        there = run("layers", "net", *flags, "--server", server)
+        assert (here.code, there.code) == (0, 0), there.error
+        assert there.out == here.out
+    refused = run("layers", "net", "--size", "8x8", "--server", server)
+    assert refused.code == 3
+    assert "has the fixed size 16, not 8" in refused.error
+
+
 def test_wrong_requests(run: Run, picture: Path, network: Path, server: str) -> None:
     for arguments, code, word in (
         (["nut", picture], 2, "no model 'nut'"),

@@ -88,6 +88,19 @@ def test_list_layers(stub, folder):
     assert any(layer.receptive_field for layer in response.layers)
 
 
+def test_list_layers_of_a_size(stub, folder):
+    request = pb.ListLayersRequest(model="models/any_size", size=[20, 12])
+    expected = layers(load(folder / "any_size.onnx"), (20, 12))
+    found = stub.ListLayers(request).layers
+    assert [sizes(got.shape) for got in found] == [layer.shape for layer in expected]
+    products = [got.multiply_adds if got.HasField("multiply_adds") else None for got in found]
+    assert products == [layer.arithmetic.multiply_adds for layer in expected]
+    assert sum(products) > 0
+    for size in ([20, 0], [20]):
+        with pytest.raises(grpc.RpcError, match="picture of 20x0|2 spatial axes"):
+            stub.ListLayers(pb.ListLayersRequest(model="models/any_size", size=size))
+
+
 def test_check(stub, folder):
     response = stub.Check(
         pb.CheckRequest(model="models/classifier", layer="r", unpool=pb.UNPOOL_SCATTER)

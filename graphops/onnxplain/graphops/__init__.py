@@ -44,7 +44,8 @@ def layers(model: onnx.ModelProto, size: tuple[int, ...] | None = None) -> list[
     """Return every layer of the network, in order, its float inputs first.
 
     size: the picture's height and width, where the model leaves them free; then every size that
-    follows from them is known. Raises UnsupportedModel where the model fixes others.
+    follows from them is known. Raises OptionError where these are no sizes,
+    and UnsupportedModel where the model fixes others.
     """
     with blaming(model):
         graph = prepare(model).graph

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from onnxplain.graphops.errors import UnsupportedModel
+from onnxplain.graphops.errors import OptionError, UnsupportedModel
 from onnxplain.graphops.graph import Graph, Node, attribute, is_constant, is_float
 from onnxplain.graphops.path import default_target
 from onnxplain.graphops.rules.window import Window
@@ -56,7 +56,12 @@ def arithmetic(node: Node | None, counted: set[str]) -> Arithmetic:
 
 
 def resize_input(graph: Graph, size: tuple[int, ...]) -> None:
-    """Give the picture's spatial axes these sizes. Raises UnsupportedModel where they are fixed."""
+    """Give the picture's spatial axes these sizes.
+
+    Raises OptionError where they are none, UnsupportedModel where they are fixed.
+    """
+    if min(size) < 1:
+        raise OptionError(f"a picture of {'x'.join(map(str, size))} pixels: give sizes from 1")
     picture = default_target(graph)
     shape = list(picture.shape or ())
     last = len(shape) == 4 and shape[1] not in (1, 3) and shape[3] in (1, 3)

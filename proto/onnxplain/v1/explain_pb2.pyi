@@ -194,10 +194,12 @@ class GetModelRequest(_message.Message):
     def __init__(self, name: _Optional[str] = ...) -> None: ...
 
 class ListLayersRequest(_message.Message):
-    __slots__ = ("model",)
+    __slots__ = ("model", "size")
     MODEL_FIELD_NUMBER: _ClassVar[int]
+    SIZE_FIELD_NUMBER: _ClassVar[int]
     model: str
-    def __init__(self, model: _Optional[str] = ...) -> None: ...
+    size: _containers.RepeatedScalarFieldContainer[int]
+    def __init__(self, model: _Optional[str] = ..., size: _Optional[_Iterable[int]] = ...) -> None: ...
 
 class ListLayersResponse(_message.Message):
     __slots__ = ("layers",)

@@ -133,7 +133,7 @@ class ExplainServicer(explain_pb2_grpc.ExplainServiceServicer):
 
     def _list_layers(self, request: pb.ListLayersRequest) -> pb.ListLayersResponse:
         with self._models.use(request.model) as (_, path):
-            found = layers(load(path))
+            found = layers(load(path), tuple(request.size) or None)
         return pb.ListLayersResponse(layers=[responses.layer_message(layer) for layer in found])
 
     def _check(self, request: pb.CheckRequest) -> pb.CheckResponse:

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from onnxplain.cli.arguments import add_model, add_size
 from onnxplain.cli.output import print_json, table, working
+from onnxplain.cli.viewing import SERVED, add_server
 
 if TYPE_CHECKING:
     from onnxplain.graphops import Layer
+    from onnxplain.v1 import explain_pb2 as pb
 
 __all__ = ["add_parser", "run"]
 
@@ -23,13 +25,14 @@ def add_parser(commands: Any) -> None:
         description="List a model's layers, by the names that --layer takes.",
         allow_abbrev=False,
     )
-    add_model(parser)
+    add_model(parser, SERVED)
     parser.add_argument(
         "--arithmetic",
         action="store_true",
         help="show windows, strides, padding, parameters and multiply-adds, with their sums",
     )
     add_size(parser, "the picture's height and width, where the model leaves them free")
+    add_server(parser)
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     parser.set_defaults(run=run)
 
@@ -37,9 +40,7 @@ def add_parser(commands: Any) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Print the layers of the model, in the order they are computed."""
     with working("reading the model"):
-        from onnxplain import graphops
-
-        found = graphops.layers(graphops.load(arguments.model), arguments.size)
+        found = (_layers_there if arguments.server else _layers_here)(arguments)
     if arguments.json:
         print_json(found)
         return
@@ -69,6 +70,52 @@ def run(arguments: argparse.Namespace) -> None:
                 for layer in found
             ],
         )
+    )
+
+
+def _layers_here(arguments: argparse.Namespace) -> list[Layer]:
+    from onnxplain import graphops
+
+    return graphops.layers(graphops.load(arguments.model), arguments.size)
+
+
+def _layers_there(arguments: argparse.Namespace) -> list[Layer]:
+    from onnxplain.client import Client
+
+    with Client(arguments.server) as client:
+        return [_received(m) for m in client.layers(arguments.model, arguments.size or ())]
+
+
+def _received(message: pb.Layer) -> Layer:
+    """Return a layer as it would be told here."""
+    from onnxplain.graphops import Arithmetic, Layer
+
+    def known(part: Any, field: str) -> Any:
+        return getattr(part, field) if part.HasField(field) else None
+
+    def seen(field: str) -> tuple[int | None, ...] | None:
+        return tuple(known(axis, field) for axis in message.receptive_field) or None
+
+    return Layer(
+        tensor=message.tensor,
+        node=message.node,
+        operator=message.operator,
+        module=message.module,
+        shape=tuple(d.name or known(d, "size") for d in message.shape) or None,
+        dtype=message.data_type,
+        channel_axis=known(message, "channel_axis"),
+        channels=known(message, "channels"),
+        receptive_field=seen("size"),
+        stride=seen("stride"),
+        offset=seen("offset"),
+        arithmetic=Arithmetic(
+            kernel=tuple(message.kernel) or None,
+            step=tuple(message.step) or None,
+            padding=tuple(message.padding) or None,
+            parameters=message.parameters,
+            multiply_adds=known(message, "multiply_adds"),
+        ),
+        marks=tuple(message.marks),
     )
 
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "SERVED",
+    "add_server",
     "add_viewing",
     "add_where",
     "engine_choices",
@@ -55,6 +56,11 @@ def add_where(parser: argparse.ArgumentParser) -> None:
         type=byte_count,
         help="what one run may take, as in 512M or 2G (default: 1G); more takes more runs",
     )
+    add_server(parser)
+
+
+def add_server(parser: argparse.ArgumentParser) -> None:
+    """Add --server HOST:PORT."""
     parser.add_argument(
         "--server", metavar="HOST:PORT", help="have an `onnxplain serve` there do the work"
     )

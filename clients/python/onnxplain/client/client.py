@@ -84,9 +84,13 @@ class Client:
             found: pb.Model = self._stub.GetModel(request, self._timeout)
         return found
 
-    def layers(self, name: str) -> list[pb.Layer]:
-        """Return the layers of a model, in the order in which they are computed."""
-        request = pb.ListLayersRequest(model=model_name(name))
+    def layers(self, name: str, size: Sequence[int] = ()) -> list[pb.Layer]:
+        """Return the layers of a model, in the order in which they are computed.
+
+        size: the picture's height and width, where the model leaves them free.
+        """
+        with fitting():
+            request = pb.ListLayersRequest(model=model_name(name), size=size)
         with self._plain_errors():
             return list(self._stub.ListLayers(request, self._timeout).layers)
 
