@@ -123,14 +123,25 @@ def test_rise_is_its_formula(engine, tight):
         np.testing.assert_allclose(found.attribution[:, 0, 0], expected, rtol=1e-4, atol=1e-6)
 
 
+def enlarged(line, size):
+    """`skimage.transform.resize(line, size, order=1, mode="reflect", anti_aliasing=False)`."""
+    centres = (np.arange(len(line)) + 0.5) * size / len(line) - 0.5
+    step = size / len(line)
+    around = [centres[0] - step, *centres, centres[-1] + step]
+    return np.interp(np.arange(size), around, np.pad(line, 1, mode="reflect"))
+
+
 def test_masks_are_enlarged_grids_shifted_at_random():
-    """PyTorch enlarges each grid; the mask is one of its pieces."""
+    """The mask is a piece of the grid, enlarged as DIANNA has scikit-image do it."""
     shifts = set()
     for number in range(20):
         rng = np.random.default_rng([1, number])
-        grid = torch.tensor((rng.random((4, 4)) < 0.5).astype(np.float64))[None, None]
-        size = (5 * 5, 5 * 4)  # cells are ⌈17/4⌉ and ⌈15/4⌉ pixels, and there is one more of them
-        large = torch.nn.functional.interpolate(grid, size, mode="bilinear")[0, 0].numpy()
+        large = (rng.random((4, 4)) < 0.5).astype(np.float64)
+        for axis, size in (
+            (0, 5 * 5),
+            (1, 5 * 4),
+        ):  # one cell more, of ⌈17/4⌉ and ⌈15/4⌉ pixels
+            large = np.apply_along_axis(enlarged, axis, large, size)
         mask = random_mask(1, (17, 15), 4, 0.5, number)
         pieces = np.lib.stride_tricks.sliding_window_view(large, (17, 15))[:5, :4]
         fits = np.argwhere(np.abs(pieces - mask).max(axis=(2, 3)) < 1e-6)

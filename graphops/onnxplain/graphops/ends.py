@@ -36,7 +36,7 @@ def find_ends(graph: Graph, layer: str | None, method: Method, options: Options)
     to, axis = options.to, options.channel_axis
     if method.over != "target" and to is not None:
         raise OptionError(
-            f"method '{method.name}' gives a map of the layer itself: name that, and leave `to` out"
+            f"method '{method.name}' knows no other end: name its layer, and leave `to` out"
         )
     if method.over == "map":
         tensor, target = resolve(graph, options.score_layer), _mapped(graph, layer)

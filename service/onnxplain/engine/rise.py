@@ -57,7 +57,9 @@ def random_mask(
 
 
 def _bilinear(cells: int, size: int) -> npt.NDArray[np.float64]:
-    """Return the weights [size, cells] of an enlargement; at the ends the last cell goes on."""
-    at = np.clip((np.arange(size) + 0.5) * cells / size - 0.5, 0, cells - 1)
-    near: npt.NDArray[np.float64] = 1 - np.abs(at[:, None] - np.arange(cells))
-    return np.maximum(0, near)
+    """Return the weights [size, cells] of an enlargement; beyond the last centres it turns back."""
+    at = (np.arange(size) + 0.5) * cells / size - 0.5
+    near = np.maximum(0, 1 - np.abs(at[:, None] - np.arange(-1, cells + 1)))
+    mirrored = np.pad(np.eye(cells), ((1, 1), (0, 0)), mode="reflect")
+    weights: npt.NDArray[np.float64] = near @ mirrored
+    return weights
