@@ -10,7 +10,7 @@ from onnx import numpy_helper
 from onnxplain.engine import Engine, Preprocess, class_methods, evaluate, evaluation
 from onnxplain.engine.metrics import grey, ranked_pixels, replaced
 from onnxplain.graphops import METHODS
-from onnxplain.graphops.errors import OptionError
+from onnxplain.graphops.errors import OptionError, UnknownMethod
 from onnxplain.graphops.randomize import randomized
 
 SIDE = 8
@@ -118,7 +118,7 @@ def test_one_shuffled_network_is_held_at_a_time(monkeypatch):
         Engine("cpu"), quarters(), [picture(0)], ["gradient"], randomize=1, preprocess=PLAIN,
         progress=lambda done, total: happened.append(done),
     )  # fmt: skip
-    assert happened == [0, 1, "shuffled", 2, 3, "shuffled", 4, 5, "shuffled", 6, 7, 8]
+    assert happened == [*range(5), "shuffled", 5, 6, "shuffled", 7, 8, "shuffled", 9, 10]
 
 
 def test_masks_that_do_not_fit():
@@ -129,9 +129,37 @@ def test_masks_that_do_not_fit():
         )  # fmt: skip
 
 
+@pytest.mark.parametrize("light", [1, 2, 255])
+def test_masks_say_inside_by_any_number(light):
+    """Label files hold 0 and 1, drawings 0 and 255."""
+    masks = [np.where(mask(0) > 0, light, 0).astype(np.uint8)]
+    noise, true = evaluate(
+        Engine("cpu"), quarters(), [picture(0)], ["input_x_gradient"], masks=masks, preprocess=PLAIN
+    )[::-1]
+    assert true.pointing == 1
+    assert true.mass == pytest.approx(1)
+    assert 0 < noise.mass < 1
+
+
+def test_a_mask_with_nothing_inside_is_refused():
+    masks = [mask(0), np.zeros_like(mask(0))]
+    with pytest.raises(OptionError, match="mask 2 of 2 has nothing light"):
+        evaluate(
+            Engine("cpu"), quarters(), [picture(0)] * 2, ["gradient"], masks=masks, preprocess=PLAIN
+        )
+
+
 def test_what_is_no_map_is_refused():
-    with pytest.raises(OptionError, match="not a picture"):
-        evaluate(Engine("cpu"), quarters(), [picture(0)], ["activation"], preprocess=PLAIN)
+    steps = []
+    for method in ("activation", "activation_maximisation"):
+        with pytest.raises(OptionError, match=f"'{method}' does not explain a class .* gradient,"):
+            evaluate(
+                Engine("cpu"), quarters(), [picture(0)], ["gradient", method], preprocess=PLAIN,
+                progress=lambda *step: steps.append(step),
+            )  # fmt: skip
+    with pytest.raises(UnknownMethod, match="gradeint"):
+        evaluate(Engine("cpu"), quarters(), [picture(0)], ["gradient", "gradeint"])
+    assert not steps  # nothing was worked on
     with pytest.raises(OptionError, match="randomize -1"):
         evaluate(
             Engine("cpu"), quarters(), [picture(0)], ["gradient"], randomize=-1, preprocess=PLAIN

@@ -214,7 +214,7 @@ def test_evaluate(client, folder):
         preprocess=Preprocess(**UNIT), progress=lambda *step: here.append(step),
     )  # fmt: skip
     layers = len(expected[0].randomization)
-    total = 3 * (1 + layers)  # methods, each once for the curves and once a layer
+    total = 3 * (2 * len(PICTURES) + layers)  # maps, curves, and one for each layer
     assert there == here == [(done, total) for done in range(total + 1)]
     assert [one.method for one in found] == ["gradient", "occlusion", "random"]
     for one, wanted in zip(found, expected, strict=True):

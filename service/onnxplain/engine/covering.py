@@ -27,7 +27,7 @@ __all__ = ["Covered", "covered"]
 GREY = 127
 SIDE = 224
 BAR = 120
-AT_ONCE = 64  # covered pictures that are explained together
+AT_ONCE = 16  # covered pictures that are explained together
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,7 +120,7 @@ def covered(
     channel: of the layer, default its strongest; class_index: default the predicted one. window,
     stride: of the square in pixels, default an eighth of the longer side, and half of that.
     """
-    picture = read_picture(picture)
+    model, picture = engine.open(model), read_picture(picture)
     clean = engine.explain(model, picture, layer, "activation", channel, preprocess=preprocess)
     seen = engine.explain(model, picture, method="activation", preprocess=preprocess, labels=labels)
     (pixels,), how, chosen = clean.pictures, clean.preprocess, int(clean.channels[0, 0])
@@ -134,8 +134,8 @@ def covered(
     places = windows(pixels.shape[:2], (size, size), (step, step))
     rows, columns = (sorted({place[axis].start for place in places}) for axis in range(2))
     left, strong = [], []
+    progress(0, len(places))
     for start in range(0, len(places), AT_ONCE):
-        progress(start, len(places))
         frames = []
         for place in places[start : start + AT_ONCE]:
             frame = pixels.copy()
@@ -144,6 +144,7 @@ def covered(
         left.append(class_probabilities(engine, model, frames, how)[:, target])
         found = engine.explain(model, frames, layer, "activation", chosen, preprocess=how)
         strong.append(found.score[:, 0].astype(np.float64))
+        progress(start + len(frames), len(places))
     return Covered(
         picture=pixels,
         class_index=target,

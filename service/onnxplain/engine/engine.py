@@ -11,23 +11,25 @@ from dataclasses import replace
 from typing import Unpack
 
 import numpy as np
+import numpy.typing as npt
 
 from onnxplain.engine.cache import ByteCache
 from onnxplain.engine.choices import Choices, require_known, to_options
 from onnxplain.engine.choosing import choose_units, is_whole
 from onnxplain.engine.drawing import MADE
 from onnxplain.engine.explanation import Explanation, join_images, join_units, require_same_size
-from onnxplain.engine.inputs import Images, prepare
+from onnxplain.engine.inputs import Images, Prepared, prepare
 from onnxplain.engine.maximise import maximise
 from onnxplain.engine.occlusion import occlusion
 from onnxplain.engine.opening import Model, OpenedModel, open_model, stored_labels
 from onnxplain.engine.plans import Projections, Subject, find_subject
+from onnxplain.engine.preprocess import Preprocess
 from onnxplain.engine.projecting import project
 from onnxplain.engine.rise import rise
 from onnxplain.engine.sampled import SAMPLED, sampled
 from onnxplain.engine.sessions import Stop, resolve_device
 from onnxplain.engine.units import Units
-from onnxplain.engine.work import Chosen, Result, Work
+from onnxplain.engine.work import Chosen, Result, Work, batches
 from onnxplain.graphops import METHODS
 from onnxplain.graphops.errors import AnswerTooLarge
 
@@ -156,31 +158,8 @@ class Engine:
         require_known(choices, method)
         progress = choices.get("progress") or (lambda done, total: None)
         with self.stop(choices.get("timeout"), choices.get("cancel")).watching() as stop:
-            opened = self.open(model)
-            prepared = prepare(opened.model, images, choices.get("preprocess"))
-            stop.check()
             whole = is_whole(units, method)
-            options = to_options(choices, method, whole, prepared)
-
-            def resolved() -> tuple[Subject, int]:
-                return find_subject(opened, layer, method, options, self.device), 0
-
-            # What the picture's values are does not change what is explained.
-            key = ("subject", opened.sha256, layer, method, replace(options, low=(), high=()))
-            work = Work(
-                opened=opened,
-                subject=self._cache.get(key, resolved),
-                method=method,
-                options=options,
-                choices=choices,
-                rows=prepared.rows,
-                preprocess=prepared.preprocess,
-                device=self.device,
-                threads=self.threads,
-                memory_bytes=self.memory_bytes,
-                cache=self._cache,
-                stop=stop,
-            )
+            work, prepared = self._work(model, images, layer, method, whole, choices, stop)
             subject = work.subject
             run = RUNNERS.get(method, project)
             chosen = choose_units(work, units, whole)
@@ -206,6 +185,61 @@ class Engine:
                 )
                 done += len(result.score)
                 progress(done, chosen.channels.size)
+
+    def values(
+        self,
+        model: Model,
+        images: Images,
+        layer: str | None = None,
+        preprocess: Preprocess | str | None = None,
+    ) -> Iterator[npt.NDArray[np.float32]]:
+        """Yield for each image the values of a layer, [channels, ...], with nothing explained.
+
+        The arguments are those of `explain`. As many images as fit into the memory are run at once.
+        """
+        with self.stop().watching() as stop:
+            choices: Choices = {"preprocess": preprocess}
+            work, _ = self._work(model, images, layer, "activation", False, choices, stop)
+            activity, axis = work.activity(), work.subject.channel_axis
+            for group in batches(work.rows, activity.footprint, work.memory_bytes):
+                values = activity.run([work.rows[i] for i in group], stop)
+                yield from np.moveaxis(values, axis, 1) if values.ndim > axis else values
+
+    def _work(
+        self,
+        model: Model,
+        images: Images,
+        layer: str | None,
+        method: str,
+        whole: bool,
+        choices: Choices,
+        stop: Stop,
+    ) -> tuple[Work, Prepared]:
+        opened = self.open(model)
+        prepared = prepare(opened.model, images, choices.get("preprocess"))
+        stop.check()
+        options = to_options(choices, method, whole, prepared)
+
+        def resolved() -> tuple[Subject, int]:
+            return find_subject(opened, layer, method, options, self.device), 0
+
+        # What the picture's values are does not change what is explained.
+        key = ("subject", opened.sha256, layer, method, replace(options, low=(), high=()))
+        work = Work(
+            opened=opened,
+            subject=self._cache.get(key, resolved),
+            method=method,
+            options=options,
+            choices=choices,
+            rows=prepared.rows,
+            preprocess=prepared.preprocess,
+            device=self.device,
+            threads=self.threads,
+            memory_bytes=self.memory_bytes,
+            cache=self._cache,
+            stop=stop,
+        )
+        return work, prepared
 
 
 _default: list[Engine] = []

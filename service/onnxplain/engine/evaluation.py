@@ -2,29 +2,34 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import onnx
 
 from onnxplain.engine import metrics
 from onnxplain.engine.engine import Engine
 from onnxplain.engine.explanation import Explanation
 from onnxplain.engine.inputs import Prepared, prepare
+from onnxplain.engine.opening import Model
 from onnxplain.engine.preprocess import Preprocess
 from onnxplain.engine.reading import Picture, read_pictures
 from onnxplain.engine.scoring import class_probabilities, class_scores
-from onnxplain.graphops import METHODS, load
+from onnxplain.graphops import METHODS
 from onnxplain.graphops.errors import OptionError
-from onnxplain.graphops.methods import RUN
+from onnxplain.graphops.methods import RUN, find_method
 from onnxplain.graphops.randomize import randomized, weights_from_top
 
 __all__ = ["RANDOM", "Evaluation", "class_methods", "evaluate"]
 
 RANDOM = "random"  # maps of noise, with which the others can be compared
+UNFIT = (
+    "activation",
+    "activation_maximisation",
+)  # these do not explain a picture's class
 STEPS = 32  # of the deletion and insertion curves
 
 Array = npt.NDArray[Any]
@@ -65,7 +70,7 @@ class Evaluation:
 
 def evaluate(
     engine: Engine,
-    model: str | onnx.ModelProto,
+    model: Model,
     pictures: Sequence[Picture],
     methods: Sequence[str],
     *,
@@ -76,27 +81,36 @@ def evaluate(
 ) -> list[Evaluation]:
     """Return how true the maps of the predicted class are, for each method and for random maps.
 
-    masks: one for each picture, light where the class is. randomize: how many of the pictures the
-    randomisation check takes, which explains them once for each layer with weights.
+    masks: one for each picture, lighter than half of its lightest where the class is. randomize:
+    how many of the pictures the randomisation check takes, which explains them once for each layer
+    with weights.
 
     After Petsiuk et al. 2018 (curves), Zhang et al. 2016 (pointing game) and Adebayo et al. 2018
-    (randomisation). Raises OptionError where masks do not fit, and what `Engine.explain` raises.
+    (randomisation). Raises OptionError where masks do not fit or are empty, or a method explains no
+    class, and what `Engine.explain` raises.
     """
     if randomize < 0:
         raise OptionError(f"randomize {randomize}: give a number of pictures from 0")
-    model = model if isinstance(model, onnx.ModelProto) else load(model)
-    prepared = prepare(model, list(pictures), preprocess)
+    _require_class_methods(methods)
+    opened = engine.open(model)
+    prepared = prepare(opened.model, list(pictures), preprocess)
     regions = _regions(prepared, masks)
-    layers = len(weights_from_top(model)) if randomize else 0
-    predicted = class_scores(engine, model, prepared.pictures, prepared.preprocess).argmax(axis=1)
+    layers = len(weights_from_top(opened.model)) if randomize else 0
+    few = _part(prepared, randomize)
     names = [*methods, RANDOM]
-    total = len(names) * (1 + layers)
+    total = len(names) * (2 * len(prepared.rows) + layers * len(few.rows))
+    steps = itertools.count(1)
+    progress(0, total)
+
+    def tick() -> None:
+        progress(next(steps), total)
+
+    predicted = class_scores(engine, opened, prepared.pictures, prepared.preprocess).argmax(axis=1)
     found = []
     first = []  # the maps that the randomisation check compares with, by method
-    for done, name in enumerate(names):
-        progress(done, total)
-        maps = _maps(engine, model, prepared, name, predicted, seed=0)
-        deletion, insertion = _curves(engine, model, prepared, predicted, maps)
+    for name in names:
+        maps = _maps(engine, opened, prepared, name, predicted, tick, seed=0)
+        deletion, insertion = _curves(engine, opened, prepared, predicted, maps, tick)
         inside = list(zip(maps, regions, strict=False))
         found.append(
             Evaluation(
@@ -109,21 +123,30 @@ def evaluate(
             )
         )
         first.append(maps[:randomize])
-    few = _part(prepared, randomize)
-    for i, step in enumerate(randomized(model) if layers else ()):
-        for number, name in enumerate(names):
-            progress(len(names) * (1 + i) + number, total)
-            maps = _maps(engine, step, few, name, predicted, seed=i + 1)
-            alike = map(metrics.rank_correlation, first[number], maps)
-            found[number].randomization[i] = np.mean(list(alike))
-    progress(total, total)
+    for i, step in enumerate(randomized(opened.model) if layers else ()):
+        shuffled = engine.open(step)
+        for name, before, one in zip(names, first, found, strict=True):
+            maps = _maps(engine, shuffled, few, name, predicted, tick, seed=i + 1)
+            one.randomization[i] = np.mean(list(map(metrics.rank_correlation, before, maps)))
     return found
 
 
 def class_methods() -> list[str]:
     """Return the names of the methods that explain a class to a picture."""
-    others = ("activation", "activation_maximisation", "inverse", "lrp")
-    return [name for name in (*METHODS, *RUN) if name not in others]
+    others = ("inverse", "lrp")  # other names, where a class is explained, of what is there
+    return [name for name in (*METHODS, *RUN) if name not in (*UNFIT, *others)]
+
+
+def _require_class_methods(methods: Sequence[str]) -> None:
+    """Raise UnknownMethod or OptionError for a method that does not explain a class."""
+    for name in methods:
+        if name not in RUN:
+            find_method(name)
+        if name in UNFIT:
+            raise OptionError(
+                f"method '{name}' does not explain a class of a picture: choose from "
+                f"{', '.join(class_methods())}"
+            )
 
 
 def _regions(prepared: Prepared, masks: Sequence[Picture]) -> list[npt.NDArray[np.bool_]]:
@@ -138,7 +161,17 @@ def _regions(prepared: Prepared, masks: Sequence[Picture]) -> list[npt.NDArray[n
             "an evaluation takes pictures of one size: give their files, and a size for the "
             "preprocessing where they differ"
         )
-    return [fit.fit(mask).max(axis=2) > 127 for mask in read_pictures(masks, "mask")]
+    regions = []
+    for number, mask in enumerate(read_pictures(masks, "mask"), 1):
+        # Masks are written as 0 and 255, or as 0 and 1.
+        light = np.where(mask > mask.max() / 2, 255, 0).astype(np.uint8)
+        regions.append(fit.fit(light).max(axis=2) > 127)
+        if not regions[-1].any():
+            raise OptionError(
+                f"mask {number} of {len(masks)} has nothing light in what the network sees of its "
+                "picture: give masks that are light where the class is"
+            )
+    return regions
 
 
 def _part(prepared: Prepared, count: int) -> Prepared:
@@ -149,36 +182,41 @@ def _part(prepared: Prepared, count: int) -> Prepared:
 
 def _maps(
     engine: Engine,
-    model: onnx.ModelProto,
+    model: Model,
     prepared: Prepared,
     method: str,
     channels: npt.NDArray[np.int64],
+    tick: Callable[[], None],
     seed: int,
 ) -> list[metrics.Map]:
     """Return each picture's strengths [H, W], of the class that the network predicts."""
-    sizes = [picture.shape[:2] for picture in prepared.pictures]
-    if method == RANDOM:
-        return list(map(np.random.default_rng(seed).random, sizes))
+    rng = np.random.default_rng(seed)
     maps = []
-    for picture, channel, size in zip(prepared.pictures, channels, sizes, strict=False):
-        result: Explanation = engine.explain(
-            model,
-            picture,
-            method=method,
-            units=int(channel),
-            preprocess=prepared.preprocess,
-        )
-        result.require_drawable()
-        maps.append(metrics.strength(result.attribution[0, 0], *size))
+    for picture, channel in zip(prepared.pictures, channels, strict=False):
+        size = picture.shape[:2]
+        if method == RANDOM:
+            maps.append(rng.random(size))
+        else:
+            result: Explanation = engine.explain(
+                model,
+                picture,
+                method=method,
+                units=int(channel),
+                preprocess=prepared.preprocess,
+            )
+            result.require_drawable()
+            maps.append(metrics.strength(result.attribution[0, 0], *size))
+        tick()
     return maps
 
 
 def _curves(
     engine: Engine,
-    model: onnx.ModelProto,
+    model: Model,
     prepared: Prepared,
     channels: npt.NDArray[np.int64],
     maps: Sequence[metrics.Map],
+    tick: Callable[[], None],
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     """Return the mean probability of the predicted class, pixel after pixel gone and come."""
     gone: list[Array] = []
@@ -190,6 +228,7 @@ def _curves(
             frames = metrics.replaced(start, end, order, STEPS)
             seen = class_probabilities(engine, model, list(frames), prepared.preprocess)
             curve.append(seen[:, channel])
+        tick()
     return np.mean(gone, axis=0), np.mean(come, axis=0)
 
 

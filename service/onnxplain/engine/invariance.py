@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import itertools
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -97,7 +98,7 @@ def invariance(
     """
     if not layers:
         raise OptionError("there are no layers: give at least one")
-    picture = read_picture(picture)
+    model, picture = engine.open(model), read_picture(picture)
     clean = engine.explain(
         model, picture, method="activation", preprocess=preprocess, labels=labels
     )
@@ -105,17 +106,24 @@ def invariance(
     scores = class_probabilities(engine, model, [pixels], how)[0]
     target = choose_class(scores, class_index)
     label = (*clean.labels[target : target + 1], f"class {target}")[0]
-    untouched = {layer: _values(engine, model, [pixels], layer, how)[0] for layer in layers}
+
+    def seen(frames: list[Pixels], layer: str) -> Iterator[npt.NDArray[np.float64]]:
+        return (v.astype(np.float64) for v in engine.values(model, frames, layer, how))
+
+    untouched = {layer: next(seen([pixels], layer)) for layer in layers}
+    total = len(CHANGES) * len(layers) * STEPS
+    steps = itertools.count(1)
+    progress(0, total)
     found = []
-    for number, (change, (low, high, _)) in enumerate(CHANGES.items()):
-        progress(number, len(CHANGES))
+    for change, (low, high, _) in CHANGES.items():
         amounts = np.linspace(low, high, STEPS)
         frames = [changed(pixels, change, float(amount)) for amount in amounts]
-        distance = {}
+        distance = {layer: np.zeros(STEPS) for layer in layers}
         for layer, before in untouched.items():
             length = float(np.linalg.norm(before)) or 1.0
-            after = [_values(engine, model, [frame], layer, how)[0] for frame in frames]
-            distance[layer] = np.array([np.linalg.norm(a - before) / length for a in after])
+            for i, after in enumerate(seen(frames, layer)):
+                distance[layer][i] = np.linalg.norm(after - before) / length
+                progress(next(steps), total)
         probability = class_probabilities(engine, model, frames, how)[:, target]
         found.append(Curve(change, amounts, distance, probability))
     return Invariance(target, label, tuple(found), clean.notes)
@@ -143,17 +151,3 @@ def changed(pixels: Pixels, change: str, amount: float) -> Pixels:
         (width, height), Image.Transform.AFFINE, matrix, Image.Resampling.BILINEAR, fillcolor=mean
     )
     return np.asarray(image)
-
-
-def _values(
-    engine: Engine,
-    model: Model,
-    frames: Sequence[Pixels],
-    layer: str,
-    preprocess: Preprocess | None,
-) -> list[npt.NDArray[np.float64]]:
-    """Return all the values of a layer for each picture, flat."""
-    found = engine.explain(
-        model, list(frames), layer, "activation", "all", preprocess=preprocess
-    ).attribution
-    return [values.astype(np.float64).ravel() for values in found]

@@ -19,8 +19,6 @@ __all__ = ["Model", "OpenedModel", "open_model", "stored_labels"]
 
 LABELS = "onnxplain.labels"  # metadata: a JSON list of class names
 
-Model = str | os.PathLike[str] | bytes | onnx.ModelProto
-
 
 @dataclass(frozen=True, eq=False)
 class OpenedModel:
@@ -32,11 +30,18 @@ class OpenedModel:
     input: Input
 
 
+Model = str | os.PathLike[str] | bytes | onnx.ModelProto | OpenedModel
+
+
 def open_model(source: Model, cache: ByteCache) -> OpenedModel:
     """Return the model of a path, bytes or ModelProto, from the cache if it has not changed.
 
+    One that is opened already comes back as it is: the bytes of others are hashed every time.
+
     Raises MissingFile or ModelError.
     """
+    if isinstance(source, OpenedModel):
+        return source
     if isinstance(source, onnx.ModelProto):
         source = source.SerializeToString(deterministic=True)
     key: tuple[object, ...]

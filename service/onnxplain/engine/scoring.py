@@ -68,7 +68,8 @@ def _values(
     preprocess: Preprocess | None,
 ) -> npt.NDArray[np.float64]:
     """Return the mean of each of a layer's channels, [pictures, channels]."""
-    found = engine.explain(
-        model, list(pictures), layer, "activation", "all", preprocess=preprocess
-    ).attribution
-    return np.asarray(found.reshape(*found.shape[:2], -1).mean(axis=2, dtype=np.float64))
+    values = engine.values(model, list(pictures), layer, preprocess)
+    means = [
+        v.reshape(len(v), -1).mean(axis=1, dtype=np.float64) for v in map(np.atleast_1d, values)
+    ]
+    return np.stack(means)
