@@ -31,6 +31,7 @@ from onnxplain.graphops.errors import (
     ChannelError,
     OptionError,
     PictureError,
+    UnknownLayer,
 )
 
 
@@ -163,6 +164,59 @@ def test_through_training_takes_the_last_checkpoint_s_channels(engine, tmp_path,
     assert found.arrays()["attribution"].shape == (3, 2, 3, 24, 20)
     with pytest.raises(OptionError, match="no checkpoints"):
         through_training(engine, [], pictures[0], "s")
+
+
+def test_pictures_have_their_files_names(engine, model, pictures):
+    several = engine.explain(model, pictures[:3], "s", units=[2], preprocess=UNIT)
+    assert several.names == tuple(path.name for path in pictures[:3])
+    assert several.arrays()["names"].tolist() == list(several.names)
+    assert [several.name(i) for i in range(3)] == list(several.names)
+    arrays = [pixels(path) for path in pictures[:3]]
+    plain = engine.explain(model, arrays, "s", units=[2], preprocess=UNIT)
+    assert plain.names == ("", "", "")
+    assert "names" not in plain.arrays()
+    called = engine.explain(model, arrays, "s", units=[2], preprocess=UNIT, names=list("abc"))
+    assert called.names == tuple("abc")
+    np.testing.assert_array_equal(called.attribution, several.attribution)
+    assert called.png() != plain.png()
+    alone = engine.explain(model, pictures[0], "s", units=[2], preprocess=UNIT)
+    assert alone.name(0) == ""
+    with pytest.raises(OptionError, match="2 names for 3 pictures"):
+        engine.explain(model, arrays, "s", preprocess=UNIT, names=list("ab"))
+
+
+def test_many_pictures_of_one_unit_share_rows(engine, model, pictures):
+    """A page of 16 pictures in one column would be read by nobody."""
+    arrays = [pixels(pictures[0])] * 16
+    page = engine.explain(model, arrays, "s", units=[2], preprocess=UNIT).draw()
+    assert 0.5 < page.width / page.height < 2
+    few = engine.explain(model, arrays[:2], "s", units=[2], preprocess=UNIT).draw()
+    assert few.width < page.width
+
+
+def test_checkpoints_of_different_networks_are_told_apart(engine, tmp_path, pictures):
+    texts = {
+        "two": NET,
+        "renamed": NET.replace(" s ", " renamed ").replace("(s)", "(renamed)"),
+        "other": """
+        <ir_version: 8, opset_import: ["": 17]>
+        other (float[N, 3, 9, 7] x, float[6, 3, 3, 3] w) => (float[N, 6, 7, 5] s)
+        { s = Conv (x, w) }
+        """,
+    }
+    for name, text in texts.items():
+        onnx.save(network(text), tmp_path / f"{name}.onnx")
+    for name, error, message in (
+        ("renamed", UnknownLayer, "checkpoint 'renamed': no layer 's'"),
+        (
+            "other",
+            OptionError,
+            r"'other' gives maps \[3, 9, 7\], and 'two' \[3, 24, 20\]: they are",
+        ),
+    ):
+        paths = [tmp_path / f"{one}.onnx" for one in ("two", name, "two")]
+        with pytest.raises(error, match=message):
+            through_training(engine, paths, pictures[0], "s", units=[1], preprocess=UNIT)
 
 
 def test_methods_side_by_side(engine, model, pictures):

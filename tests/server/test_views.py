@@ -27,7 +27,15 @@ def client(address):
 
 
 ASKED = {
-    "maps": (PICTURES, {"methods": ["gradient", "smoothgrad"], "units": "top:2", "samples": 3}),
+    "maps": (
+        PICTURES,
+        {
+            "methods": ["gradient", "smoothgrad"],
+            "units": "top:2",
+            "samples": 3,
+            "names": ["x", "y", "z"],
+        },
+    ),
     "top": (PICTURES, {"layer": "r", "channels": [4, 1], "count": 2, "names": ["x", "y", "z"]}),
     "invariance": (PICTURES[:1], {"layers": ["r", "score"], "class_index": 3}),
     "occlusion": (PICTURES[:1], {"layer": "r", "channel": 2, "window": 6, "stride": 5}),
@@ -155,7 +163,10 @@ def test_every_field_of_a_view_is_an_argument_of_its_function():
     import inspect
 
     common = {"engine", "model", "picture", "pictures", "labels", "preprocess", "progress"}
-    told = {"training": {"checkpoints", "names", "earlier"}, "maps": {"choices", "method_options"}}
+    told = {
+        "training": {"checkpoints", "names", "earlier"},
+        "maps": {"choices", "method_options", "names"},
+    }
     for field in pb.ViewRequest.DESCRIPTOR.oneofs_by_name["view"].fields:
         fields = {f.name for f in field.message_type.fields}
         if {"height", "width"} <= fields:

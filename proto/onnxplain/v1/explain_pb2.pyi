@@ -610,16 +610,18 @@ class ViewRequest(_message.Message):
     def __init__(self, model: _Optional[str] = ..., images: _Optional[_Iterable[_Union[Image, _Mapping]]] = ..., preset: _Optional[str] = ..., preprocess: _Optional[_Union[Preprocess, _Mapping]] = ..., labels: _Optional[_Iterable[str]] = ..., maps: _Optional[_Union[MapsView, _Mapping]] = ..., top: _Optional[_Union[TopView, _Mapping]] = ..., training: _Optional[_Union[TrainingView, _Mapping]] = ..., invariance: _Optional[_Union[InvarianceView, _Mapping]] = ..., occlusion: _Optional[_Union[OcclusionView, _Mapping]] = ..., slide: _Optional[_Union[SlideView, _Mapping]] = ...) -> None: ...
 
 class MapsView(_message.Message):
-    __slots__ = ("layer", "methods", "units", "method_options")
+    __slots__ = ("layer", "methods", "units", "method_options", "names")
     LAYER_FIELD_NUMBER: _ClassVar[int]
     METHODS_FIELD_NUMBER: _ClassVar[int]
     UNITS_FIELD_NUMBER: _ClassVar[int]
     METHOD_OPTIONS_FIELD_NUMBER: _ClassVar[int]
+    NAMES_FIELD_NUMBER: _ClassVar[int]
     layer: str
     methods: _containers.RepeatedScalarFieldContainer[str]
     units: Units
     method_options: MethodOptions
-    def __init__(self, layer: _Optional[str] = ..., methods: _Optional[_Iterable[str]] = ..., units: _Optional[_Union[Units, _Mapping]] = ..., method_options: _Optional[_Union[MethodOptions, _Mapping]] = ...) -> None: ...
+    names: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, layer: _Optional[str] = ..., methods: _Optional[_Iterable[str]] = ..., units: _Optional[_Union[Units, _Mapping]] = ..., method_options: _Optional[_Union[MethodOptions, _Mapping]] = ..., names: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class TopView(_message.Message):
     __slots__ = ("layer", "channels", "count", "method", "names")

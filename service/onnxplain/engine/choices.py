@@ -44,6 +44,7 @@ class Choices(TypedDict, total=False):
     to: the tensor projected back to. unpool, channel_axis: see `onnxplain.graphops.Options`.
     preprocess: a Preprocess or the name of a preset; default the model's own, or a guess.
     labels: class names by channel, for the drawing of class scores.
+    names: what to call the pictures where several are drawn; default their files' names.
     timeout: seconds after which Cancelled is raised. cancel: an event that does so when set.
     progress: called with the projections done and their total.
     passes: called with the runs done of the projections under way, and their total, by methods
@@ -77,6 +78,7 @@ class Choices(TypedDict, total=False):
     channel_axis: int | None
     preprocess: Preprocess | str | None
     labels: Sequence[str] | None
+    names: Sequence[str] | None
     timeout: float | None
     cancel: threading.Event | None
     progress: Callable[[int, int], None] | None

@@ -61,7 +61,10 @@ class SideBySide(View):
                     row: list[Panel | None] = list(panels[start : start + columns])
                     if inputs:
                         captions = first.captions(image, unit)
-                        shown = Panel((captions[0], captions[-1]), (enlarged(inputs[image], SIDE),))
+                        captions = (captions[0], captions[-1])
+                        if name := first.name(image):
+                            captions = (*(f"{caption} · {name}" for caption in captions), *captions)
+                        shown = Panel(captions, (enlarged(inputs[image], SIDE),))
                         row.insert(0, None if start else shown)
                     rows.append(row)
         title = f"{len(self.explanations)} methods · {first.layer}"

@@ -29,6 +29,7 @@ from onnxplain.engine.rise import rise
 from onnxplain.engine.sampled import SAMPLED, sampled
 from onnxplain.engine.sessions import Stop, resolve_device
 from onnxplain.engine.units import Units
+from onnxplain.engine.view import name_pictures
 from onnxplain.engine.work import Chosen, Result, Work, batches
 from onnxplain.graphops import METHODS
 from onnxplain.graphops.errors import AnswerTooLarge
@@ -161,6 +162,8 @@ class Engine:
             whole = is_whole(units, method)
             work, prepared = self._work(model, images, layer, method, whole, choices, stop)
             subject = work.subject
+            given = choices.get("names")
+            names = prepared.names if given is None else name_pictures(prepared.rows, given)
             run = RUNNERS.get(method, project)
             chosen = choose_units(work, units, whole)
             done = 0
@@ -180,6 +183,7 @@ class Engine:
                     preprocess=prepared.preprocess,
                     notes=(*prepared.notes, *subject.warnings, *_oddities(method, result)),
                     first_image=image,
+                    names=names[image : image + 1],
                     seed_value=_seed_value(work),
                     completeness_error=None if error is None else error[None],
                 )

@@ -42,6 +42,7 @@ class Explanation(View):
     preprocess: what was done to the pictures, None if images came as float arrays.
     notes: sentences that say what was assumed or looked odd.
     seed_value: what the signal started with, "one" or the unit's own "activation".
+    names: what the pictures are called, "" for those without a name; empty where none has one.
     first_image: which of the images given the first one here is; 0 but for pieces of a result.
     completeness_error: float32 [images, units], what should be zero by the method's own law of
         conservation; None where it has none.
@@ -58,6 +59,7 @@ class Explanation(View):
     labels: tuple[str, ...] = ()
     preprocess: Preprocess | None = None
     notes: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
     first_image: int = 0
     seed_value: str = "one"
     completeness_error: npt.NDArray[np.float32] | None = None
@@ -65,7 +67,8 @@ class Explanation(View):
     def draw(self) -> Image.Image:
         """Draw one row for each picture: the picture, each unit's projection and its overlay.
 
-        Many units take several rows, and above 16 the overlays are left out. Raises OptionError
+        Many units take several rows, and above 16 the overlays are left out; many pictures of one
+        unit each share rows. Raises OptionError
         where the attribution is not a map, such as one of a vector.
         """
         self.require_drawable()
@@ -79,11 +82,21 @@ class Explanation(View):
             for start in range(0, units, columns):
                 row: list[Panel | None] = list(panels[start : start + columns])
                 if self.pictures:
-                    shown = Panel(("input",), (enlarged(self.pictures[i], side),))
+                    shown = Panel((self.name(i) or "input",), (enlarged(self.pictures[i], side),))
                     row.insert(0, None if start else shown)
                 rows.append(row)
+        if units == 1:
+            together = max(1, round(math.sqrt(images / 3)))  # panels are three times as wide
+            rows = [
+                [panel for row in rows[start : start + together] for panel in row]
+                for start in range(0, images, together)
+            ]
         notes = legend(self.attribution[0, 0], self.method, overlays)
         return figure(rows, f"{self.method} · {self.layer}", notes)
+
+    def name(self, image: int) -> str:
+        """Return what a picture is called beside others; "" where it is alone or has no name."""
+        return self.names[image] if len(self.names) > 1 else ""
 
     def require_drawable(self) -> None:
         """Raise OptionError where the attribution is not a map, such as one of a vector."""
@@ -111,6 +124,8 @@ class Explanation(View):
             "notes": np.array(self.notes, np.str_),
             "seed_value": np.array(self.seed_value),
         }
+        if any(self.names):
+            arrays["names"] = np.array(self.names, np.str_)
         if self.position is not None:
             arrays["position"] = self.position
         if self.completeness_error is not None:
@@ -155,12 +170,12 @@ class Explanation(View):
 
 def join_units(pieces: Sequence[Explanation]) -> Explanation:
     """Join explanations of the same pictures along their units."""
-    return _join(pieces, 1, pieces[0].pictures)
+    return _join(pieces, 1, pieces[:1])
 
 
 def join_images(pieces: Sequence[Explanation]) -> Explanation:
     """Join explanations of pictures of one size along their pictures."""
-    return _join(pieces, 0, tuple(picture for p in pieces for picture in p.pictures))
+    return _join(pieces, 0, pieces)
 
 
 def require_same_size(one: Explanation, other: Explanation) -> None:
@@ -173,7 +188,8 @@ def require_same_size(one: Explanation, other: Explanation) -> None:
         )
 
 
-def _join(pieces: Sequence[Explanation], axis: int, pictures: tuple[Pixels, ...]) -> Explanation:
+def _join(pieces: Sequence[Explanation], axis: int, images: Sequence[Explanation]) -> Explanation:
+    """Join along an axis. images: the pieces whose pictures are those of the result."""
     positions = [p.position for p in pieces if p.position is not None]
     errors = [p.completeness_error for p in pieces if p.completeness_error is not None]
     return replace(
@@ -183,7 +199,8 @@ def _join(pieces: Sequence[Explanation], axis: int, pictures: tuple[Pixels, ...]
         channels=np.concatenate([p.channels for p in pieces], axis),
         position=np.concatenate(positions, axis) if positions else None,
         completeness_error=np.concatenate(errors, axis) if errors else None,
-        pictures=pictures,
+        pictures=tuple(picture for p in images for picture in p.pictures),
+        names=tuple(name for p in images for name in p.names),
         notes=tuple(dict.fromkeys(note for p in pieces for note in p.notes)),
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -59,13 +60,15 @@ class Prepared:
     """Pictures, ready for the network.
 
     rows: one array for each picture, without the batch axis. pictures: what the network saw, as
-    uint8 [H, W, 3] each, empty if the images came as one float array.
+    uint8 [H, W, 3] each, empty if the images came as one float array. names: of their files, "" for
+    what is no file; empty likewise.
     """
 
     rows: tuple[npt.NDArray[Any], ...]
     pictures: tuple[npt.NDArray[np.uint8], ...]
     preprocess: Preprocess | None
     notes: tuple[str, ...]
+    names: tuple[str, ...] = ()
 
 
 def picture_input(model: onnx.ModelProto) -> Input:
@@ -134,7 +137,8 @@ def prepare(
         row = chosen.values(picture)
         batch = (row.transpose(1, 2, 0) if target.channels_last else row)[None]
         rows += _fitting_rows(batch, target)
-    return Prepared(tuple(rows), fitted, chosen, notes)
+    files = (os.path.basename(s) if isinstance(s, str | os.PathLike) else "" for s in sources)
+    return Prepared(tuple(rows), fitted, chosen, notes, tuple(files))
 
 
 def _pictures(images: Images) -> list[Picture]:

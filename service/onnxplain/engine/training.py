@@ -12,7 +12,7 @@ from PIL import Image
 
 from onnxplain.engine.drawing import legend
 from onnxplain.engine.engine import Engine
-from onnxplain.engine.explanation import Explanation, require_same_size
+from onnxplain.engine.explanation import Explanation
 from onnxplain.engine.figure import Note, Panel, figure
 from onnxplain.engine.opening import Model
 from onnxplain.engine.pictures import enlarged
@@ -20,7 +20,7 @@ from onnxplain.engine.preprocess import Preprocess
 from onnxplain.engine.reading import Picture
 from onnxplain.engine.units import Units
 from onnxplain.engine.view import View, name_pictures
-from onnxplain.graphops.errors import OptionError
+from onnxplain.graphops.errors import ChannelError, ModelError, OptionError, UnknownLayer
 
 __all__ = ["Training", "through_training"]
 
@@ -90,27 +90,37 @@ def through_training(
     units: as in `Engine.explain`; the strongest ones are those of the last checkpoint. names: of
     the checkpoints, default their files'. After Zeiler and Fergus 2014, figure 4.
 
-    Raises OptionError without checkpoints, and what `Engine.explain` raises.
+    Raises OptionError without checkpoints or where they are of different networks, and what
+    `Engine.explain` raises.
     """
     if not checkpoints:
         raise OptionError("there are no checkpoints: give at least one model")
     called = name_pictures(checkpoints, names, what="checkpoint")
     called = tuple(name.removesuffix(".onnx") for name in called)
 
-    def explained(checkpoint: Model, channels: Units) -> Explanation:
-        return engine.explain(
-            checkpoint, picture, layer, method, channels, preprocess=preprocess, labels=labels
-        )
+    def explained(number: int, channels: Units) -> Explanation:
+        try:
+            return engine.explain(
+                checkpoints[number], picture, layer, method, channels, preprocess=preprocess,
+                labels=labels,
+            )  # fmt: skip
+        except (UnknownLayer, ChannelError, ModelError) as e:
+            raise type(e)(f"checkpoint '{called[number]}': {e}") from e
 
     progress(0, len(checkpoints))
-    last = explained(checkpoints[-1], units)
+    last = explained(len(checkpoints) - 1, units)
     channels: Units = "whole" if last.channels[0, 0] < 0 else last.channels[0].tolist()
     found = []
-    for number, checkpoint in enumerate(checkpoints[:-1]):
+    for number, name in enumerate(called[:-1]):
         progress(number + 1, len(checkpoints))
-        found.append(explained(checkpoint, channels))
+        one = explained(number, channels)
+        shapes = [list(e.attribution.shape[2:]) for e in (one, last)]
+        if shapes[0] != shapes[1]:
+            raise OptionError(
+                f"checkpoint '{name}' gives maps {shapes[0]}, and '{called[-1]}' {shapes[1]}: they "
+                "are not of one network, leave one of them out"
+            )
+        found.append(one)
     found.append(last)
-    for one in found:
-        require_same_size(found[0], one)
     notes = tuple(dict.fromkeys(note for one in found for note in one.notes))
     return Training(called, tuple(found), notes)

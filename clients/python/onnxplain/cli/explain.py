@@ -136,6 +136,7 @@ def _explain_there(arguments: argparse.Namespace, method: str) -> Explanation:
         seed_value=result.seed_value,
         preprocess=None if used is None else Preprocess(**used),
         notes=result.notes,
+        names=tuple(os.path.basename(image) for image in arguments.images),
     )
 
 
