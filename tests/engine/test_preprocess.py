@@ -4,9 +4,11 @@ import json
 
 import numpy as np
 import pytest
+from artefacts import network
 
 from onnxplain.engine import PRESETS, Preprocess
-from onnxplain.engine.preprocess import preset
+from onnxplain.engine.inputs import prepare
+from onnxplain.engine.preprocess import parse
 from onnxplain.graphops.errors import OptionError
 
 PIXEL = (255, 51, 0)  # red, green, blue: 1, 0.2 and 0 of the full scale
@@ -96,6 +98,20 @@ def test_json_of_another_form_is_refused(text):
         Preprocess.from_json(text)
 
 
+def test_a_text_says_it_wherever_a_preprocessing_is_given():
+    wanted = Preprocess(color="BGR", size=(9, 8), mean=(1.0, 2.0, 3.0), crop="center")
+    assert parse("raw_bgr,size=9x8,mean=1,2,3,crop=center") == wanted
+    model = network("""
+    <ir_version: 8, opset_import: ["": 17]>
+    net (float[N, 3, H, W] x) => (float[N, 3, H, W] y) { y = Relu (x) }
+    """)
+    picture = np.zeros((30, 20, 3), np.uint8)
+    prepared = prepare(model, picture, "raw_bgr,size=9x8")
+    assert prepared.rows[0].shape == (3, 9, 8)
+    with pytest.raises(OptionError, match="no preprocessing key 'sizes'"):
+        prepare(model, picture, "raw_bgr,sizes=9x8")
+
+
 def test_unknown_preset_names_the_nearest():
     with pytest.raises(OptionError, match="'imagenet'"):
-        preset("imagnet")
+        parse("imagnet")

@@ -12,7 +12,7 @@ from oracle import relative_error
 from onnxplain.engine import Engine
 from onnxplain.engine.choices import to_options
 from onnxplain.engine.inputs import prepare
-from onnxplain.engine.preprocess import preset
+from onnxplain.engine.preprocess import parse
 from onnxplain.graphops import METHODS, Method, check
 from onnxplain.graphops.errors import Cancelled, OptionError
 from onnxplain.graphops.rules import GRADIENT
@@ -239,7 +239,7 @@ def test_maps_lie_over_the_layer_that_is_named(engine, monkeypatch):
 
 def test_the_range_of_values_is_the_preprocessing_s(monkeypatch):
     monkeypatch.setitem(METHODS, "a_gamma_box", METHODS["gradient"])
-    prepared = prepare(MODEL, PICTURES, preset("imagenet"))
+    prepared = prepare(MODEL, PICTURES, parse("imagenet"))
     options = to_options({}, "a_gamma_box", False, prepared)
     mean, std = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
     np.testing.assert_allclose(options.low, -mean / std, rtol=1e-5)

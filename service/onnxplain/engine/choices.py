@@ -42,7 +42,8 @@ class Choices(TypedDict, total=False):
     position: "all", "max", or coordinates: a sequence for all units, or [images, units, rank].
     seed_value: "activation" or "one". Both default to the method's own.
     to: the tensor projected back to. unpool, channel_axis: see `onnxplain.graphops.Options`.
-    preprocess: a Preprocess or the name of a preset; default the model's own, or a guess.
+    preprocess: a Preprocess, or as the command line has it, "unit" or "raw_bgr,size=224x224";
+        default the model's own, or a guess.
     labels: class names by channel, for the drawing of class scores.
     names: what to call the pictures where several are drawn; default their files' names.
     timeout: seconds after which Cancelled is raised. cancel: an event that does so when set.

@@ -12,7 +12,7 @@ import numpy.typing as npt
 import onnx
 from PIL import Image
 
-from onnxplain.engine.preprocess import PRESETS, Preprocess, preset
+from onnxplain.engine.preprocess import PRESETS, Preprocess, parse
 from onnxplain.engine.reading import Picture, read_pictures
 from onnxplain.graphops import read_metadata
 from onnxplain.graphops.errors import OptionError, PictureError, UnsupportedModel
@@ -109,7 +109,7 @@ def prepare(
     """Turn images into rows for the model's input.
 
     images: one or several pictures, or one float array [N, ...] that is already preprocessed.
-    preprocess: the preprocessing or a preset's name; None takes the model's own (its metadata
+    preprocess: the preprocessing or its text, see `parse`; None takes the model's own (its metadata
         `onnxplain.preprocess`), or else guesses and says so in the notes.
 
     Raises PictureError where they do not fit the input, MissingFile, OptionError, UnsupportedModel.
@@ -156,7 +156,7 @@ def _choose(
     model: onnx.ModelProto, target: Input, given: Preprocess | str | None
 ) -> tuple[Preprocess, tuple[str, ...]]:
     if given is not None:
-        return (preset(given) if isinstance(given, str) else given), ()
+        return (parse(given) if isinstance(given, str) else given), ()
     stored = read_metadata(model).get(METADATA)
     if stored is not None:
         try:

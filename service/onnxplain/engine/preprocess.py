@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, fields, replace
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +16,7 @@ from PIL import Image, ImageOps
 
 from onnxplain.graphops.errors import OptionError, nearest
 
-__all__ = ["PRESETS", "Preprocess", "preset"]
+__all__ = ["PRESETS", "Preprocess", "parse"]
 
 COLORS = ("RGB", "BGR", "GRAY")
 CROPS = ("none", "center")
@@ -134,11 +136,27 @@ class Preprocess:
         return tuple(_number(name, v) for v in values)
 
 
-def preset(name: str) -> Preprocess:
-    """Return the preset of that name. Raises OptionError."""
+def parse(text: str) -> Preprocess:
+    """Read 'PRESET', 'KEY=VALUE,KEY=VALUE' or 'PRESET,KEY=VALUE', as in 'raw_bgr,size=224x224'.
+
+    The keys are the fields of Preprocess. Pairs alone change 'raw'. Raises OptionError.
+    """
+    name, *pairs = re.split(r"[,;\s]+(?=\w+=)", text.strip())
+    if "=" in name:
+        pairs.insert(0, name)
+        name = "raw"
     if name not in PRESETS:
         raise OptionError(f"no preprocessing '{name}' ({nearest(name, PRESETS, len(PRESETS))})")
-    return PRESETS[name]
+    values = {}
+    for pair in pairs:
+        key, value = pair.split("=", 1)
+        if key not in _READERS:
+            raise OptionError(f"no preprocessing key '{key}': choose from {', '.join(_READERS)}")
+        try:
+            values[key] = _READERS[key](value)
+        except (ValueError, ZeroDivisionError) as e:
+            raise OptionError(f"cannot read the preprocessing '{pair}': {_EXAMPLES[key]}") from e
+    return replace(PRESETS[name], **values)
 
 
 def _size(value: object) -> tuple[int, int]:
@@ -176,3 +194,33 @@ PRESETS: Mapping[str, Preprocess] = MappingProxyType(
         "gray_raw": Preprocess(color="GRAY"),
     }
 )
+
+
+def _read_size(text: str) -> tuple[int, int]:
+    height, _, width = text.lower().partition("x")
+    return int(height), int(width or height)
+
+
+def _read_number(text: str) -> float:
+    above, _, below = text.partition("/")
+    return float(above) / float(below or 1)
+
+
+def _read_numbers(text: str) -> tuple[float, ...]:
+    return tuple(_read_number(part) for part in re.split(r"[,:\s]+", text))
+
+
+_READERS: dict[str, Callable[[str], Any]] = {
+    "size": _read_size,
+    "crop": str,
+    "color": str.upper,
+    "mean": _read_numbers,
+    "std": _read_numbers,
+    "scale": _read_number,
+}
+_EXAMPLES = {
+    "size": "write size=224 or size=240x320, height first",
+    "mean": "write mean=127 or mean=0.5,0.5,0.5",
+    "std": "write std=128 or std=0.2,0.2,0.2",
+    "scale": "write scale=0.5 or scale=1/255",
+}

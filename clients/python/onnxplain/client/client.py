@@ -195,7 +195,8 @@ class Client:
         units: None for the strongest, "top:K" for the K strongest, "all", channel numbers, or
             "whole" for the layer as one.
         position: "all", "max", or int64 [images, units, spatial rank], or one position for all.
-        preprocess: the name of a preset, or a mapping of size, crop, color, mean, std and scale.
+        preprocess: as the command line has it, such as "unit" or "raw_bgr,size=224x224", or a
+            mapping of size, crop, color, mean, std and scale.
         labels: class names by channel. pictures: have the pictures as the network saw them back.
         progress: called with the projections that have come, and their total. passes: with the
             runs done of those under way, and their total, by methods that take many.
