@@ -127,3 +127,19 @@ def test_what_is_wrong_is_said(run: Run, classifier: Path, network: Path, large:
     assert size.code == 3
     assert "fixed size 16, not 17" in size.error_line
     assert not Path("out.onnx").exists()
+
+
+@pytest.mark.parametrize(
+    ("last", "quantity"),
+    [("Softmax", "probability"), ("LogSoftmax", "log probability"), ("Relu", "score")],
+)
+def test_a_map_is_called_what_it_is(
+    run: Run, classifier: Path, large: Path, last: str, quantity: str
+) -> None:
+    model = onnx.load(classifier)
+    model.graph.node[-1].op_type = last
+    onnx.save(model, classifier)
+    result = run("slide", classifier, large, "--npz", "map.npz", "--channel", 1)
+    assert f"(red): strongest {quantity} " in result.out
+    with np.load("map.npz") as found:
+        assert found["quantity"].item() == quantity

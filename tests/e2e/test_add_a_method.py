@@ -10,12 +10,12 @@ from artefacts import weights
 from oracle import relative_error
 from torch import nn
 
-from onnxplain.graphops import load
+from onnxplain.graphops import load, rewrite
 
 ROOT = Path(__file__).parents[2]
-EXAMPLE = re.search(
-    r"```python\n(from .*?)```", (ROOT / "docs/add-a-method.md").read_text(), re.DOTALL
-).group(1)
+EXAMPLE, TIMES_INPUT = re.findall(
+    r"```python\n(.*?)```", (ROOT / "docs/add-a-method.md").read_text(), re.DOTALL
+)
 
 
 class PassesAll(nn.Module):
@@ -39,8 +39,23 @@ def example_network(monkeypatch):
     return net
 
 
-def test_the_example_is_short():
-    assert len([line for line in EXAMPLE.splitlines() if line]) < 10
+def test_the_examples_are_short():
+    for example in (EXAMPLE, TIMES_INPUT):
+        assert len([line for line in example.splitlines() if line]) < 10
+
+
+def test_the_second_example_is_gradient_times_input(tmp_path, monkeypatch):
+    (tmp_path / "examples").symlink_to(ROOT / "examples")
+    monkeypatch.chdir(tmp_path)
+    exec(TIMES_INPUT, {})
+    x = np.random.default_rng(0).standard_normal((2, 3, 64, 64)).astype(np.float32)
+    feeds = {"image": x, "channel": np.array([3, 1])}
+    known = rewrite(load("examples/shapes.onnx"), None, "gradient").SerializeToString()
+    gradient, found = (
+        ort.InferenceSession(model, providers=["CPUExecutionProvider"]).run(["attribution"], feeds)
+        for model in (known, "mine.onnx")
+    )
+    np.testing.assert_allclose(found[0], gradient[0] * x, rtol=1e-4, atol=1e-6)
 
 
 def test_the_example_passes_rectifiers_as_if_they_were_not_there(tmp_path, monkeypatch):

@@ -28,6 +28,11 @@ from onnxplain.graphops.errors import ChannelError, OptionError, PictureError, U
 __all__ = ["Sliding", "slide"]
 
 SLIDING = "onnxplain.sliding"  # metadata: how the windows of a convolutional network lie
+QUANTITIES = {
+    "Softmax": "probability",
+    "Sigmoid": "probability",
+    "LogSoftmax": "log probability",
+}
 SIDE = 448  # pixels of a drawn picture's longer side
 BAR_WIDTH = 120
 OUTLINE = (214, 39, 40)
@@ -41,6 +46,7 @@ class Sliding(View):
 
     scores: float32 [rows, columns], at [i, j] that of the window whose first pixel is i·stride,
         j·stride. window, stride: pixels, rows first.
+    quantity: what these are, "score", "probability" or "log probability".
     channel, label: the class, and its name if it has one. picture: as the network saw it.
     notes: sentences that say what was assumed.
     """
@@ -51,6 +57,7 @@ class Sliding(View):
     window: tuple[int, int]
     stride: tuple[int, int]
     picture: Pixels
+    quantity: str = "score"
     notes: tuple[str, ...] = ()
 
     @property
@@ -81,7 +88,7 @@ class Sliding(View):
         # A probability of 1e-11 is told as what it looks like.
         ends = ("0" if abs(low) < 1e-3 * abs(high) else f"{low:.3g}", f"{high:.3g}")
         notes = [
-            Note("Score of the window that is centred there:", ramp, ends),
+            Note(f"The {self.quantity} of the window that is centred there:", ramp, ends),
             Note(
                 f"A window: {self.window[0]} x {self.window[1]} pixels. Grey: none is centred there"
             ),
@@ -92,6 +99,7 @@ class Sliding(View):
         """Return the scores, which window is the best, and how the windows lie."""
         return {
             "scores": self.scores,
+            "quantity": np.array(self.quantity),
             "best": np.array(self.best),
             "channel": np.array(self.channel),
             "label": np.array(self.label),
@@ -161,6 +169,7 @@ def slide(
         window=window,
         stride=(facts["stride"][0], facts["stride"][1]),
         picture=pixels,
+        quantity=_quantity(network, facts["output"]),
         notes=(*prepared.notes, *_notes(facts)),
     )
 
@@ -180,6 +189,15 @@ def _facts(network: onnx.ModelProto) -> dict[str, Any]:
         f"the model's metadata '{SLIDING}' does not say how windows of height and width lie: give "
         "the classifier itself"
     )
+
+
+def _quantity(network: onnx.ModelProto, output: str) -> str:
+    """Return what a network's output tells of its classes, by the operator that it comes of."""
+    node = next((n for n in network.graph.node if output in n.output), None)
+    while node is not None and node.op_type == "Identity":
+        source = node.input[0]
+        node = next((n for n in network.graph.node if source in n.output), None)
+    return QUANTITIES.get(node.op_type, "score") if node is not None else "score"
 
 
 def _require_room(network: onnx.ModelProto, shape: tuple[int, ...], memory_bytes: int) -> None:

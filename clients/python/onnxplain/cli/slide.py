@@ -52,8 +52,9 @@ def run(arguments: argparse.Namespace) -> None:
     rows, columns = arrays["scores"].shape
     print(
         printable(
-            f"channel {arrays['channel']}{label}: strongest {arrays['scores'][row, column]:.4g} in "
-            f"the window from row {top}, column {left} on; {rows} x {columns} windows"
+            f"channel {arrays['channel']}{label}: strongest {arrays['quantity']} "
+            f"{arrays['scores'][row, column]:.4g} in the window from row {top}, column {left} on; "
+            f"{rows} x {columns} windows"
         )
     )
     tell(found, files)
