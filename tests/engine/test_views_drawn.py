@@ -117,6 +117,21 @@ def test_where_a_covered_part_lies(engine, model, pictures):
     assert {"window", "rows", "columns"} <= found.arrays().keys()
 
 
+def test_what_no_square_covered_has_no_colour(engine, model, pictures):
+    found = covered(engine, model, pictures[0], "s", 2, window=4, stride=10, preprocess=UNIT)
+    drawn = found._laid(found.strength, found.strength.min(), found.strength.max())
+    grey = np.array([[len(set(pixel)) == 1 for pixel in row] for row in drawn.tolist()])
+    expected = np.ones((24, 20), bool)
+    for r in found.rows:
+        for c in found.columns:
+            expected[r : r + 4, c : c + 4] = False
+    np.testing.assert_array_equal(grey, expected)
+    with pytest.raises(
+        OptionError, match="a window of 24 pixels covers the whole picture of 24x20"
+    ):
+        covered(engine, model, pictures[0], "s", 2, window=24, preprocess=UNIT)
+
+
 def test_what_cannot_be_drawn_shows_nothing_in_a_notebook(engine, model, pictures):
     vector = engine.explain(model, pictures[0], to="f", method="gradient", preprocess=UNIT)
     assert vector._repr_png_() is None

@@ -80,7 +80,7 @@ class Covered(View):
             for starts, size in zip(sides, self.picture.shape, strict=False)
         ]
         gaps = [b - a for starts in sides for a, b in itertools.pairwise(starts)]
-        reach = max([*gaps, 1]) / 2 if gaps else self.window / 2
+        reach = min(self.window, max(gaps, default=self.window)) / 2
         lost = high - values
         return laid(lost, 0.0, high - low, self.picture, centres, reach)
 
@@ -129,6 +129,11 @@ def covered(
     step = max(1, size // 2) if stride is None else stride
     if size < 1 or step < 1:
         raise OptionError(f"a window of {size} and a stride of {step} pixels: give 1 or more")
+    if size >= longest > 1:
+        raise OptionError(
+            f"a window of {size} pixels covers the whole picture of {pixels.shape[0]}x"
+            f"{pixels.shape[1]}: give a smaller one"
+        )
     scores = class_probabilities(engine, model, [pixels], how)[0]
     target = choose_class(scores, class_index)
     places = windows(pixels.shape[:2], (size, size), (step, step))

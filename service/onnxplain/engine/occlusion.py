@@ -49,7 +49,7 @@ def windows(
 ) -> list[tuple[slice, ...]]:
     """Return where the windows lie; the last of each side is cut off where the picture ends."""
     starts = [
-        [i * step for i in range(math.ceil(max(side - width, 0) / step) + 1)]
+        range(0, min(side, math.ceil(max(side - width, 0) / step) * step + 1), step)
         for side, width, step in zip(sides, size, stride, strict=True)
     ]
     return [
