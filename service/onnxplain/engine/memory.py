@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import functools
+import gc
 import math
 import sys
 import threading
@@ -23,8 +24,10 @@ OVERHEAD = 2.0
 def give_back() -> None:
     """Give memory that was freed back to the system, where that takes asking: glibc keeps it.
 
-    Loading and rewriting a model frees its weights several times over.
+    Loading and rewriting a model frees its weights several times over, and graphs hold themselves
+    in circles.
     """
+    gc.collect()
     trim = _trim()
     if trim is not None:
         trim(0)
