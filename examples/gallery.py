@@ -96,6 +96,10 @@ HEAD = """\
 The views of the example network, each by one command. `make gallery` draws them again.
 """
 LAYERS = f"layers {MODEL} --arithmetic"
+COUNTED = (
+    "Parameters are the floats that a layer reads from the file, a BatchNormalization's statistics "
+    "too;\nmultiply-adds are those of one picture."
+)
 
 
 def draw() -> None:
@@ -120,7 +124,8 @@ def draw() -> None:
     with contextlib.redirect_stdout(table):
         run(LAYERS)
     page.append(
-        f"## Layer by layer\n\n```sh\nonnxplain {LAYERS}\n```\n\n```\n{table.getvalue()}```\n"
+        f"## Layer by layer\n\n{COUNTED}\n\n```sh\nonnxplain {LAYERS}\n```\n\n"
+        f"```\n{table.getvalue()}```\n"
     )
     Path("docs/gallery.md").write_text("\n".join(page), encoding="utf-8")
 
