@@ -81,9 +81,9 @@ The engine works within `memory_bytes`, 1 GiB unless told otherwise: it runs as 
 samples, steps, masks) at once as fit, and the next ones after them. What a row takes it tells from
 the graph that it runs: the sizes of its tensors for a picture of that size, those that are alive at
 the same time, and as much again for what ONNX Runtime lays out anew for its kernels and what its
-arena leaves unused. One row is run however large it is, except by `slide`, which refuses a picture whose
-one run would take more. Weights come on top; loaded, rewritten and optimised, they are held several
-times over.
+arena leaves unused. One row is run however large it is, except by `slide`, which refuses a picture
+whose one run would take more. Weights come on top; loaded, rewritten and optimised, they are held
+several times over.
 
 `make bench-memory` measures the peak of a whole process, Python and all, for integrated gradients
 of the top class of a ResNet-50 (98 MiB of weights) at 224x224, and fails above 2 GiB:

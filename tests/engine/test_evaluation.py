@@ -141,6 +141,23 @@ def test_masks_say_inside_by_any_number(light):
     assert 0 < noise.mass < 1
 
 
+@pytest.mark.parametrize("colour", [(128, 0, 0), (0, 0, 255), (255, 255, 0)])
+def test_masks_in_colours(colour):
+    """Also for a network that sees grey, where blue would be dark."""
+    text = """
+    <ir_version: 8, opset_import: ["": 17]>
+    grey (float[N, 1, 8, 8] x, float[4, 1, 8, 8] w) => (float[N, 4] y)
+    { c = Conv (x, w) r = Relu (c) y = Flatten (r) }
+    """
+    masks = [np.where(mask(0)[:, :, :1] > 0, np.array(colour, np.uint8), 0).astype(np.uint8)]
+    grey = Preprocess(color="GRAY", scale=1 / 255)
+    found = [
+        evaluate(Engine("cpu"), network(text), [picture(0)], ["gradient"], masks=m, preprocess=grey)
+        for m in (masks, [mask(0)])
+    ]
+    assert found[0][0].mass == found[1][0].mass > 0
+
+
 def test_a_mask_with_nothing_inside_is_refused():
     masks = [mask(0), np.zeros_like(mask(0))]
     with pytest.raises(OptionError, match="mask 2 of 2 has nothing light"):

@@ -1,6 +1,7 @@
 """Preprocessing, against values computed by hand."""
 
 import json
+import time
 
 import numpy as np
 import pytest
@@ -110,6 +111,16 @@ def test_a_text_says_it_wherever_a_preprocessing_is_given():
     assert prepared.rows[0].shape == (3, 9, 8)
     with pytest.raises(OptionError, match="no preprocessing key 'sizes'"):
         prepare(model, picture, "raw_bgr,sizes=9x8")
+
+
+def test_a_long_text_is_refused_at_once():
+    """Splitting a run of commas takes the square of its length, and holds the interpreter."""
+    start = time.monotonic()
+    with pytest.raises(OptionError, match="1,000,000 characters"):
+        parse("," * 1_000_000)
+    with pytest.raises(OptionError):
+        parse("raw" + "," * 900)
+    assert time.monotonic() - start < 1
 
 
 def test_unknown_preset_names_the_nearest():

@@ -185,6 +185,19 @@ def test_pictures_have_their_files_names(engine, model, pictures):
         engine.explain(model, arrays, "s", preprocess=UNIT, names=list("ab"))
 
 
+def test_names_of_arrays_are_drawn_and_long_ones_cut(engine, model):
+    x = np.random.default_rng(0).random((3, 3, 24, 20)).astype(np.float32)
+    pages = [
+        maps(engine, model, x, methods, "s", [1], names=names).png()
+        for methods in (["gradient"], ["gradient", "lrp"])
+        for names in (list("abc"), list("abd"), ["a" * 500] * 3)
+    ]
+    assert len(set(pages)) == 6
+    several = maps(engine, model, x, ["gradient", "lrp"], "s", [1], names=["x", "y", "z"])
+    captions = several.explanations[0].named(("channel 1",), 2)
+    assert captions == ("channel 1 · z",)
+
+
 def test_many_pictures_of_one_unit_share_rows(engine, model, pictures):
     """A page of 16 pictures in one column would be read by nobody."""
     arrays = [pixels(pictures[0])] * 16
@@ -206,7 +219,10 @@ def test_checkpoints_of_different_networks_are_told_apart(engine, tmp_path, pict
     }
     for name, text in texts.items():
         onnx.save(network(text), tmp_path / f"{name}.onnx")
+    texts["grey"] = NET.replace("[N, 3, 24, 20]", "[N, 1, 24, 20]").replace("[5, 3,", "[5, 1,")
+    onnx.save(network(texts["grey"]), tmp_path / "grey.onnx")
     for name, error, message in (
+        ("grey", PictureError, "checkpoint 'grey': "),
         ("renamed", UnknownLayer, "checkpoint 'renamed': no layer 's'"),
         (
             "other",
@@ -301,3 +317,32 @@ def test_the_strongest_pictures_of_classes(engine, model, pictures):
 def test_what_is_no_projection_cannot_show_what_excites(engine, model, pictures, method):
     with pytest.raises(OptionError, match=f"'{method}' does not carry"):
         strongest_pictures(engine, model, pictures, "s", [1], method=method, preprocess=UNIT)
+
+
+@pytest.mark.parametrize("view", ["invariance", "occlusion", "training"])
+def test_progress_reaches_its_total(engine, model, pictures, view):
+    steps = []
+    options = {
+        "invariance": {"layers": ["s", "s", "r"]},
+        "occlusion": {"layer": "s"},
+        "training": {"layer": "s", "units": [1]},
+    }[view]
+    source = [model] * 3 if view == "training" else model
+    VIEWS[view](
+        engine, source, pictures[0], preprocess=UNIT, progress=lambda *s: steps.append(s), **options
+    )
+    assert steps[0][0] == 0
+    assert steps[-1][0] == steps[-1][1]
+    assert [done for done, _ in steps] == sorted({done for done, _ in steps})
+
+
+def test_a_layer_without_units_is_refused_by_name(engine, pictures):
+    text = """
+    <ir_version: 8, opset_import: ["": 17]>
+    net (float[N, 3, 24, 20] x) => (float[N] y)
+    { y = ReduceMax <axes = [1, 2, 3], keepdims = 0> (x) }
+    """
+    for view in (covered, invariance):
+        arguments = {"layers": ["y"]} if view is invariance else {}
+        with pytest.raises(OptionError, match="layer 'y' has rank 1, so it has no units"):
+            view(engine, network(text), pictures[0], preprocess=UNIT, **arguments)

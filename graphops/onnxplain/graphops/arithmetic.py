@@ -13,6 +13,7 @@ from onnxplain.graphops.view import POOLS
 
 __all__ = ["Arithmetic", "arithmetic", "resize_input"]
 
+MOST_PIXELS = 2**32  # so that every count of products is a number of 64 bits
 PRODUCTS = {"Gemm", "MatMul"}
 
 
@@ -58,10 +59,13 @@ def arithmetic(node: Node | None, counted: set[str]) -> Arithmetic:
 def resize_input(graph: Graph, size: tuple[int, ...]) -> None:
     """Give the picture's spatial axes these sizes.
 
-    Raises OptionError where they are none, UnsupportedModel where they are fixed.
+    Raises OptionError where they are none or too large, UnsupportedModel where they are fixed.
     """
-    if min(size) < 1:
-        raise OptionError(f"a picture of {'x'.join(map(str, size))} pixels: give sizes from 1")
+    if min(size) < 1 or math.prod(size) > MOST_PIXELS:
+        raise OptionError(
+            f"a picture of {'x'.join(map(str, size))} pixels: give sizes from 1, and at most "
+            f"{MOST_PIXELS:,} pixels in all"
+        )
     picture = default_target(graph)
     shape = list(picture.shape or ())
     last = len(shape) == 4 and shape[1] not in (1, 3) and shape[3] in (1, 3)

@@ -7,6 +7,7 @@ import numpy as np
 from onnxplain.engine.units import Units, choose, place, strongest, top_count
 from onnxplain.engine.work import Chosen, Work, batches
 from onnxplain.graphops import METHODS
+from onnxplain.graphops.errors import OptionError
 
 __all__ = ["choose_units", "is_whole"]
 
@@ -24,6 +25,10 @@ def choose_units(work: Work, units: Units, whole: bool) -> Chosen:
     strengths, sizes = [], []
     for group in batches(rows, activity.footprint, work.memory_bytes):
         values = activity.run([rows[i] for i in group], work.stop)
+        if values.ndim <= axis:
+            raise OptionError(
+                f"layer '{layer.tensor}' has rank {values.ndim}, so it has no units: choose another"
+            )
         strengths.append(strongest(values, axis))
         sizes += [values.shape[1:axis] + values.shape[axis + 1 :]] * len(group)
     strength = np.concatenate(strengths)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Unpack, cast
 
 import numpy.typing as npt
@@ -57,13 +57,14 @@ class SideBySide(View):
                 panels = [
                     self._panel(explanation, image, unit) for explanation in self.explanations
                 ]
+                if not inputs:
+                    captions = first.named(panels[0].captions, image)
+                    panels[0] = replace(panels[0], captions=captions)
                 for start in range(0, len(panels), columns):
                     row: list[Panel | None] = list(panels[start : start + columns])
                     if inputs:
-                        captions = first.captions(image, unit)
-                        captions = (captions[0], captions[-1])
-                        if name := first.name(image):
-                            captions = (*(f"{caption} · {name}" for caption in captions), *captions)
+                        whose = first.captions(image, unit)
+                        captions = first.named((whose[0], whose[-1]), image)
                         shown = Panel(captions, (enlarged(inputs[image], SIDE),))
                         row.insert(0, None if start else shown)
                     rows.append(row)

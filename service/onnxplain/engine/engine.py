@@ -111,7 +111,7 @@ class Engine:
     ) -> Explanation:
         """Project units of a layer back to the pixels of each image.
 
-        model: a path, the bytes of a file, or a ModelProto.
+        model: a path, the bytes of a file, a ModelProto, or what `open` gave.
         images: one or several paths, bytes, Pillow images or uint8 arrays [H, W, 3]; or one float
             array [N, C, H, W], taken as already preprocessed.
         layer: a tensor's, node's or module's name; None is the class score.

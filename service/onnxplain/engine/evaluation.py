@@ -91,13 +91,13 @@ def evaluate(
     """
     if randomize < 0:
         raise OptionError(f"randomize {randomize}: give a number of pictures from 0")
-    _require_class_methods(methods)
+    names = [*methods, RANDOM]
+    _require_class_methods(names[:-1])
     opened = engine.open(model)
     prepared = prepare(opened.model, list(pictures), preprocess)
     regions = _regions(prepared, masks)
     layers = len(weights_from_top(opened.model)) if randomize else 0
     few = _part(prepared, randomize)
-    names = [*methods, RANDOM]
     total = len(names) * (2 * len(prepared.rows) + layers * len(few.rows))
     steps = itertools.count(1)
     progress(0, total)
@@ -163,8 +163,9 @@ def _regions(prepared: Prepared, masks: Sequence[Picture]) -> list[npt.NDArray[n
         )
     regions = []
     for number, mask in enumerate(read_pictures(masks, "mask"), 1):
-        # Masks are written as 0 and 255, or as 0 and 1.
-        light = np.where(mask > mask.max() / 2, 255, 0).astype(np.uint8)
+        # Masks are written as 0 and 255, or as 0 and 1, or in colours.
+        light = mask.max(axis=2, keepdims=True) > mask.max() / 2
+        light = np.repeat(np.where(light, 255, 0).astype(np.uint8), 3, axis=2)
         regions.append(fit.fit(light).max(axis=2) > 127)
         if not regions[-1].any():
             raise OptionError(

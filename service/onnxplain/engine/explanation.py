@@ -98,6 +98,11 @@ class Explanation(View):
         """Return what a picture is called beside others; "" where it is alone or has no name."""
         return self.names[image] if len(self.names) > 1 else ""
 
+    def named(self, captions: tuple[str, ...], image: int) -> tuple[str, ...]:
+        """Return captions with the picture's name, if it has one."""
+        name = self.name(image)
+        return tuple(f"{caption} · {name}" for caption in captions) if name else captions
+
     def require_drawable(self) -> None:
         """Raise OptionError where the attribution is not a map, such as one of a vector."""
         if self.attribution.ndim not in (4, 5):
@@ -137,7 +142,8 @@ class Explanation(View):
         if overlays:
             over = overlay(self.attribution[image, unit], self.pictures[image])
             pictures.append(enlarged(over, side))
-        return Panel(self.captions(image, unit), tuple(pictures))
+        captions = self.captions(image, unit)
+        return Panel(captions if self.pictures else self.named(captions, image), tuple(pictures))
 
     def captions(self, image: int, unit: int) -> tuple[str, ...]:
         """Return wordings of which unit it is and how strong, the longest first."""

@@ -111,7 +111,7 @@ def invariance(
         return (v.astype(np.float64) for v in engine.values(model, frames, layer, how))
 
     untouched = {layer: next(seen([pixels], layer)) for layer in layers}
-    total = len(CHANGES) * len(layers) * STEPS
+    total = len(CHANGES) * len(untouched) * STEPS
     steps = itertools.count(1)
     progress(0, total)
     found = []

@@ -22,6 +22,7 @@ COLORS = ("RGB", "BGR", "GRAY")
 CROPS = ("none", "center")
 
 
+MAX_TEXT = 1000  # characters of a preprocessing; splitting takes the square of them
 MAX_PIXELS = 2**26  # as float32 in three channels that is 800 MB
 
 
@@ -141,6 +142,8 @@ def parse(text: str) -> Preprocess:
 
     The keys are the fields of Preprocess. Pairs alone change 'raw'. Raises OptionError.
     """
+    if len(text) > MAX_TEXT:
+        raise OptionError(f"the preprocessing has {len(text):,} characters: at most {MAX_TEXT:,}")
     name, *pairs = re.split(r"[,;\s]+(?=\w+=)", text.strip())
     if "=" in name:
         pairs.insert(0, name)

@@ -20,7 +20,13 @@ from onnxplain.engine.preprocess import Preprocess
 from onnxplain.engine.reading import Picture
 from onnxplain.engine.units import Units
 from onnxplain.engine.view import View, name_pictures
-from onnxplain.graphops.errors import ChannelError, ModelError, OptionError, UnknownLayer
+from onnxplain.graphops.errors import (
+    ChannelError,
+    ModelError,
+    OptionError,
+    PictureError,
+    UnknownLayer,
+)
 
 __all__ = ["Training", "through_training"]
 
@@ -104,16 +110,17 @@ def through_training(
                 checkpoints[number], picture, layer, method, channels, preprocess=preprocess,
                 labels=labels,
             )  # fmt: skip
-        except (UnknownLayer, ChannelError, ModelError) as e:
+        except (UnknownLayer, ChannelError, PictureError, ModelError) as e:
             raise type(e)(f"checkpoint '{called[number]}': {e}") from e
 
     progress(0, len(checkpoints))
     last = explained(len(checkpoints) - 1, units)
+    progress(1, len(checkpoints))
     channels: Units = "whole" if last.channels[0, 0] < 0 else last.channels[0].tolist()
     found = []
     for number, name in enumerate(called[:-1]):
-        progress(number + 1, len(checkpoints))
         one = explained(number, channels)
+        progress(number + 2, len(checkpoints))
         shapes = [list(e.attribution.shape[2:]) for e in (one, last)]
         if shapes[0] != shapes[1]:
             raise OptionError(
