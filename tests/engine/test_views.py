@@ -346,3 +346,21 @@ def test_a_layer_without_units_is_refused_by_name(engine, pictures):
         arguments = {"layers": ["y"]} if view is invariance else {}
         with pytest.raises(OptionError, match="layer 'y' has rank 1, so it has no units"):
             view(engine, network(text), pictures[0], preprocess=UNIT, **arguments)
+
+
+def test_a_dot_on_a_large_picture_is_told(engine):
+    """A unit that sees 3 pixels of 64: DeconvNet's one position shows nothing, all of them do."""
+    text = """
+    <ir_version: 8, opset_import: ["": 17]>
+    net (float[N, 3, H, W] x, float[4, 3, 3, 3] w, float[4, 2] d) => (float[N, 2] y)
+    { c = Conv (x, w) r = Relu (c) g = GlobalMaxPool (r) f = Flatten (g) y = MatMul (f, d) }
+    """
+    net, picture = network(text), np.zeros((64, 40, 3), np.uint8)
+
+    def notes(pixels=picture, layer="r", **choices):
+        return engine.explain(net, pixels, layer, preprocess=UNIT, **choices).notes
+
+    assert "a unit of 'r' sees 3x3 pixels" in notes()[0]
+    assert "position 'all'" in notes()[0]
+    assert notes(position="all") == notes(position=(3, 4)) == notes(method="gradient") == ()
+    assert notes(pixels=picture[:40]) == notes(layer="y") == notes(units="whole") == ()

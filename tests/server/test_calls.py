@@ -278,7 +278,7 @@ def test_explain_units_in_pieces_of_any_size(stub, folder, engine):
     assert (header.model, header.layer, header.to) == ("models/any_size/versions/1", "y", "image")
     assert header.total == 4
     assert [m.note for m in messages if m.WhichOneof("part") == "note"] == list(
-        engine.explain(folder / "any_size.onnx", pixels()).notes
+        engine.explain(folder / "any_size.onnx", pixels(600, 640)).notes
     )
     for image, size in enumerate([(600, 640), (300, 320)]):
         expected = engine.explain(folder / "any_size.onnx", pixels(*size, seed=image), units=[2, 0])

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+import numpy.typing as npt
 
 from onnxplain.engine.units import Units, choose, place, strongest, top_count
 from onnxplain.engine.work import Chosen, Work, batches
 from onnxplain.graphops import METHODS
 from onnxplain.graphops.errors import OptionError
 
-__all__ = ["choose_units", "is_whole"]
+__all__ = ["choose_units", "is_whole", "pinpoints"]
+
+SMALL = 16  # so many times larger than what a unit sees is a picture in which that is a dot
 
 
 def choose_units(work: Work, units: Units, whole: bool) -> Chosen:
@@ -36,6 +41,21 @@ def choose_units(work: Work, units: Units, whole: bool) -> Chosen:
     if not given:
         return Chosen(chosen)
     return Chosen(chosen, place(position, sizes, chosen.shape[1], layer.tensor))
+
+
+def pinpoints(work: Work, row: npt.NDArray[Any]) -> tuple[str, ...]:
+    """Return a note where a method's own choice of one position leaves next to nothing to see."""
+    own = METHODS[work.method].position if work.method in METHODS else "all"
+    sees_all = max(row.shape)
+    seen = [size or sees_all for size in work.subject.layer.receptive_field or ()]
+    chosen = work.choices.get("position") is not None or work.options.select == "whole"
+    if chosen or own != "max" or not seen or SMALL * max(seen) > sees_all:
+        return ()
+    return (
+        f"a unit of '{work.subject.layer.tensor}' sees {'x'.join(map(str, seen))} pixels, and "
+        f"{work.method} starts where it is strongest, there alone: choose position 'all' to see "
+        "where else it is active",
+    )
 
 
 def is_whole(units: Units, method: str) -> bool:

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from onnxplain.engine.cache import ByteCache
 from onnxplain.engine.choices import Choices, require_known, to_options
-from onnxplain.engine.choosing import choose_units, is_whole
+from onnxplain.engine.choosing import choose_units, is_whole, pinpoints
 from onnxplain.engine.drawing import MADE
 from onnxplain.engine.explanation import Explanation, join_images, join_units, require_same_size
 from onnxplain.engine.inputs import Images, Prepared, prepare
@@ -166,7 +166,7 @@ class Engine:
             names = prepared.names if given is None else name_pictures(prepared.rows, given)
             run = RUNNERS.get(method, project)
             chosen = choose_units(work, units, whole)
-            done = 0
+            notes, done = (*prepared.notes, *subject.warnings), 0
             progress(done, chosen.channels.size)
             for image, chunk, result in run(work, chosen):
                 error = result.completeness_error
@@ -181,7 +181,7 @@ class Engine:
                     pictures=() if _is_made(work) else prepared.pictures[image : image + 1],
                     labels=_labels(work, whole),
                     preprocess=prepared.preprocess,
-                    notes=(*prepared.notes, *subject.warnings, *_oddities(method, result)),
+                    notes=(*notes, *pinpoints(work, work.rows[image]), *_oddities(method, result)),
                     first_image=image,
                     names=names[image : image + 1],
                     seed_value=_seed_value(work),
