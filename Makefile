@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STUBS := proto/onnxplain/v1
 
-.PHONY: demo test lint proto bench-gpu bench-memory bench-rewriting gallery parity portability clean
+.PHONY: demo test lint proto bench-gpu bench-memory bench-rewriting bench-values gallery parity portability clean
 
 demo: $(VENV)/run
 	$(BIN)/python examples/demo.py
@@ -38,6 +38,9 @@ bench-memory: $(VENV)/run
 gallery: $(VENV)/dev
 	test -e .gallery/epoch_10.onnx || $(BIN)/python examples/train_checkpoints.py .gallery
 	$(BIN)/python examples/gallery.py
+
+bench-values: $(VENV)/run
+	$(BIN)/python bench/values.py
 
 bench-rewriting: $(VENV)/run
 	$(BIN)/python bench/rewriting.py

@@ -13,6 +13,7 @@ from typing import Unpack
 import numpy as np
 import numpy.typing as npt
 
+from onnxplain.engine.activations import activations
 from onnxplain.engine.cache import ByteCache
 from onnxplain.engine.choices import Choices, require_known, to_options
 from onnxplain.engine.choosing import choose_units, is_whole, pinpoints
@@ -36,17 +37,16 @@ from onnxplain.graphops.errors import AnswerTooLarge
 
 __all__ = ["Choices", "Engine", "explain"]
 
-# How the methods are run that are no one graph, or one too large: see `project` for all others.
+# How the methods are run that are no one graph, or would run it too often: else see `project`.
 RUNNERS: Mapping[str, Callable[[Work, Chosen], Iterator[Result]]] = {
     **dict.fromkeys(SAMPLED, sampled),
+    "activation": activations,
     MADE: maximise,
     "occlusion": occlusion,
     "rise": rise,
 }
 
-INCOMPLETE = (
-    0.01  # of f(input) - f(baseline): from where on integrated gradients are told to miss it
-)
+INCOMPLETE = 0.01  # of f(input) - f(baseline): integrated gradients that miss more are told
 
 
 class Engine:

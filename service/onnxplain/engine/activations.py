@@ -1,0 +1,31 @@
+"""A layer's own maps: one run forward for all units of a picture, however many they are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from onnxplain.engine.signals import projections, signals
+from onnxplain.engine.work import Chosen, Result, Work, batches
+
+__all__ = ["activations"]
+
+
+def activations(work: Work, chosen: Chosen) -> Iterator[Result]:
+    """Yield the units' own values where the signal starts, as a rewritten graph gives them.
+
+    [units, 1, *spatial], with the channels' axis at its place; of a whole layer the channels' sum.
+    """
+    activity, axis = work.activity(), work.subject.channel_axis
+    for group in batches(work.rows, activity.footprint, work.memory_bytes):
+        values = activity.run([work.rows[i] for i in group], work.stop)
+        for image, own in zip(group, values, strict=True):
+            placed = signals(work, chosen, image, own)
+            maps = [
+                (s.weights * own).sum(axis=axis - 1)
+                if s.channel is None
+                else s.weights * np.take(own, s.channel, axis=axis - 1)
+                for s in placed
+            ]
+            yield image, slice(0, len(placed)), projections(placed, np.expand_dims(maps, axis))
