@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from artefacts import artefact, run
+from artefacts import artefact, run, value_of
 from engine.nets import classifier, pictures, with_random_weights
 
 from onnxplain.engine import Engine
@@ -86,3 +86,14 @@ def test_the_network_runs_once_for_a_picture(monkeypatch):
 def test_a_position_that_there_is_not(engine):
     with pytest.raises(OptionError, match="rank 2"):
         engine.explain(MODEL, PICTURES, "scores", "activation", position="max", preprocess="unit")
+
+
+@pytest.mark.parametrize(("model", "layer"), [(MODEL, "r2"), (MODEL, None), (LAST, "y")])
+def test_values_have_their_channels_first(engine, model, layer):
+    found = list(engine.values(model, PICTURES, layer, "unit"))
+    rows = np.stack(prepare(model, PICTURES, "unit").rows)
+    expected = value_of(model, layer or "scores", x=rows)
+    if model is LAST:
+        expected = expected.transpose(0, 3, 1, 2)
+    assert [v.shape for v in found] == [expected.shape[1:]] * len(PICTURES)
+    np.testing.assert_allclose(np.stack(found), expected, rtol=1e-4, atol=1e-5)

@@ -1,7 +1,10 @@
 """What a run takes in memory, against the sizes of the tensors that ONNX Runtime makes."""
 
+import gc
+
 import numpy as np
 import onnx
+import onnx_graphsurgeon as gs
 import onnxruntime as ort
 import pytest
 from artefacts import artefact
@@ -81,3 +84,24 @@ def test_samples_run_as_many_at_once_as_fit():
         model, pictures(1), method="smoothgrad", samples=10, passes=lambda *p: seen.append(p)
     )
     assert seen == [(4, 10), (8, 10), (10, 10)]
+
+
+def test_no_weights_of_the_rewriter_are_left_when_the_runs_begin():
+    """Nodes and tensors hold each other in circles that only a collection opens."""
+
+    def alive():
+        return {id(o) for o in gc.get_objects() if type(o) in (gs.Constant, gs.Node)}
+
+    gc.collect()
+    before, left = alive(), []
+    gc.disable()
+    try:
+        engine = Engine("cpu", threads=1)
+        engine.explain(
+            classifier(), pictures(1), method="integrated_gradients", steps=4, preprocess="unit",
+            passes=lambda done, total: left.append(alive() - before),
+        )  # fmt: skip
+    finally:
+        gc.enable()
+    assert left
+    assert not any(left)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from onnxplain.engine.signals import projections, signals
-from onnxplain.engine.work import Chosen, Result, Work, batches
+from onnxplain.engine.work import Chosen, Result, Work
 
 __all__ = ["activations"]
 
@@ -17,9 +17,8 @@ def activations(work: Work, chosen: Chosen) -> Iterator[Result]:
 
     [units, 1, *spatial], with the channels' axis at its place; of a whole layer the channels' sum.
     """
-    activity, axis = work.activity(), work.subject.channel_axis
-    for group in batches(work.rows, activity.footprint, work.memory_bytes):
-        values = activity.run([work.rows[i] for i in group], work.stop)
+    axis = work.subject.channel_axis
+    for group, values in work.forward():
         for image, own in zip(group, values, strict=True):
             placed = signals(work, chosen, image, own)
             maps = [

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from onnxplain.engine.units import Units, choose, place, strongest, top_count
-from onnxplain.engine.work import Chosen, Work, batches
+from onnxplain.engine.work import Chosen, Work
 from onnxplain.graphops import METHODS
 from onnxplain.graphops.errors import OptionError
 
@@ -26,10 +26,9 @@ def choose_units(work: Work, units: Units, whole: bool) -> Chosen:
     layer, rows = work.subject.layer, work.rows
     if top_count(units) is None and not given and layer.channels is not None:
         return Chosen(choose(units, len(rows), layer.channels, None, layer.tensor))
-    activity, axis = work.activity(), work.subject.channel_axis
+    axis = work.subject.channel_axis
     strengths, sizes = [], []
-    for group in batches(rows, activity.footprint, work.memory_bytes):
-        values = activity.run([rows[i] for i in group], work.stop)
+    for group, values in work.forward():
         if values.ndim <= axis:
             raise OptionError(
                 f"layer '{layer.tensor}' has rank {values.ndim}, so it has no units: choose another"

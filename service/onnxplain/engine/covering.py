@@ -129,7 +129,7 @@ def covered(
     step = max(1, size // 2) if stride is None else stride
     if size < 1 or step < 1:
         raise OptionError(f"a window of {size} and a stride of {step} pixels: give 1 or more")
-    if size >= longest > 1:
+    if size >= longest:
         raise OptionError(
             f"a window of {size} pixels covers the whole picture of {pixels.shape[0]}x"
             f"{pixels.shape[1]}: give a smaller one"

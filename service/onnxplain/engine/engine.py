@@ -31,7 +31,7 @@ from onnxplain.engine.sampled import SAMPLED, sampled
 from onnxplain.engine.sessions import Stop, resolve_device
 from onnxplain.engine.units import Units
 from onnxplain.engine.view import name_pictures
-from onnxplain.engine.work import Chosen, Result, Work, batches
+from onnxplain.engine.work import Chosen, Result, Work
 from onnxplain.graphops import METHODS
 from onnxplain.graphops.errors import AnswerTooLarge
 
@@ -204,9 +204,8 @@ class Engine:
         with self.stop().watching() as stop:
             choices: Choices = {"preprocess": preprocess}
             work, _ = self._work(model, images, layer, "activation", False, choices, stop)
-            activity, axis = work.activity(), work.subject.channel_axis
-            for group in batches(work.rows, activity.footprint, work.memory_bytes):
-                values = activity.run([work.rows[i] for i in group], stop)
+            axis = work.subject.channel_axis
+            for _, values in work.forward():
                 yield from np.moveaxis(values, axis, 1) if values.ndim > axis else values
 
     def _work(

@@ -26,10 +26,7 @@ from onnxplain.graphops.randomize import randomized, weights_from_top
 __all__ = ["RANDOM", "Evaluation", "class_methods", "evaluate"]
 
 RANDOM = "random"  # maps of noise, with which the others can be compared
-UNFIT = (
-    "activation",
-    "activation_maximisation",
-)  # these do not explain a picture's class
+UNFIT = ("activation", "activation_maximisation")  # no explanations of a picture's class
 STEPS = 32  # of the deletion and insertion curves
 
 Array = npt.NDArray[Any]

@@ -68,8 +68,8 @@ class Explanation(View):
         """Draw one row for each picture: the picture, each unit's projection and its overlay.
 
         Many units take several rows, and above 16 the overlays are left out; many pictures of one
-        unit each share rows. Raises OptionError
-        where the attribution is not a map, such as one of a vector.
+        unit each share rows. Raises OptionError where the attribution is not a map, such as one of
+        a vector.
         """
         self.require_drawable()
         images, units = self.channels.shape

@@ -193,11 +193,10 @@ def _facts(network: onnx.ModelProto) -> dict[str, Any]:
 
 def _quantity(network: onnx.ModelProto, output: str) -> str:
     """Return what a network's output tells of its classes, by the operator that it comes of."""
-    node = next((n for n in network.graph.node if output in n.output), None)
-    while node is not None and node.op_type == "Identity":
-        source = node.input[0]
-        node = next((n for n in network.graph.node if source in n.output), None)
-    return QUANTITIES.get(node.op_type, "score") if node is not None else "score"
+    makers = {name: node for node in network.graph.node for name in node.output}
+    while output in makers and makers[output].op_type == "Identity":
+        output = makers[output].input[0]
+    return QUANTITIES.get(makers[output].op_type, "score") if output in makers else "score"
 
 
 def _require_room(network: onnx.ModelProto, shape: tuple[int, ...], memory_bytes: int) -> None:

@@ -102,6 +102,12 @@ class Work:
         axis = self.options.channel_axis
         return self.cache.get(("activity", self.opened.sha256, name, start, axis), build)
 
+    def forward(self) -> Iterator[tuple[list[int], npt.NDArray[np.float32]]]:
+        """Yield the numbers of the images that fit into a run, and the layer's values for them."""
+        activity = self.activity()
+        for group in batches(self.rows, activity.footprint, self.memory_bytes):
+            yield group, activity.run([self.rows[i] for i in group], self.stop)
+
     def begun(self) -> onnx.ModelProto:
         """Return the network that has the tensor projected back to as an input beside its own."""
 

@@ -88,7 +88,7 @@ def _evaluated_here(arguments: argparse.Namespace, asked: dict[str, Any]) -> lis
 def _evaluated_there(arguments: argparse.Namespace, asked: dict[str, Any]) -> list[Evaluation]:
     """Have a server evaluate, and take its answer as evaluations."""
     require_servers_choice(arguments)
-    with working("evaluating") as progress:
+    with working(f"waiting for {arguments.server}") as progress:
         import numpy as np
 
         from onnxplain.client import Client

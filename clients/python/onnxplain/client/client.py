@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from types import TracebackType
 from typing import Any, Self
 
@@ -221,12 +221,8 @@ class Client:
             return_pictures=pictures,
             method_options=method_options,
         )
-        with self._plain_errors():
-            stream = self._stub.ExplainUnits(request, self._timeout)
-            try:
-                return gather(stream, progress, passes)
-            finally:
-                stream.cancel()  # where an error or Ctrl-C ends it early; else it has no effect
+        with self._streaming(self._stub.ExplainUnits, request) as stream:
+            return gather(stream, progress, passes)
 
     def view(
         self,
@@ -252,12 +248,8 @@ class Client:
         preprocess, labels, progress and passes are as in `explain`.
         """
         request = view_request(name, images, view, preprocess, labels, options)
-        with self._plain_errors():
-            stream = self._stub.View(request, self._timeout)
-            try:
-                return gather_view(stream, progress, passes)
-            finally:
-                stream.cancel()
+        with self._streaming(self._stub.View, request) as stream:
+            return gather_view(stream, progress, passes)
 
     def evaluate(
         self,
@@ -285,12 +277,8 @@ class Client:
                 randomize=randomize,
                 **preprocessing(preprocess),
             )
-        with self._plain_errors():
-            stream = self._stub.Evaluate(request, self._timeout)
-            try:
-                return [part.method for part in without_progress(stream, progress)]
-            finally:
-                stream.cancel()
+        with self._streaming(self._stub.Evaluate, request) as stream:
+            return [part.method for part in without_progress(stream, progress)]
 
     def convolutionalize(self, name: str, size: tuple[int, int] | None = None) -> bytes:
         """Return the ONNX file of a classifier that takes larger pictures, window by window.
@@ -301,6 +289,16 @@ class Client:
         request = pb.ConvolutionalizeRequest(model=model_name(name), height=height, width=width)
         with self._plain_errors():
             return whole_file(self._stub.Convolutionalize(request, self._timeout))
+
+    @contextmanager
+    def _streaming(self, call: Any, request: Any) -> Iterator[Any]:
+        """Yield the messages of a call, which ends with the block, be it by an error or Ctrl-C."""
+        with self._plain_errors():
+            stream = call(request, self._timeout)
+            try:
+                yield stream
+            finally:
+                stream.cancel()  # of no effect where all has come
 
     def _plain_errors(self) -> AbstractContextManager[None]:
         return plain_errors(self._address, self._timeout)
