@@ -14,6 +14,7 @@ from statistics import median
 
 import numpy as np
 import torch
+from onnxplain.graphops.backward.runtimes import LACKING
 from parity_oracle import METHODS
 from portability_nets import Net, build
 from portability_oracle import Answer, Asked, activation, answer
@@ -21,7 +22,6 @@ from portability_page import Row, write_page
 from portability_runtimes import RUNTIMES, Arrays, Runtime, Unsupported, versions
 
 from onnxplain.graphops import Options, rewrite
-from onnxplain.graphops.targets import LACKING
 
 PAGE = Path(__file__).parents[1] / "docs" / "portability.md"
 INPUTS = 5

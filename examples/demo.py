@@ -15,9 +15,9 @@ import onnx
 from PIL import Image
 
 from onnxplain.client import Client, Result
-from onnxplain.engine.drawing import drawn
-from onnxplain.engine.figure import Note, Panel, figure
-from onnxplain.engine.pictures import enlarged, heat, overlay
+from onnxplain.engine.drawing.attribution import drawn
+from onnxplain.engine.drawing.colormaps import enlarged, heat, overlay
+from onnxplain.engine.drawing.figure import Note, Panel, figure
 
 ROOT = Path(__file__).resolve().parent.parent
 OUT = ROOT / "demo-out"

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 from cli.running import Run, write_model
 
-from onnxplain.cli import failures, layers
+from onnxplain.cli import failures
+from onnxplain.cli.commands import layers
 from onnxplain.graphops import errors
 
 UNSUPPORTED = """

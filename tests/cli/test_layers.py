@@ -5,7 +5,7 @@ from pathlib import Path
 
 from cli.running import Run
 
-from onnxplain.cli.layers import axes_text
+from onnxplain.cli.commands.layers import axes_text
 
 
 def test_table(run: Run, network: Path) -> None:

@@ -12,7 +12,7 @@ from onnx.reference import ReferenceEvaluator
 
 import onnxplain.engine
 from onnxplain.engine import Engine, Preprocess, explain
-from onnxplain.engine.memory import Footprint
+from onnxplain.engine.runtime.footprint import Footprint
 from onnxplain.graphops import Options, check, rewrite
 from onnxplain.graphops.errors import (
     Cancelled,
@@ -293,7 +293,7 @@ def test_a_changed_proto_is_another_model(engine):
 
 
 def test_a_plan_is_made_once(monkeypatch):
-    from onnxplain.engine import plans
+    from onnxplain.engine.runtime import plans
 
     made = []
     real = plans.rewrite

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from onnxplain.engine import PRESETS, Explanation
-from onnxplain.engine.figure import Note, Panel, figure
+from onnxplain.engine.drawing.figure import Note, Panel, figure
 from onnxplain.graphops.errors import OptionError, OutputError
 
 RNG = np.random.default_rng(0)

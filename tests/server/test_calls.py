@@ -16,7 +16,7 @@ from server.running import pixels
 from onnxplain.engine import Choices, Engine, Preprocess
 from onnxplain.graphops import METHODS, Options, check, layers, load, rewrite
 from onnxplain.graphops.errors import Cancelled
-from onnxplain.graphops.methods import RUN
+from onnxplain.graphops.methods.registry import RUN
 from onnxplain.graphops.options import BACKWARDS, POSITIONS, SEED_VALUES, SELECTS, TARGETS, UNPOOLS
 from onnxplain.v1 import explain_pb2 as pb
 from onnxplain.v1 import tensors

@@ -8,17 +8,14 @@ save(rewrite(model, "layer4", "guided_backprop"), "explained.onnx")
 
 import onnx
 
-from onnxplain.graphops.arithmetic import Arithmetic, resize_input
-from onnxplain.graphops.blame import blaming
-from onnxplain.graphops.convolutional import convolutionalize
-from onnxplain.graphops.graph import infer_shapes
-from onnxplain.graphops.layers import Layer, list_layers
+from onnxplain.graphops.analysis import Arithmetic, Layer, list_layers, resize_input
+from onnxplain.graphops.fully_convolutional import convolutionalize
+from onnxplain.graphops.ir import blaming, infer_shapes, load, read_metadata, save
 from onnxplain.graphops.methods import METHODS, Method
+from onnxplain.graphops.network import prepare
 from onnxplain.graphops.options import Options
 from onnxplain.graphops.preflight import NodeReport, Report, check
-from onnxplain.graphops.prepare import prepare
 from onnxplain.graphops.rewriter import begin_at, forward, rewrite
-from onnxplain.graphops.source import load, read_metadata, save
 
 __all__ = [
     "METHODS",

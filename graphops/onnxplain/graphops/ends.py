@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from onnxplain.graphops.batch import batch_dimension
+from onnxplain.graphops.analysis import (
+    batch_dimension,
+    channel_axis,
+    class_score,
+    default_target,
+    last_convolutional_block,
+    resolve,
+)
+from onnxplain.graphops.backward import Path, find_path
 from onnxplain.graphops.errors import OptionError, UnsupportedModel
-from onnxplain.graphops.graph import Graph, Tensor
-from onnxplain.graphops.landmarks import last_convolutional_block
-from onnxplain.graphops.layers import channel_axis, class_score, resolve
+from onnxplain.graphops.ir import Graph, Tensor
 from onnxplain.graphops.methods import Method
+from onnxplain.graphops.network import Prepared
 from onnxplain.graphops.options import Options
-from onnxplain.graphops.path import Path, default_target, find_path
-from onnxplain.graphops.prepare import Prepared
 
 __all__ = ["Ends", "find_ends", "longest_path", "path_between", "require_rows"]
 

@@ -8,21 +8,14 @@ from typing import cast
 import onnx
 import onnx_graphsurgeon as gs
 
-from onnxplain.graphops.blame import blaming
-from onnxplain.graphops.emit import Emitter
+from onnxplain.graphops.backward import Path, first_explainable, has_rule, reverse, table_of
 from onnxplain.graphops.ends import find_ends, longest_path, path_between, require_rows
 from onnxplain.graphops.errors import ModelError
-from onnxplain.graphops.graph import Node
+from onnxplain.graphops.ir import Emitter, Node, blaming
 from onnxplain.graphops.methods import Method, find_method, require_taken
+from onnxplain.graphops.network import Prepared, prepare
+from onnxplain.graphops.operators import ACTIVATIONS, GRADIENT, Table, choose_form, is_rectifier
 from onnxplain.graphops.options import Options, Target, Unpool
-from onnxplain.graphops.path import Path, first_explainable
-from onnxplain.graphops.prepare import Prepared, prepare
-from onnxplain.graphops.reverse import has_rule, reverse
-from onnxplain.graphops.rules import GRADIENT, Table
-from onnxplain.graphops.rules.activation import ACTIVATIONS
-from onnxplain.graphops.rules.rectifier import is_rectifier
-from onnxplain.graphops.rules.unpool import choose_form
-from onnxplain.graphops.walk import table_of
 
 __all__ = ["NodeReport", "Report", "check"]
 

@@ -7,24 +7,28 @@ from dataclasses import replace
 import numpy as np
 import onnx
 
-from onnxplain.graphops.batch import batch_dimension
-from onnxplain.graphops.blame import blaming
-from onnxplain.graphops.emit import Emitter
+from onnxplain.graphops.analysis import batch_dimension, class_score, resolve
+from onnxplain.graphops.backward import (
+    Interface,
+    Path,
+    Walk,
+    find_path,
+    part_weights,
+    place,
+    place_given_seed,
+    place_whole,
+    repeat_forward,
+    require_rules,
+    select_unit,
+    table_of,
+)
 from onnxplain.graphops.ends import Ends, find_ends, path_between, require_rows
 from onnxplain.graphops.errors import OptionError, UnsupportedModel
-from onnxplain.graphops.graph import Graph, Tensor, is_float, write
-from onnxplain.graphops.layers import class_score, resolve
+from onnxplain.graphops.ir import Emitter, Graph, Tensor, blaming, is_float, write
 from onnxplain.graphops.metadata import describe_artefact
 from onnxplain.graphops.methods import Method, find_method, require_taken
+from onnxplain.graphops.network import Prepared, prepare
 from onnxplain.graphops.options import Options
-from onnxplain.graphops.path import Path, find_path
-from onnxplain.graphops.prepare import Prepared, prepare
-from onnxplain.graphops.reverse import require_rules
-from onnxplain.graphops.rows import repeat_forward
-from onnxplain.graphops.seed import place, place_given_seed, place_whole
-from onnxplain.graphops.selection import Interface, select_unit
-from onnxplain.graphops.targets import part_weights
-from onnxplain.graphops.walk import Walk, table_of
 
 __all__ = ["begin_at", "forward", "rewrite"]
 

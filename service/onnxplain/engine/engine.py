@@ -13,25 +13,34 @@ from typing import Unpack
 import numpy as np
 import numpy.typing as npt
 
-from onnxplain.engine.activations import activations
-from onnxplain.engine.cache import ByteCache
-from onnxplain.engine.choices import Choices, require_known, to_options
-from onnxplain.engine.choosing import choose_units, is_whole, pinpoints
-from onnxplain.engine.drawing import MADE
+from onnxplain.engine.choose_units import choose_units, is_whole, pinpoints
+from onnxplain.engine.drawing import MADE, name_pictures
 from onnxplain.engine.explanation import Explanation, join_images, join_units, require_same_size
-from onnxplain.engine.inputs import Images, Prepared, prepare
-from onnxplain.engine.maximise import maximise
-from onnxplain.engine.occlusion import occlusion
-from onnxplain.engine.opening import Model, OpenedModel, open_model, stored_labels
-from onnxplain.engine.plans import Projections, Subject, find_subject
-from onnxplain.engine.preprocess import Preprocess
-from onnxplain.engine.projecting import project
-from onnxplain.engine.rise import rise
-from onnxplain.engine.sampled import SAMPLED, sampled
-from onnxplain.engine.sessions import Stop, resolve_device
+from onnxplain.engine.methods import (
+    SAMPLED,
+    activations,
+    maximise,
+    occlusion,
+    project,
+    rise,
+    sampled,
+)
+from onnxplain.engine.options import Choices, require_known, to_options
+from onnxplain.engine.pictures import Images, Prepared, Preprocess, prepare
+from onnxplain.engine.run import Chosen, Result, Work
+from onnxplain.engine.runtime import (
+    ByteCache,
+    Model,
+    OpenedModel,
+    Projections,
+    Stop,
+    Subject,
+    find_subject,
+    open_model,
+    resolve_device,
+    stored_labels,
+)
 from onnxplain.engine.units import Units
-from onnxplain.engine.view import name_pictures
-from onnxplain.engine.work import Chosen, Result, Work
 from onnxplain.graphops import METHODS
 from onnxplain.graphops.errors import AnswerTooLarge
 

@@ -11,11 +11,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from onnxplain.engine.drawing import MADE, drawn, legend
-from onnxplain.engine.figure import Panel, figure
-from onnxplain.engine.pictures import enlarged, overlay
-from onnxplain.engine.preprocess import Preprocess
-from onnxplain.engine.view import View
+from onnxplain.engine.drawing import MADE, Panel, View, drawn, enlarged, figure, legend, overlay
+from onnxplain.engine.pictures import Preprocess
 from onnxplain.graphops.errors import OptionError, PictureError
 
 __all__ = ["Explanation", "join_images", "join_units", "require_same_size"]

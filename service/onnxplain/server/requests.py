@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from onnxplain.engine import Preprocess
-from onnxplain.engine.choices import require_bounded
+from onnxplain.engine.options import require_bounded
 from onnxplain.graphops import Options
 from onnxplain.graphops.errors import InputError
 from onnxplain.v1 import explain_pb2 as pb

@@ -20,7 +20,7 @@ from onnxplain.graphops import check, convolutionalize, layers, load, rewrite
 from onnxplain.graphops.errors import AnswerTooLarge
 from onnxplain.server import requests, responses, views
 from onnxplain.server.models import Models
-from onnxplain.server.news import News
+from onnxplain.server.progress import News
 from onnxplain.v1 import explain_pb2 as pb
 from onnxplain.v1 import explain_pb2_grpc
 

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Sequence
 from importlib.metadata import version
 
-from onnxplain.cli import (
+from onnxplain.cli.commands import (
     check,
     convolutionalize,
     evaluate,

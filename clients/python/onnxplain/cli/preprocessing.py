@@ -22,7 +22,7 @@ PREPROCESS_HELP = (
 
 def read_preprocess(text: str | None) -> Preprocess | None:
     """Return what --preprocess says, None for None. Raises OptionError."""
-    from onnxplain.engine.preprocess import parse
+    from onnxplain.engine.pictures import parse
 
     return None if text is None else parse(text)
 

@@ -1,0 +1,107 @@
+"""`onnxplain rewrite`: write the model that explains itself, as one plain ONNX file."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from typing import Any
+
+from onnxplain.cli.arguments import (
+    add_method_options,
+    add_model,
+    add_path,
+    add_seed,
+    add_target,
+    channel_list,
+    method_options,
+)
+from onnxplain.cli.commands.layers import shape_text
+from onnxplain.cli.output import check_writable, printable, size, working
+
+__all__ = ["add_parser", "run"]
+
+
+def add_parser(commands: Any) -> None:
+    """Add the command to the subparsers of the command line."""
+    parser = commands.add_parser(
+        "rewrite",
+        help="write an ONNX model that also computes the explanation",
+        description="Write one ONNX model that runs forward to the layer and back to the picture. "
+        "It answers with the network's own outputs, then `attribution`, `score` and `position`.",
+        allow_abbrev=False,
+    )
+    add_model(parser)
+    add_path(parser)
+    add_target(parser)
+    parser.add_argument(
+        "--select",
+        metavar="SELECT",
+        help="which inputs name the unit to explain: channel (default), pairs, fixed, predicted, "
+        "seed, or whole for the layer as one",
+    )
+    parser.add_argument(
+        "--channel",
+        metavar="C[,C]",
+        type=channel_list,
+        default=(),
+        help="the channels that --select fixed bakes in; given without --select it means fixed",
+    )
+    add_seed(parser, "all, max or given")
+    parser.add_argument(
+        "--no-outputs", action="store_true", help="leave the network's own outputs out"
+    )
+    parser.add_argument(
+        "--keep-shape", action="store_true", help="leave a fixed batch size as it is"
+    )
+    add_method_options(parser, exported=True)
+    parser.add_argument("-o", "--output", metavar="OUT.onnx", required=True, help="file to write")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Write the rewritten model, then say what goes in, what comes out, and how much it grew."""
+    check_writable(arguments.output, arguments.model)
+    with working("rewriting the model"):
+        from onnxplain import graphops
+
+        path = {"to": arguments.to, "unpool": arguments.unpool, "target": arguments.target}
+        path |= {"channel_axis": arguments.channel_axis, "keep_shape": arguments.keep_shape}
+        own = method_options(arguments)
+        options = graphops.Options(
+            select=arguments.select or ("fixed" if arguments.channel else None),
+            channels=arguments.channel,
+            position=arguments.position,
+            seed_value=arguments.seed_value,
+            keep_outputs=not arguments.no_outputs,
+            **path,
+            **own,
+        )
+        path["score_layer"] = own.get("score_layer")
+        model = graphops.load(arguments.model)
+        artefact = graphops.rewrite(model, arguments.layer, arguments.method, options)
+        report = graphops.check(model, arguments.layer, arguments.method, **path)
+        graphops.save(artefact, arguments.output)
+    before, after = model.ByteSize(), os.path.getsize(arguments.output)
+    nodes = f"{len(model.graph.node)} -> {len(artefact.graph.node)} nodes"
+    print(printable(f"wrote {arguments.output}: {report.method} of {report.layer}"))
+    print(printable(f"  inputs   {_values(artefact.graph.input)}"))
+    print(printable(f"  outputs  {_values(artefact.graph.output)}"))
+    print(f"  size     {size(before)} -> {size(after)} ({after / before - 1:+.1%}), {nodes}")
+    for warning in report.warnings:
+        print(printable(f"onnxplain: warning: {warning}"), file=sys.stderr)
+
+
+def _values(values: Any) -> str:
+    """Return a graph's inputs or outputs as text: 'x float32[Nx3x64x64], channel int64[N]'."""
+    from onnx import helper
+
+    texts = []
+    for value in values:
+        kind = value.type.tensor_type
+        name = helper.tensor_dtype_to_np_dtype(kind.elem_type).name
+        dims = [
+            d.dim_value if d.HasField("dim_value") else d.dim_param or None for d in kind.shape.dim
+        ]
+        texts.append(f"{value.name} {name}[{shape_text(tuple(dims))}]")
+    return ", ".join(texts)

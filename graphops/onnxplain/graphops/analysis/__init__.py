@@ -1,0 +1,29 @@
+"""Facts that change nothing: layers, names, channel and batch axes, receptive fields, cost."""
+
+from onnxplain.graphops.analysis.batch_axis import BATCHED, MIXED, batch_dimension, track_batch
+from onnxplain.graphops.analysis.channel_axis import channel_axis
+from onnxplain.graphops.analysis.cost import Arithmetic
+from onnxplain.graphops.analysis.input_size import resize_input
+from onnxplain.graphops.analysis.landmarks import (
+    class_score,
+    default_target,
+    last_convolutional_block,
+)
+from onnxplain.graphops.analysis.layers import Layer, list_layers
+from onnxplain.graphops.analysis.names import resolve
+
+__all__ = [
+    "Arithmetic",
+    "BATCHED",
+    "Layer",
+    "MIXED",
+    "batch_dimension",
+    "channel_axis",
+    "class_score",
+    "default_target",
+    "last_convolutional_block",
+    "list_layers",
+    "resize_input",
+    "resolve",
+    "track_batch",
+]

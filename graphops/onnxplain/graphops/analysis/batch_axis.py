@@ -1,0 +1,56 @@
+"""Which tensors hold one row for each image.
+
+A tensor is *batched* when its axis 0 runs over the images and no row depends on another image,
+*shared* when no image's values reach it, and *mixed* otherwise. Only with every tensor batched or
+shared do two images in one batch equal two single runs.
+"""
+
+from __future__ import annotations
+
+from onnxplain.graphops.ir import Graph, Node, Tensor, reads
+from onnxplain.graphops.operators import keeps_rows
+
+__all__ = ["BATCHED", "MIXED", "SHARED", "batch_dimension", "track_batch"]
+
+BATCHED, SHARED, MIXED = "batched", "shared", "mixed"
+
+SHAPE_ONLY = {"Shape", "Size"}
+
+
+def track_batch(graph: Graph) -> dict[str, str]:
+    """Return for each tensor by name whether it is batched, shared or mixed.
+
+    Where inference lost count of the rows of a batched tensor, they are named: they are the images.
+    """
+    states = {t.name: SHARED for t in graph.tensors().values()}
+    for tensor in graph.inputs:
+        if _has_open_rows(tensor):
+            states[tensor.name] = BATCHED
+    names = {t.shape[0] for t in graph.inputs if t.shape and isinstance(t.shape[0], str)}
+    for node in graph.nodes:
+        state = _state_after(node, [states.get(t.name, SHARED) for t in reads(node)])
+        for tensor in node.outputs:
+            states[tensor.name] = state
+            if state == BATCHED and len(names) == 1 and _has_open_rows(tensor):
+                tensor.shape = [*names, *tensor.shape[1:]]
+    return states
+
+
+def batch_dimension(graph: Graph) -> int | str:
+    """Return the dimension that runs over the images: its name, or its number where it is fixed."""
+    sizes = [t.shape[0] for t in graph.inputs if t.shape and t.shape[0] is not None]
+    return next((s for s in sizes if isinstance(s, str)), sizes[0] if sizes else "N")
+
+
+def _has_open_rows(tensor: Tensor) -> bool:
+    return bool(tensor.shape) and not isinstance(tensor.shape[0], int)
+
+
+def _state_after(node: Node, inputs: list[str]) -> str:
+    if node.op in SHAPE_ONLY or BATCHED not in inputs and MIXED not in inputs:
+        return SHARED
+    if node.op == "CastLike":
+        return inputs[0]
+    if MIXED in inputs or node.domain not in (None, "", "ai.onnx"):
+        return MIXED
+    return BATCHED if keeps_rows(node, [state == BATCHED for state in inputs]) else MIXED

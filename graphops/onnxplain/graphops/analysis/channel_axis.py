@@ -1,0 +1,56 @@
+"""Which axis of a tensor counts its channels."""
+
+from __future__ import annotations
+
+from onnxplain.graphops.ir import Tensor, attribute, is_constant
+from onnxplain.graphops.operators import ELEMENTWISE, ROW_WISE
+
+__all__ = ["channel_axis"]
+
+
+def channel_axis(tensor: Tensor) -> int | None:
+    """Return the axis that counts the units, None below rank 2: 1, or for some the last.
+
+    A tensor of rank 3 is a sequence of vectors [N, L, C], unless a convolution or a pooling made
+    it, which give [N, C, L]. One of a higher rank holds its channels last where a Transpose put
+    them there, or takes them from there.
+    """
+    if tensor.shape is None or len(tensor.shape) < 2:
+        return None
+    rank = len(tensor.shape)
+    if rank == 3:
+        return 1 if _is_channels_first(tensor) else 2
+    return rank - 1 if rank > 3 and _is_channels_last(tensor) else 1
+
+
+def _is_channels_first(tensor: Tensor) -> bool:
+    """Tell whether an operator that counts channels on axis 1 made the tensor, or reads it."""
+    origin = _origin(tensor)
+    if not origin.inputs:
+        return origin is tensor and any(
+            n.op in ROW_WISE and n.inputs[0] is tensor for n in tensor.outputs
+        )
+    return bool(origin.inputs[0].op in ROW_WISE)
+
+
+def _is_channels_last(tensor: Tensor) -> bool:
+    """Tell whether a Transpose moved axis 1 to the end, or moves the input's last axis there."""
+    origin, rank = _origin(tensor), len(tensor.shape)
+    if origin.inputs:
+        made, last = origin.inputs[0], [0, *range(2, rank), 1]
+        return bool(made.op == "Transpose" and attribute(made, "perm") == last)
+    first = [0, rank - 1, *range(1, rank - 1)]
+    readers = [n for t in (origin, tensor) for n in t.outputs]
+    return any(n.op == "Transpose" and attribute(n, "perm") == first for n in readers)
+
+
+def _origin(tensor: Tensor) -> Tensor:
+    """Step back over what leaves each axis in its place."""
+    rank = len(tensor.shape)
+    while tensor.inputs and tensor.inputs[0].op in ELEMENTWISE | {"Concat", "Pad"}:
+        data = [t for t in tensor.inputs[0].inputs if not is_constant(t)]
+        same = [t for t in data if t.shape is not None and len(t.shape) == rank]
+        if not same:
+            break
+        tensor = next((t for t in same if t.inputs), same[0])
+    return tensor

@@ -1,0 +1,86 @@
+"""The tensors that people usually mean: picture, class score, last convolutional block."""
+
+from __future__ import annotations
+
+from onnxplain.graphops.errors import UnsupportedModel
+from onnxplain.graphops.ir import Graph, Node, Tensor, attribute, is_float, reads
+
+__all__ = ["class_score", "default_target", "last_convolutional_block"]
+
+NORMALIZERS = {"Softmax", "LogSoftmax", "Sigmoid"}
+SAME_VALUES = {"Identity", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Cast", "Dropout"}
+COPIES = {"Cast", "CastLike", "Dropout", "Identity"}
+TO_CHANNELS_LAST = [0, 2, 3, 1]
+
+
+def default_target(graph: Graph) -> Tensor:
+    """Return the network's first float input of rank 3 or more, else its first float input.
+
+    Where all inputs are integers, the first float tensor made of them.
+    """
+    images = [t for t in graph.inputs if is_float(t) and t.shape and len(t.shape) >= 3]
+    for tensor in images or [t for t in graph.inputs if is_float(t)]:
+        return tensor
+    inputs = {t.name for t in graph.inputs}
+    for node in graph.nodes:
+        if any(t.name in inputs for t in node.inputs):
+            for tensor in node.outputs:
+                if is_float(tensor):
+                    return tensor
+            inputs.update(t.name for t in node.outputs)
+    raise UnsupportedModel("the network has no float input to project back to: name one with `to`")
+
+
+def class_score(graph: Graph) -> Tensor | None:
+    """Return the network's first float output, before a final Softmax, LogSoftmax or Sigmoid."""
+    output = next((t for t in graph.outputs if is_float(t)), None)
+    tensor = output
+    while tensor is not None and tensor.inputs:
+        node = tensor.inputs[0]
+        if node.op in NORMALIZERS:
+            return _unflattened(node.inputs[0])
+        if node.op not in SAME_VALUES:
+            break
+        tensor = node.inputs[0]
+    return output
+
+
+def last_convolutional_block(graph: Graph, score: Tensor | None) -> Tensor | None:
+    """Return the last tensor with positions before they are pooled or flattened into the score.
+
+    That is what Grad-CAM looks at (Selvaraju et al. 2017). None where there is no convolution, or
+    where the score has positions itself, as in segmentation.
+    """
+    if score is None or _has_positions(score):
+        return None
+    rank = {len(n.inputs[1].shape) for n in graph.nodes if n.op == "Conv" and n.inputs[1].shape}
+    needed = {score.name}
+    for node in reversed(graph.nodes):
+        made = [t for t in node.outputs if t.name in needed]
+        if not made:
+            continue
+        needed.update(t.name for t in reads(node))
+        if is_float(made[0]) and _has_positions(made[0]) and not _copies(node):
+            return made[0] if len(made[0].shape) in rank else None
+    return None
+
+
+def _has_positions(tensor: Tensor) -> bool:
+    return tensor.shape is not None and any(size != 1 for size in tensor.shape[2:])
+
+
+def _copies(node: Node) -> bool:
+    """Tell whether the node only hands on, perhaps in another order, what was made before it."""
+    if node.op == "Transpose":
+        return bool(attribute(node, "perm") == TO_CHANNELS_LAST)
+    if node.op == "AveragePool":  # as an adaptive pool is exported that has nothing to do
+        return bool(max(attribute(node, "kernel_shape")) == 1)
+    return node.op in COPIES
+
+
+def _unflattened(tensor: Tensor) -> Tensor:
+    """Step back over the flattening that stands between the scores and an old Softmax."""
+    node = tensor.inputs[0] if tensor.inputs else None
+    if node is not None and node.op == "Flatten" and node.name.startswith("onnxplain/"):
+        return node.inputs[0]
+    return tensor

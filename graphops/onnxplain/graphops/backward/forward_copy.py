@@ -1,0 +1,58 @@
+"""A second forward pass on other images: picked ones, noisy ones, a baseline.
+
+Weights are shared; only nodes are copied, and of them those that depend on the images.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import onnx_graphsurgeon as gs
+
+from onnxplain.graphops.errors import UnsupportedModel
+from onnxplain.graphops.ir import Emitter, Node, Tensor, is_constant, reads
+
+__all__ = ["repeat_forward"]
+
+
+def repeat_forward(
+    op: Emitter,
+    nodes: Iterable[Node],
+    start: Mapping[str, Tensor],
+    rows: Mapping[int | str, int | str | None],
+) -> dict[str, Tensor]:
+    """Append a copy of those of `nodes` that depend on the tensors named in `start`.
+
+    start: by the names of tensors, what the copy has in their place. rows: what a dimension over
+    the images is called in the copy. Returns the copies by the names of the tensors that they are
+    copies of, `start` included.
+    """
+    copies = dict(start)
+    for node in nodes:
+        if not any(t.name in copies for t in reads(node)):
+            continue
+        if all(t.name in copies for t in node.outputs):
+            continue
+        if len(reads(node)) > len(node.inputs):
+            raise UnsupportedModel(
+                f"{node.op} '{node.name}' reads the network from inside its body, so no second "
+                "forward pass can be made: select 'channel', and run once for each result"
+            )
+        op.scope = ""
+        inputs = [copies.get(t.name, t) for t in node.inputs]
+        outputs = [_copy(op, t, rows) for t in node.outputs]
+        made = {t.name: c for t, c in zip(node.outputs, outputs, strict=True) if t.name}
+        copies = made | copies
+        copy = gs.Node(node.op, op.name(node.name), dict(node.attrs), inputs, outputs, node.domain)
+        copy.original_name = ""
+        op.nodes.append(copy)
+    return copies
+
+
+def _copy(op: Emitter, tensor: Tensor, rows: Mapping[int | str, int | str | None]) -> Tensor:
+    if tensor.is_empty() or is_constant(tensor):
+        return tensor
+    shape = tensor.shape
+    if shape is not None:
+        shape = [rows[d] if d in rows else d if isinstance(d, int) else None for d in shape]
+    return gs.Variable(op.name(tensor.name), dtype=tensor.dtype, shape=shape)

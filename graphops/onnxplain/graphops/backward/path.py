@@ -1,0 +1,93 @@
+"""Which nodes carry a signal from a layer back to a target tensor."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from onnxplain.graphops.errors import UnsupportedModel
+from onnxplain.graphops.ir import Graph, Node, Tensor, is_float, reads
+from onnxplain.graphops.operators import NO_FLOW
+
+__all__ = ["Path", "find_path", "first_explainable"]
+
+NUMBERS = (np.int64, np.bool_)  # types of integers that stand for nothing but themselves
+
+
+@dataclass(frozen=True)
+class Path:
+    """The nodes on the float paths from `target` to `layer`, in the graph's order.
+
+    `tensors` are the names of the tensors on them, both ends included; a tensor of unknown type is
+    taken for a float one, so that the operator which hid it comes to light.
+    """
+
+    target: Tensor
+    layer: Tensor
+    nodes: tuple[Node, ...]
+    tensors: frozenset[str]
+    opset: int
+
+
+def find_path(graph: Graph, target: Tensor, layer: Tensor) -> Path:
+    """Return the path from `target` forward to `layer`; shape arithmetic is not on it.
+
+    Raises UnsupportedModel where no float path leads from one to the other.
+    """
+    reached = {target.name}
+    quantized: set[str] = set()
+    onward = []
+    for node in graph.nodes:
+        if node.op in NO_FLOW or not any(t.name in reached for t in _sources(node)):
+            continue
+        onward.append(node)
+        reached.update(t.name for t in node.outputs if is_float(t) or _is_unknown(t))
+        if node.op == "QuantizeLinear" or any(t.name in quantized for t in reads(node)):
+            integers = {t.name for t in node.outputs if _is_quantized(t)}
+            quantized |= integers
+            reached |= integers
+    needed = {layer.name}
+    nodes = []
+    for node in reversed(onward):
+        if any(t.name in needed for t in node.outputs):
+            nodes.append(node)
+            needed.update(t.name for t in _sources(node) if t.name in reached)
+    if layer.name not in reached or (not nodes and target.name != layer.name):
+        raise UnsupportedModel(
+            f"nothing flows from '{target.name}' to the layer '{layer.name}': choose a target "
+            "upstream of the layer (`to`), or another layer"
+        )
+    return Path(target, layer, tuple(reversed(nodes)), frozenset(needed & reached), graph.opset)
+
+
+def first_explainable(path: Path, supported: Callable[[Node], bool]) -> Tensor | None:
+    """Return the first tensor on the path from which every way on to the layer is supported."""
+    blocked: set[str] = set()
+    for node in reversed(path.nodes):
+        if not supported(node) or any(t.name in blocked for t in node.outputs):
+            blocked.update(t.name for t in reads(node))
+    for node in path.nodes:
+        for tensor in node.outputs:
+            known = is_float(tensor) and tensor.shape  # one number is no layer
+            if known and tensor.name in path.tensors and tensor.name not in blocked:
+                return tensor
+    return None
+
+
+def _sources(node: Node) -> list[Tensor]:
+    """Return what a signal can go back to; of CastLike's second input only the type counts."""
+    return reads(node)[:1] if node.op == "CastLike" else reads(node)
+
+
+def _is_quantized(tensor: Tensor) -> bool:
+    """Tell whether the tensor's integers stand for floats, after a QuantizeLinear; indices do not.
+
+    A type that is no integer's, such as float8, comes to light at the QuantizeLinear.
+    """
+    return not is_float(tensor) and not tensor.is_empty() and tensor.dtype not in NUMBERS
+
+
+def _is_unknown(tensor: Tensor) -> bool:
+    return not tensor.is_empty() and tensor.dtype is None

@@ -1,0 +1,173 @@
+"""Where the backward pass starts: the unit's input, its activity, and the signal placed there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import onnx
+
+from onnxplain.graphops.ir import Emitter, Tensor, onnx_type
+
+__all__ = ["Seed", "Unit", "place", "place_given_seed", "place_whole"]
+
+
+@dataclass(frozen=True)
+class Unit:
+    """Which unit of a layer is asked for: int64[B] tensors of the graph.
+
+    `image` is None where there is one result for each image, in their order. `position` is
+    int64[B, spatial rank] for position `given`.
+    """
+
+    channel: Tensor
+    image: Tensor | None = None
+    position: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class Seed:
+    """The cotangent at the layer, and what is told of it.
+
+    `score` [B] is the sum of cotangent times value, in float32 for half precision; `position` is
+    int64[B, spatial rank] or None.
+    """
+
+    cotangent: Tensor
+    score: Tensor
+    position: Tensor | None = None
+
+
+def place_given_seed(op: Emitter, layer: Tensor, seed: Tensor) -> Seed:
+    """Start from a cotangent that the caller gives whole."""
+    axes = list(range(1, len(layer.shape)))
+    product = op.Mul(_wide(op, seed), _wide(op, layer))
+    if not layer.shape:
+        return Seed(seed, op.Reshape(product, [1]))
+    return Seed(seed, op.ReduceSum(product, axes, keepdims=0) if axes else product)
+
+
+def place_whole(op: Emitter, layer: Tensor, seed_value: str) -> Seed:
+    """Start from every value of the layer at once: as it is, or one each."""
+    whole = op.residual(layer)
+    if seed_value == "one":
+        whole = op.Expand(op.constant(1, layer.dtype), op.shape(layer))
+    return place_given_seed(op, layer, whole)
+
+
+def place(
+    op: Emitter, layer: Tensor, axis: int, unit: Unit, position: str, seed_value: str
+) -> Seed:
+    """Start from one unit for each result: a channel, everywhere, at its strongest, or at a place.
+
+    `axis` is the layer's channel axis. The cotangent is the unit's activity, or one, at those
+    positions, and zero everywhere else.
+    """
+    activity = _activity(op, layer, axis, unit)  # [B, *spatial]
+    if position == "all":
+        picked, score, where = _everywhere(op, activity, len(layer.shape), seed_value)
+    else:
+        sizes = _spatial_sizes(op, layer, axis)
+        picked, score, where = _at_one_place(op, activity, sizes, unit.position, seed_value)
+    is_unit = _one_hot(op, layer, axis, unit.channel)
+    cotangent = op.Where(is_unit, op.Unsqueeze(picked, [axis]), 0.0)
+    return Seed(cotangent, score, where)
+
+
+def _everywhere(
+    op: Emitter, activity: Tensor, rank: int, seed_value: str
+) -> tuple[Tensor, Tensor, None]:
+    """Return the values at all positions, [B, *spatial], and the score, [B]."""
+    picked = _value(op, activity, seed_value)
+    score = op.Mul(_wide(op, picked), _wide(op, activity))
+    if rank > 2:
+        score = op.ReduceSum(score, list(range(1, rank - 1)), keepdims=0)
+    return picked, score, None
+
+
+def _at_one_place(
+    op: Emitter, activity: Tensor, sizes: list[Any], position: Tensor | None, seed_value: str
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the value at one position and zero elsewhere, the score, and the position.
+
+    A given position that is out of range is a runtime error.
+    """
+    flat = op.Reshape(activity, [0, -1])
+    if position is None:
+        index = op.ArgMax(flat, axis=1, keepdims=1)
+        position = _unravelled(op, index, sizes)
+        found = op.GatherElements(flat, index, axis=1)
+    else:
+        index = _ravelled(op, position, sizes)
+        found = op.Unsqueeze(op.GatherND(activity, position, batch_dims=1), [1])
+    value = _value(op, found, seed_value)
+    there = op.Equal(_range(op, op.Squeeze(op.Shape(flat, start=1), [0])), index)
+    picked = op.Reshape(op.Where(there, value, 0.0), op.Shape(activity))
+    score = op.Squeeze(op.Mul(_wide(op, value), _wide(op, found)), [1])
+    return picked, score, position
+
+
+def _wide(op: Emitter, tensor: Tensor) -> Tensor:
+    """Return half precision as float32: an activity squared is soon beyond its range."""
+    if onnx_type(tensor) in (onnx.TensorProto.FLOAT16, onnx.TensorProto.BFLOAT16):
+        return op.Cast(tensor, to=onnx.TensorProto.FLOAT)
+    return tensor
+
+
+def _activity(op: Emitter, layer: Tensor, axis: int, unit: Unit) -> Tensor:
+    """Return the unit's values at all positions, [B, *spatial]. Out of range is a runtime error."""
+    if axis != 1:
+        order = [0, axis, *(i for i in range(1, len(layer.shape)) if i != axis)]
+        layer = op.raw("Transpose", layer, perm=order)
+    channel = op.Unsqueeze(unit.channel, [1])
+    if unit.image is None:
+        return op.raw("GatherND", layer, channel, batch_dims=1)
+    return op.raw("GatherND", layer, op.Concat(op.Unsqueeze(unit.image, [1]), channel, axis=1))
+
+
+def _value(op: Emitter, activity: Tensor, seed_value: str) -> Tensor:
+    if seed_value == "activation":
+        return activity
+    return op.Expand(op.constant(1, activity.dtype), op.Shape(activity))
+
+
+def _one_hot(op: Emitter, layer: Tensor, axis: int, channel: Tensor) -> Tensor:
+    """Return where the layer is the unit's channel: [B, 1, ..., C, ..., 1]; -1 is the last."""
+    size = _size(op, layer, axis)
+    own = op.Equal(op.Unsqueeze(op.Mod(channel, size), [1]), _range(op, size))
+    others = [i for i in range(1, len(layer.shape)) if i != axis]
+    return op.Unsqueeze(own, others) if others else own
+
+
+def _spatial_sizes(op: Emitter, layer: Tensor, axis: int) -> list[Any]:
+    return [_size(op, layer, i) for i in range(1, len(layer.shape)) if i != axis]
+
+
+def _size(op: Emitter, layer: Tensor, axis: int) -> Tensor:
+    """Return the size of one axis, a scalar of the graph."""
+    if isinstance(layer.shape[axis], int):
+        return op.constant(layer.shape[axis], np.int64)
+    return op.Squeeze(op.raw("Shape", layer, start=axis, end=axis + 1), [0])
+
+
+def _range(op: Emitter, size: Tensor) -> Tensor:
+    return op.Range(op.constant(0, np.int64), size, op.constant(1, np.int64))
+
+
+def _unravelled(op: Emitter, index: Tensor, sizes: list[Any]) -> Tensor:
+    """Turn flat positions [B, 1] into coordinates [B, spatial rank]."""
+    coordinates = []
+    for size in reversed(sizes[1:]):
+        coordinates.append(op.Mod(index, size))
+        index = op.Div(index, size)
+    return op.Concat(*reversed([*coordinates, index]), axis=1)
+
+
+def _ravelled(op: Emitter, position: Tensor, sizes: list[Any]) -> Tensor:
+    """Turn coordinates [B, spatial rank] into flat positions [B, 1]."""
+    index: Any = op.constant([[0]], np.int64)
+    for i, size in enumerate(sizes):
+        coordinate = op.Mod(op.Slice(position, [i], [i + 1], [1]), size)  # -1 is the last
+        index = op.Add(op.Mul(index, size), coordinate)
+    return index

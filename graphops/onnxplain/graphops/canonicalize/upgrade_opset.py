@@ -1,0 +1,257 @@
+"""Bringing a graph of opset 7 to 16 to opset 17, so that rules need to know one form per operator.
+
+An adapter rewrites one node whose operator changed its meaning or its form in between. Operators
+that only grew (new types, new optional inputs, attributes whose default is the old behaviour) need
+none. Names of nodes and outputs stay.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import onnx_graphsurgeon as gs
+
+from onnxplain.graphops.errors import UnsupportedModel
+from onnxplain.graphops.ir import (
+    Emitter,
+    Graph,
+    Node,
+    attribute,
+    infer_shapes,
+    is_constant,
+    onnx_type,
+)
+
+__all__ = ["ADAPTERS", "TARGET_OPSET", "upgrade"]
+
+TARGET_OPSET = 17
+
+Adapter = Callable[[Emitter, Node, int], None]
+
+
+def upgrade(graph: Graph) -> None:
+    """Bring `graph` in place to opset 17; a newer graph stays as it is.
+
+    Raises UnsupportedModel for the few old forms that have no equal.
+    """
+    if graph.opset >= TARGET_OPSET:
+        return
+    _upgrade_nodes(graph, graph.opset)
+    for domain in graph.import_domains:
+        if domain.domain in ("", "ai.onnx"):
+            domain.version = TARGET_OPSET
+    infer_shapes(graph)
+
+
+def _upgrade_nodes(graph: Graph, opset: int) -> None:
+    for subgraph in graph.subgraphs():
+        _upgrade_nodes(subgraph, opset)
+    op = Emitter(graph)
+    op.nodes = []
+    for node in graph.nodes:
+        until, adapter = ADAPTERS.get(node.op, (0, _keep))
+        op.scope = node.name
+        if opset < until and node.domain in (None, "", "ai.onnx"):
+            adapter(op, node, opset)
+        else:
+            _keep(op, node, opset)
+    graph.nodes = op.nodes
+    graph.opset = TARGET_OPSET
+
+
+def _keep(op: Emitter, node: Node, opset: int) -> None:
+    op.nodes.append(node)
+
+
+def _ints_to_inputs(*names: str) -> Adapter:
+    """Make inputs of these attributes of integers, in this order, after the data."""
+
+    def adapter(op: Emitter, node: Node, opset: int) -> None:
+        _append_inputs(op, node, [(node.attrs.pop(name, None), np.int64) for name in names])
+
+    return adapter
+
+
+def _append_inputs(op: Emitter, node: Node, values: list[tuple[Any, Any]]) -> None:
+    while values and values[-1][0] is None:
+        values.pop()
+    for value, dtype in values:
+        node.inputs.append(gs.Variable.empty() if value is None else op.constant(value, dtype))
+    op.nodes.append(node)
+
+
+def _clip(op: Emitter, node: Node, opset: int) -> None:
+    dtype = node.inputs[0].dtype
+    _append_inputs(op, node, [(node.attrs.pop(name, None), dtype) for name in ("min", "max")])
+
+
+def _pad(op: Emitter, node: Node, opset: int) -> None:
+    pads, value = node.attrs.pop("pads"), node.attrs.pop("value", 0.0)
+    _append_inputs(op, node, [(pads, np.int64), (value, node.inputs[0].dtype)])
+
+
+def _topk(op: Emitter, node: Node, opset: int) -> None:
+    _append_inputs(op, node, [([node.attrs.pop("k")], np.int64)])
+
+
+def _dropout(op: Emitter, node: Node, opset: int) -> None:
+    """Inference: the ratio means nothing, and the mask, now boolean, keeps everything."""
+    node.attrs.pop("ratio", None)
+    op.nodes.append(node)
+    if len(node.outputs) < 2 or node.outputs[1].is_empty():
+        return
+    mask = node.outputs[1]
+    used = mask.outputs or any(mask is t for t in op.graph.outputs)
+    fresh = gs.Variable(op.name("mask"), dtype=np.bool_)
+    node.outputs[1] = fresh
+    if used:
+        cast = gs.Node(
+            "Cast", op.name("Cast"), {"to": onnx_type(mask)}, inputs=[fresh], outputs=[mask]
+        )
+        op.nodes.append(cast)
+
+
+def _batch_normalization(op: Emitter, node: Node, opset: int) -> None:
+    """Drop `spatial`; where it is 0, each element has its own statistics: write it out.
+
+    MXNet says 0 beside statistics of a channel each, which ONNX has no meaning for but this one.
+    """
+    spatial = node.attrs.pop("spatial", 1)
+    if any(t.outputs or t in op.graph.outputs for t in list(node.outputs)[1:]):
+        raise UnsupportedModel(
+            f"BatchNormalization '{node.name}' updates its statistics, as in training: "
+            "export the model for inference"
+        )
+    while len(node.outputs) > 1:
+        node.outputs.pop()
+    x, scale, bias, mean, variance = node.inputs
+    if spatial or (scale.shape is not None and len(scale.shape) == 1):
+        op.nodes.append(node)
+        return
+    factor = op.Div(scale, op.Sqrt(op.Add(variance, attribute(node, "epsilon", 1e-5))))
+    _replace(op, node, "Add", [op.Mul(op.Sub(x, mean), factor), bias])
+
+
+def _softmax(op: Emitter, node: Node, opset: int) -> None:
+    """Until 12 the axes from `axis` on are taken as one; from 13 on `axis` is a single axis."""
+    x = node.inputs[0]
+    axis = attribute(node, "axis", 1)
+    if x.shape is not None:
+        rank = len(x.shape)
+        axis %= rank
+        if all(d == 1 for d in x.shape[axis + 1 :]):
+            node.attrs["axis"] = axis
+            op.nodes.append(node)
+            return
+    flat = op.Flatten(x, axis=axis)
+    normalized = getattr(op, node.op)(flat, axis=1)
+    _replace(op, node, "Reshape", [normalized, op.Shape(x)])
+
+
+def _upsample(op: Emitter, node: Node, opset: int) -> None:
+    """Upsample scales up without shifting: coordinates are asymmetric, rounded down."""
+    scales = node.attrs.pop("scales", None)
+    scales = node.inputs[1] if scales is None else op.constant(scales, np.float32)
+    _scaled(op, node, scales, "floor")
+
+
+def _resize(op: Emitter, node: Node, opset: int) -> None:
+    """Resize of opset 10 counts as Upsample did; nearest rounds up on the axes that shrink."""
+    if opset > 10:
+        _check_resize(node)
+        op.nodes.append(node)
+        return
+    scales = node.inputs[1]
+    if attribute(node, "mode", "nearest") != "nearest":
+        _scaled(op, node, scales, "floor")
+    elif not is_constant(scales):
+        raise UnsupportedModel(
+            f"Resize '{node.name}' of opset 10 computes its scales, on which its rounding depends: "
+            "export the model for opset 11 or newer"
+        )
+    elif np.all(scales.values >= 1):
+        _scaled(op, node, scales, "floor")
+    else:  # axes are independent: first those that shrink, then those that grow
+        if np.any(scales.values > 1):
+            shrink, grow = np.minimum(scales.values, 1), np.maximum(scales.values, 1)
+            attrs = _coordinates(node, "ceil")
+            node.inputs[0] = op.Resize(
+                node.inputs[0], None, op.constant(shrink, np.float32), **attrs
+            )
+            _scaled(op, node, op.constant(grow, np.float32), "floor")
+        else:
+            _scaled(op, node, scales, "ceil")
+
+
+def _scaled(op: Emitter, node: Node, scales: Any, rounding: str) -> None:
+    inputs = [node.inputs[0], gs.Variable.empty(), scales]
+    _replace(op, node, "Resize", inputs, _coordinates(node, rounding))
+
+
+def _coordinates(node: Node, rounding: str) -> dict[str, Any]:
+    mode = attribute(node, "mode", "nearest")
+    return {
+        "mode": "linear" if mode == "bilinear" else mode,
+        "coordinate_transformation_mode": "asymmetric",
+        "nearest_mode": rounding,
+    }
+
+
+def _check_resize(node: Node) -> None:
+    mode = attribute(node, "coordinate_transformation_mode", "half_pixel")
+    if mode == "tf_half_pixel_for_nn":
+        raise UnsupportedModel(
+            f"Resize '{node.name}' has coordinate_transformation_mode '{mode}', which opset 13 "
+            "took away: export the model for opset 13 or newer"
+        )
+
+
+def _scatter(op: Emitter, node: Node, opset: int) -> None:
+    node.op = "ScatterElements"
+    op.nodes.append(node)
+
+
+def _roi_align(op: Emitter, node: Node, opset: int) -> None:
+    node.attrs.setdefault("coordinate_transformation_mode", "output_half_pixel")
+    op.nodes.append(node)
+
+
+def _scan(op: Emitter, node: Node, opset: int) -> None:
+    raise UnsupportedModel(
+        f"Scan '{node.name}' has the form of opset 8: export the model for opset 9 or newer"
+    )
+
+
+def _replace(
+    op: Emitter, node: Node, op_type: str, inputs: list[Any], attrs: dict[str, Any] | None = None
+) -> None:
+    """Put another operator in the node's place, with its name and outputs."""
+    outputs = list(node.outputs)
+    node.inputs.clear()
+    node.outputs.clear()
+    op.nodes.append(gs.Node(op_type, node.name, attrs or {}, inputs=inputs, outputs=outputs))
+
+
+# operator: (the first opset that needs no adapter, the adapter)
+ADAPTERS: dict[str, tuple[int, Adapter]] = {
+    "BatchNormalization": (14, _batch_normalization),
+    "Clip": (11, _clip),
+    "Dropout": (12, _dropout),
+    "Hardmax": (13, _softmax),
+    "LogSoftmax": (13, _softmax),
+    "Pad": (11, _pad),
+    "ReduceSum": (13, _ints_to_inputs("axes")),
+    "Resize": (13, _resize),
+    "RoiAlign": (16, _roi_align),
+    "Scan": (9, _scan),
+    "Scatter": (11, _scatter),
+    "Slice": (10, _ints_to_inputs("starts", "ends", "axes")),
+    "Softmax": (13, _softmax),
+    "Split": (13, _ints_to_inputs("split")),
+    "Squeeze": (13, _ints_to_inputs("axes")),
+    "TopK": (10, _topk),
+    "Unsqueeze": (13, _ints_to_inputs("axes")),
+    "Upsample": (10, _upsample),
+}

@@ -1,0 +1,130 @@
+"""From the editable graph to an ONNX model, with nothing lost on the way.
+
+What onnx-graphsurgeon drops (documentation, metadata, denotations) is put back. No weight is copied
+more than once, where its own export copies each twice: networks have hundreds of megabytes.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import onnx
+import onnx_graphsurgeon as gs
+from onnx_graphsurgeon.exporters.onnx_exporter import OnnxExporter, update_import_domains
+from onnx_graphsurgeon.ir.tensor import SparseValues
+
+from onnxplain.graphops.ir.graph import Graph
+
+__all__ = ["outline", "write"]
+
+
+SMALL = 4096  # elements: larger constants can mean nothing to shape inference
+
+
+def write(graph: Graph, source: onnx.ModelProto) -> onnx.ModelProto:
+    """Return `graph` as a model that keeps what `source` says about itself.
+
+    The IR version is the lowest that the opset allows; imports that no node uses are dropped.
+    """
+    model = _export(graph)
+    used = {node.domain or "" for node in model.graph.node} | {""}
+    used |= {n.domain or "" for s in graph.subgraphs(recursive=True) for n in s.nodes}
+    versions = {o.domain: o.version for o in source.opset_import} | {"": graph.opset}
+    del model.opset_import[:]
+    model.opset_import.extend(
+        onnx.helper.make_opsetid(domain, versions.get(domain, 1)) for domain in sorted(used)
+    )
+    model.ir_version = onnx.helper.find_min_ir_version_for(
+        [o for o in model.opset_import if o.domain == ""]
+    )
+    for name in ("doc_string", "domain", "model_version", "producer_name", "producer_version"):
+        if source.HasField(name):
+            setattr(model, name, getattr(source, name))
+    model.metadata_props.extend(source.metadata_props)
+    model.graph.metadata_props.extend(source.graph.metadata_props)
+    model.graph.quantization_annotation.extend(source.graph.quantization_annotation)
+    _put_back_nodes(model, source)
+    _put_back_values(model, source)
+    return model
+
+
+def _export(graph: Any) -> onnx.ModelProto:
+    """Return the graph as a model. Its inputs and outputs must have types."""
+    model = _without_constants(graph, check_types=True)
+    for tensor in _constants(graph):
+        if isinstance(tensor._values, SparseValues):
+            sparse = OnnxExporter.export_sparse_tensor_proto(tensor)
+            model.graph.sparse_initializer.append(sparse)
+        else:
+            model.graph.initializer.append(OnnxExporter.export_tensor_proto(tensor))
+    return model
+
+
+def outline(graph: Any) -> onnx.ModelProto:
+    """Return the graph as a model for shape inference, in which large constants are inputs."""
+    model = _without_constants(graph, check_types=False)
+    for tensor in _constants(graph):
+        if isinstance(tensor._values, SparseValues) or math.prod(tensor.shape) > SMALL:
+            model.graph.input.append(OnnxExporter.export_value_info_proto(tensor, False))
+        else:
+            model.graph.initializer.append(OnnxExporter.export_tensor_proto(tensor))
+    return model
+
+
+def _constants(graph: Any) -> list[Any]:
+    return [t for t in graph.tensors().values() if isinstance(t, gs.Constant)]
+
+
+def _without_constants(graph: Any, check_types: bool) -> onnx.ModelProto:
+    model = onnx.ModelProto(ir_version=graph.ir_version or onnx.IR_VERSION)
+    model.opset_import.extend(update_import_domains(graph))
+    model.graph.name = graph.name or "graph"
+    model.graph.doc_string = graph.doc_string or ""
+    model.graph.node.extend([OnnxExporter.export_node(node) for node in graph.nodes])
+    for values, tensors in (
+        (model.graph.input, graph.inputs),
+        (model.graph.output, graph.outputs),
+        (model.graph.value_info, _known_within(graph)),
+    ):
+        values.extend([OnnxExporter.export_value_info_proto(t, check_types) for t in tensors])
+    return model
+
+
+def _known_within(graph: Any) -> list[Any]:
+    """Return the tensors between inputs and outputs of which something is known."""
+    ends = {t.name for t in [*graph.inputs, *graph.outputs]}
+    inner = [t for t in graph.tensors().values() if t.name not in ends]
+    known = [t for t in inner if t.dtype is not None or t.shape is not None]
+    return [t for t in known if not isinstance(t, gs.Constant)]
+
+
+def _put_back_nodes(model: onnx.ModelProto, source: onnx.ModelProto) -> None:
+    originals = {next(iter(filter(None, n.output)), ""): n for n in source.graph.node}
+    for node in model.graph.node:
+        original = originals.get(next(iter(filter(None, node.output)), ""))
+        if original is None:
+            continue
+        node.metadata_props.extend(original.metadata_props)
+        if original.doc_string:
+            node.doc_string = original.doc_string
+        if original.overload:
+            node.overload = original.overload
+
+
+def _put_back_values(model: onnx.ModelProto, source: onnx.ModelProto) -> None:
+    originals = {v.name: v for v in [*source.graph.input, *source.graph.output]}
+    originals |= {v.name: v for v in source.graph.value_info if v.name not in originals}
+    for value in [*model.graph.input, *model.graph.output, *model.graph.value_info]:
+        original = originals.get(value.name)
+        if original is None:
+            continue
+        value.metadata_props.extend(original.metadata_props)
+        if original.doc_string:
+            value.doc_string = original.doc_string
+        if original.type.denotation:
+            value.type.denotation = original.type.denotation
+        dims = value.type.tensor_type.shape.dim
+        for mine, theirs in zip(dims, original.type.tensor_type.shape.dim, strict=False):
+            if theirs.denotation:
+                mine.denotation = theirs.denotation

@@ -1,0 +1,85 @@
+"""From an ONNX model to the editable graph, with every shape that ONNX can infer."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx
+import onnx_graphsurgeon as gs
+from onnx_graphsurgeon.logger import G_LOGGER
+
+from onnxplain.graphops.ir.graph import Graph
+from onnxplain.graphops.ir.shape_inference import drop_idle_pads, with_shapes
+
+__all__ = ["name_scopes", "read"]
+
+G_LOGGER.severity = G_LOGGER.ERROR  # it logs about optional packages and harmless duplicates
+
+
+def read(model: onnx.ModelProto) -> Graph:
+    """Return the editable graph of `model`, with every shape that ONNX can infer.
+
+    It has the model's `name_scopes` too.
+    """
+    whole = onnx.ModelProto()
+    whole.CopyFrom(model)
+    drop_idle_pads(whole.graph.node)
+    inferred = with_shapes(whole)
+    del whole.graph.value_info[:]
+    whole.graph.value_info.extend(inferred.graph.value_info)
+    for mine, theirs in zip(whole.graph.output, inferred.graph.output, strict=True):
+        mine.CopyFrom(theirs)
+    graph = gs.import_onnx(whole)
+    _name_nodes(graph)
+    _constants_as_initializers(graph)
+    graph.name_scopes = name_scopes(model)
+    return graph
+
+
+def name_scopes(model: onnx.ModelProto) -> dict[str, str]:
+    """Return what PyTorch's dynamo exporter says of where each tensor was made."""
+    return {
+        output: entry.value
+        for node in model.graph.node
+        for entry in node.metadata_props
+        if entry.key == "pkg.torch.onnx.name_scopes"
+        for output in node.output
+    }
+
+
+def _name_nodes(graph: Graph) -> None:
+    """Give every node a name of its own, since errors and emitted names point at nodes."""
+    seen: set[str] = set()
+    for node in graph.nodes:
+        first = next((t.name for t in node.outputs if t.name), node.op)
+        name = node.name or first
+        if name in seen:
+            name = f"{name}/{first}"
+        seen.add(name)
+        node.name = name
+
+
+def _constants_as_initializers(graph: Graph) -> None:
+    """Turn Constant nodes into initialisers: one form of constant for all that follows."""
+    kept = []
+    outputs = {t.name for t in graph.outputs}
+    for node in graph.nodes:
+        if node.op != "Constant" or node.domain not in (None, "", "ai.onnx"):
+            kept.append(node)
+            continue
+        tensor = node.outputs[0]
+        ((key, value),) = node.attrs.items()
+        if tensor.name in outputs or key not in (
+            "value",
+            "value_int",
+            "value_ints",
+            "value_float",
+            "value_floats",
+        ):
+            kept.append(node)
+            continue
+        node.outputs.clear()
+        if key != "value":
+            dtype = np.int64 if "int" in key else np.float32
+            value = gs.Constant(tensor.name, np.array(value, dtype))
+        tensor.to_constant(value._values)
+    graph.nodes = kept

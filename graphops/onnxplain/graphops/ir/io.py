@@ -1,0 +1,176 @@
+"""Reading a model from a file or from bytes, and writing one, without surprises.
+
+A model may hold its large tensors in files beside it. That is honoured for a model read from a
+path, inside its folder, and refused for bytes: whoever sent them has no business with this
+machine's files.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import onnx
+from google.protobuf.message import DecodeError, Message
+from onnx import external_data_helper
+
+from onnxplain.graphops.errors import (
+    CorruptModel,
+    MissingFile,
+    OutputError,
+    UnsafeModel,
+    UnsupportedModel,
+)
+from onnxplain.graphops.ir.shape_inference import require_consistent
+from onnxplain.graphops.ir.validity import blaming
+
+__all__ = ["MAX_OPSET", "MIN_OPSET", "load", "read_metadata", "save", "write_atomically"]
+
+MIN_OPSET = 7
+MAX_OPSET = 26
+
+
+def load(source: str | os.PathLike[str] | bytes) -> onnx.ModelProto:
+    """Return the model in a file or in bytes, checked and with all its tensors in memory.
+
+    Raises MissingFile, CorruptModel, UnsafeModel (tensors in files that it must not read) or
+    UnsupportedModel (an opset outside 7 to 26).
+    """
+    name = "model" if isinstance(source, bytes) else f"'{os.fspath(source)}'"
+    model = _parse(source, name)
+    if isinstance(source, bytes):
+        _refuse_external_data(model, name)
+    else:
+        _read_external_data(model, Path(source).resolve().parent, name)
+    with blaming(model):
+        _check(model, name)
+    return model
+
+
+def save(model: onnx.ModelProto, path: str | os.PathLike[str]) -> None:
+    """Write `model` to `path`, whole or not at all. Raises OutputError."""
+    write_atomically(path, model.SerializeToString())
+
+
+def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
+    """Write `data` to a temporary file beside `path` and rename it. Raises OutputError.
+
+    A link is followed; what is no regular file, such as a device or a pipe, is written to as it is.
+    """
+    target = Path(os.path.realpath(path))
+    temporary = None
+    try:
+        if target.exists() and not target.is_file():
+            target.write_bytes(data)
+            return
+        handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+        umask = os.umask(0)
+        os.umask(umask)
+        os.chmod(temporary, 0o666 & ~umask)
+        os.replace(temporary, target)
+    except OSError as e:
+        if temporary is not None:
+            Path(temporary).unlink(missing_ok=True)
+        raise OutputError(f"cannot write '{os.fspath(path)}': {e.strerror or e}") from e
+
+
+def read_metadata(model: onnx.ModelProto) -> dict[str, str]:
+    """Return the model's metadata properties."""
+    return {entry.key: entry.value for entry in model.metadata_props}
+
+
+def opset_of(model: onnx.ModelProto) -> int:
+    """Return the version of the standard operator set that the model imports, 0 if none."""
+    return max((o.version for o in model.opset_import if o.domain in ("", "ai.onnx")), default=0)
+
+
+def _parse(source: str | os.PathLike[str] | bytes, name: str) -> onnx.ModelProto:
+    if isinstance(source, bytes):
+        data = source
+    else:
+        try:
+            data = Path(source).read_bytes()
+        except (FileNotFoundError, NotADirectoryError) as e:
+            raise MissingFile(f"no file {name}") from e
+        except OSError as e:
+            raise MissingFile(f"cannot read {name}: {e.strerror}") from e
+    model = onnx.ModelProto()
+    try:
+        model.ParseFromString(data)
+    except DecodeError as e:
+        raise CorruptModel(
+            f"{name} is not an ONNX model, or is cut short: its bytes do not parse"
+        ) from e
+    if not model.HasField("graph") or not model.opset_import:
+        raise CorruptModel(f"{name} is not an ONNX model: it has no graph or no operator set")
+    return model
+
+
+def _check(model: onnx.ModelProto, name: str) -> None:
+    opset = opset_of(model)
+    if not MIN_OPSET <= opset <= MAX_OPSET:
+        raise UnsupportedModel(
+            f"{name} has opset {opset}; opsets {MIN_OPSET} to {MAX_OPSET} are known: "
+            f"export the model again for one of these"
+        )
+    try:
+        onnx.checker.check_model(model)
+    except (onnx.checker.ValidationError, ValueError) as e:
+        reason = " ".join(str(e).split())
+        raise CorruptModel(f"{name} is not valid ONNX: {reason}") from e
+    try:
+        require_consistent(model)
+    except CorruptModel as e:
+        raise CorruptModel(f"{name} is not valid ONNX: {e}") from e
+
+
+def _walk(message: onnx.ModelProto) -> Iterator[Message]:
+    """Yield every message in the model, however deep. Raises CorruptModel for text that is none."""
+    stack: list[Message] = [message]
+    while stack:
+        current = stack.pop()
+        yield current
+        for field, value in current.ListFields():
+            values = value if field.is_repeated else [value]
+            if field.message_type is not None:
+                stack.extend(values)
+            elif field.type == field.TYPE_STRING and any(isinstance(v, bytes) for v in values):
+                kind = current.DESCRIPTOR.name
+                raise CorruptModel(
+                    f"the text in '{field.name}' of a {kind} is not UTF-8: the file is damaged, or "
+                    "its exporter is at fault; export the model again"
+                )
+
+
+def _external(model: onnx.ModelProto) -> list[onnx.TensorProto]:
+    tensors = [m for m in _walk(model) if isinstance(m, onnx.TensorProto)]
+    return [t for t in tensors if external_data_helper.uses_external_data(t)]
+
+
+def _refuse_external_data(model: onnx.ModelProto, name: str) -> None:
+    for tensor in _external(model):
+        raise UnsafeModel(
+            f"tensor '{tensor.name}' of the {name} lies in another file; a model that is sent "
+            "must hold all its tensors itself: save it without external data"
+        )
+
+
+def _read_external_data(model: onnx.ModelProto, folder: Path, name: str) -> None:
+    for tensor in _external(model):
+        try:
+            external_data_helper.load_external_data_for_tensor(tensor, str(folder))
+        except (onnx.checker.ValidationError, ValueError) as e:
+            raise UnsafeModel(
+                f"tensor '{tensor.name}' of {name} lies in a file outside the model's folder, or "
+                f"in none: {' '.join(str(e).split())}"
+            ) from e
+        except OSError as e:
+            raise MissingFile(
+                f"tensor '{tensor.name}' of {name} lies in a file that cannot be read: {e.strerror}"
+            ) from e
+        tensor.data_location = onnx.TensorProto.DEFAULT
+        del tensor.external_data[:]

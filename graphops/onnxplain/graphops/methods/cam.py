@@ -1,0 +1,155 @@
+"""Class activation maps: where in a layer the evidence for a unit of a later layer lies.
+
+The signal starts at the class score, or at the layer that `score_layer` names, and is walked back
+to the layer of the map. A is that layer's value, g the signal that arrives there, k a channel.
+"""
+
+from __future__ import annotations
+
+from onnxplain.graphops.analysis import channel_axis, default_target
+from onnxplain.graphops.backward import Attribution, Walk, find_path
+from onnxplain.graphops.errors import OptionError
+from onnxplain.graphops.ir import Emitter, Tensor, onnx_type
+from onnxplain.graphops.operators import GRADIENT
+
+__all__ = ["grad_cam", "grad_cam_pp", "guided_grad_cam", "layer_cam"]
+
+EPSILON = 1e-6  # pytorch-grad-cam's, in Grad-CAM++
+
+
+def grad_cam(walk: Walk) -> Attribution:
+    """Selvaraju et al. 2017: relu(Σ w·A) over k, w the mean of g over all positions.
+
+    [B, 1, ...positions of the map], or of the picture with the option `upsample`.
+    """
+    return _shown(walk, _grad_cam(walk))
+
+
+def grad_cam_pp(walk: Walk) -> Attribution:
+    """Chattopadhay et al. 2018, as pytorch-grad-cam has it: relu(Σ w·A) over k, w = Σ α·relu(g).
+
+    α = g² / (2g² + ΣA·g³ + ε), zero where g is; sums without k are over all positions.
+    """
+    op, positions = walk.op, _positions(walk)
+    g, maps = _gradient_and_maps(walk)
+    with op.in_float32():
+        square = op.Mul(g, g)
+        total = op.ReduceSum(maps, positions, keepdims=1)
+        below = op.Add(op.Add(square, square), op.Mul(total, op.Mul(square, g)))
+        alpha = op.Div(square, op.Add(below, EPSILON))
+        weights = op.ReduceSum(op.Mul(alpha, op.Relu(g)), positions, keepdims=1)
+        cam = _rectified_sum(walk, op.Mul(weights, maps))
+    return _shown(walk, cam)
+
+
+def layer_cam(walk: Walk) -> Attribution:
+    """Jiang et al. 2021: relu(Σ relu(g)·A) over k: each position has a weight of its own."""
+    op = walk.op
+    g, maps = _gradient_and_maps(walk)
+    with op.in_float32():
+        cam = _rectified_sum(walk, op.Mul(op.Relu(g), maps))
+    return _shown(walk, cam)
+
+
+def guided_grad_cam(walk: Walk) -> Attribution:
+    """Selvaraju et al. 2017: guided backpropagation to the picture, times Grad-CAM's map there.
+
+    [B, ...shape of the picture]. The method's own rules are those of guided backpropagation.
+    """
+    if not walk.options.upsample:
+        raise OptionError(
+            "guided_grad_cam multiplies the map with the picture's signal, which takes the map at "
+            "the picture's size: leave `upsample` on, or choose grad_cam"
+        )
+    op = walk.op
+    picture = default_target(walk.graph)
+    seen = walk.images.get(picture.name, picture)
+    signal = walk.back(path=find_path(walk.graph, seen, walk.path.layer))
+    cam = _upsampled(walk, _grad_cam(walk))
+    axis = _picture_axis(picture)
+    if axis != 1:
+        cam = op.Unsqueeze(op.Squeeze(cam, [1]), [axis])
+    with op.in_float32():
+        values = op.Mul(op.wide(signal), cam)
+    values = _narrowed(op, values, onnx_type(signal))
+    values.shape = op.signal_shape(seen)
+    return Attribution(values)
+
+
+def _grad_cam(walk: Walk) -> Tensor:
+    op = walk.op
+    g, maps = _gradient_and_maps(walk)
+    with op.in_float32():
+        return _rectified_sum(walk, op.Mul(op.mean(g, _positions(walk)), maps))
+
+
+def _gradient_and_maps(walk: Walk) -> tuple[Tensor, Tensor]:
+    """Return g and A, in float32 for half precision: cubes of gradients leave its range."""
+    op = walk.op
+    g = walk.back(GRADIENT)
+    with op.in_float32():
+        return op.wide(g), op.wide(walk.target)
+
+
+def _rectified_sum(walk: Walk, weighted: Tensor) -> Tensor:
+    """Return relu of the sum over the channels, [B, 1, ...positions]."""
+    op = walk.op
+    summed = op.ReduceSum(weighted, [_map_axis(walk)], keepdims=0)
+    return op.Unsqueeze(op.Relu(summed), [1])
+
+
+def _shown(walk: Walk, cam: Tensor) -> Attribution:
+    """Return the map at the size and in the precision that are asked for."""
+    op, target = walk.op, walk.path.target
+    shape = op.signal_shape(target) or []
+    sizes = [shape[i] for i in _positions(walk)]
+    if walk.options.upsample:
+        cam = _upsampled(walk, cam)
+        picture = default_target(walk.graph)
+        sizes = [picture.shape[i] for i in _picture_positions(picture)]
+    cam = _narrowed(op, cam, op.signal_type(target))
+    cam.shape = [shape[0], 1, *sizes]
+    return Attribution(cam)
+
+
+def _upsampled(walk: Walk, cam: Tensor) -> Tensor:
+    """Interpolate linearly to the picture's size, between the pixels' centres."""
+    op, picture = walk.op, default_target(walk.graph)
+    positions = _picture_positions(picture)
+    if len(positions) != len(_positions(walk)):
+        raise OptionError(
+            f"the map of '{walk.path.target.name}' has {len(_positions(walk))} axes of positions "
+            f"and the picture '{picture.name}' has {len(positions)}: turn `upsample` off for the "
+            "map as it is, or name another layer"
+        )
+    size = op.raw("Shape", picture, start=positions[0], end=positions[-1] + 1)
+    sizes = op.Concat(op.Shape(cam, end=2), size, axis=0)
+    how = {"mode": "linear", "coordinate_transformation_mode": "half_pixel"}
+    return op.Resize(cam, None, None, sizes, **how)
+
+
+def _narrowed(op: Emitter, tensor: Tensor, kind: int) -> Tensor:
+    return tensor if onnx_type(tensor) == kind else op.Cast(tensor, to=kind)
+
+
+def _map_axis(walk: Walk) -> int:
+    """Return the channel axis of the map's layer."""
+    target, axis = walk.path.target, walk.options.channel_axis
+    return channel_axis(target) or 1 if axis is None else axis % len(target.shape)
+
+
+def _positions(walk: Walk) -> list[int]:
+    rank, axis = len(walk.path.target.shape), _map_axis(walk)
+    return [i for i in range(1, rank) if i != axis]
+
+
+def _picture_positions(picture: Tensor) -> list[int]:
+    axis = _picture_axis(picture)
+    return [i for i in range(1, len(picture.shape)) if i != axis]
+
+
+def _picture_axis(picture: Tensor) -> int:
+    """Return the picture's channel axis: the last of four where only that has 1 or 3 elements."""
+    shape = picture.shape
+    last = len(shape) == 4 and shape[1] not in (1, 3) and shape[3] in (1, 3)
+    return 3 if last else channel_axis(picture) or 1

@@ -1,0 +1,42 @@
+"""Attributions that tell a picture from a baseline: the baseline, and whether they are complete."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from onnxplain.graphops.backward import Walk, place_given_seed
+from onnxplain.graphops.ir import Tensor, numpy_type
+
+__all__ = ["baseline_input", "completeness_error"]
+
+
+def baseline_input(walk: Walk) -> Tensor:
+    """Add the input `baseline`, zeros by default, and return it with a row for each result.
+
+    What is given must broadcast to the target's shape: one number, a picture, one for each result.
+    """
+    op, target = walk.op, walk.path.target
+    zeros = np.zeros([1] * len(target.shape), numpy_type(target.dtype))
+    free: list[int | str | None] = [None] * len(target.shape)
+    given = walk.interface.input(op, "baseline", target.dtype, free, default=zeros)
+    baseline = op.Expand(given, op.shape(target))
+    baseline.shape = op.signal_shape(target)
+    return baseline
+
+
+def completeness_error(walk: Walk, values: Tensor, layer: Tensor) -> Tensor | None:
+    """Return Σ values − (f(x) − f(baseline)), [B], f being Σ cotangent·layer, as the score is.
+
+    `layer` is the layer's value for the baseline. None where the layer or the target has no row
+    for each result. In float32 for half precision.
+    """
+    op, path = walk.op, walk.path
+    rowless = walk.prepared.mixed & {path.layer.name, path.target.name}
+    if rowless or not path.layer.shape or not path.target.shape:
+        return None
+    reference = place_given_seed(op, layer, walk.seed.cotangent).score
+    with op.in_float32():
+        wide = op.wide(values)
+    axes = list(range(1, len(path.target.shape)))
+    total = op.ReduceSum(wide, axes, keepdims=0) if axes else wide
+    return op.Sub(total, op.Sub(walk.seed.score, reference))

@@ -1,0 +1,172 @@
+"""Layers with weights, as relevance sees them: what is added and scaled after them belongs to them.
+
+Zennit merges a BatchNorm into the convolution before it. Here the forward pass stays as it is: the
+merged weight and bias are computed beside it, from the initialisers, and runtimes fold them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from onnxplain.graphops.ir import Emitter, Node, Tensor, attribute
+from onnxplain.graphops.operators import GRADIENT
+
+__all__ = ["CONVOLUTIONS", "DENSE", "Weighted", "linear_parts"]
+
+CONVOLUTIONS, DENSE = ("Conv", "ConvTranspose"), ("Gemm", "MatMul")
+
+
+@dataclass(frozen=True)
+class StandIn:
+    """A node that is in no graph: an operator with other weights, for its rule to go through."""
+
+    op: str
+    name: str
+    attrs: dict[str, Any]
+    inputs: list[Tensor]
+    outputs: list[Tensor]
+    domain: str = field(default="")
+
+
+@dataclass(frozen=True)
+class Weighted:
+    """A linear node with what follows and is part of it.
+
+    `place` is the input that carries the signal; `z` the output of the last node that belongs to
+    it; `weight` and `bias` are merged, the bias broadcasts against `z` and may be None.
+    """
+
+    node: Node
+    place: int
+    z: Tensor
+    weight: Tensor
+    bias: Tensor | None
+
+    @staticmethod
+    def of(op: Emitter, node: Node, carries: frozenset[str], parts: Sequence[Node]) -> Weighted:
+        """Return the linear node with its parts; `carries` are the tensors that carry signals."""
+        place = 0 if node.inputs[0].name in carries else 1
+        weight, bias = node.inputs[1 - place], _own_bias(op, node)
+        alpha = attribute(node, "alpha", 1.0)
+        if node.op == "Gemm" and alpha != 1.0:
+            weight = _like(op.Mul(weight, alpha), weight)
+        for part in parts:
+            if part.op == "Add":
+                added = next(t for t in part.inputs if t.name not in carries)
+                bias = added if bias is None else op.Add(bias, added)
+            else:
+                weight, bias = _normalized(op, node, weight, bias, part)
+        return Weighted(node, place, [node, *parts][-1].outputs[0], weight, bias)
+
+    @property
+    def x(self) -> Tensor:
+        """The input that carries the signal."""
+        return self.node.inputs[self.place]
+
+    def forward(self, op: Emitter, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+        """Append the layer on another input, with another weight and bias."""
+        pair = (x, weight) if self.place == 0 else (weight, x)
+        (y,) = op.many(self.node.op, *pair, outputs=1, **self._attributes())
+        return y if bias is None else op.Add(y, bias)
+
+    def backward(self, op: Emitter, signal: Tensor, weight: Tensor) -> Tensor:
+        """Append the way back of a signal at the output through the layer with another weight."""
+        _like(weight, self.weight)
+        inputs = [self.node.inputs[0], weight] if self.place == 0 else [weight, self.x]
+        node = StandIn(
+            self.node.op, self.node.name, self._attributes(), inputs, list(self.node.outputs)
+        )
+        found: Tensor = GRADIENT[self.node.op](op, node, signal)[self.place]
+        return found
+
+    def _attributes(self) -> dict[str, Any]:
+        """Return the node's attributes, all but those that weight and bias have in them."""
+        return {k: v for k, v in self.node.attrs.items() if k not in ("alpha", "beta")}
+
+
+def linear_parts(
+    nodes: Iterable[Node], carries: frozenset[str], layer: Tensor
+) -> dict[str, tuple[Node, ...]]:
+    """Return what belongs to each linear node on a path, by its name.
+
+    nodes: those of the path. carries: the tensors that carry signals; a product of two of them is
+    not linear. layer: the path's end, beyond which nothing belongs to anything.
+    """
+    nodes = list(nodes)
+    readers: dict[str, list[Node]] = {}
+    for node in nodes:
+        for tensor in node.inputs:
+            readers.setdefault(tensor.name, []).append(node)
+    found = {}
+    for node in nodes:
+        signals = sum(t.name in carries for t in node.inputs)
+        if node.op in (*CONVOLUTIONS, *DENSE) and signals == 1:
+            parts: list[Node] = []
+            tensor = node.outputs[0]
+            while tensor.name != layer.name and len(readers.get(tensor.name, ())) == 1:
+                (reader,) = readers[tensor.name]
+                if not _belongs(reader, node, parts, carries):
+                    break
+                parts.append(reader)
+                tensor = reader.outputs[0]
+            found[node.name] = tuple(parts)
+    return found
+
+
+def _belongs(reader: Node, node: Node, parts: list[Node], carries: frozenset[str]) -> bool:
+    """Tell whether a node only adds to, or normalises, what a linear node puts out."""
+    if parts and parts[-1].op == "BatchNormalization":
+        return False
+    if reader.op == "Add":
+        return sum(t.name in carries for t in reader.inputs) == 1
+    if reader.op != "BatchNormalization" or node.inputs[0].name not in carries:
+        return False
+    if node.op == "MatMul":
+        return len(node.outputs[0].shape or ()) == 2
+    return bool(node.op != "ConvTranspose" or attribute(node, "group", 1) == 1)
+
+
+def _own_bias(op: Emitter, node: Node) -> Tensor | None:
+    if len(node.inputs) < 3 or node.inputs[2].is_empty():
+        return None
+    bias, beta = node.inputs[2], attribute(node, "beta", 1.0)
+    if node.op == "Gemm":
+        return bias if beta == 1.0 else op.Mul(bias, beta)
+    return _over_channels(op, bias, len(node.outputs[0].shape))
+
+
+def _normalized(
+    op: Emitter, node: Node, weight: Tensor, bias: Tensor | None, norm: Node
+) -> tuple[Tensor, Tensor]:
+    """Merge a BatchNormalization: scale = γ/√(σ² + ε), bias' = (bias − μ)·scale + β."""
+    gamma, beta, mean, variance = norm.inputs[1:5]
+    scale = op.Div(gamma, op.Sqrt(op.Add(variance, attribute(norm, "epsilon", 1e-5))))
+    rank, axis = len(weight.shape), _output_axis(node)
+    along = [1] * rank
+    along[axis] = -1
+    merged = _like(op.Mul(weight, op.Reshape(scale, along)), weight)
+    outputs = len(norm.outputs[0].shape)
+    scale, mean, beta = (_over_channels(op, t, outputs) for t in (scale, mean, beta))
+    centred = op.Neg(mean) if bias is None else op.Sub(bias, mean)
+    return merged, op.Add(op.Mul(centred, scale), beta)
+
+
+def _output_axis(node: Node) -> int:
+    """Return the axis of the weight that counts the output's channels."""
+    if node.op == "Gemm":
+        return 0 if attribute(node, "transB", 0) else 1
+    return 0 if node.op == "Conv" else 1
+
+
+def _over_channels(op: Emitter, vector: Tensor, rank: int) -> Tensor:
+    """Return one value a channel so that it broadcasts against [N, C, ...] of that rank."""
+    return op.Reshape(vector, [-1, *[1] * (rank - 2)]) if rank > 2 else vector
+
+
+def _like(weight: Tensor, original: Tensor) -> Tensor:
+    """Tell what a weight's shape is: that of the one it was made from."""
+    if weight.shape is None:
+        weight.shape = original.shape
+    return weight

@@ -1,0 +1,154 @@
+"""Vector-Jacobian products of the activations. x is the input, y the output, g the signal at it."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from onnxplain.graphops.ir import Emitter, Node, attribute
+from onnxplain.graphops.operators.rectifier import clip, gate
+from onnxplain.graphops.operators.table import Rule, Signals, broadcasting
+
+__all__ = ["ACTIVATIONS", "RULES"]
+
+SELU_ALPHA, SELU_GAMMA = 1.67326319217681884765625, 1.05070102214813232421875
+
+
+def _leaky_relu(op: Emitter, n: Node, g: Any) -> Signals:
+    slope = attribute(n, "alpha", 0.01)
+    return (op.Where(op.Greater(n.inputs[0], 0.0), g, op.Mul(g, slope)),)
+
+
+def _prelu(op: Emitter, n: Node, g: Any) -> Signals:
+    x, slope = n.inputs
+    positive = op.Greater(x, 0.0)
+    return op.Where(positive, g, op.Mul(g, slope)), op.Where(positive, 0.0, op.Mul(g, x))
+
+
+def _elu(op: Emitter, n: Node, g: Any) -> Signals:
+    """Below zero y = α·(eˣ − 1), whose derivative is y + α."""
+    return _below_zero(op, n, g, op.Add(n.outputs[0], attribute(n, "alpha", 1.0)))
+
+
+def _selu(op: Emitter, n: Node, g: Any) -> Signals:
+    gamma = attribute(n, "gamma", SELU_GAMMA)
+    offset = gamma * attribute(n, "alpha", SELU_ALPHA)
+    return _below_zero(op, n, g, op.Add(n.outputs[0], offset), gamma)
+
+
+def _celu(op: Emitter, n: Node, g: Any) -> Signals:
+    """Below zero y = α·(e^(x/α) − 1), whose derivative is y/α + 1."""
+    slope = op.Add(op.Div(n.outputs[0], attribute(n, "alpha", 1.0)), 1.0)
+    return _below_zero(op, n, g, slope)
+
+
+def _below_zero(op: Emitter, n: Node, g: Any, slope: Any, above: float = 1.0) -> Signals:
+    passed = g if above == 1.0 else op.Mul(g, above)
+    return (op.Where(op.Greater(n.inputs[0], 0.0), passed, op.Mul(g, slope)),)
+
+
+def _thresholded_relu(op: Emitter, n: Node, g: Any) -> Signals:
+    return (op.Where(op.Greater(n.inputs[0], attribute(n, "alpha", 1.0)), g, 0.0),)
+
+
+def _shrink(op: Emitter, n: Node, g: Any) -> Signals:
+    """Outside −λ to λ it moves x by a constant, inside it is zero."""
+    return (op.Where(op.Greater(op.Abs(n.inputs[0]), attribute(n, "lambd", 0.5)), g, 0.0),)
+
+
+def _sigmoid(op: Emitter, n: Node, g: Any) -> Signals:
+    y = n.outputs[0]
+    return (op.Mul(g, op.Mul(y, op.Sub(1.0, y))),)
+
+
+def _hard_sigmoid(op: Emitter, n: Node, g: Any) -> Signals:
+    y = n.outputs[0]
+    inside = op.And(op.Greater(y, 0.0), op.Less(y, 1.0))
+    return (op.Where(inside, op.Mul(g, attribute(n, "alpha", 0.2)), 0.0),)
+
+
+def _hard_swish(op: Emitter, n: Node, g: Any) -> Signals:
+    """y = x·clip(x/6 + 1/2, 0, 1), so dy/dx = clip(x/6 + 1/2, 0, 1) + x/6·[−3 < x < 3]."""
+    x = n.inputs[0]
+    sixth = op.Div(x, 6.0)
+    ramp = op.Clip(op.Add(sixth, 0.5), 0.0, 1.0)
+    return (op.Mul(g, op.Add(ramp, op.Where(op.Less(op.Abs(x), 3.0), sixth, 0.0))),)
+
+
+def _swish(op: Emitter, n: Node, g: Any) -> Signals:
+    """y = x·σ(αx), so dy/dx = σ + αx·σ·(1 − σ)."""
+    scaled = op.Mul(n.inputs[0], attribute(n, "alpha", 1.0))
+    sigma = op.Sigmoid(scaled)
+    slope = op.Add(sigma, op.Mul(scaled, op.Mul(sigma, op.Sub(1.0, sigma))))
+    return (op.Mul(g, slope),)
+
+
+def _mish(op: Emitter, n: Node, g: Any) -> Signals:
+    """y = x·t with t = tanh(softplus(x)), so dy/dx = t + x·(1 − t²)·σ(x)."""
+    x = n.inputs[0]
+    t = op.Tanh(op.Softplus(x))
+    slope = op.Mul(op.Mul(x, op.Sigmoid(x)), op.Sub(1.0, op.Mul(t, t)))
+    return (op.Mul(g, op.Add(t, slope)),)
+
+
+def _gelu(op: Emitter, n: Node, g: Any) -> Signals:
+    """y = x·Φ(x), so dy/dx = Φ(x) + x·φ(x); or the approximation of Φ by tanh."""
+    x = n.inputs[0]
+    if attribute(n, "approximate", "none") == "tanh":
+        c, k = math.sqrt(2 / math.pi), 0.044715
+        square = op.Mul(x, x)
+        t = op.Tanh(op.Mul(c, op.Mul(x, op.Add(1.0, op.Mul(k, square)))))
+        inner = op.Mul(c, op.Add(1.0, op.Mul(3 * k, square)))
+        bend = op.Mul(op.Mul(x, op.Sub(1.0, op.Mul(t, t))), inner)
+        return (op.Mul(g, op.Mul(0.5, op.Add(op.Add(1.0, t), bend))),)
+    phi = op.Mul(1 / math.sqrt(2 * math.pi), op.Exp(op.Mul(-0.5, op.Mul(x, x))))
+    below = op.Mul(0.5, op.Add(1.0, op.Erf(op.Mul(x, math.sqrt(0.5)))))
+    return (op.Mul(g, op.Add(below, op.Mul(x, phi))),)
+
+
+def _softsign(op: Emitter, n: Node, g: Any) -> Signals:
+    """y = x / (1 + |x|), so dy/dx = 1 / (1 + |x|)²."""
+    whole = op.Add(1.0, op.Abs(n.inputs[0]))
+    return (op.Div(g, op.Mul(whole, whole)),)
+
+
+def _tanh(op: Emitter, n: Node, g: Any) -> Signals:
+    y = n.outputs[0]
+    return (op.Mul(g, op.Sub(1.0, op.Mul(y, y))),)
+
+
+def _softmax(op: Emitter, n: Node, g: Any) -> Signals:
+    y, axis = n.outputs[0], attribute(n, "axis", -1)
+    return (op.Mul(y, op.Sub(g, op.ReduceSum(op.Mul(g, y), [axis], keepdims=1))),)
+
+
+def _log_softmax(op: Emitter, n: Node, g: Any) -> Signals:
+    y, axis = n.outputs[0], attribute(n, "axis", -1)
+    return (op.Sub(g, op.Mul(op.Exp(y), op.ReduceSum(g, [axis], keepdims=1))),)
+
+
+RULES: dict[str, Rule] = {
+    **broadcasting({"PRelu": _prelu}),
+    "Celu": _celu,
+    "Clip": clip,
+    "Elu": _elu,
+    "Gelu": _gelu,
+    "HardSigmoid": _hard_sigmoid,
+    "HardSwish": _hard_swish,
+    "LeakyRelu": _leaky_relu,
+    "LogSoftmax": _log_softmax,
+    "Mish": _mish,
+    "Relu": lambda op, n, g: (gate(op, n, g),),
+    "Selu": _selu,
+    "Shrink": _shrink,
+    "Sigmoid": _sigmoid,
+    "Softmax": _softmax,
+    "Softplus": lambda op, n, g: (op.Mul(g, op.Sigmoid(n.inputs[0])),),
+    "Softsign": _softsign,
+    "Swish": _swish,
+    "Tanh": _tanh,
+    "ThresholdedRelu": _thresholded_relu,
+}
+
+# Those that a method may treat apart, or leave as they are.
+ACTIVATIONS = frozenset(RULES)

@@ -1,0 +1,156 @@
+"""The backward pass of a convolution: a transposed convolution with the same weights."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from onnxplain.graphops.errors import UnsupportedModel
+from onnxplain.graphops.ir import Emitter, Node, Tensor, attribute, is_fixed
+from onnxplain.graphops.operators.table import Rule, Signals
+from onnxplain.graphops.operators.window import Window
+
+__all__ = ["RULES"]
+
+
+def _conv(op: Emitter, n: Node, g: Any) -> Signals:
+    """Zeiler and Fergus 2014, section 2.1: filter with the transposed kernels.
+
+    A stride may leave a remainder of the input that no window reached. Where the sizes are known it
+    is `output_padding`; where they are not, as much as there can be is made, and cut to the input.
+    """
+    window = Window.of(n)
+    attrs = {
+        "kernel_shape": window.kernel,
+        "strides": window.strides,
+        "dilations": window.dilations,
+        "group": attribute(n, "group", 1),
+    }
+    pads = window.static_pads()
+    remainder = _remainder(window, pads)
+    if pads is not None and remainder is not None and pads[0] == pads[1]:
+        signal = op.ConvTranspose(
+            g, n.inputs[1], **attrs, pads=[*pads[0], *pads[1]], output_padding=remainder
+        )
+    else:
+        spare = [s - 1 for s in window.strides]
+        whole = op.ConvTranspose(g, n.inputs[1], **attrs, output_padding=spare)
+        signal = window.crop(op, whole)
+    return signal, *_to_parameters(op, n, g, window, n.inputs[0], g, pads)
+
+
+def _conv_transpose(op: Emitter, n: Node, g: Any) -> Signals:
+    """The forward convolution that this transposes, with the same weights."""
+    x = n.inputs[0]
+    window = Window.of(n)
+    pads = _transposed_pads(n, window)
+    signal = op.Conv(
+        g,
+        n.inputs[1],
+        kernel_shape=window.kernel,
+        strides=window.strides,
+        dilations=window.dilations,
+        group=attribute(n, "group", 1),
+        pads=pads,
+    )
+    if any(p >= s for p, s in zip(_output_padding(n, window), window.strides, strict=True)):
+        axes = list(range(2, 2 + len(window.kernel)))
+        signal = op.Slice(signal, [0] * len(axes), op.shape(x, 2), axes)
+    rank = len(window.kernel)
+    return signal, *_to_parameters(op, n, g, window, g, n.inputs[0], (pads[:rank], pads[rank:]))
+
+
+def _to_parameters(
+    op: Emitter,
+    n: Node,
+    g: Tensor,
+    window: Window,
+    large: Tensor,
+    small: Tensor,
+    pads: tuple[list[int], list[int]] | None,
+) -> list[Tensor | None]:
+    """Return the signals of weight and bias, where the network computes them.
+
+    The weight's is large ∗ small: what is read, filtered with what came of it, images as channels,
+    stride and dilation in each other's place. `pads` are those of `large`, None if not known yet.
+    """
+    signals: list[Tensor | None] = [None] * (len(n.inputs) - 1)
+    if not is_fixed(n.inputs[1]):
+        axes = list(range(2, 2 + len(window.kernel)))
+        group = attribute(n, "group", 1)
+        if pads is None:
+            around = op.Concat([0, 0], window.begin(op), [0, 0], window.end(op), axis=0)
+            large, pads = op.Pad(large, around), ([0] * len(axes), [0] * len(axes))
+        found = op.Conv(
+            _images_as_channels(op, large, axes, group),
+            op.Transpose(small, perm=[1, 0, *axes]),
+            strides=window.dilations,
+            dilations=window.strides,
+            pads=[*pads[0], *pads[1]],
+            group=group,
+        )
+        whole = op.Transpose(found, perm=[1, 0, *axes])
+        signals[0] = op.Slice(whole, [0] * len(axes), window.kernel, axes)
+    if len(signals) > 1 and not is_fixed(n.inputs[2]):
+        axes = [0, *range(2, 2 + len(window.kernel))]
+        signals[1] = op.ReduceSum(g, axes, keepdims=0)
+    return signals
+
+
+def _images_as_channels(op: Emitter, x: Tensor, axes: list[int], group: int) -> Tensor:
+    """Return [N, groups·C, ...] as [C, groups·N, ...]."""
+    if group == 1:
+        return op.Transpose(x, perm=[1, 0, *axes])
+    sizes = op.Shape(x, start=2)
+    split = op.Concat(op.Shape(x, end=1), [group, -1], sizes, axis=0)
+    turned = op.Transpose(op.Reshape(x, split), perm=[2, 1, 0, *(a + 1 for a in axes)])
+    return op.Reshape(turned, op.Concat([0, -1], sizes, axis=0))
+
+
+def _output_padding(n: Node, window: Window) -> list[int]:
+    return list(attribute(n, "output_padding", [0] * len(window.kernel)))
+
+
+def _transposed_pads(n: Node, window: Window) -> list[int]:
+    """Return what a ConvTranspose cuts off before and after; ONNX's rule where it is not given."""
+    rank = len(window.kernel)
+    shape = attribute(n, "output_shape")
+    if shape is None and not window.same:
+        return list(attribute(n, "pads", [0] * 2 * rank))
+    before, after = [], []
+    sizes = (n.inputs[0].shape or [None] * (rank + 2))[2:]
+    for axis in range(rank):
+        size, stride = sizes[axis], window.strides[axis]
+        spare = window.extent[axis] + _output_padding(n, window)[axis] - stride
+        if shape is not None:
+            if not isinstance(size, int):
+                raise UnsupportedModel(
+                    f"ConvTranspose '{n.name}' fixes its output shape and its input has no known "
+                    "size: export the model with fixed sizes"
+                )
+            spare += size * stride - shape[-rank:][axis]
+        spare = max(spare, 0)
+        less, more = spare // 2, spare - spare // 2
+        upper = window.same == "SAME_UPPER"
+        before.append(less if upper else more)
+        after.append(more if upper else less)
+    return [*before, *after]
+
+
+def _remainder(window: Window, pads: tuple[list[int], list[int]] | None) -> list[int] | None:
+    """Return how many elements of the padded input the last window leaves out on each axis."""
+    sizes = window.node.inputs[0].shape
+    if pads is None:
+        return None
+    remainder = []
+    for axis, (extent, stride) in enumerate(zip(window.extent, window.strides, strict=True)):
+        size = sizes[2 + axis] if sizes else None
+        if stride == 1:
+            remainder.append(0)
+        elif isinstance(size, int):
+            remainder.append((size + pads[0][axis] + pads[1][axis] - extent) % stride)
+        else:
+            return None
+    return remainder
+
+
+RULES: dict[str, Rule] = {"Conv": _conv, "ConvTranspose": _conv_transpose}

@@ -1,0 +1,180 @@
+"""Vector-Jacobian products of GridSample and AffineGrid: Jaderberg et al. 2015, section 3.3.
+
+Each output is a weighted sum of a few pixels, the *taps*: along each axis one for nearest, two for
+linear, four for cubic. To the image, the signal is added at the taps, by their weights; to the grid
+goes what moving the taps would change.
+"""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+from functools import reduce
+from typing import Any
+
+import numpy as np
+import onnx
+
+from onnxplain.graphops.ir import Emitter, Node, Tensor, attribute, onnx_type
+from onnxplain.graphops.operators.gather import rank_of
+from onnxplain.graphops.operators.table import Rule, Signals, in_float32
+
+__all__ = ["RULES"]
+
+CUBIC = -0.75  # the coefficient that GridSample's cubic mode has
+
+
+@dataclass(frozen=True)
+class Tap:
+    """One pixel of an axis for each output: its place, int64[N, P], its weight, and how that grows.
+
+    `slope` is the weight's derivative along the axis; nearest mode does not read it.
+    """
+
+    place: Tensor
+    weight: Any
+    slope: Any
+
+
+@dataclass(frozen=True)
+class Axis:
+    """One axis of the image: its size, the taps on it, and the pixels that the grid's unit is."""
+
+    size: Tensor
+    taps: list[Tap]
+    pace: Tensor
+
+
+def _grid_sample(op: Emitter, n: Node, g: Any) -> Signals:
+    x, grid = n.inputs
+    axes = [_axis(op, n, i, g) for i in range(rank_of(x, n) - 2)]
+    g = op.Reshape(g, [0, 0, -1])  # [N, C, P]
+    pixels = op.Reshape(x, [0, 0, -1])
+    to_x = op.Reshape(op.zeros_like(x), [0, 0, -1])
+    to_axes: list[list[Tensor]] = [[] for _ in axes]
+    for taps in itertools.product(*(axis.taps for axis in axes)):
+        place = op.Expand(op.Unsqueeze(_in_a_row(op, taps, axes), [1]), op.Shape(g))
+        weight = op.Unsqueeze(_product(op, [t.weight for t in taps]), [1])
+        to_x = op.ScatterElements(to_x, place, op.Mul(g, weight), axis=2, reduction="add")
+        if _mode(n) != "nearest":
+            value = op.ReduceSum(
+                op.Mul(g, op.GatherElements(pixels, place, axis=2)), [1], keepdims=0
+            )
+            for i, arrived in enumerate(to_axes):
+                change = [t.slope if j == i else t.weight for j, t in enumerate(taps)]
+                arrived.append(op.Mul(value, _product(op, change)))
+    to_x = op.reshape_like(to_x, x)
+    if _mode(n) == "nearest":
+        return to_x, op.zeros_like(grid)
+    paces = [op.Mul(op.Sum(*t), axis.pace) for t, axis in zip(to_axes, axes, strict=True)]
+    return to_x, op.reshape_like(op.Concat(*(op.Unsqueeze(p, [2]) for p in paces), axis=2), grid)
+
+
+def _axis(op: Emitter, n: Node, i: int, g: Tensor) -> Axis:
+    """Read the grid's i-th number, from -1 to 1: its first counts along the image's last axis."""
+    kind, zero = onnx_type(g), op.constant(0, g.dtype)
+    x, grid = n.inputs
+    rank = rank_of(x, n)
+    size = op.Squeeze(op.Slice(op.shape(x), [rank - 1 - i], [rank - i]), [0])
+    length = op.Cast(size, to=kind)
+    last = op.Sub(length, 1.0)
+    low, span = (0.0, last) if attribute(n, "align_corners", 0) else (-0.5, length)
+    pace = op.Div(span, 2.0)
+    number = op.Reshape(op.Slice(grid, [i], [i + 1], [rank - 1]), [0, -1])
+    at = op.Add(op.Mul(op.Add(op.Cast(number, to=kind), 1.0), pace), low)
+    at = op.Round(at) if _mode(n) == "nearest" else at
+    first = op.Floor(at)
+    padding = str(attribute(n, "padding_mode", "zeros"))
+    taps = []
+    for offset, weight, slope in _weights(op, op.Sub(at, first), _mode(n)):
+        place = op.Add(first, float(offset))
+        if padding == "reflection":
+            place = _reflected(op, place, low, span)
+        inside = op.Min(op.Max(place, zero), last)
+        if padding == "zeros":
+            seen = op.Cast(op.Equal(inside, place), to=kind)
+            weight, slope = op.Mul(seen, weight), op.Mul(seen, slope)
+        taps.append(Tap(op.Cast(inside, to=onnx.TensorProto.INT64), weight, slope))
+    return Axis(size, taps, pace)
+
+
+def _reflected(op: Emitter, place: Tensor, low: float, span: Tensor) -> Tensor:
+    """Fold places beyond `low` to `low + span` back, as often as it takes."""
+    span = op.Max(span, op.constant(1, span.dtype))  # one pixel, which all are then clipped to
+    swung = op.Mod(op.Abs(op.Sub(place, low)), op.Mul(span, 2.0), fmod=1)
+    return op.Add(op.Sub(span, op.Abs(op.Sub(swung, span))), low)
+
+
+def _weights(op: Emitter, t: Tensor, mode: str) -> list[tuple[int, Any, Any]]:
+    """Return for each tap its offset from the pixel before, its weight and the weight's slope.
+
+    `t` is how far the position is from that pixel to the next, 0 to 1; Keys 1981 for cubic.
+    """
+    one = op.constant(1, t.dtype)
+    if mode == "nearest":  # t is 0
+        return [(0, op.Sub(one, t), one)]
+    if mode == "linear":
+        return [(0, op.Sub(one, t), op.Neg(one)), (1, t, one)]
+    rest = op.Sub(one, t)
+    before, after = op.Add(t, 1.0), op.Add(rest, 1.0)
+    return [
+        (-1, _far(op, before), _far_slope(op, before)),
+        (0, _near(op, t), _near_slope(op, t)),
+        (1, _near(op, rest), op.Neg(_near_slope(op, rest))),
+        (2, _far(op, after), op.Neg(_far_slope(op, after))),
+    ]
+
+
+def _near(op: Emitter, d: Tensor) -> Tensor:
+    """((a + 2)·d − (a + 3))·d² + 1, for a distance d of up to 1."""
+    slanted = op.Sub(op.Mul(d, CUBIC + 2), CUBIC + 3)
+    return op.Add(op.Mul(slanted, op.Mul(d, d)), 1.0)
+
+
+def _far(op: Emitter, d: Tensor) -> Tensor:
+    """a·(d³ − 5d² + 8d − 4), for a distance d of 1 to 2."""
+    inner = op.Add(op.Mul(op.Sub(d, 5.0), d), 8.0)
+    return op.Mul(op.Sub(op.Mul(inner, d), 4.0), CUBIC)
+
+
+def _near_slope(op: Emitter, d: Tensor) -> Tensor:
+    """3(a + 2)·d² − 2(a + 3)·d."""
+    return op.Mul(op.Sub(op.Mul(d, 3 * (CUBIC + 2)), 2 * (CUBIC + 3)), d)
+
+
+def _far_slope(op: Emitter, d: Tensor) -> Tensor:
+    """a·(3d² − 10d + 8)."""
+    return op.Mul(op.Add(op.Mul(op.Sub(op.Mul(d, 3.0), 10.0), d), 8.0), CUBIC)
+
+
+def _in_a_row(op: Emitter, taps: tuple[Tap, ...], axes: list[Axis]) -> Tensor:
+    """Return where the taps meet, counted through the whole image: int64[N, P]."""
+    place = taps[-1].place
+    for tap, axis in zip(reversed(taps[:-1]), reversed(axes[:-1]), strict=True):
+        place = op.Add(op.Mul(place, axis.size), tap.place)
+    return place
+
+
+def _product(op: Emitter, factors: list[Any]) -> Any:
+    return reduce(op.Mul, factors)
+
+
+def _mode(n: Node) -> str:
+    """Return nearest, linear or cubic, by the names of opset 20."""
+    mode = str(attribute(n, "mode", "linear"))
+    return {"bilinear": "linear", "bicubic": "cubic"}.get(mode, mode)
+
+
+def _affine_grid(op: Emitter, n: Node, g: Any) -> Signals:
+    """The grid is base·θᵀ, so θ gets gᵀ·base; base, the grid of no transformation, and a 1."""
+    theta, size = n.inputs
+    rank = rank_of(n.outputs[0], n) - 2
+    none = op.constant(np.eye(rank, rank + 1)[None], g.dtype)
+    one_image = op.Concat([1], op.Slice(size, [1], [rank + 2]), axis=0)
+    base = op.Reshape(op.AffineGrid(none, one_image, **n.attrs), [-1, rank])  # [P, rank]
+    last = op.Expand(op.constant([[1]], g.dtype), op.Concat(op.Shape(base, end=1), [1], axis=0))
+    turned = op.Transpose(op.Reshape(g, [0, -1, rank]), perm=[0, 2, 1])
+    return op.MatMul(turned, op.Concat(base, last, axis=1)), None
+
+
+RULES: dict[str, Rule] = in_float32({"AffineGrid": _affine_grid, "GridSample": _grid_sample})

@@ -1,0 +1,119 @@
+"""Vector-Jacobian products of Resize and of the operators that trade depth for space.
+
+Resize is linear and works on each axis by itself, so each axis has a matrix. The runtime's own
+Resize, applied to an identity, tells it: every mode and every way to count coordinates is exact.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import onnx
+import onnx_graphsurgeon as gs
+
+from onnxplain.graphops.errors import UnsupportedOperator
+from onnxplain.graphops.ir import Emitter, Node, Tensor, attribute, is_constant, onnx_type
+from onnxplain.graphops.operators.gather import rank_of
+from onnxplain.graphops.operators.table import Rule, Signals
+
+__all__ = ["RULES"]
+
+COPIED = (
+    "antialias",
+    "coordinate_transformation_mode",
+    "cubic_coeff_a",
+    "exclude_outside",
+    "mode",
+    "nearest_mode",
+)
+
+
+def _resize(op: Emitter, n: Node, g: Any) -> Signals:
+    x = n.inputs[0]
+    rank = rank_of(x, n)
+    if attribute(n, "keep_aspect_ratio_policy", "stretch") != "stretch":
+        raise UnsupportedOperator(
+            f"Resize '{n.name}' keeps the aspect ratio, for which there is no rule: "
+            "export the model with fixed scales"
+        )
+    axes = [a % rank for a in attribute(n, "axes", list(range(rank)))]
+    for i, axis in enumerate(axes):
+        if _is_untouched(n, i, axis):
+            continue
+        matrix = op.Cast(_matrix(op, n, i, axis, len(axes)), to=onnx_type(g))  # [in, out]
+        if axis == rank - 1:
+            g = op.MatMul(g, op.Transpose(matrix, perm=[1, 0]))
+        elif axis == rank - 2:
+            g = op.MatMul(matrix, g)
+        else:
+            order = list(range(rank))
+            order[axis], order[-2] = order[-2], order[axis]
+            g = op.Transpose(op.MatMul(matrix, op.Transpose(g, perm=order)), perm=order)
+    return (g, *(None for _ in n.inputs[1:]))
+
+
+def _is_untouched(n: Node, i: int, axis: int) -> bool:
+    """Tell whether the axis certainly keeps its size, and so its values."""
+    scales = _given(n, 2)
+    if scales is not None:
+        return is_constant(scales) and float(scales.values[i]) == 1.0
+    x, y = n.inputs[0].shape, n.outputs[0].shape
+    same = y is not None and x[axis] is not None and x[axis] == y[axis]
+    return same and attribute(n, "coordinate_transformation_mode", "") != "tf_crop_and_resize"
+
+
+def _matrix(op: Emitter, n: Node, i: int, axis: int, count: int) -> Tensor:
+    """Return [in, out]: what each element of the input gives to each of the output."""
+    x = n.inputs[0]
+    size = op.Slice(op.shape(x), [axis], [axis + 1])
+    square = op.ConstantOfShape(
+        op.Concat(size, size, axis=0), value=gs.Constant("zero", np.zeros(1, np.float32))
+    )
+    identity = op.Unsqueeze(op.EyeLike(square), [0, 2])  # [1, in, 1, in]
+    roi, scales, sizes = _given(n, 1), _given(n, 2), _given(n, 3)
+    if scales is not None:
+        one = op.constant([1, 1, 1], np.float32)
+        scales = op.Concat(one, op.Slice(scales, [i], [i + 1]), axis=0)
+    else:
+        kept = op.Concat([1], size, [1], axis=0)
+        sizes = op.Concat(kept, op.Slice(sizes, [i], [i + 1]), axis=0)
+    if roi is not None and attribute(n, "coordinate_transformation_mode") == "tf_crop_and_resize":
+        part = op.Cast(roi, to=onnx.TensorProto.FLOAT)
+        start, end = op.Slice(part, [i], [i + 1]), op.Slice(part, [count + i], [count + i + 1])
+        zeros, ones = op.constant([0, 0, 0], np.float32), op.constant([1, 1, 1], np.float32)
+        roi = op.Concat(zeros, start, ones, end, axis=0)
+    else:
+        roi = None
+    attrs = {k: v for k, v in n.attrs.items() if k in COPIED}
+    inputs = [identity, roi, scales, sizes] if sizes is not None else [identity, roi, scales]
+    return op.Squeeze(op.Resize(*inputs, **attrs), [0, 2])
+
+
+def _given(n: Node, index: int) -> Tensor | None:
+    tensor = n.inputs[index] if len(n.inputs) > index else None
+    if tensor is None or tensor.is_empty():
+        return None
+    return None if is_constant(tensor) and tensor.values.size == 0 else tensor
+
+
+def _depth_to_space(op: Emitter, n: Node, g: Any) -> Signals:
+    block = attribute(n, "blocksize")
+    if attribute(n, "mode", "DCR") == "DCR":
+        return (op.SpaceToDepth(g, blocksize=block),)
+    shape = op.shape(n.inputs[0])
+    rows, columns = op.Slice(shape, [2], [3]), op.Slice(shape, [3], [4])
+    apart = op.Concat([0, -1], rows, [block], columns, [block], axis=0)
+    blocks = op.Transpose(op.Reshape(g, apart), perm=[0, 1, 3, 5, 2, 4])
+    return (op.reshape_like(blocks, n.inputs[0]),)
+
+
+def _space_to_depth(op: Emitter, n: Node, g: Any) -> Signals:
+    return (op.DepthToSpace(g, blocksize=attribute(n, "blocksize"), mode="DCR"),)
+
+
+RULES: dict[str, Rule] = {
+    "DepthToSpace": _depth_to_space,
+    "Resize": _resize,
+    "SpaceToDepth": _space_to_depth,
+}

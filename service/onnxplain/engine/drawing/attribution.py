@@ -1,0 +1,60 @@
+"""How an attribution is drawn, as a picture or as a signed map, and what its colours mean."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from onnxplain.engine.drawing.colormaps import (
+    diverging,
+    heat,
+    is_picture,
+    reconstruction,
+    signed_map,
+)
+from onnxplain.engine.drawing.figure import Note
+from onnxplain.engine.pictures import Preprocess
+
+__all__ = ["MADE", "drawn", "legend"]
+
+MADE = "activation_maximisation"  # its results are pictures of their own, not maps of the input
+# What these carry back looks like a picture; the others share out a number, so they have a sign.
+PICTURED = ("gradient", "deconvnet", "guided_backprop", "guided_grad_cam", "smoothgrad", "inverse")
+BAR_WIDTH = 120
+
+Pixels = npt.NDArray[np.uint8]
+
+
+def drawn(attribution: npt.NDArray[Any], method: str, how: Preprocess | None) -> Pixels:
+    """Draw one attribution [C, H, W], [H, W, C] or [H, W] as uint8 [H, W, 3].
+
+    how: what pictures went through, whose order of colours the attribution has.
+    """
+    if method == MADE and how is not None:
+        return how.pixels(attribution)
+    if not _is_pictured(attribution, method):
+        return diverging(signed_map(attribution))
+    pixels = reconstruction(attribution)
+    return pixels[:, :, ::-1] if how is not None and how.color == "BGR" else pixels
+
+
+def legend(attribution: npt.NDArray[Any], method: str, overlays: bool) -> list[Note]:
+    """Return what the colours of a method's drawings mean."""
+    ramp = np.linspace(0, 1, BAR_WIDTH)
+    if method == MADE:
+        return [Note("Pictures that excite the unit, as the network would see them")]
+    scaled = "each scaled by its own largest values"
+    if _is_pictured(attribution, method):
+        lines = [Note(f"Projections: grey is zero, {scaled}")]
+    else:
+        signed = diverging(2 * ramp[None] - 1)[0]
+        lines = [Note(f"Maps, {scaled}:", signed, ("negative", "positive"))]
+    if overlays:
+        lines.append(Note("Overlays, strength of each:", heat(ramp), ("weak", "strong")))
+    return lines
+
+
+def _is_pictured(attribution: npt.NDArray[Any], method: str) -> bool:
+    return is_picture(attribution) and method in (*PICTURED, MADE)

@@ -1,0 +1,5 @@
+"""How faithful the maps are, in numbers."""
+
+from onnxplain.engine.evaluation.evaluate import Evaluation, class_methods, evaluate
+
+__all__ = ["Evaluation", "class_methods", "evaluate"]

@@ -1,0 +1,88 @@
+"""What occlusion and RISE share: copies of an image with masks on, and what units make of them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from onnxplain.engine.methods.signals import Signal, projections, signals
+from onnxplain.engine.options import baseline_row, channel_axis_of
+from onnxplain.engine.run import Chosen, Work
+from onnxplain.engine.runtime import Projections
+from onnxplain.graphops.errors import UnsupportedModel
+
+__all__ = ["Masking", "masked_scores"]
+
+Array = npt.NDArray[Any]
+MaskAt = Callable[[int], Array]  # the mask of that number, 0 where the image is covered
+Scores = Iterator[tuple[int, Array, Array]]
+
+
+@dataclass(frozen=True)
+class Masking:
+    """Masks over the sides of an image, whose channels lie along `axis`."""
+
+    axis: int
+    sides: tuple[int, ...]
+
+    @staticmethod
+    def of(work: Work, row: Array) -> Masking:
+        """Return what masks an image [C, H, W] has."""
+        if row.ndim < 2:
+            raise UnsupportedModel(
+                f"the input '{work.subject.input.name}' has no height or width to cover: choose "
+                "another method"
+            )
+        axis = channel_axis_of(work.subject.input)
+        return Masking(axis, row.shape[:axis] + row.shape[axis + 1 :])
+
+    @property
+    def ones(self) -> tuple[int, ...]:
+        """A shape that spreads one number over a mask."""
+        return (1,) * len(self.sides)
+
+    def masked(self, row: Array, baseline: Array, mask: Array) -> Array:
+        """Return the image where the mask is 1, the baseline where it is 0."""
+        over = np.expand_dims(mask, self.axis)
+        mixed: Array = row * over + baseline * (1 - over)
+        return (np.rint(mixed) if row.dtype.kind in "iu" else mixed).astype(row.dtype)
+
+    def result(self, placed: Sequence[Signal], total: npt.NDArray[np.float64]) -> Projections:
+        """Return maps [units, H, W] as projections with one channel."""
+        return projections(placed, np.expand_dims(total, 1 + self.axis))
+
+
+def masked_scores(
+    work: Work, chosen: Chosen, image: int, masking: Masking, count: int, mask_at: MaskAt
+) -> Iterator[tuple[slice, list[Signal], npt.NDArray[np.float64], Scores]]:
+    """Yield for each chunk of units: their signals, empty maps to add to, and scores to come.
+
+    The scores come as (number of the mask, the mask, [units]), for each of `count` masks.
+    """
+    activity, row = work.activity(), work.rows[image]
+    (values,) = activity.run([row], work.stop)
+    placed = signals(work, chosen, image, values)
+    # The maps of a chunk of units take no more than a quarter of the memory.
+    most = max(1, work.memory_bytes // (4 * 8 * math.prod(masking.sides)))
+    at_once = activity.footprint.rows(row.shape, work.memory_bytes)
+    baseline = baseline_row(work.choices, row.shape, masking.axis)
+
+    def scored(part: list[Signal]) -> Scores:
+        for first in range(0, count, at_once):
+            last = min(first + at_once, count)
+            masks = [mask_at(i) for i in range(first, last)]
+            rows = [masking.masked(row, baseline, mask) for mask in masks]
+            values = activity.run(rows, work.stop)
+            scores = np.stack([signal.dot(values) for signal in part], axis=1)
+            yield from zip(range(first, last), masks, scores, strict=True)
+            work.passed(last, count)
+
+    for start in range(0, len(placed), most):
+        part = placed[start : start + most]
+        total = np.zeros((len(part), *masking.sides))
+        yield slice(start, start + len(part)), part, total, scored(part)

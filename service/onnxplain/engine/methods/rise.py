@@ -1,0 +1,65 @@
+"""RISE (Petsiuk et al. 2018): the mean of random masks, weighted by what is left of the unit."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator
+
+import numpy as np
+import numpy.typing as npt
+
+from onnxplain.engine.methods.masking import Masking, masked_scores
+from onnxplain.engine.run import Chosen, Result, Work
+from onnxplain.graphops.errors import OptionError
+
+__all__ = ["random_mask", "rise"]
+
+
+def rise(work: Work, chosen: Chosen) -> Iterator[Result]:
+    """Yield Σ f(x · mask) · mask / (masks · keep), [units, 1, H, W].
+
+    As DIANNA's: cells of a coarse grid are kept at random, and the grid, larger than the picture
+    by one cell, is enlarged bilinearly and shifted at random.
+    """
+    work.require_whole_way()
+    count = work.choices.get("masks", 1000)
+    cells = work.choices.get("resolution", 8)
+    keep = work.choices.get("keep", 0.5)
+    if count < 1 or cells < 1 or not 0 < keep < 1:
+        raise OptionError(
+            f"masks {count}, resolution {cells}, keep {keep}: give at least one mask and one cell, "
+            "and a part to keep between 0 and 1"
+        )
+    seed = work.choices.get("noise_seed", 0)
+    for image, row in enumerate(work.rows):
+        masking = Masking.of(work, row)
+        mask_at = functools.partial(random_mask, seed, masking.sides, cells, keep)
+        for chunk, placed, total, scored in masked_scores(
+            work, chosen, image, masking, count, mask_at
+        ):
+            for _, mask, scores in scored:
+                total += scores.reshape(-1, *masking.ones) * mask
+            yield image, chunk, masking.result(placed, total / (count * keep))
+
+
+def random_mask(
+    seed: int, sides: tuple[int, ...], cells: int, keep: float, number: int
+) -> npt.NDArray[np.float32]:
+    """Return one mask of values 0 to 1, the same for the same seed and number."""
+    rng = np.random.default_rng([seed, number])
+    mask = (rng.random((cells,) * len(sides)) < keep).astype(np.float64)
+    for axis, side in enumerate(sides):
+        cell = -(-side // cells)
+        shift = int(rng.integers(cell))
+        lines = _bilinear(cells, (cells + 1) * cell)[shift : shift + side]
+        mask = np.moveaxis(np.tensordot(lines, mask, axes=(1, axis)), 0, axis)
+    return mask.astype(np.float32)
+
+
+def _bilinear(cells: int, size: int) -> npt.NDArray[np.float64]:
+    """Return the weights [size, cells] of an enlargement; beyond the last centres it turns back."""
+    at = (np.arange(size) + 0.5) * cells / size - 0.5
+    near = np.maximum(0, 1 - np.abs(at[:, None] - np.arange(-1, cells + 1)))
+    mirrored = np.pad(np.eye(cells), ((1, 1), (0, 0)), mode="reflect")
+    weights: npt.NDArray[np.float64] = near @ mirrored
+    return weights

@@ -1,0 +1,61 @@
+"""Methods that are one graph: as many units in each run as fit into the memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from onnxplain.engine.options import baseline_row, channel_axis_of
+from onnxplain.engine.run import Chosen, Result, Work, batches
+from onnxplain.engine.runtime import Plan
+
+__all__ = ["project"]
+
+Array = npt.NDArray[Any]
+
+
+def project(work: Work, chosen: Chosen) -> Iterator[Result]:
+    """Yield the projections in the order of images and units.
+
+    One run takes as many images, or as many units of one image, as fit into the memory.
+    """
+    plan = work.plan(work.method, work.options)
+    given = work.choices.get("baseline") is not None
+    units = chosen.channels.shape[1]
+    for group in batches(work.rows, plan.footprint, work.memory_bytes, units):
+        shape = work.rows[group[0]].shape
+        limit = plan.footprint.rows(shape, work.memory_bytes)
+        for start in range(0, units, limit):
+            chunk = slice(start, start + limit)
+            width = chosen.channels[0, chunk].size
+            added = _added(plan, chosen, group, chunk)
+            if given:
+                added["baseline"] = _baseline(work, work.rows[group[0]])[None]
+            result = plan.run([work.rows[i] for i in group], added, work.stop)
+            for i, image in enumerate(group):
+                yield image, chunk, result.rows(i * width, (i + 1) * width)
+
+
+def _baseline(work: Work, row: Array) -> Array:
+    """Return the baseline in the shape of the image, or of the tensor projected back to."""
+    if work.subject.to == work.subject.input.name:
+        return baseline_row(work.choices, row.shape, channel_axis_of(work.subject.input))
+    (value,) = work.activity(work.subject.to).run([row], work.stop)
+    return baseline_row(work.choices, np.shape(value))
+
+
+def _added(plan: Plan, chosen: Chosen, group: list[int], chunk: slice) -> dict[str, Array]:
+    """Return the inputs that say which units a run is of."""
+    if plan.select == "whole":
+        return {}
+    width = chosen.channels[0, chunk].size
+    added: dict[str, Array] = {
+        "image_index": np.repeat(np.arange(len(group)), width),
+        "channel": chosen.channels[group, chunk].ravel(),
+    }
+    if chosen.positions is not None:
+        added["position"] = chosen.positions[group, chunk].reshape(len(group) * width, -1)
+    return added

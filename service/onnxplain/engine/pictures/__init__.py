@@ -1,0 +1,19 @@
+"""From picture files to the network's inputs."""
+
+from onnxplain.engine.pictures.inputs import Images, Input, Prepared, picture_input, prepare
+from onnxplain.engine.pictures.preprocess import PRESETS, Preprocess, parse
+from onnxplain.engine.pictures.read import Picture, read_picture, read_pictures
+
+__all__ = [
+    "Images",
+    "Input",
+    "PRESETS",
+    "Picture",
+    "Prepared",
+    "Preprocess",
+    "parse",
+    "picture_input",
+    "prepare",
+    "read_picture",
+    "read_pictures",
+]

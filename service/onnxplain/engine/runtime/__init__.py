@@ -1,0 +1,35 @@
+"""What runs: opened models, plans and sessions on ONNX Runtime, their cache and memory."""
+
+from onnxplain.engine.runtime.cache import ByteCache
+from onnxplain.engine.runtime.footprint import Footprint, give_back
+from onnxplain.engine.runtime.model import Model, OpenedModel, open_model, stored_labels
+from onnxplain.engine.runtime.plans import (
+    Activity,
+    Plan,
+    Projections,
+    Subject,
+    find_subject,
+    make_activity,
+    make_plan,
+)
+from onnxplain.engine.runtime.sessions import Session, Stop, resolve_device
+
+__all__ = [
+    "Activity",
+    "ByteCache",
+    "Footprint",
+    "Model",
+    "OpenedModel",
+    "Plan",
+    "Projections",
+    "Session",
+    "Stop",
+    "Subject",
+    "find_subject",
+    "give_back",
+    "make_activity",
+    "make_plan",
+    "open_model",
+    "resolve_device",
+    "stored_labels",
+]

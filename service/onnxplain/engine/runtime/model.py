@@ -1,0 +1,79 @@
+"""Opening a model once: read, checked and described, for as long as its content stays."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import onnx
+
+from onnxplain.engine.pictures import Input, picture_input
+from onnxplain.engine.runtime.cache import ByteCache
+from onnxplain.graphops import Layer, layers, load, read_metadata
+from onnxplain.graphops.errors import UnsupportedModel
+
+__all__ = ["Model", "OpenedModel", "open_model", "stored_labels"]
+
+LABELS = "onnxplain.labels"  # metadata: a JSON list of class names
+
+
+@dataclass(frozen=True, eq=False)
+class OpenedModel:
+    """A model that was read and checked. sha256: of its content, the key of its plans."""
+
+    model: onnx.ModelProto
+    sha256: str
+    layers: tuple[Layer, ...]
+    input: Input
+
+
+Model = str | os.PathLike[str] | bytes | onnx.ModelProto | OpenedModel
+
+
+def open_model(source: Model, cache: ByteCache) -> OpenedModel:
+    """Return the model of a path, bytes or ModelProto, from the cache if it has not changed.
+
+    One that is opened already comes back as it is: the bytes of others are hashed every time.
+
+    Raises MissingFile or ModelError.
+    """
+    if isinstance(source, OpenedModel):
+        return source
+    if isinstance(source, onnx.ModelProto):
+        source = source.SerializeToString(deterministic=True)
+    key: tuple[object, ...]
+    if isinstance(source, bytes):
+        key = ("model", hashlib.sha256(source).hexdigest())
+    else:
+        # A file that keeps its time and its size is not read again, let alone hashed.
+        path = Path(source)
+        state = path.stat() if path.exists() else None
+        key = ("file", path.resolve(), state and (state.st_mtime_ns, state.st_size))
+
+    def build() -> tuple[OpenedModel, int]:
+        model = load(source)
+        data = source if isinstance(source, bytes) else model.SerializeToString(deterministic=True)
+        digest = hashlib.sha256(data).hexdigest()
+        opened = OpenedModel(model, digest, tuple(layers(model)), picture_input(model))
+        return opened, len(data)
+
+    return cache.get(key, build)
+
+
+def stored_labels(model: onnx.ModelProto) -> tuple[str, ...]:
+    """Return the class names that the model's metadata holds, if any.
+
+    Raises UnsupportedModel where they are not a JSON list of names.
+    """
+    try:
+        names = json.loads(read_metadata(model).get(LABELS, "[]"))
+    except ValueError:
+        names = None
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise UnsupportedModel(
+            f"the model's metadata '{LABELS}' is not a JSON list of names: give the labels"
+        )
+    return tuple(names)

@@ -1,0 +1,248 @@
+"""A plan: one graph on one device, ready to project units of one layer, or to see its values."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+
+from onnxplain.engine.pictures import Input
+from onnxplain.engine.runtime.footprint import Footprint
+from onnxplain.engine.runtime.model import OpenedModel
+from onnxplain.engine.runtime.sessions import Session, Stop
+from onnxplain.graphops import (
+    METHODS,
+    Layer,
+    Options,
+    check,
+    forward,
+    read_metadata,
+    rewrite,
+)
+from onnxplain.graphops.errors import UnsupportedModel
+from onnxplain.graphops.options import Select
+
+__all__ = [
+    "Activity",
+    "Plan",
+    "Projections",
+    "Subject",
+    "find_subject",
+    "make_activity",
+    "make_plan",
+]
+
+Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Projections:
+    """What is made of B units: attribution [B, ...], score [B], position [B, rank].
+
+    completeness_error [B] is what should be zero by the method's own law, None where it has none.
+    """
+
+    attribution: npt.NDArray[np.float32]
+    score: npt.NDArray[np.float32]
+    position: npt.NDArray[np.int64] | None = None
+    completeness_error: npt.NDArray[np.float32] | None = None
+
+    def rows(self, start: int, stop: int) -> Projections:
+        """Return the projections `start` to `stop` of these."""
+        arrays = (self.attribution, self.score, self.position, self.completeness_error)
+        return Projections(*(None if a is None else a[start:stop] for a in arrays))  # type: ignore[arg-type]
+
+    @staticmethod
+    def join(pieces: Sequence[Projections]) -> Projections:
+        """Return several as one, in their order."""
+        joined: list[Any] = []
+        for name in ("attribution", "score", "position", "completeness_error"):
+            arrays = [getattr(piece, name) for piece in pieces]
+            joined.append(None if arrays[0] is None else np.concatenate(arrays))
+        return Projections(*joined)
+
+
+@dataclass(frozen=True, eq=False)
+class Subject:
+    """What is explained, and what is known of it before a graph is made.
+
+    layer: where the signal starts. to: the tensor that the attribution lies over. fixed: whether
+    a run takes a number of images that the model says. rows_apart: whether images in one batch
+    stay apart, as far as can be told.
+    """
+
+    input: Input
+    layer: Layer
+    to: str
+    fixed: bool
+    rows_apart: bool
+    warnings: tuple[str, ...]
+
+    @property
+    def channel_axis(self) -> int:
+        """The layer's axis that counts its units."""
+        return 1 if self.layer.channel_axis is None else self.layer.channel_axis
+
+    @property
+    def rows_per_run(self) -> int:
+        """How many images every run takes where that is not free."""
+        batch = self.input.shape[0] if self.input.shape else None
+        return batch if isinstance(batch, int) else 1
+
+
+def find_subject(
+    opened: OpenedModel, layer: str | None, method: str, options: Options, device: str
+) -> Subject:
+    """Resolve the names of the ends. Raises InputError or ModelError.
+
+    Methods that are no graph see the network from outside, from its input to the layer.
+    """
+    graph = method in METHODS
+    report = check(
+        opened.model,
+        layer,
+        method if graph else "gradient",
+        to=options.to,
+        unpool=options.unpool,
+        target=_target(device),
+        channel_axis=options.channel_axis,
+        score_layer=options.score_layer,
+    )
+    if graph and not report.ok:
+        rewrite(opened.model, layer, method, options)  # it raises what the report tells
+    found = next(known for known in opened.layers if known.tensor == report.layer)
+    if options.channel_axis is not None and found.shape is not None:
+        size = found.shape[options.channel_axis]
+        found = replace(
+            found,
+            channel_axis=options.channel_axis % len(found.shape),
+            channels=size if isinstance(size, int) else None,
+        )
+    fixed = report.batch == "fixed"
+    apart = not fixed and not report.batch_note
+    to = report.to if graph or options.to is not None else opened.input.name
+    return Subject(opened.input, found, to, fixed, apart, report.warnings if graph else ())
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """A session of the rewritten graph.
+
+    select: "pairs" where one run takes many units of many images; "channel" where the batch is
+    fixed; "whole"; or "seed", whose cotangents come with the images.
+    renamed: what the rewriter's own inputs and outputs are called where the network had the name.
+    """
+
+    session: Session
+    subject: Subject
+    select: str
+    renamed: Mapping[str, str]
+    footprint: Footprint
+
+    def run(self, rows: Sequence[Array], added: Mapping[str, Array], stop: Stop) -> Projections:
+        """Project B units of images of one shape.
+
+        added: the graph's further inputs by their names, such as `channel` [B]. `image_index`
+        [B] says whose unit each is; without, there is one for each image.
+        """
+        if self.select == "pairs" or (self.subject.rows_apart and self.select != "channel"):
+            return self._run(np.stack(rows), added, stop)
+        batch, results = self.subject.rows_per_run, []
+        images = added.get("image_index", np.arange(len(rows)))
+        per_unit = {k: v for k, v in added.items() if k not in ("image_index", "baseline")}
+        for b, image in enumerate(images):
+            filled = {k: np.repeat(v[b : b + 1], batch, axis=0) for k, v in per_unit.items()}
+            if "baseline" in added:
+                filled["baseline"] = added["baseline"]
+            result = self._run(np.repeat(rows[image][None], batch, axis=0), filled, stop)
+            results.append(result.rows(0, 1))
+        return Projections.join(results)
+
+    def _run(self, batch: Array, added: Mapping[str, Array], stop: Stop) -> Projections:
+        feeds = {self.subject.input.name: batch}
+        feeds |= {self.renamed.get(name, name): value for name, value in added.items()}
+        feeds = {name: v.astype(self.session.types[name], copy=False) for name, v in feeds.items()}
+        names = ("attribution", "score", "position", "completeness_error")
+        wanted = [self.renamed.get(name, name) for name in names]
+        given = [name for name in wanted if name in self.session.outputs]
+        found = dict(zip(given, self.session.run(feeds, given, stop), strict=True))
+        attribution, score, position, error = (found.get(name) for name in wanted)
+        if attribution is None or score is None:
+            raise UnsupportedModel("the graph has no outputs 'attribution' and 'score'")
+        return Projections(
+            attribution.astype(np.float32),
+            score.astype(np.float32),
+            None if position is None else position.astype(np.int64),
+            None if error is None else error.astype(np.float32),
+        )
+
+
+def make_plan(
+    model: onnx.ModelProto,
+    layer: str | None,
+    method: str,
+    options: Options,
+    subject: Subject,
+    device: str,
+    threads: int,
+) -> Plan:
+    """Rewrite the model and load it. Raises InputError, ModelError or DeviceError."""
+    select: Select = options.select or ("channel" if subject.fixed else "pairs")
+    options = replace(options, target=_target(device), select=select)
+    graph = rewrite(model, layer, method, options)
+    session = Session(graph, device, threads)
+    renamed = json.loads(read_metadata(graph).get("onnxplain.renamed", "{}"))
+    footprint = Footprint(graph, subject.input.name)
+    return Plan(session, subject, select, renamed, footprint)
+
+
+@dataclass(frozen=True, eq=False)
+class Activity:
+    """The network cut at a subject's layer, or at another tensor, to see its values."""
+
+    session: Session
+    subject: Subject
+    footprint: Footprint
+
+    def run(self, rows: Sequence[Array], stop: Stop, **added: Array) -> npt.NDArray[np.float32]:
+        """Return the values for images of one shape, [images, ...].
+
+        added: further inputs by their names, [images, ...].
+        """
+        if self.subject.rows_apart:
+            return self._run(np.stack(rows), added, stop)
+        batch, values = self.subject.rows_per_run, []
+        for i, row in enumerate(rows):
+            filled = {k: np.repeat(v[i : i + 1], batch, axis=0) for k, v in added.items()}
+            values.append(self._run(np.repeat(row[None], batch, axis=0), filled, stop)[:1])
+        return np.concatenate(values)
+
+    def _run(self, batch: Array, added: Mapping[str, Array], stop: Stop) -> npt.NDArray[np.float32]:
+        feeds = {self.subject.input.name: batch, **added}
+        feeds = {name: v.astype(self.session.types[name], copy=False) for name, v in feeds.items()}
+        (values,) = self.session.run(feeds, ["activation"], stop)
+        if len(np.shape(values)) == 0 or len(values) != len(batch):
+            rows = len(values) if np.ndim(values) else 0
+            raise UnsupportedModel(
+                f"layer '{self.subject.layer.tensor}' has {rows} rows for {len(batch)} images, "
+                "so its strongest units cannot be told: name the channels, or another layer"
+            )
+        return values.astype(np.float32)
+
+
+def make_activity(
+    model: onnx.ModelProto, tensor: str, subject: Subject, device: str, threads: int
+) -> Activity:
+    """Cut the model at a tensor and load it. Raises ModelError or DeviceError."""
+    graph = forward(model, tensor)
+    footprint = Footprint(graph, subject.input.name)
+    return Activity(Session(graph, device, threads), subject, footprint)
+
+
+def _target(device: str) -> Any:
+    return "cpu" if device == "cpu" else "cuda"

@@ -1,0 +1,138 @@
+"""Activation maximisation: where it goes, and each regulariser by itself."""
+
+import numpy as np
+import pytest
+from artefacts import value_of
+from engine.nets import classifier, pictures, with_random_weights
+from onnx import numpy_helper
+
+from onnxplain.engine import PRESETS, Engine
+from onnxplain.engine.methods.activation_maximisation import _blurred
+from onnxplain.graphops.errors import OptionError
+
+MODEL = classifier()
+PICTURES = pictures(2)
+PLAIN = {"jitter": 0, "blur": 0, "decay": 0}
+LINEAR = """
+<ir_version: 8, opset_import: ["": 17]>
+net (float[N, 3, 5, 6] x, float[4, 3, 5, 6] w) => (float[N, 4] y)
+{ c = Conv (x, w) y = Flatten (c) }
+"""
+
+
+@pytest.fixture(scope="module")
+def engine():
+    return Engine("cpu", threads=1)
+
+
+def test_a_linear_unit_s_picture_is_its_weights(engine):
+    """Every step goes along w over its root mean square, whatever the picture."""
+    model = with_random_weights(LINEAR)
+    w = numpy_helper.to_array(model.graph.initializer[0])
+    batch = np.random.default_rng(0).random((2, 3, 5, 6)).astype(np.float32)
+    found = engine.explain(
+        model, batch, "y", "activation_maximisation", [2, 0], start="picture", iterations=10,
+        step_size=0.5, **PLAIN,
+    )  # fmt: skip
+    for unit, channel in enumerate((2, 0)):
+        step = w[channel] / np.sqrt(np.mean(w[channel] ** 2))
+        for image in range(2):
+            expected = batch[image] + 10 * 0.5 * np.ptp(batch[image]) * step
+            np.testing.assert_allclose(found.attribution[image, unit], expected, 1e-4, 1e-5)
+            score = (expected * w[channel]).sum()
+            np.testing.assert_allclose(found.score[image, unit], score, rtol=1e-4)
+    decayed = engine.explain(
+        model, batch, "y", "activation_maximisation", [2], start="picture", iterations=1,
+        step_size=0, jitter=2, blur=0, decay=0.25,
+    )  # fmt: skip
+    np.testing.assert_allclose(decayed.attribution[:, 0], 0.75 * batch, rtol=1e-5)
+
+
+@pytest.mark.parametrize("layer", [None, "r2"])
+@pytest.mark.parametrize("start", ["noise", "picture"])
+def test_the_unit_is_more_active_than_it_was(engine, layer, start):
+    choices = {"units": 1, "preprocess": "unit", "start": start}
+    found = engine.explain(
+        MODEL, PICTURES, layer, "activation_maximisation", iterations=20, **choices
+    )
+    before = engine.explain(
+        MODEL, PICTURES, layer, "activation_maximisation", iterations=1, step_size=0, **choices
+    )
+    assert found.attribution.shape == (2, 1, 3, 17, 15)
+    assert (found.score > 1.1 * np.abs(before.score)).all()
+    values = value_of(MODEL, layer or "scores", x=found.attribution[:, 0])[:, 1]
+    np.testing.assert_allclose(found.score[:, 0], values.reshape(2, -1).sum(1), rtol=1e-4)
+    found.draw()
+
+
+def test_the_same_seed_gives_the_same_however_many_run_at_once(engine):
+    choices = {"units": [0, 1, 2], "position": "max", "iterations": 4, "preprocess": "unit"}
+    tight = Engine("cpu", threads=1, memory_bytes=1)
+    once, again = (
+        each.explain(MODEL, PICTURES, "r2", "activation_maximisation", **choices)
+        for each in (engine, tight)
+    )
+    np.testing.assert_allclose(once.attribution, again.attribution, rtol=1e-3, atol=1e-5)
+    assert once.position.shape == (2, 3, 2)
+    other = engine.explain(
+        MODEL, PICTURES, "r2", "activation_maximisation", noise_seed=1, **choices
+    )
+    assert np.abs(once.attribution - other.attribution).max() > 0.01
+
+
+def test_the_whole_layer_and_a_fixed_batch(engine):
+    whole = engine.explain(
+        MODEL, PICTURES, "r2", "activation_maximisation", "whole", preprocess="unit", iterations=3
+    )
+    assert whole.channels.tolist() == [[-1], [-1]]
+    values = value_of(MODEL, "r2", x=whole.attribution[:, 0]).reshape(2, -1).sum(1)
+    np.testing.assert_allclose(whole.score[:, 0], values, rtol=1e-4)
+    free, fixed = (with_random_weights(LINEAR.replace("[N", f"[{n}")) for n in ("N", "2"))
+    batch = np.ones((2, 3, 5, 6), np.float32)
+    found, expected = (
+        engine.explain(m, batch, "y", "activation_maximisation", [1, 2], iterations=3)
+        for m in (fixed, free)
+    )
+    np.testing.assert_allclose(found.attribution, expected.attribution, rtol=1e-4, atol=1e-6)
+
+
+def test_blurring_keeps_what_is_even_and_spreads_a_dot():
+    even = np.full((3, 9, 8), 2.0, np.float32)
+    np.testing.assert_allclose(_blurred(even, [1, 2], 1.0), even, rtol=1e-6)
+    dot = np.zeros((1, 21, 21), np.float32)
+    dot[0, 10, 10] = 1
+    spread = _blurred(dot, [1, 2], 2.0)[0]
+    assert spread.sum() == pytest.approx(1, rel=1e-5)
+    at = np.arange(21) - 10
+    variance = (spread.sum(axis=0) * at**2).sum()
+    assert variance == pytest.approx(4, rel=0.05)  # the Gaussian ends at three deviations
+    assert spread[10, 10] == spread.max() and spread[10, 12] == pytest.approx(spread[8, 10])
+
+
+@pytest.mark.parametrize(
+    ("wrong", "named"),
+    [
+        ({"start": "zeros"}, "zeros"),
+        ({"iterations": 0}, "iterations 0"),
+        ({"decay": -1}, "decay -1"),
+        ({"blur": float("nan")}, "blur nan"),
+        ({"to": "p1"}, "leave `to` out"),
+    ],
+)
+def test_wrong_choices_are_named(engine, wrong, named):
+    with pytest.raises(OptionError, match=named):
+        engine.explain(MODEL, PICTURES, "r2", "activation_maximisation", 1, **wrong)
+
+
+@pytest.mark.parametrize("how", ["imagenet", "raw_bgr", "unit"])
+def test_pictures_keep_to_what_pixels_can_be_whatever_their_range(engine, how):
+    """The same in parts of the range, about mid-grey at first, and within it to the end."""
+    low, high = (end.reshape(3, 1, 1) for end in PRESETS[how].ends())
+    for iterations, bound in ((1, 0.4), (60, 1.0)):
+        found = engine.explain(
+            MODEL, PICTURES[0], "r2", "activation_maximisation", 1, preprocess=how,
+            iterations=iterations,
+        ).attribution[0, 0]  # fmt: skip
+        parts = (found - low) / (high - low)
+        assert np.abs(parts - 0.5).max() <= bound / 2 + 1e-5
+    assert parts.std() > 0.03  # the noise it started from has 0.02

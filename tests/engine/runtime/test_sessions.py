@@ -1,0 +1,129 @@
+"""ONNX Runtime behind its wrapper: devices, deadlines, errors, silence."""
+
+import threading
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+
+from onnxplain.engine.runtime import sessions
+from onnxplain.engine.runtime.sessions import Session, Stop, resolve_device
+from onnxplain.graphops.errors import Cancelled, DeviceError, OptionError, UnsupportedModel
+
+RELU = '<ir_version: 8, opset_import: ["": 17]> net (float[N, 3] x) => (float[N, 3] y) {{ {0} }}'
+
+
+def session(body="y = Relu (x)"):
+    return Session(onnx.parser.parse_model(RELU.format(body)), "cpu")
+
+
+def without_cuda(monkeypatch, wheels=("onnxruntime-gpu",), providers=("CPUExecutionProvider",)):
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: list(providers))
+    monkeypatch.setattr(sessions, "_installed", lambda wheel: wheel in wheels)
+
+
+def test_a_session_runs_and_names_its_outputs():
+    net = session()
+    assert net.outputs == ("y",)
+    (y,) = net.run({"x": np.array([[-1, 0, 2]], np.float32)}, ["y"], Stop())
+    assert y.tolist() == [[0, 0, 2]]
+    assert net.bytes > 0
+
+
+@pytest.mark.parametrize("device", ["gpu", "CUDA", "cuda:", "cuda:x", "cuda:-1", ""])
+def test_another_word_is_no_device(device):
+    with pytest.raises(OptionError, match="auto, cpu, cuda, cuda:N"):
+        resolve_device(device)
+
+
+def test_cuda_that_is_not_built_in_is_an_error_and_auto_takes_the_cpu(monkeypatch):
+    without_cuda(monkeypatch)
+    with pytest.raises(DeviceError, match="'cuda:0' cannot run.*onnxruntime-gpu"):
+        resolve_device("cuda")
+    assert resolve_device("auto") == "cpu"
+
+
+def test_both_wheels_installed_is_said(monkeypatch):
+    without_cuda(monkeypatch, wheels=("onnxruntime", "onnxruntime-gpu"))
+    with pytest.raises(DeviceError, match="both installed"):
+        resolve_device("cuda:1")
+
+
+def test_a_silent_fall_back_to_the_cpu_is_an_error(monkeypatch):
+    # The wheel claims CUDA, and runs on the CPU: what a machine without a GPU does.
+    without_cuda(monkeypatch, providers=["CUDAExecutionProvider", "CPUExecutionProvider"])
+    real = onnxruntime.InferenceSession
+
+    def fall_back(data, options, providers, enable_fallback):
+        assert "CUDAExecutionProvider" in str(providers)
+        return real(data, options, providers=["CPUExecutionProvider"])
+
+    monkeypatch.setattr(onnxruntime, "InferenceSession", fall_back)
+    with pytest.raises(DeviceError, match="could not start CUDA"):
+        resolve_device("cuda")
+    assert resolve_device("auto") == "cpu"
+
+
+def test_this_machine_s_answer_is_the_same_for_auto_and_cuda(capfd):
+    automatic = resolve_device("auto")
+    try:
+        assert resolve_device("cuda") == automatic == "cuda:0"
+    except DeviceError:
+        assert automatic == "cpu"
+    assert capfd.readouterr() == ("", "")
+
+
+def test_no_time_left_is_cancelled_before_a_run():
+    with pytest.raises(Cancelled, match="0 seconds"):
+        session().run({"x": np.zeros((1, 3), np.float32)}, ["y"], Stop(timeout=0))
+
+
+def test_a_cancelled_run_does_not_begin():
+    cancel = threading.Event()
+    stop = Stop(cancel=cancel)
+    stop.check()
+    cancel.set()
+    with pytest.raises(Cancelled, match="cancelled"):
+        session().run({"x": np.zeros((1, 3), np.float32)}, ["y"], stop)
+
+
+def test_a_run_that_goes_on_is_ended(capfd):
+    # Many seconds of matrix products, unless something ends them.
+    body = "a = MatMul (x, x) " + "".join(f"{b} = MatMul ({a}, x) " for a, b in chain(300))
+    text = RELU.format(body).replace("[N, 3]", "[K, K]")
+    net = Session(onnx.parser.parse_model(text), "cpu")
+    feeds = {"x": np.eye(2000, dtype=np.float32)}
+    with Stop(timeout=0.2).watching() as stop, pytest.raises(Cancelled, match=r"0\.2 seconds"):
+        net.run(feeds, ["y"], stop)
+    assert capfd.readouterr() == ("", "")
+    assert "onnxplain-deadline" not in {thread.name for thread in threading.enumerate()}
+
+
+def chain(length):
+    names = ["a", *(f"t{i}" for i in range(length)), "y"]
+    return zip(names, names[1:], strict=False)
+
+
+def test_errors_of_onnx_runtime_are_translated_and_silent(capfd):
+    net = session()
+    with pytest.raises(UnsupportedModel, match="could not run the graph.*Expected: 3"):
+        net.run({"x": np.zeros((1, 4), np.float32)}, ["y"], Stop())
+    unknown = '<ir_version: 8, opset_import: ["": 17, "odd": 1]> '
+    text = RELU.format("y = odd.Thing (x)").partition("> ")[2]
+    with pytest.raises(UnsupportedModel, match="cannot load the graph.*Thing"):
+        Session(onnx.parser.parse_model(unknown + text), "cpu")
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("error", [MemoryError(), RuntimeError("Failed to allocate memory: 9")])
+def test_want_of_memory_is_said(monkeypatch, error):
+    net = session()
+
+    class Full:
+        def run(self, *_):
+            raise error
+
+    monkeypatch.setattr(net, "_session", Full())
+    with pytest.raises(DeviceError, match="out of memory"):
+        net.run({}, ["y"], Stop())

@@ -1,0 +1,139 @@
+"""What the views draw: colours, captions and places."""
+
+import numpy as np
+import pytest
+from engine.viewed import UNIT, pixels
+
+from onnxplain.engine import (
+    Engine,
+    Preprocess,
+    covered,
+    maps,
+    strongest_pictures,
+    through_training,
+)
+from onnxplain.engine.drawing.attribution import legend
+from onnxplain.engine.drawing.colormaps import diverging, heat, reconstruction
+from onnxplain.graphops.errors import OptionError
+
+
+@pytest.fixture(scope="module")
+def engine():
+    return Engine("cpu")
+
+
+def test_every_drawing_has_the_picture_s_colours(engine, model, pictures):
+    """Of a network that takes blue first, in all the views as in an explanation's own drawing."""
+    how = Preprocess(color="BGR", scale=1 / 255)
+    alone = engine.explain(model, pictures[0], "s", units=[1], preprocess=how)
+    values = alone.attribution[0, 0].transpose(1, 2, 0)[:, :, ::-1]
+    expected = reconstruction(values)
+    np.testing.assert_array_equal(alone.drawn(0, 0), expected)
+    training = through_training(engine, [model], pictures[0], "s", units=[1], preprocess=how)
+    np.testing.assert_array_equal(training.explanations[0].drawn(0, 0), expected)
+    top = strongest_pictures(engine, model, pictures[:1], "s", [1], preprocess=how)
+    both = maps(engine, model, pictures[0], ["deconvnet", "lrp"], "s", [1], preprocess=how)
+    for view in (alone, training, both, top):
+        page = np.asarray(view.draw())
+        shown = expected
+        if view is top:
+            rows, columns = (slice(*view.rows[0][0].box[i::2]) for i in range(2))
+            shown = reconstruction(values[rows, columns])
+        assert is_on(page, shown), type(view).__name__
+
+
+def is_on(page, picture):
+    """Tell whether a picture is on a page, enlarged in whole steps."""
+    for factor in range(1, 13):
+        big = picture.repeat(factor, axis=0).repeat(factor, axis=1)
+        height, width = big.shape[:2]
+        corners = np.argwhere((page == big[0, 0]).all(axis=2))
+        for top, left in corners:
+            part = page[top : top + height, left : left + width]
+            if part.shape == big.shape and (part == big).all():
+                return True
+    return False
+
+
+def test_the_maps_of_relevance_are_signed(engine, model, pictures):
+    """Red and blue by the sum over colours; what is carried back as a picture stays one."""
+    for method in ("lrp", "integrated_gradients", "input_x_gradient", "occlusion"):
+        found = engine.explain(model, pictures[0], method=method, preprocess=UNIT)
+        expected = diverging(found.attribution[0, 0].astype(float).sum(axis=0))
+        np.testing.assert_array_equal(found.drawn(0, 0), expected)
+        assert "negative" in [
+            word for note in legend(found.attribution[0, 0], method, False) for word in note.ends
+        ]
+
+
+def test_made_pictures_are_drawn_as_pictures(engine, model, pictures):
+    """With the preprocessing undone, without an overlay, and beside no picture they are not of."""
+    how = Preprocess(color="BGR", scale=1 / 255, mean=(0.4, 0.5, 0.6), std=(0.2, 0.3, 0.4))
+    found = engine.explain(
+        model, pictures[0], "s", "activation_maximisation", [1], iterations=3, preprocess=how
+    )
+    assert found.pictures == ()
+    values = found.attribution[0, 0]
+    expected = (values * np.reshape(how.std, (3, 1, 1)) + np.reshape(how.mean, (3, 1, 1))) * 255
+    expected = np.clip(np.rint(expected.transpose(1, 2, 0)[:, :, ::-1]), 0, 255)
+    np.testing.assert_allclose(found.drawn(0, 0).astype(float), expected, atol=1)
+    begun = engine.explain(
+        model, pictures[0], "s", "activation_maximisation", [1], iterations=1, start="picture",
+        preprocess=how,
+    )  # fmt: skip
+    assert len(begun.pictures) == 1
+    assert np.abs(begun.drawn(0, 0).astype(int) - pixels(pictures[0])).mean() < 40
+
+
+def test_panels_of_other_units_say_so(engine, model, pictures):
+    found = maps(engine, model, pictures[0], ["gradient", "grad_cam"], "s", [3], preprocess=UNIT)
+    first, cam = found.explanations
+    assert (first.layer, cam.layer) == ("s", "y")
+    assert found._panel(first, 0, 0).captions == ("gradient",)
+    assert found._panel(cam, 0, 0).captions[0] == "grad_cam of 3"
+    assert "grad_cam explains units of y" in found._notes()
+
+
+def test_a_signal_of_activity_has_the_unit_s_own_strength(engine, model, pictures):
+    plain = engine.explain(model, pictures[0], method="gradient", units=[2], preprocess=UNIT)
+    squared = engine.explain(model, pictures[0], method="lrp", units=[2], preprocess=UNIT)
+    assert plain.strength_name == "score"
+    assert squared.strength_name == "activity"
+    np.testing.assert_allclose(squared.strength, np.abs(plain.strength), rtol=1e-5)
+
+
+def test_where_a_covered_part_lies(engine, model, pictures):
+    """Each place's colour is at the middle of what the square covered there."""
+    found = covered(engine, model, pictures[0], "s", 2, window=6, stride=6, preprocess=UNIT)
+    assert found.rows == (0, 6, 12, 18)
+    assert found.columns == (0, 6, 12, 18)  # the last is cut off after two pixels
+    low, high = found.strength.min(), max(found.strength.max(), found.untouched[1])
+    drawn = found._laid(found.strength, low, high)
+    pale = 0.6 * (found.picture @ (0.299, 0.587, 0.114)) + 0.4 * 255
+    for row, r in enumerate((3, 9, 15, 21)):
+        for column, c in enumerate((3, 9, 15, 19)):
+            colour = heat(np.array([(high - found.strength[row, column]) / (high - low)]))[0]
+            np.testing.assert_allclose(drawn[r, c], 0.25 * pale[r, c] + 0.75 * colour, atol=1.5)
+    assert {"window", "rows", "columns"} <= found.arrays().keys()
+
+
+def test_what_no_square_covered_has_no_colour(engine, model, pictures):
+    found = covered(engine, model, pictures[0], "s", 2, window=4, stride=10, preprocess=UNIT)
+    drawn = found._laid(found.strength, found.strength.min(), found.strength.max())
+    grey = np.array([[len(set(pixel)) == 1 for pixel in row] for row in drawn.tolist()])
+    expected = np.ones((24, 20), bool)
+    for r in found.rows:
+        for c in found.columns:
+            expected[r : r + 4, c : c + 4] = False
+    np.testing.assert_array_equal(grey, expected)
+    with pytest.raises(
+        OptionError, match="a window of 24 pixels covers the whole picture of 24x20"
+    ):
+        covered(engine, model, pictures[0], "s", 2, window=24, preprocess=UNIT)
+
+
+def test_what_cannot_be_drawn_shows_nothing_in_a_notebook(engine, model, pictures):
+    vector = engine.explain(model, pictures[0], to="f", method="gradient", preprocess=UNIT)
+    assert vector._repr_png_() is None
+    with pytest.raises(OptionError, match="not a picture"):
+        vector.png()
