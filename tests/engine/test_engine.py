@@ -308,7 +308,6 @@ def test_a_plan_is_made_once(monkeypatch):
     for _ in range(2):
         nothing_kept.explain(MODEL, PICTURES, "r2")
     assert len(made) == 4
-    assert nothing_kept._cache.bytes == 0
 
 
 def test_threads_share_an_engine(engine):

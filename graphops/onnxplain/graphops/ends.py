@@ -10,13 +10,12 @@ from onnxplain.graphops.analysis import (
     class_score,
     default_target,
     last_convolutional_block,
-    resolve,
 )
 from onnxplain.graphops.backward import Path, find_path
+from onnxplain.graphops.canonicalize import CanonicalGraph
 from onnxplain.graphops.errors import OptionError, UnsupportedModel
 from onnxplain.graphops.ir import Graph, Tensor
 from onnxplain.graphops.methods import Method
-from onnxplain.graphops.network import Prepared
 from onnxplain.graphops.options import Options
 
 __all__ = ["Ends", "find_ends", "longest_path", "path_between", "require_rows"]
@@ -31,23 +30,25 @@ class Ends:
     axis: int | None
 
 
-def find_ends(graph: Graph, layer: str | None, method: Method, options: Options) -> Ends:
+def find_ends(
+    canonical: CanonicalGraph, layer: str | None, method: Method, options: Options
+) -> Ends:
     """Resolve the names of a layer and of the tensor projected back to, as the method takes them.
 
     For a class activation map `layer` names the tensor that the map lies over, by default the last
     convolutional block, and the signal starts at `options.score_layer`; the channel axis that may
     be given is always that of the layer which is named.
     """
-    to, axis = options.to, options.channel_axis
+    graph, to, axis = canonical.graph, options.to, options.channel_axis
     if method.over != "target" and to is not None:
         raise OptionError(
             f"method '{method.name}' knows no other end: name its layer, and leave `to` out"
         )
     if method.over == "map":
-        tensor, target = resolve(graph, options.score_layer), _mapped(graph, layer)
+        tensor, target = canonical.tensor(options.score_layer), _mapped(canonical, layer)
     else:
-        tensor = resolve(graph, layer)
-        target = default_target(graph) if to is None else resolve(graph, to)
+        tensor = canonical.tensor(layer)
+        target = default_target(graph) if to is None else canonical.tensor(to)
         target = tensor if method.over == "layer" else target
     for end in (tensor, target):
         if end.shape is None:
@@ -72,10 +73,11 @@ def find_ends(graph: Graph, layer: str | None, method: Method, options: Options)
     return Ends(tensor, target, axis % rank)
 
 
-def _mapped(graph: Graph, layer: str | None) -> Tensor:
+def _mapped(canonical: CanonicalGraph, layer: str | None) -> Tensor:
     """Return the layer that a class activation map lies over."""
     if layer is not None:
-        return resolve(graph, layer)
+        return canonical.tensor(layer)
+    graph = canonical.graph
     block = last_convolutional_block(graph, class_score(graph))
     if block is None:
         raise UnsupportedModel(
@@ -99,7 +101,7 @@ def longest_path(graph: Graph, ends: Ends, method: Method, path: Path) -> Path:
     return find_path(graph, default_target(graph), ends.layer) if method.onwards else path
 
 
-def require_rows(prepared: Prepared, layer: Tensor) -> None:
+def require_rows(prepared: CanonicalGraph, layer: Tensor) -> None:
     """Raise UnsupportedModel where the layer is known not to keep one row for each image."""
     doubtful = layer.name in prepared.mixed or prepared.batch == "fixed"
     if doubtful and _rows_differ(layer, prepared.graph):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
@@ -24,7 +23,7 @@ def package_version() -> str:
 
 def describe_artefact(
     artefact: onnx.ModelProto,
-    source: onnx.ModelProto,
+    source_sha256: str,
     ends: tuple[str, str],
     method: str,
     options: Options,
@@ -44,7 +43,7 @@ def describe_artefact(
         "to": target,
         "options": json.dumps(asdict(options), sort_keys=True),
         "renamed": json.dumps(renamed, sort_keys=True),
-        "source_sha256": hashlib.sha256(source.SerializeToString(deterministic=True)).hexdigest(),
+        "source_sha256": source_sha256,
     }
     properties = {p.key: p.value for p in artefact.metadata_props}
     properties |= {f"onnxplain.{name}": fact for name, fact in facts.items()}

@@ -1,72 +1,85 @@
-"""Making a source model ready: functions inlined, opset 17, decided branches taken, batch freed."""
+"""A model, prepared once for everything that is asked of it."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import functools
+import hashlib
+import os
+import threading
+from typing import TypeAlias
 
 import onnx
-from onnx import inliner
 
-from onnxplain.graphops.analysis import BATCHED, MIXED, track_batch
-from onnxplain.graphops.canonicalize import (
-    free_batch,
-    settle_ceil_mode,
-    settle_same_padding,
-    settle_sizes,
-    take_branches,
-    upgrade,
-)
-from onnxplain.graphops.errors import CorruptModel
-from onnxplain.graphops.ir import Graph, name_scopes, opset_of, read, write
+from onnxplain.graphops.analysis import Layer, list_layers, resize_input
+from onnxplain.graphops.canonicalize import CanonicalGraph, canonicalize
+from onnxplain.graphops.ir import blaming, infer_shapes, load
 
-__all__ = ["Prepared", "prepare"]
+__all__ = ["Network", "NetworkSource", "as_network", "layers"]
 
 
-@dataclass(frozen=True)
-class Prepared:
-    """A network ready for a backward part.
+class Network:
+    """A model that is read, checked and brought to canonical form once, at its first use.
 
-    `batch` is "free", "freed" (it was fixed at 1) or "fixed", with the reason in `batch_note`;
-    `batched` names the tensors that hold one row for each image, `mixed` those that mix them.
+    source: a path, the bytes of a file, or a ModelProto, which is taken as it is and must not be
+    changed while the network is in use. `rewrite`, `check`, `layers`, `forward` and
+    `convolutionalize` take a Network wherever they take a model. Thread-safe.
+
+    Raises MissingFile, CorruptModel, UnsafeModel or UnsupportedModel, as `load` does.
     """
 
-    graph: Graph
-    source: onnx.ModelProto
-    source_opset: int
-    batch: str
-    batch_note: str
-    batched: frozenset[str]
-    mixed: frozenset[str]
+    def __init__(self, source: str | os.PathLike[str] | bytes | onnx.ModelProto) -> None:
+        self.model = source if isinstance(source, onnx.ModelProto) else load(source)
+        self._canonical: dict[bool, CanonicalGraph] = {}
+        self._lock = threading.RLock()
+
+    @functools.cached_property
+    def sha256(self) -> str:
+        """The SHA-256 of the model as ONNX serialises it, in hexadecimal."""
+        return hashlib.sha256(self.model.SerializeToString(deterministic=True)).hexdigest()
+
+    @functools.cached_property
+    def layers(self) -> tuple[Layer, ...]:
+        """Every layer of the network, in order, its float inputs first."""
+        with blaming(self.model):
+            return tuple(list_layers(self._original(keep_shape=False).graph))
+
+    def canonical(self, keep_shape: bool = False) -> CanonicalGraph:
+        """Return the network in canonical form, a copy that may be edited.
+
+        keep_shape: leave a fixed batch fixed. Raises CorruptModel or UnsupportedModel.
+        """
+        return self._original(keep_shape).copy()
+
+    def _original(self, keep_shape: bool) -> CanonicalGraph:
+        with self._lock:
+            if keep_shape not in self._canonical:
+                self._canonical[keep_shape] = canonicalize(self.model, keep_shape)
+            return self._canonical[keep_shape]
 
 
-def prepare(model: onnx.ModelProto, keep_shape: bool = False) -> Prepared:
-    """Return `model` as an editable graph of opset 17 or newer; `model` itself stays untouched."""
-    source = model
-    if model.functions:
-        try:
-            model = inliner.inline_local_functions(model, convert_version=True)
-        except (RuntimeError, ValueError) as e:
-            reason = " ".join(str(e).split())
-            raise CorruptModel(f"the model's functions cannot be inlined: {reason}") from e
-    graph = read(model)
-    graph.name_scopes = name_scopes(source)  # inlining drops those of a function's call
-    upgrade(graph)
-    while take_branches(graph):
-        graph = read(write(graph, source))
-    settle_sizes(graph)
-    settle_same_padding(graph)
-    settle_ceil_mode(graph)
-    if keep_shape:
-        batch, note = "fixed", "it was asked to keep its shape"
-    else:
-        batch, note = free_batch(graph)
-    states = track_batch(graph)
-    return Prepared(
-        graph=graph,
-        source=source,
-        source_opset=opset_of(model),
-        batch=batch,
-        batch_note=note,
-        batched=frozenset(name for name, state in states.items() if state == BATCHED),
-        mixed=frozenset(name for name, state in states.items() if state == MIXED),
-    )
+NetworkSource: TypeAlias = "str | os.PathLike[str] | bytes | onnx.ModelProto | Network"
+
+
+def as_network(source: NetworkSource) -> Network:
+    """Return `source` as a Network, itself where it is one. Raises what `Network` does."""
+    return source if isinstance(source, Network) else Network(source)
+
+
+def layers(model: NetworkSource, size: tuple[int, ...] | None = None) -> list[Layer]:
+    """Return every layer of the network, in order, its float inputs first.
+
+    model: a path, the bytes of a file, a ModelProto or a Network.
+    size: the picture's height and width, where the model leaves them free; then every size that
+        follows from them is known.
+
+    Raises OptionError where `size` is not one, UnsupportedModel where the model fixes another,
+    and what `Network` raises.
+    """
+    network = as_network(model)
+    if size is None:
+        return list(network.layers)
+    with blaming(network.model):
+        graph = network.canonical().graph
+        resize_input(graph, size)
+        infer_shapes(graph, sizes_changed=True)
+        return list_layers(graph)

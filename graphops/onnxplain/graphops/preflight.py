@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import cast
 
-import onnx
 import onnx_graphsurgeon as gs
 
 from onnxplain.graphops.backward import Path, first_explainable, has_rule, reverse, table_of
+from onnxplain.graphops.canonicalize import CanonicalGraph
 from onnxplain.graphops.ends import find_ends, longest_path, path_between, require_rows
 from onnxplain.graphops.errors import ModelError
 from onnxplain.graphops.ir import Emitter, Node, blaming
 from onnxplain.graphops.methods import Method, find_method, require_taken
-from onnxplain.graphops.network import Prepared, prepare
+from onnxplain.graphops.network import NetworkSource, as_network
 from onnxplain.graphops.operators import ACTIVATIONS, GRADIENT, Table, choose_form, is_rectifier
 from onnxplain.graphops.options import Options, Target, Unpool
 
@@ -59,7 +59,7 @@ class Report:
 
 
 def check(
-    model: onnx.ModelProto,
+    model: NetworkSource,
     layer: str | None = None,
     method: str | Method = "deconvnet",
     *,
@@ -87,12 +87,15 @@ def check(
         low=(0.0,),  # any bounds: what the input's values are changes nothing here
         high=(1.0,),
     )
-    with blaming(model):
-        return _checked(prepare(model, keep_shape), chosen, layer, options)
+    network = as_network(model)
+    with blaming(network.model):
+        return _checked(network.canonical(keep_shape), chosen, layer, options)
 
 
-def _checked(prepared: Prepared, chosen: Method, layer: str | None, options: Options) -> Report:
-    ends = find_ends(prepared.graph, layer, chosen, options)
+def _checked(
+    prepared: CanonicalGraph, chosen: Method, layer: str | None, options: Options
+) -> Report:
+    ends = find_ends(prepared, layer, chosen, options)
     path = path_between(prepared.graph, ends, options.to)
     path = longest_path(prepared.graph, ends, chosen, path)
     table = table_of(chosen.rules, path, options)
@@ -119,7 +122,7 @@ def _checked(prepared: Prepared, chosen: Method, layer: str | None, options: Opt
     )
 
 
-def _walk(prepared: Prepared, path: Path, table: Table) -> None:
+def _walk(prepared: CanonicalGraph, path: Path, table: Table) -> None:
     """Append the backward part for trial, on a graph that nobody will use: rules may refuse too."""
     op = Emitter(prepared.graph, prepared.batched)
     seed = gs.Variable("trial", dtype=path.layer.dtype, shape=path.layer.shape)

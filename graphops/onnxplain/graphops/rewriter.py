@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import onnx
 
-from onnxplain.graphops.analysis import batch_dimension, class_score, resolve
+from onnxplain.graphops.analysis import batch_dimension, class_score
 from onnxplain.graphops.backward import (
     Interface,
     Path,
@@ -22,19 +22,20 @@ from onnxplain.graphops.backward import (
     select_unit,
     table_of,
 )
+from onnxplain.graphops.canonicalize import CanonicalGraph
 from onnxplain.graphops.ends import Ends, find_ends, path_between, require_rows
 from onnxplain.graphops.errors import OptionError, UnsupportedModel
 from onnxplain.graphops.ir import Emitter, Graph, Tensor, blaming, is_float, write
 from onnxplain.graphops.metadata import describe_artefact
 from onnxplain.graphops.methods import Method, find_method, require_taken
-from onnxplain.graphops.network import Prepared, prepare
+from onnxplain.graphops.network import Network, NetworkSource, as_network
 from onnxplain.graphops.options import Options
 
 __all__ = ["begin_at", "forward", "rewrite"]
 
 
 def rewrite(
-    model: onnx.ModelProto,
+    model: NetworkSource,
     layer: str | None = None,
     method: str | Method = "deconvnet",
     options: Options | None = None,
@@ -54,45 +55,48 @@ def rewrite(
     """
     chosen, options = find_method(method), options or Options()
     require_taken(chosen, options.changed())
-    with blaming(model):
-        return _rewritten(model, layer, chosen, options)
+    network = as_network(model)
+    with blaming(network.model):
+        return _rewritten(network, layer, chosen, options)
 
 
 def forward(
-    model: onnx.ModelProto, layer: str | None = None, *, keep_shape: bool = False
+    model: NetworkSource, layer: str | None = None, *, keep_shape: bool = False
 ) -> onnx.ModelProto:
     """Return the network cut at `layer`: its own inputs, and one output `activation`."""
-    with blaming(model):
-        graph = prepare(model, keep_shape).graph
-        tensor = resolve(graph, layer)
+    network = as_network(model)
+    with blaming(network.model):
+        canonical = network.canonical(keep_shape)
+        graph, tensor = canonical.graph, canonical.tensor(layer)
         op = Emitter(graph)
         interface = Interface(1, 1)
         graph.outputs = [_output(op, interface, "activation", op.Identity(tensor), tensor.shape)]
         graph.cleanup()
-        return write(graph, model)
+        return write(graph, network.model)
 
 
-def begin_at(model: onnx.ModelProto, tensor: str) -> onnx.ModelProto:
+def begin_at(model: NetworkSource, tensor: str) -> onnx.ModelProto:
     """Return the network with `tensor` as one more input, and without what made it.
 
     What else depends on the network's own inputs stays, and so do these.
     """
-    with blaming(model):
-        graph = prepare(model).graph
-        found = resolve(graph, tensor)
+    network = as_network(model)
+    with blaming(network.model):
+        canonical = network.canonical()
+        graph, found = canonical.graph, canonical.tensor(tensor)
         if found.inputs:
             found.inputs.clear()
             graph.inputs.append(found)
         graph.cleanup()
-        return write(graph, model)
+        return write(graph, network.model)
 
 
 def _rewritten(
-    model: onnx.ModelProto, layer: str | None, chosen: Method, options: Options
+    network: Network, layer: str | None, chosen: Method, options: Options
 ) -> onnx.ModelProto:
-    prepared = prepare(model, options.keep_shape)
+    prepared = network.canonical(options.keep_shape)
     graph = prepared.graph
-    ends = find_ends(graph, layer, chosen, options)
+    ends = find_ends(prepared, layer, chosen, options)
     options = _completed(options, chosen, prepared, ends)
     path = path_between(graph, ends, options.to)
     require_rules(path, table_of(chosen.rules, path, options))
@@ -120,14 +124,14 @@ def _rewritten(
     graph.cleanup()
     if options.target == "openvino":
         part_weights(op)
-    artefact = write(graph, model)
+    artefact = write(graph, network.model)
     for name, value in interface.defaults.items():
         artefact.graph.initializer.append(onnx.numpy_helper.from_array(value, name))
-    describe_artefact(artefact, model, names, chosen.name, options, interface.renamed)
+    describe_artefact(artefact, network.sha256, names, chosen.name, options, interface.renamed)
     return artefact
 
 
-def _completed(options: Options, method: Method, prepared: Prepared, ends: Ends) -> Options:
+def _completed(options: Options, method: Method, prepared: CanonicalGraph, ends: Ends) -> Options:
     """Fill in the method's defaults and refuse what this network cannot do."""
     layer, rank = ends.layer, len(ends.layer.shape)
     options = replace(options, select=options.select or method.select)
@@ -175,7 +179,7 @@ def _batch_dimensions(graph: Graph, layer: Tensor, options: Options) -> tuple[in
 def _started(
     op: Emitter,
     interface: Interface,
-    prepared: Prepared,
+    prepared: CanonicalGraph,
     ends: Ends,
     path: Path,
     method: Method,
@@ -212,7 +216,7 @@ def _started(
 
 
 def _picked(
-    op: Emitter, interface: Interface, prepared: Prepared, image: Tensor, inputs: list[Tensor]
+    op: Emitter, interface: Interface, prepared: CanonicalGraph, image: Tensor, inputs: list[Tensor]
 ) -> dict[str, Tensor]:
     """Append a forward pass with one row for each result, of the images that `image` picks."""
     start = {}
@@ -224,7 +228,7 @@ def _picked(
     return repeat_forward(op, list(prepared.graph.nodes), start, rows)
 
 
-def _rows_can_be_picked(path: Path, prepared: Prepared) -> bool:
+def _rows_can_be_picked(path: Path, prepared: CanonicalGraph) -> bool:
     """Tell whether every tensor that the backward part may read has one row for each image."""
     read = {t.name for n in path.nodes for t in [*n.inputs, *n.outputs]}
     return not (read | {path.target.name, path.layer.name}) & prepared.mixed

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import onnx
 
 from onnxplain.engine.options import Choices
 from onnxplain.engine.pictures import Preprocess
@@ -26,7 +25,7 @@ from onnxplain.engine.runtime import (
     make_activity,
     make_plan,
 )
-from onnxplain.graphops import METHODS, Options, begin_at
+from onnxplain.graphops import METHODS, Network, Options, begin_at
 from onnxplain.graphops.errors import OptionError
 
 __all__ = ["Chosen", "Result", "Work", "batches"]
@@ -74,7 +73,7 @@ class Work:
 
         def build() -> tuple[Plan, int]:
             made = make_plan(
-                self.begun() if begun else self.opened.model,
+                self.begun() if begun else self.opened.network,
                 self._layer(method),
                 method,
                 options,
@@ -94,8 +93,8 @@ class Work:
         name = self.subject.layer.tensor if tensor is None else tensor
 
         def build() -> tuple[Activity, int]:
-            model = self.begun() if begun else self.opened.model
-            made = make_activity(model, name, self.subject, self.device, self.threads)
+            network = self.begun() if begun else self.opened.network
+            made = make_activity(network, name, self.subject, self.device, self.threads)
             give_back()
             return made, made.session.bytes
 
@@ -109,12 +108,12 @@ class Work:
         for group in batches(self.rows, activity.footprint, self.memory_bytes):
             yield group, activity.run([self.rows[i] for i in group], self.stop)
 
-    def begun(self) -> onnx.ModelProto:
+    def begun(self) -> Network:
         """Return the network that has the tensor projected back to as an input beside its own."""
 
-        def build() -> tuple[onnx.ModelProto, int]:
-            model = begin_at(self.opened.model, self.subject.to)
-            return model, model.ByteSize()
+        def build() -> tuple[Network, int]:
+            network = Network(begin_at(self.opened.network, self.subject.to))
+            return network, network.model.ByteSize()
 
         return self.cache.get(("begun", self.opened.sha256, self.subject.to), build)
 

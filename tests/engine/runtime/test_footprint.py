@@ -13,6 +13,7 @@ from nets import export
 
 from onnxplain.engine import Engine
 from onnxplain.engine.runtime.footprint import OVERHEAD, Footprint
+from onnxplain.graphops import Network
 
 CHAIN = """
 <ir_version: 8, opset_import: ["": 17]>
@@ -86,11 +87,11 @@ def test_samples_run_as_many_at_once_as_fit():
     assert seen == [(4, 10), (8, 10), (10, 10)]
 
 
-def test_no_weights_of_the_rewriter_are_left_when_the_runs_begin():
+def test_only_the_network_itself_is_left_of_the_rewriter_when_the_runs_begin():
     """Nodes and tensors hold each other in circles that only a collection opens."""
 
     def alive():
-        return {id(o) for o in gc.get_objects() if type(o) in (gs.Constant, gs.Node)}
+        return {id(o): type(o) for o in gc.get_objects() if type(o) in (gs.Constant, gs.Node)}
 
     gc.collect()
     before, left = alive(), []
@@ -99,9 +100,25 @@ def test_no_weights_of_the_rewriter_are_left_when_the_runs_begin():
         engine = Engine("cpu", threads=1)
         engine.explain(
             classifier(), pictures(1), method="integrated_gradients", steps=4, preprocess="unit",
-            passes=lambda done, total: left.append(alive() - before),
+            passes=lambda done, total: left.append(alive().items() - before.items()),
         )  # fmt: skip
     finally:
         gc.enable()
+    kept = engine.open(classifier()).network.canonical().graph
+    constants = [t for t in kept.tensors().values() if type(t) is gs.Constant]
     assert left
-    assert not any(left)
+    for objects in left:
+        types = [kind for _, kind in objects]
+        assert types.count(gs.Node) == len(kept.nodes)
+        assert types.count(gs.Constant) == len(constants)
+
+
+def test_a_network_shares_its_weights_with_the_model():
+    model = classifier()
+    tensors = Network(model).canonical().graph.tensors()
+    weights = [t for t in model.graph.initializer if len(t.dims) > 1]
+    assert weights
+    for weight in weights:
+        weight.ClearField("raw_data")
+        weight.float_data.extend([7.0] * int(np.prod(weight.dims)))
+        assert (tensors[weight.name].values == 7).all()

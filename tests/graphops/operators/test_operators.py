@@ -13,8 +13,8 @@ import torch.nn.functional as F
 from check_rule import check_rule, one_node, run, spaced
 
 from onnxplain.graphops import Options, rewrite
+from onnxplain.graphops.canonicalize import canonicalize
 from onnxplain.graphops.ir.io import MAX_OPSET
-from onnxplain.graphops.network import prepare
 from onnxplain.graphops.operators import GRADIENT, NO_FLOW, REFUSED
 from onnxplain.graphops.operators.table import merge
 
@@ -316,7 +316,7 @@ def test_several_results_of_one_image(name, variant):
     model = model_of(c, name, variant, np.float32, opset=c.since)
     for value in model.graph.input:
         value.type.tensor_type.shape.dim[0].dim_param = "N"
-    assert "y" in prepare(model).batched
+    assert "y" in canonicalize(model).batched
 
     whole = rewrite(model, "y", "gradient", Options(select="seed", to="x0"))
     y = run(model, images, "y")[0]

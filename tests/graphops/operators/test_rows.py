@@ -8,7 +8,7 @@ import pytest
 from artefacts import artefact, images, network, run, session
 
 from onnxplain.graphops import check
-from onnxplain.graphops.network import prepare
+from onnxplain.graphops.canonicalize import canonicalize
 
 SIZE = (8, 6)
 HEAD = '<ir_version: 10, opset_import: ["": 21]>'
@@ -163,7 +163,7 @@ def test_pairs_equal_single_runs(graph, method):
 def test_the_network_runs_once(graph):
     """All tensors keep one row for each image, so no second forward pass picks the images."""
     model = network(HEAD + GRAPHS[graph])
-    assert not prepare(model).mixed
+    assert not canonicalize(model).mixed
     assert (check(model, "y").batch, check(model, "y").batch_note) == ("free", "")
 
 
@@ -220,5 +220,5 @@ def test_what_mixes_rows_is_noticed(case):
     body, given = MIXING[case]
     text = f"{HEAD} net (float[N, 4] x) => (float[P, Q] y) {given} {{ {body} }}"
     model = network(text)
-    assert "y" in prepare(model).mixed
+    assert "y" in canonicalize(model).mixed
     assert "mixes the batch" in check(network(text.replace("[N, 4]", "[1, 4]")), "y").batch_note

@@ -16,9 +16,9 @@ from onnxplain.graphops.backward.path import Path
 from onnxplain.graphops.backward.reverse import reverse
 from onnxplain.graphops.backward.seed import Seed
 from onnxplain.graphops.backward.selection import Interface
+from onnxplain.graphops.canonicalize import CanonicalGraph
 from onnxplain.graphops.errors import UnsupportedModel
 from onnxplain.graphops.ir import Emitter, Graph, Node, Tensor, reads
-from onnxplain.graphops.network import Prepared
 from onnxplain.graphops.operators import GRADIENT, Table, unpooling
 from onnxplain.graphops.options import Options
 
@@ -50,7 +50,7 @@ class Walk:
 
     op: Emitter
     interface: Interface
-    prepared: Prepared
+    prepared: CanonicalGraph
     path: Path
     axis: int
     images: Mapping[str, Tensor]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import onnx_graphsurgeon as gs
 
-from onnxplain.graphops.ir import Graph, Node, known_value
+from onnxplain.graphops.ir import Graph, Node, known_value, rename
 
 __all__ = ["take_branches"]
 
@@ -43,7 +43,7 @@ def _inlined(graph: Graph, node: Node, branch: str) -> list[Node]:
         inner.name = f"{node.name}/{inner.name}" if inner.name else ""
     for tensor in body.tensors().values():
         if id(tensor) not in outside:  # two branches may use one name for two tensors
-            tensor.name = f"{node.name}/{tensor.name}"
+            rename(tensor, f"{node.name}/{tensor.name}")
     outputs = list(node.outputs)
     node.inputs.clear()
     node.outputs.clear()

@@ -16,7 +16,7 @@ import onnx
 from onnxplain.graphops.analysis import default_target, resize_input
 from onnxplain.graphops.errors import UnsupportedModel
 from onnxplain.graphops.ir import Emitter, Graph, Node, Tensor, blaming, infer_shapes, reads, write
-from onnxplain.graphops.network import prepare
+from onnxplain.graphops.network import NetworkSource, as_network
 from onnxplain.graphops.operators import SLID, Placed, Slide, refuse
 
 __all__ = ["convolutionalize"]
@@ -24,9 +24,7 @@ __all__ = ["convolutionalize"]
 PREPROCESS = "onnxplain.preprocess"
 
 
-def convolutionalize(
-    model: onnx.ModelProto, size: tuple[int, ...] | None = None
-) -> onnx.ModelProto:
+def convolutionalize(model: NetworkSource, size: tuple[int, ...] | None = None) -> onnx.ModelProto:
     """Return the classifier as a fully convolutional network: a map of scores for larger pictures.
 
     size: the height and width of the window, where the model leaves its picture's free.
@@ -38,8 +36,9 @@ def convolutionalize(
 
     Raises UnsupportedModel where a part of the network cannot slide. `model` is not changed.
     """
-    with blaming(model):
-        graph = prepare(model).graph
+    network = as_network(model)
+    with blaming(network.model):
+        graph = network.canonical().graph
         if size is not None:
             resize_input(graph, size)
             infer_shapes(graph, sizes_changed=True)
@@ -56,7 +55,7 @@ def convolutionalize(
         _free_sizes(graph, picture, start)
         _name_sizes(graph, scores)
         graph.cleanup()
-        made = write(graph, model)
+        made = write(graph, network.model)
         _describe(made, start, scores, slide.padded)
         return made
 

@@ -9,6 +9,7 @@ from onnxplain.graphops.ir.graph import (
     Tensor,
     attribute,
     constant,
+    copy_graph,
     is_constant,
     is_fixed,
     is_float,
@@ -16,6 +17,7 @@ from onnxplain.graphops.ir.graph import (
     numpy_type,
     onnx_type,
     reads,
+    rename,
 )
 from onnxplain.graphops.ir.importer import name_scopes, read
 from onnxplain.graphops.ir.io import load, opset_of, read_metadata, save, write_atomically
@@ -31,6 +33,7 @@ __all__ = [
     "attribute",
     "blaming",
     "constant",
+    "copy_graph",
     "infer_shapes",
     "is_constant",
     "is_fixed",
@@ -45,6 +48,7 @@ __all__ = [
     "read",
     "read_metadata",
     "reads",
+    "rename",
     "save",
     "with_shapes",
     "write",

@@ -8,6 +8,7 @@ import ml_dtypes
 import numpy as np
 import onnx
 import onnx_graphsurgeon as gs
+from onnx_graphsurgeon.ir.tensor import LazyValues
 
 __all__ = [
     "Graph",
@@ -15,6 +16,7 @@ __all__ = [
     "Tensor",
     "attribute",
     "constant",
+    "copy_graph",
     "is_constant",
     "is_fixed",
     "is_float",
@@ -22,6 +24,7 @@ __all__ = [
     "numpy_type",
     "onnx_type",
     "reads",
+    "rename",
 ]
 
 Graph: TypeAlias = Any  # onnx-graphsurgeon has no types
@@ -39,6 +42,35 @@ FLOATS = {
 def constant(name: str, values: Any) -> Tensor:
     """Return a constant tensor of the graph."""
     return gs.Constant(name, np.asarray(values))
+
+
+def copy_graph(graph: Graph) -> Graph:
+    """Return a copy of the graph that may be edited; weights and attributes are shared."""
+    copied = graph.copy()
+    copied.name_scopes = graph.name_scopes
+    pairs = zip(
+        [graph, *graph.subgraphs(recursive=True)],
+        [copied, *copied.subgraphs(recursive=True)],
+        strict=True,
+    )
+    for original, copy in pairs:  # what onnx-graphsurgeon's copy leaves out
+        tensors = copy.tensors()
+        for name, tensor in original.tensors().items():
+            kept = "data_location" if is_constant(tensor) else "type"
+            setattr(tensors[name], kept, getattr(tensor, kept))
+    return copied
+
+
+def rename(tensor: Tensor, name: str) -> None:
+    """Give the tensor another name. One that shares its values with the source model gets a copy.
+
+    onnx-graphsurgeon writes the name into what the values are read from.
+    """
+    if is_constant(tensor) and isinstance(tensor._values, LazyValues):
+        own = onnx.TensorProto()
+        own.CopyFrom(tensor._values.tensor)
+        tensor._values = LazyValues(own)
+    tensor.name = name
 
 
 def is_constant(tensor: Tensor) -> bool:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import onnx
 import onnx_graphsurgeon as gs
+from onnx_graphsurgeon.importers.onnx_importer import OnnxImporter
 from onnx_graphsurgeon.logger import G_LOGGER
 
-from onnxplain.graphops.ir.graph import Graph
+from onnxplain.graphops.ir.graph import Graph, Tensor
 from onnxplain.graphops.ir.shape_inference import drop_idle_pads, with_shapes
 
 __all__ = ["name_scopes", "read"]
@@ -18,17 +19,21 @@ G_LOGGER.severity = G_LOGGER.ERROR  # it logs about optional packages and harmle
 def read(model: onnx.ModelProto) -> Graph:
     """Return the editable graph of `model`, with every shape that ONNX can infer.
 
-    It has the model's `name_scopes` too.
+    It has the model's `name_scopes` too, and shares its weights: `model` must not change meanwhile.
     """
-    whole = onnx.ModelProto()
-    whole.CopyFrom(model)
-    drop_idle_pads(whole.graph.node)
-    inferred = with_shapes(whole)
-    del whole.graph.value_info[:]
-    whole.graph.value_info.extend(inferred.graph.value_info)
-    for mine, theirs in zip(whole.graph.output, inferred.graph.output, strict=True):
+    light, weights = _apart(model)
+    inferred = with_shapes(model)
+    del light.graph.value_info[:]
+    light.graph.value_info.extend(inferred.graph.value_info)
+    for mine, theirs in zip(light.graph.output, inferred.graph.output, strict=True):
         mine.CopyFrom(theirs)
-    graph = gs.import_onnx(whole)
+    graph = OnnxImporter.import_graph(
+        light.graph,
+        tensor_map=weights,
+        opset=OnnxImporter.get_opset(light),
+        import_domains=OnnxImporter.get_import_domains(light),
+        ir_version=light.ir_version,
+    )
     _name_nodes(graph)
     _constants_as_initializers(graph)
     graph.name_scopes = name_scopes(model)
@@ -44,6 +49,25 @@ def name_scopes(model: onnx.ModelProto) -> dict[str, str]:
         if entry.key == "pkg.torch.onnx.name_scopes"
         for output in node.output
     }
+
+
+def _apart(model: onnx.ModelProto) -> tuple[onnx.ModelProto, dict[str, Tensor]]:
+    """Return a copy of `model` without its weights, and these as tensors that share their values.
+
+    An initialiser that is an output of the graph too stays in the copy.
+    """
+    graph = model.graph
+    outputs = {value.name for value in graph.output}
+    weights = {t.name: OnnxImporter.import_tensor(t) for t in graph.initializer}
+    light = onnx.ModelProto(ir_version=model.ir_version, opset_import=model.opset_import)
+    light.graph.name, light.graph.doc_string = graph.name, graph.doc_string
+    light.graph.node.extend(graph.node)
+    drop_idle_pads(light.graph.node)
+    light.graph.input.extend(v for v in graph.input if v.name not in weights)
+    light.graph.output.extend(graph.output)
+    light.graph.sparse_initializer.extend(graph.sparse_initializer)
+    light.graph.initializer.extend(t for t in graph.initializer if t.name in outputs)
+    return light, {name: tensor for name, tensor in weights.items() if name not in outputs}
 
 
 def _name_nodes(graph: Graph) -> None:

@@ -39,13 +39,17 @@ def load(source: str | os.PathLike[str] | bytes) -> onnx.ModelProto:
     UnsupportedModel (an opset outside 7 to 26).
     """
     name = "model" if isinstance(source, bytes) else f"'{os.fspath(source)}'"
-    model = _parse(source, name)
+    data = source if isinstance(source, bytes) else _read(source, name)
+    model = _parse(data, name)
+    checked: onnx.ModelProto | bytes = (
+        data  # as it is: serialising hundreds of megabytes takes time
+    )
     if isinstance(source, bytes):
         _refuse_external_data(model, name)
-    else:
-        _read_external_data(model, Path(source).resolve().parent, name)
+    elif _read_external_data(model, Path(source).resolve().parent, name):
+        checked = model
     with blaming(model):
-        _check(model, name)
+        _check(model, checked, name)
     return model
 
 
@@ -88,16 +92,16 @@ def opset_of(model: onnx.ModelProto) -> int:
     return max((o.version for o in model.opset_import if o.domain in ("", "ai.onnx")), default=0)
 
 
-def _parse(source: str | os.PathLike[str] | bytes, name: str) -> onnx.ModelProto:
-    if isinstance(source, bytes):
-        data = source
-    else:
-        try:
-            data = Path(source).read_bytes()
-        except (FileNotFoundError, NotADirectoryError) as e:
-            raise MissingFile(f"no file {name}") from e
-        except OSError as e:
-            raise MissingFile(f"cannot read {name}: {e.strerror}") from e
+def _read(path: str | os.PathLike[str], name: str) -> bytes:
+    try:
+        return Path(path).read_bytes()
+    except (FileNotFoundError, NotADirectoryError) as e:
+        raise MissingFile(f"no file {name}") from e
+    except OSError as e:
+        raise MissingFile(f"cannot read {name}: {e.strerror}") from e
+
+
+def _parse(data: bytes, name: str) -> onnx.ModelProto:
     model = onnx.ModelProto()
     try:
         model.ParseFromString(data)
@@ -110,7 +114,11 @@ def _parse(source: str | os.PathLike[str] | bytes, name: str) -> onnx.ModelProto
     return model
 
 
-def _check(model: onnx.ModelProto, name: str) -> None:
+def _check(model: onnx.ModelProto, checked: onnx.ModelProto | bytes, name: str) -> None:
+    """Raise UnsupportedModel or CorruptModel.
+
+    checked: the model, or the bytes that it was read from.
+    """
     opset = opset_of(model)
     if not MIN_OPSET <= opset <= MAX_OPSET:
         raise UnsupportedModel(
@@ -118,7 +126,7 @@ def _check(model: onnx.ModelProto, name: str) -> None:
             f"export the model again for one of these"
         )
     try:
-        onnx.checker.check_model(model)
+        onnx.checker.check_model(checked)
     except (onnx.checker.ValidationError, ValueError) as e:
         reason = " ".join(str(e).split())
         raise CorruptModel(f"{name} is not valid ONNX: {reason}") from e
@@ -159,8 +167,10 @@ def _refuse_external_data(model: onnx.ModelProto, name: str) -> None:
         )
 
 
-def _read_external_data(model: onnx.ModelProto, folder: Path, name: str) -> None:
-    for tensor in _external(model):
+def _read_external_data(model: onnx.ModelProto, folder: Path, name: str) -> bool:
+    """Read the tensors that lie in files beside the model; return whether there are any."""
+    external = _external(model)
+    for tensor in external:
         try:
             external_data_helper.load_external_data_for_tensor(tensor, str(folder))
         except (onnx.checker.ValidationError, ValueError) as e:
@@ -174,3 +184,4 @@ def _read_external_data(model: onnx.ModelProto, folder: Path, name: str) -> None
             ) from e
         tensor.data_location = onnx.TensorProto.DEFAULT
         del tensor.external_data[:]
+    return bool(external)

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 import onnx
 
 from onnxplain.engine.pictures import Input, picture_input
 from onnxplain.engine.runtime.cache import ByteCache
-from onnxplain.graphops import Layer, layers, load, read_metadata
+from onnxplain.graphops import Layer, Network, read_metadata
 from onnxplain.graphops.errors import UnsupportedModel
+from onnxplain.graphops.network import NetworkSource, as_network
 
 __all__ = ["Model", "OpenedModel", "open_model", "stored_labels"]
 
@@ -22,15 +23,28 @@ LABELS = "onnxplain.labels"  # metadata: a JSON list of class names
 
 @dataclass(frozen=True, eq=False)
 class OpenedModel:
-    """A model that was read and checked. sha256: of its content, the key of its plans."""
+    """A model that was read and checked, and its input that takes the picture."""
 
-    model: onnx.ModelProto
-    sha256: str
-    layers: tuple[Layer, ...]
+    network: Network
     input: Input
 
+    @property
+    def model(self) -> onnx.ModelProto:
+        """The model as it was read."""
+        return self.network.model
 
-Model = str | os.PathLike[str] | bytes | onnx.ModelProto | OpenedModel
+    @property
+    def sha256(self) -> str:
+        """The SHA-256 of the model's content, by which its plans are cached."""
+        return self.network.sha256
+
+    @property
+    def layers(self) -> tuple[Layer, ...]:
+        """The layers of the network, in order."""
+        return self.network.layers
+
+
+Model: TypeAlias = "NetworkSource | OpenedModel"
 
 
 def open_model(source: Model, cache: ByteCache) -> OpenedModel:
@@ -45,7 +59,9 @@ def open_model(source: Model, cache: ByteCache) -> OpenedModel:
     if isinstance(source, onnx.ModelProto):
         source = source.SerializeToString(deterministic=True)
     key: tuple[object, ...]
-    if isinstance(source, bytes):
+    if isinstance(source, Network):
+        key = ("network", source.sha256)
+    elif isinstance(source, bytes):
         key = ("model", hashlib.sha256(source).hexdigest())
     else:
         # A file that keeps its time and its size is not read again, let alone hashed.
@@ -54,11 +70,8 @@ def open_model(source: Model, cache: ByteCache) -> OpenedModel:
         key = ("file", path.resolve(), state and (state.st_mtime_ns, state.st_size))
 
     def build() -> tuple[OpenedModel, int]:
-        model = load(source)
-        data = source if isinstance(source, bytes) else model.SerializeToString(deterministic=True)
-        digest = hashlib.sha256(data).hexdigest()
-        opened = OpenedModel(model, digest, tuple(layers(model)), picture_input(model))
-        return opened, len(data)
+        network = as_network(source)
+        return OpenedModel(network, picture_input(network.model)), network.model.ByteSize()
 
     return cache.get(key, build)
 

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import onnx
 
 from onnxplain.engine.pictures import Input
 from onnxplain.engine.runtime.footprint import Footprint
@@ -18,6 +17,7 @@ from onnxplain.engine.runtime.sessions import Session, Stop
 from onnxplain.graphops import (
     METHODS,
     Layer,
+    Network,
     Options,
     check,
     forward,
@@ -104,7 +104,7 @@ def find_subject(
     """
     graph = method in METHODS
     report = check(
-        opened.model,
+        opened.network,
         layer,
         method if graph else "gradient",
         to=options.to,
@@ -114,7 +114,7 @@ def find_subject(
         score_layer=options.score_layer,
     )
     if graph and not report.ok:
-        rewrite(opened.model, layer, method, options)  # it raises what the report tells
+        rewrite(opened.network, layer, method, options)  # it raises what the report tells
     found = next(known for known in opened.layers if known.tensor == report.layer)
     if options.channel_axis is not None and found.shape is not None:
         size = found.shape[options.channel_axis]
@@ -183,7 +183,7 @@ class Plan:
 
 
 def make_plan(
-    model: onnx.ModelProto,
+    network: Network,
     layer: str | None,
     method: str,
     options: Options,
@@ -191,10 +191,10 @@ def make_plan(
     device: str,
     threads: int,
 ) -> Plan:
-    """Rewrite the model and load it. Raises InputError, ModelError or DeviceError."""
+    """Rewrite the network and load it. Raises InputError, ModelError or DeviceError."""
     select: Select = options.select or ("channel" if subject.fixed else "pairs")
     options = replace(options, target=_target(device), select=select)
-    graph = rewrite(model, layer, method, options)
+    graph = rewrite(network, layer, method, options)
     session = Session(graph, device, threads)
     renamed = json.loads(read_metadata(graph).get("onnxplain.renamed", "{}"))
     footprint = Footprint(graph, subject.input.name)
@@ -236,10 +236,10 @@ class Activity:
 
 
 def make_activity(
-    model: onnx.ModelProto, tensor: str, subject: Subject, device: str, threads: int
+    network: Network, tensor: str, subject: Subject, device: str, threads: int
 ) -> Activity:
-    """Cut the model at a tensor and load it. Raises ModelError or DeviceError."""
-    graph = forward(model, tensor)
+    """Cut the network at a tensor and load it. Raises ModelError or DeviceError."""
+    graph = forward(network, tensor)
     footprint = Footprint(graph, subject.input.name)
     return Activity(Session(graph, device, threads), subject, footprint)
 
