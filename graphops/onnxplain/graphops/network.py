@@ -32,10 +32,15 @@ class Network:
         self._canonical: dict[bool, CanonicalGraph] = {}
         self._lock = threading.RLock()
 
-    @functools.cached_property
+    @property
     def sha256(self) -> str:
         """The SHA-256 of the model as ONNX serialises it, in hexadecimal."""
-        return hashlib.sha256(self.model.SerializeToString(deterministic=True)).hexdigest()
+        return self._serialized[0]
+
+    @property
+    def size_bytes(self) -> int:
+        """How many bytes the model takes as ONNX serialises it."""
+        return self._serialized[1]
 
     @functools.cached_property
     def layers(self) -> tuple[Layer, ...]:
@@ -49,6 +54,11 @@ class Network:
         keep_shape: leave a fixed batch fixed. Raises CorruptModel or UnsupportedModel.
         """
         return self._original(keep_shape).copy()
+
+    @functools.cached_property
+    def _serialized(self) -> tuple[str, int]:
+        data = self.model.SerializeToString(deterministic=True)
+        return hashlib.sha256(data).hexdigest(), len(data)
 
     def _original(self, keep_shape: bool) -> CanonicalGraph:
         with self._lock:

@@ -113,7 +113,7 @@ class Work:
 
         def build() -> tuple[Network, int]:
             network = Network(begin_at(self.opened.network, self.subject.to))
-            return network, network.model.ByteSize()
+            return network, network.size_bytes
 
         return self.cache.get(("begun", self.opened.sha256, self.subject.to), build)
 

@@ -11,7 +11,6 @@ from typing import TypeAlias
 
 import numpy as np
 import onnx
-from onnx.reference import ReferenceEvaluator
 from onnx_graphsurgeon.exporters.onnx_exporter import OnnxExporter
 
 from onnxplain.graphops.ir.exporter import SMALL
@@ -119,6 +118,8 @@ def _computed(node: Node) -> Partly | None:
 
 def _run(node: Node, values: list[np.ndarray | None]) -> np.ndarray | None:
     """Return the node's output by ONNX's reference evaluator, None where that does not know."""
+    from onnx.reference import ReferenceEvaluator  # a tenth of a second that few networks need
+
     proto: onnx.NodeProto = OnnxExporter.export_node(node)
     proto.output[:] = ["y"]
     proto.input[:] = ["" if v is None else f"x{i}" for i, v in enumerate(values)]

@@ -71,7 +71,7 @@ def open_model(source: Model, cache: ByteCache) -> OpenedModel:
 
     def build() -> tuple[OpenedModel, int]:
         network = as_network(source)
-        return OpenedModel(network, picture_input(network.model)), network.model.ByteSize()
+        return OpenedModel(network, picture_input(network.model)), network.size_bytes
 
     return cache.get(key, build)
 
