@@ -76,14 +76,20 @@ def as_network(source: NetworkSource) -> Network:
 
 
 def layers(model: NetworkSource, size: tuple[int, ...] | None = None) -> list[Layer]:
-    """Return every layer of the network, in order, its float inputs first.
+    """List every layer of a network, in order, its float inputs first.
 
-    model: a path, the bytes of a file, a ModelProto or a Network.
-    size: the picture's height and width, where the model leaves them free; then every size that
-        follows from them is known.
+    Args:
+        model: a path, the bytes of a file, a ModelProto or a Network.
+        size: the picture's height and width in pixels, where the model leaves them free; then every
+            size that follows from them is known.
 
-    Raises OptionError where `size` is not one, UnsupportedModel where the model fixes another,
-    and what `Network` raises.
+    Returns:
+        One Layer for each float tensor that depends on the inputs.
+
+    Raises:
+        OptionError: `size` has a number below 1, or too many pixels.
+        UnsupportedModel: the model fixes another size, or cannot be brought to canonical form.
+        MissingFile, CorruptModel, UnsafeModel: the model cannot be read.
     """
     network = as_network(model)
     if size is None:

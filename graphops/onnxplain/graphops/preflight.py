@@ -70,10 +70,27 @@ def check(
     keep_shape: bool = False,
     score_layer: str | None = None,
 ) -> Report:
-    """Return what `rewrite` would do with the same arguments, and whether it can.
+    """Report what `rewrite` would do with the same arguments, and whether it can.
 
-    Raises UnknownLayer, UnknownMethod or OptionError as `rewrite` does; an operator without a rule
-    is no error here but a row of the report.
+    Args:
+        model: a path, the bytes of a file, a ModelProto or a Network; it is not changed.
+        layer: the name of a tensor, a node or a module; None for the class score.
+        method: a name in `METHODS`, or a Method of your own.
+        to: the tensor projected back to; None for the picture.
+        unpool: the form of max-unpooling, "auto" for the exact and fast one.
+        target: the runtime that the artefact is made for.
+        channel_axis: the layer's channel axis, where the default is wrong.
+        keep_shape: leave a fixed batch as it is.
+        score_layer: of class activation maps, the layer whose unit is explained.
+
+    Returns:
+        The report: which rule each node on the path gets, the form of each max-unpooling, whether
+        the batch is free, and where explanation is possible if it is not down to `to`. An operator
+        without a rule is no error here but a line of the report.
+
+    Raises:
+        UnknownLayer, UnknownMethod, OptionError: an argument is wrong.
+        MissingFile, CorruptModel, UnsafeModel, UnsupportedModel: the model cannot be read.
     """
     chosen = find_method(method)
     require_taken(chosen, ["score_layer"] if score_layer is not None else [])

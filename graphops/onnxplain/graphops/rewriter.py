@@ -40,18 +40,26 @@ def rewrite(
     method: str | Method = "deconvnet",
     options: Options | None = None,
 ) -> onnx.ModelProto:
-    """Return the artefact: `model` with the backward part of `layer` appended.
+    """Append to a network the backward part that explains one of its layers.
 
-    layer: a tensor's, a node's or a module's name; None for the class score.
-    method: a name in `METHODS`, or a method of your own.
-    options: see `Options`; None for the defaults.
+    Args:
+        model: a path, the bytes of a file, a ModelProto or a Network; it is not changed.
+        layer: the name of a tensor, a node or an exporter's module; None for the class score. For
+            class activation maps, the layer that the map lies over.
+        method: a name in `METHODS`, or a Method of your own.
+        options: the choices of this rewrite; None for the defaults.
 
-    The artefact's inputs are the network's own and those that `options.select` adds; its outputs
-    the network's own, then `attribution` [B, ...shape of `to`], `score` [B] and, for positions
-    `max` and `given`, `position` int64[B, spatial rank]. `docs/contract.md` has the details.
+    Returns:
+        The artefact, one self-contained model. Its inputs are the network's own and those that
+        `options.select` adds. Its outputs are the network's own, then `attribution`
+        [B, ...shape of `to`], `score` [B] and, for positions `max` and `given`, `position`
+        int64[B, spatial rank]. See docs/contract.md.
 
-    Raises UnknownLayer, UnknownMethod, OptionError, ChannelError, UnsupportedOperator or
-    UnsupportedModel. `model` is not changed.
+    Raises:
+        UnknownLayer, UnknownMethod, OptionError, ChannelError: an argument is wrong.
+        UnsupportedOperator: no rule for an operator between the layer and the target.
+        UnsupportedModel: a form of graph, opset or shape that cannot be explained.
+        MissingFile, CorruptModel, UnsafeModel: the model cannot be read.
     """
     chosen, options = find_method(method), options or Options()
     require_taken(chosen, options.changed())
@@ -63,7 +71,20 @@ def rewrite(
 def forward(
     model: NetworkSource, layer: str | None = None, *, keep_shape: bool = False
 ) -> onnx.ModelProto:
-    """Return the network cut at `layer`: its own inputs, and one output `activation`."""
+    """Cut a network at a layer, to see the layer's values.
+
+    Args:
+        model: a path, the bytes of a file, a ModelProto or a Network; it is not changed.
+        layer: the name of a tensor, a node or a module; None for the class score.
+        keep_shape: leave a fixed batch as it is.
+
+    Returns:
+        A model with the network's own inputs and one output, `activation`, of the layer's shape.
+
+    Raises:
+        UnknownLayer, UnsupportedModel: no such layer, or the network has no class score.
+        MissingFile, CorruptModel, UnsafeModel: the model cannot be read.
+    """
     network = as_network(model)
     with blaming(network.model):
         canonical = network.canonical(keep_shape)
@@ -76,9 +97,19 @@ def forward(
 
 
 def begin_at(model: NetworkSource, tensor: str) -> onnx.ModelProto:
-    """Return the network with `tensor` as one more input, and without what made it.
+    """Let a network begin at one of its tensors as well as at its own inputs.
 
-    What else depends on the network's own inputs stays, and so do these.
+    Args:
+        model: a path, the bytes of a file, a ModelProto or a Network; it is not changed.
+        tensor: the name of a tensor, a node or a module.
+
+    Returns:
+        A model with the tensor as one more input, without the nodes that only it needed. The
+        network's own inputs stay: other parts of it may depend on them.
+
+    Raises:
+        UnknownLayer: no such tensor.
+        MissingFile, CorruptModel, UnsafeModel, UnsupportedModel: the model cannot be read.
     """
     network = as_network(model)
     with blaming(network.model):
