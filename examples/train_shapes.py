@@ -47,7 +47,7 @@ PREPROCESS = {  # value = (pixel in 0..255 * scale - mean) / std, channels first
 
 
 def preprocess(pictures: np.ndarray) -> np.ndarray:
-    """Pictures uint8 [N, 64, 64, 3] as the network takes them: float32 [N, 3, 64, 64]."""
+    """Convert pictures uint8 [N, 64, 64, 3] to the network's input float32 [N, 3, 64, 64]."""
     mean, std = np.float32(PREPROCESS["mean"]), np.float32(PREPROCESS["std"])
     values = (pictures * np.float32(PREPROCESS["scale"]) - mean) / std
     return np.ascontiguousarray(values.transpose(0, 3, 1, 2))
@@ -60,9 +60,9 @@ def train(
     epochs: int = EPOCHS,
     after: Callable[[int], None] = lambda epoch: None,
 ) -> None:
-    """Fit `net` to `images` with random mirrorings and quarter turns; print each epoch's loss.
+    """Fit `net` to `images` with random flips and quarter turns; print each epoch's loss.
 
-    after: called with the number of each epoch that is done, the network in evaluation mode.
+    after: called with each completed epoch's number, with the network in evaluation mode.
     """
     steps = epochs * -(-len(images) // BATCH)
     optimizer = torch.optim.SGD(
