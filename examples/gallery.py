@@ -66,7 +66,7 @@ VIEWS = [
     ),
     (
         "Occlusion",
-        "The class probability and a feature's activity while a grey square slides over the picture.",
+        "The class probability and a feature's activity as a grey square slides over the picture.",
         f"occlusion {MODEL} {STAR} --layer block2 --window 12 --stride 4",
         "occlusion",
     ),
