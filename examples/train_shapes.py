@@ -122,7 +122,7 @@ def export(net: ShapeNet, path: Path = MODEL_FILE) -> None:
 
 
 def run_exported(pictures: np.ndarray) -> np.ndarray:
-    """The scores [N, 8] that the exported file gives for `pictures` under ONNX Runtime."""
+    """Return the scores [N, 8] of the exported file for `pictures`, by ONNX Runtime."""
     session = onnxruntime.InferenceSession(MODEL_FILE, providers=["CPUExecutionProvider"])
     parts = np.array_split(preprocess(pictures), max(1, len(pictures) // 250))
     return np.concatenate([session.run(["scores"], {"image": part})[0] for part in parts])
@@ -140,7 +140,7 @@ def save_pictures() -> int:
 
 
 def main() -> None:
-    """Draw, train, export, and print the accuracy on pictures drawn anew."""
+    """Draw, train, export, and print the accuracy on newly drawn pictures."""
     torch.set_num_threads(2)
     torch.manual_seed(0)
     start = time.perf_counter()
