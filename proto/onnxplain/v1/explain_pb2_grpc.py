@@ -113,7 +113,7 @@ class ExplainServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def Check(self, request, context):
-        """Reports whether a layer can be explained, and the rule for each node, without running anything.
+        """Says whether a layer can be explained, and by which rule at each node, without running anything.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
