@@ -1,6 +1,6 @@
-# Every target makes the environment it needs in .venv (parity: in .venv-parity, with a newer PyTorch;
-# portability: in .venv-portability, with OpenVINO, and in bench/web/node_modules) and uses it again;
-# nothing else is touched.
+# Every target installs what it needs into .venv, once. `parity` uses .venv-parity (a newer PyTorch),
+# `portability` uses .venv-portability (OpenVINO) and bench/web/node_modules. Nothing is installed
+# elsewhere.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -46,7 +46,7 @@ bench-values: $(VENV)/run
 bench-rewriting: $(VENV)/run
 	$(BIN)/python bench/rewriting.py
 
-# NETS="resnet18 vgg11" asks for these alone; without it, for all that are not done.
+# NETS="resnet18 vgg11" measures these networks; without it, all without a current result.
 parity: $(VENV)-parity/run
 	$(VENV)-parity/bin/python bench/parity.py $(NETS)
 

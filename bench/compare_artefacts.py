@@ -1,12 +1,11 @@
-"""Compares what two checkouts make of the same models: artefacts byte by byte, layers by value.
+"""Compares two checkouts on the same models: artefacts byte by byte, layers by value.
 
     python bench/compare_artefacts.py BASE [OTHER] [--calls FOLDER]
 
-The models are the example network, by every method and select, and every model that BASE's tests
-rewrite, cut, list or make fully convolutional: the tests run once, and each call is recorded with
-its arguments (`--calls` keeps the recording for the next comparison). Then each checkout repeats
-all calls in a process of its own. Exits with 1 where results differ; models in half precision are
-counted apart.
+The models are the example network, with every method and select, and every model that BASE's tests
+pass to the rewriter: the tests run once, and each call is recorded with its arguments (`--calls`
+keeps the recording for the next comparison). Then each checkout repeats all calls in a process of
+its own. Exits with 1 if results differ; models in half precision are counted separately.
 
 Run it with a Python that has the test dependencies, such as that of `make test`.
 """
@@ -189,7 +188,7 @@ def _compare(
     refused = sum(digest.startswith("error") for digest in before.values())
     different = [key for key in before if before[key] != after[key]]
     half = {key for key in different if _is_half(calls / f"{names[key][1]}.onnx")}
-    print(f"{len(before)} calls repeated, {refused} of them refused by BASE:", dict(total))
+    print(f"{len(before)} calls repeated, {refused} of them errors in BASE:", dict(total))
     print(f"{len(different)} differ, {len(half)} of these on models in half precision")
     for key in different:
         name, sha, arguments, named = names[key]

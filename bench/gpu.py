@@ -1,7 +1,7 @@
-"""Compare artefacts on the GPU with the CPU, and with the time of the network alone.
+"""Compare artefacts on the GPU with the CPU, and their time with that of the network by itself.
 
-Usage: `python bench/gpu.py FOLDER` with the artefacts that `gpu_artefacts.py` wrote there. Needs
-onnx, onnxruntime-gpu and numpy, nothing of this project. TF32 is off: float32 means float32.
+Usage: `python bench/gpu.py FOLDER`, with the models that `gpu_artefacts.py` wrote to that folder.
+Needs onnx, onnxruntime-gpu and numpy, but not onnxplain. TF32 is off: float32 means float32.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ TYPES = {"tensor(float)": np.float32, "tensor(float16)": np.float16, "tensor(int
 
 def main() -> int:
     if not cuda_works():
-        print("no GPU: ONNX Runtime cannot run CUDA here, nothing measured")
+        print("no GPU: ONNX Runtime cannot use CUDA here; nothing was measured")
         return 0
     ort.set_default_logger_severity(3)
     print(f"ONNX Runtime {ort.__version__}, onnx {onnx.__version__}, batch {BATCH}, TF32 off")
@@ -46,7 +46,7 @@ def main() -> int:
 
 
 def cuda_works() -> bool:
-    """Try CUDA for real: a build that lists it may still fall back to the CPU in silence."""
+    """Run a model on CUDA: a build that lists the provider may still silently use the CPU."""
     if "CUDAExecutionProvider" not in ort.get_available_providers():
         return False
     ort.set_default_logger_severity(4)
@@ -61,7 +61,7 @@ def cuda_works() -> bool:
     model.ir_version = 8
     try:
         session = ort.InferenceSession(model.SerializeToString(), providers=CUDA)
-    except Exception as e:  # whatever it says, there is no CUDA to measure
+    except Exception as e:  # whatever the reason, CUDA cannot be measured
         print(f"CUDA does not start: {' '.join(str(e).split())[:200]}")
         return False
     return "CUDAExecutionProvider" in session.get_providers()
@@ -102,7 +102,7 @@ def random_inputs(session: ort.InferenceSession) -> dict[str, np.ndarray]:
 
 
 def nodes_off_gpu(profile: str) -> str:
-    """Count by operator the nodes that ran elsewhere; shape arithmetic belongs on the CPU."""
+    """Count the nodes that ran on the CPU, by operator; shape arithmetic belongs there."""
     counts: dict[str, int] = {}
     for event in json.loads(Path(profile).read_text()):
         args = event.get("args", {})
@@ -112,7 +112,7 @@ def nodes_off_gpu(profile: str) -> str:
 
 
 class Runner:
-    """A session with its inputs and outputs on the GPU, so that copies are not timed."""
+    """A session with inputs and outputs on the GPU, so that copies are not timed."""
 
     def __init__(self, path: Path, feed: dict[str, np.ndarray]) -> None:
         self.session = ort.InferenceSession(str(path), providers=CUDA)

@@ -1,7 +1,7 @@
-"""Write what `gpu.py` measures: each method's artefact and the network alone, in two float types.
+"""Write the models that `gpu.py` measures: each method's artefact, and the network by itself.
 
-Two networks: the example's, and one of SqueezeNet's size and shape with random weights. Usage:
-`python bench/gpu_artefacts.py FOLDER`.
+Both in float32 and float16, for two networks: the example, and SqueezeNet with random weights.
+Usage: `python bench/gpu_artefacts.py FOLDER`.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def main() -> None:
 
 
 def options_of(method: str) -> Options:
-    """Return options for CUDA; a few samples, so that the batch stays one that people run."""
+    """Return options for CUDA, with few samples, so that the batch has a realistic size."""
     taken = METHODS[method].takes
     own = {name: FEW for name in ("samples", "steps") if name in taken}
     bounds = {"low": (-2.2,), "high": (2.7,)} if "low" in taken else {}
@@ -83,7 +83,7 @@ def squeezenet() -> onnx.ModelProto:
 
 
 def to_float16(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Return the model with float16 weights, inputs and outputs; it may hold no other float."""
+    """Return the model with float16 weights, inputs and outputs; all its floats are float32."""
     half = onnx.ModelProto()
     half.CopyFrom(model)
     for tensor in half.graph.initializer:

@@ -1,7 +1,7 @@
-"""Peak memory of integrated gradients on ResNet-50 with random weights, each in a fresh process.
+"""Peak memory of integrated gradients on a ResNet-50 with random weights, each in a fresh process.
 
-Usage: `python bench/memory.py`, or `make bench-memory`. Writes docs/memory.md, and fails where the
-engine's default takes more than 2 GiB.
+Usage: `python bench/memory.py`, or `make bench-memory`. Writes docs/memory.md, and fails if a run
+takes more than 2 GiB.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ def main() -> None:
 
 
 def measured() -> Iterator[str]:
-    """Measure, and give the page's table line by line."""
-    yield "| steps | memory_bytes | rows in a run | peak resident memory | time |"
+    """Measure, and yield the page's table line by line."""
+    yield "| steps | memory_bytes | steps per run | peak resident memory | time |"
     yield "|---|---|---|---|---|"
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "resnet50.onnx"
@@ -68,25 +68,25 @@ def measure(file: str, steps: int, memory: int) -> None:
     )
     seconds = time.monotonic() - start
     if not np.isfinite(result.attribution).all() or not result.attribution.any():
-        sys.exit("the attribution is empty: what was measured is no explanation")
+        sys.exit("the attribution is zero or not finite: this run explains nothing")
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
     print(f"| {steps} | {memory} MiB | {runs[0]} | {peak} MiB | {seconds:.0f} s |")
     if peak > LIMIT:
-        sys.exit(f"{peak} MiB are more than the {LIMIT} MiB that it may take")
+        sys.exit(f"peak memory is {peak} MiB, above the limit of {LIMIT} MiB")
 
 
 INTRODUCTION = """# Memory
 
-The engine works within `memory_bytes`, 1 GiB unless told otherwise: it runs as many rows (units,
-samples, steps, masks) at once as fit, and the next ones after them. What a row takes it tells from
-the graph that it runs: the sizes of its tensors for a picture of that size, those that are alive at
-the same time, and as much again for what ONNX Runtime lays out anew for its kernels and what its
-arena leaves unused. One row is run however large it is, except by `slide`, which refuses a picture
-whose one run would take more. Weights come on top; loaded, rewritten and optimised, they are held
-several times over.
+The engine works within `memory_bytes` (`--memory`), by default 1 GiB. One run of a graph computes
+as many results (of units, samples, steps or masks) as fit into that memory, and the next run the
+next ones. The memory that one result needs is computed from the graph: the sizes of the tensors
+that are alive at the same time, for a picture of that size, and as much again for copies that
+ONNX Runtime makes in its kernels' layouts and for what its arena leaves unused. A single result
+is computed however large it is, except by `slide`, which refuses a picture that would need more.
+Weights come on top, several times over: in the model as loaded, rewritten and optimised.
 
-`make bench-memory` measures the peak of a whole process, Python and all, for integrated gradients
-of the top class of a ResNet-50 (98 MiB of weights) at 224x224, and fails above 2 GiB:
+`make bench-memory` measures the peak memory of a whole process, Python included, for integrated
+gradients of the top class of a ResNet-50 (98 MiB of weights) at 224x224, and fails above 2 GiB:
 """.splitlines()
 
 if __name__ == "__main__":

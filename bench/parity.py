@@ -1,8 +1,8 @@
 """Compare artefacts of torchvision's CNNs with PyTorch in float64, and write docs/parity.md.
 
 Usage: `make parity`, or `python bench/parity.py [NET ...]`. Needs torch, torchvision, onnxscript
-and this package. What is done is kept in `.parity/` and not done again; nets that failed are, and
-those that another version of the rewriter's source was measured with.
+and this package. Results are kept in `.parity/`. A network is measured again if it failed, or if
+the rewriter's source or a package's version has changed.
 """
 
 from __future__ import annotations
@@ -41,10 +41,10 @@ def main() -> int:
     warnings.simplefilter("ignore")
     logging.disable(logging.WARNING)
     torch.set_num_threads(THREADS)
-    torch.backends.mha.set_fastpath_enabled(False)  # an operator that no exporter knows
+    torch.backends.mha.set_fastpath_enabled(False)  # its fused operator cannot be exported
     CACHE.mkdir(exist_ok=True)
     asked, rows = sys.argv[1:], {}
-    # The first size of every family, then the second: a run that is stopped has seen them all.
+    # The first size of every family, then the second: an interrupted run covers all families.
     for net in filter(None, chain(*zip_longest(*FAMILIES.values()))):
         path = CACHE / f"{key(net)}.json"
         row = json.loads(path.read_text()) if path.exists() else None
@@ -64,7 +64,7 @@ def main() -> int:
 
 
 def measure(net: Net) -> dict[str, Any]:
-    """Return for both exporters what was found of one network."""
+    """Measure one network in both exporters' files, and return its row."""
     row: dict[str, Any] = {"net": repr(net), "versions": VERSIONS, "rewriter": REWRITER}
     module = build(net)
     exact = references(net, module)
@@ -73,7 +73,7 @@ def measure(net: Net) -> dict[str, Any]:
         try:
             model = export(module, torch.from_numpy(exact["x"][0]))
             row[exporter] = compare(model, net, exact)
-        except Exception as e:  # whatever it is, the table tells it
+        except Exception as e:  # whatever it is, the table reports it
             row[exporter] = {"failure": f"{type(e).__name__}: {' '.join(str(e).split())[:300]}"}
             print(f"  {net.label}, {exporter}: {row[exporter]['failure']}", flush=True)
     return row
@@ -82,7 +82,7 @@ def measure(net: Net) -> dict[str, Any]:
 def references(net: Net, module: nn.Module) -> dict[str, Any]:
     """Return the inputs, cotangents and float64 results of one network, and float32's own errors.
 
-    They are kept in a file, for as long as the weights and the layer are the same.
+    They are cached in a file, as long as the weights and the layer stay the same.
     """
     weights = hashlib.sha256(f"{net.middle} {net.side}".encode())
     for tensor in module.state_dict().values():
@@ -96,7 +96,7 @@ def references(net: Net, module: nn.Module) -> dict[str, Any]:
 
 def _references(net: Net, module: nn.Module) -> dict[str, Any]:
     xs = inputs(net)
-    with torch.no_grad(), Rectified():  # which changes nothing in place: values stay
+    with torch.no_grad(), Rectified():  # without in-place operators: `values` stay intact
         values = outputs(module, net.middle, xs[0])
     kept: dict[str, Any] = {"x": xs.numpy()}
     seeds = {p: torch.randn(len(xs), *values[p].shape) for p in PLACES}
@@ -108,7 +108,7 @@ def _references(net: Net, module: nn.Module) -> dict[str, Any]:
     double = [
         project(module, net.middle, x.double(), c) for x, c in zip(xs, cotangents, strict=True)
     ]
-    module.float()  # the weights were float32, so this gives them back
+    module.float()  # exact: the weights were float32
     for place, method in double[0]:
         found = np.stack([r[place, method].numpy() for r in single])
         exact = np.stack([r[place, method].numpy() for r in double])
@@ -118,7 +118,7 @@ def _references(net: Net, module: nn.Module) -> dict[str, Any]:
 
 
 def compare(model: onnx.ModelProto, net: Net, exact: dict[str, Any]) -> dict[str, Any]:
-    """Return the error of every method at both places, and what else is told of an artefact."""
+    """Return the error of every method at both layers, the file's size and the rewriting time."""
     opset = next(o.version for o in model.opset_import if o.domain in ("", "ai.onnx"))
     errors, seconds = {}, []
     name = model.graph.input[0].name
@@ -150,7 +150,7 @@ def compare(model: onnx.ModelProto, net: Net, exact: dict[str, Any]) -> dict[str
 
 
 def outputs_stay(model: onnx.ModelProto, made: onnx.ModelProto, exact: dict[str, Any]) -> bool:
-    """Tell whether the network's own outputs are the same to the bit, optimisations off."""
+    """Return whether the network's own outputs are bit-identical, with optimisation off."""
     feed = {model.graph.input[0].name: exact["x"][0]}
     before = run(session(model, optimised=False), feed)
     after = run(session(made, optimised=False), feed | {"seed": exact["seed/score"][0]})

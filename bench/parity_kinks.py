@@ -1,4 +1,4 @@
-"""Keeping a network's rectifiers off their kinks, where float32 cannot tell the derivative."""
+"""Keeps a network's rectifiers off their kinks, where float32 cannot resolve the derivative."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from torch.overrides import TorchFunctionMode
 
 __all__ = ["MARGIN", "leave_kinks"]
 
-MARGIN = 2e-5  # in standard deviations of what a rectifier is given; float32 is at 2e-6 after 100
+# In standard deviations of a rectifier's input. After 100 layers, float32 errs by 2e-6.
+MARGIN = 2e-5
 STEPS = 200
 
 KINKS: dict[Callable[..., Any], tuple[float, ...]] = {
@@ -26,9 +27,10 @@ KINKS: dict[Callable[..., Any], tuple[float, ...]] = {
 def leave_kinks(module: nn.Module, x: torch.Tensor) -> None:
     """Nudge biases until, for the images `x` in float64, no unit is within MARGIN of a kink.
 
-    A unit that is nearer may flip in float32, here or in PyTorch, which moves the gradient by 1e-3.
-    With some million units that befalls about every other image, so a median of errors is chance,
-    and a bound by PyTorch's own such errors hides others. Max-pools are left to their chances.
+    A unit nearer than that can flip in float32, here or in PyTorch, which changes the gradient by
+    1e-3. With millions of units, this happens in about every other image: the median of the errors
+    would be chance, and a bound from PyTorch's own errors would hide others. Ties in max-pools are
+    not avoided.
     """
     module.double()
     mode = _Nudging()
@@ -45,7 +47,7 @@ def leave_kinks(module: nn.Module, x: torch.Tensor) -> None:
 
 
 class _Nudging(TorchFunctionMode):
-    """While it is on, what a rectifier is given moves with the bias added last before it."""
+    """While active, shifts a rectifier's input through the last bias added before it."""
 
     last: nn.BatchNorm2d | nn.Conv2d | nn.Linear
 
@@ -71,7 +73,7 @@ class _Nudging(TorchFunctionMode):
 
 
 def _shift(z: torch.Tensor, kinks: Sequence[float]) -> torch.Tensor:
-    """Return for each channel of `z` [C, ...] the smallest shift that leaves every kink."""
+    """Return, per channel of `z` [C, ...], the smallest shift off every kink."""
     margin = MARGIN * float(z.std())
     offsets = torch.cat([z.flatten(1) - kink for kink in kinks], 1)
     shift = torch.zeros(len(z), dtype=z.dtype)

@@ -1,4 +1,4 @@
-"""The networks of `parity.py`: torchvision's CNNs, random weights set as after training."""
+"""The networks of `parity.py`: torchvision's CNNs, with random weights scaled as after training."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ __all__ = ["FAMILIES", "Net", "build", "inputs", "others"]
 
 @dataclass(frozen=True)
 class Net:
-    """A torchvision network, the side of its images, and a layer about its middle.
+    """A torchvision network, the side of its images, and a layer near its middle.
 
     AlexNet and VGG average over 6x6 and 7x7 windows, which the TorchScript exporter writes only for
-    maps of a multiple of that, from about 224 pixels on. They have the same averages as matrix
+    maps of a multiple of that, from about 224 pixels on. Here the same averages are matrix
     products, which both exporters write for any side.
     """
 
@@ -39,7 +39,7 @@ class Net:
 
 SHOWN = ("width_mult",)
 INPUTS = 5
-WEAK = 0.1  # how strong a residual branch is beside what it is added to
+WEAK = 0.1  # scale of a residual branch relative to the tensor it is added to
 NO_BACKBONE: dict[str, Any] = {"weights_backbone": None}
 NO_AUX: dict[str, Any] = {"aux_logits": False, "init_weights": False}
 
@@ -105,12 +105,12 @@ def others() -> list[str]:
 
 
 def build(net: Net) -> nn.Module:
-    """Return the network, in evaluation, its numbers drawn from a seed of its own.
+    """Return the network in evaluation mode, with weights drawn from a seed of its own.
 
-    Normalisation keeps activations alive at any depth, so where a network has none its weights are
-    He's; what initialisation leaves at zero, so that nothing would flow, is drawn too.
-    Residual branches are weak and BatchNorm statistics those of data, as after training. At the
-    network's own inputs no rectifier is at its kink.
+    Normalisation keeps activations alive at any depth; networks without it get He initialisation.
+    Weights that PyTorch initialises to zero, so that no signal would pass, are drawn too. Residual
+    branches are weak and BatchNorm statistics are those of data, as after training. On the inputs
+    of the comparison, no rectifier is at its kink.
     """
     torch.manual_seed(zlib.crc32(net.label.encode()))
     module: nn.Module = torchvision.models.get_model(net.name, weights=None, **net.options)
@@ -155,12 +155,13 @@ class _Averages(nn.Module):
 
 
 def _weaken_branches(module: nn.Module) -> None:
-    """Make the last BatchNorm of every residual branch small.
+    """Scale down the last BatchNorm of every residual branch.
 
-    That is where training takes them: it begins best with such a gain of zero (Goyal et al. 2017,
-    https://arxiv.org/abs/1706.02677, section 5.1), as each block is a small step. Drawn at random,
-    a branch is as strong as all before it, and a hundred layers of those are chaos: one unit that
-    flips grows to an error of 3e-2 in PyTorch's own float32, a bound that would hide any other.
+    Training does so too: it starts best from a gain of zero (Goyal et al. 2017,
+    https://arxiv.org/abs/1706.02677, section 5.1), so that each block is a small step. With random
+    gains, a branch is as strong as its shortcut, and a hundred such layers are chaotic: a single
+    unit that flips causes an error of 3e-2 in PyTorch's own float32, a bound that would hide all
+    other errors.
     """
     for block in module.modules():
         if not _adds(block):
@@ -175,7 +176,7 @@ def _weaken_branches(module: nn.Module) -> None:
 
 
 def _adds(block: nn.Module) -> bool:
-    """Tell whether the block adds its input, or a projection of it, to its branch."""
+    """Return whether the block adds its input, or a projection of it, to its branch."""
     if isinstance(block, BasicBlock | Bottleneck | ResBottleneckBlock):
         return True
     return any(getattr(block, flag, False) for flag in ("use_res_connect", "apply_residual"))

@@ -1,4 +1,4 @@
-"""PyTorch's own answers: autograd with the rectifiers' backward pass of each method."""
+"""The oracle: PyTorch's autograd, with each method's backward pass at the rectifiers."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ METHODS = ("gradient", "deconvnet", "guided_backprop")
 
 
 class Rectified(TorchFunctionMode):
-    """While it is on, rectifiers go back as `method` says, modules and functions alike.
+    """While active, gives rectifiers, as modules and functions, the backward pass of `method`.
 
-    The method is read in the backward pass, so one forward pass serves all of them. Hardswish,
-    Hardsigmoid, SiLU and GELU are no rectifiers.
+    The method is read in the backward pass, so one forward pass serves all methods. Hardswish,
+    Hardsigmoid, SiLU and GELU are not rectifiers.
     """
 
     method = "gradient"
@@ -75,7 +75,7 @@ def outputs(net: nn.Module, middle: str, x: torch.Tensor) -> dict[str, torch.Ten
 def project(
     net: nn.Module, middle: str, x: torch.Tensor, cotangents: dict[str, torch.Tensor]
 ) -> dict[tuple[str, str], torch.Tensor]:
-    """Return what each method sends to `x`, by place and method, in the precision of `x`."""
+    """Return the signals at `x`, by layer and method, in the precision of `x`."""
     x = x.clone().requires_grad_()
     found = {}
     with Rectified() as mode:

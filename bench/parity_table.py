@@ -1,4 +1,4 @@
-"""The table that `parity.py` writes, and when a network counts as done or a row as stale."""
+"""The page that `parity.py` writes, and the test for whether a network's results are current."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ VERSIONS = {package: _version(package) for package in PACKAGES}
 
 
 def _rewriter() -> str:
-    """Return a hash of the rewriter's source: what another one gave shows nothing of this one."""
+    """Return a hash of the rewriter's source: results of another version say nothing about it."""
     folder = Path(onnxplain.graphops.__file__).parent
     digest = hashlib.sha256()
     for path in sorted(folder.rglob("*.py")):
@@ -48,22 +48,22 @@ SOURCE = f"the rewriter's source with hash {REWRITER}"
 
 
 def key(net: Net) -> str:
-    """Return the name that a network's row and files go by."""
+    """Return the name of a network's row and files."""
     return net.label.replace(" ", "-")
 
 
 def is_current(row: dict[str, Any], net: Net) -> bool:
-    """Tell whether the row is of this network, environment and source of the rewriter."""
+    """Return whether the row was measured with this network, environment and rewriter."""
     return (row["net"], row["versions"], row["rewriter"]) == (repr(net), VERSIONS, REWRITER)
 
 
 def is_done(row: dict[str, Any]) -> bool:
-    """Tell whether both exporters' files have every error within the bound."""
+    """Return whether every error is within the bound, for both exporters' files."""
     return all(_is_within(row, e) for e in EXPORTERS)
 
 
 def write_table(path: Path, rows: dict[str, dict[str, Any]]) -> None:
-    """Write the page about all networks; those without a row count as not run."""
+    """Write the page; networks without a row are listed as left out."""
     path.write_text("\n".join(_page(rows)) + "\n")
 
 
@@ -106,7 +106,7 @@ def _page(rows: dict[str, dict[str, Any]]) -> Iterator[str]:
     yield _largest(run)
     missing = [net.label for _, net in nets if key(net) not in rows]
     yield ""
-    yield "Not run, only for the time that they would take:"
+    yield "Left out only because of the time they would take:"
     yield _filled([*missing, *others()])
     yield ""
     yield NOTES
@@ -117,7 +117,7 @@ def _largest(run: list[tuple[str, Net, dict[str, Any]]]) -> str:
     net, exporter, found = max(made, key=lambda one: one[2]["nodes"])
     return (
         f"The largest file is {net.label} by {exporter}, with {found['nodes']:,} nodes: rewriting "
-        f"took {found['rewrite_seconds']:.1f} s, the median of six artefacts."
+        f"took {found['rewrite_seconds']:.1f} s, the median over six artefacts."
     )
 
 
@@ -126,7 +126,7 @@ def _filled(words: list[str]) -> str:
 
 
 def _cell(row: dict[str, Any], exporter: str, method: str) -> str:
-    """Write both places' errors; where the bound is float32's own, its error stands behind."""
+    """Return the errors from both layers, with float32's own in brackets if it sets the bound."""
     texts = []
     for cell in (f"{place}/{method}" for place in PLACES):
         text = f"{row[exporter]['errors'][cell]:.0e}"
@@ -138,35 +138,36 @@ def _cell(row: dict[str, Any], exporter: str, method: str) -> str:
 
 INTRODUCTION = """# Parity with PyTorch
 
-Artefacts of torchvision's CNNs against PyTorch's autograd in float64. `make parity` makes this page
-again. A network is measured again where these change:
+Artefacts of torchvision's CNNs against PyTorch's autograd in float64. `make parity` writes this
+page, and measures a network again if any of these has changed:
 
 {versions}
 
-{nets} networks, each written by two exporters: of {files} files {rewritten} are rewritten, and
-{within} are within the bound for all methods and layers, with the network's own outputs the same to
-the bit (graph optimisation off).
+{nets} networks, each written by two exporters: of {files} files, {rewritten} are rewritten, and
+{within} are within the bound for all methods and layers, with the network's own outputs
+bit-identical (graph optimisation off).
 
-A cell has the relative L2 error, the median over five random inputs, first of the class score, then
-of the middle layer; the signal starts from a random cotangent of both signs. The bound is 1e-4, or
-three times the error of PyTorch's own float32 where that is more: it then stands in brackets.
-Images are 64 pixels wide, Inception's 96, as it takes no less than 75. Weights are random, and set
-as after training: BatchNorm statistics are those of data, residual branches are weak. No rectifier
-is at its kink (see the notes).
+A cell holds two relative L2 errors, one from the class score and one from the middle layer, each
+the median over five random inputs. The signal starts from a random cotangent of both signs. The
+bound is 1e-4, or three times the error of PyTorch's own float32 if that is more; that error is
+then given in brackets. Images are 64 pixels wide, but 96 for Inception, which needs at least 75.
+Weights are random but behave as after training: BatchNorm statistics are those of data, and
+residual branches are weak. No rectifier is at its kink (see the notes).
 """
 
 NOTES = """## Notes
 
-- PyTorch's autograd has no deconvnet and no guided backpropagation: the oracle's ReLU and ReLU6, as
-  modules and as functions, go back as the method says.
-- A unit within a rounding of zero may flip in float32, in PyTorch's too, and that alone moves a
-  gradient by 1e-3. In networks of millions of units it befalls about every other image. So biases
-  are nudged, by a few 1e-5 standard deviations of a rectifier's input, until at these images, in
-  float64, none is within 2e-5 of its kink. Ties of max-pools are left to chance.
-- Both exporters write Hardswish and Hardsigmoid as operators, so they keep their gradient under all
-  methods. Where a file spells them with a Clip from 0 to 6, that Clip is a rectifier.
+- PyTorch's autograd has no deconvnet and no guided backpropagation. The oracle gives ReLU and
+  ReLU6, as modules and as functions, the backward pass of the method.
+- A unit whose value rounds across zero can flip in float32, in PyTorch too, and that alone
+  changes a gradient by 1e-3. In networks of millions of units, this happens in about every other
+  image. So biases are nudged, by a few 1e-5 standard deviations of a rectifier's input, until no
+  unit is within 2e-5 of its kink on these images in float64. Ties in max-pools are left to
+  chance.
+- Both exporters write Hardswish and Hardsigmoid as operators, so they keep their gradient under
+  all methods. If a file writes them with a Clip from 0 to 6, that Clip is a rectifier.
 - AlexNet and VGG average their last map over 6x6 and 7x7 windows, which the TorchScript exporter
-  writes only from about 224 pixels on. They have the same averages as matrix products here.
-- ViT, Swin and ConvNeXt have no rectifier: all three methods are the gradient there.
-- A middle layer is named by its module, in the files of both exporters, and its values are compared
-  with PyTorch's first."""
+  writes only from about 224 pixels on. Here the same averages are matrix products.
+- ViT, Swin and ConvNeXt have no rectifier: all three methods equal the gradient.
+- A middle layer is named by its module path in both exporters' files, and its values are first
+  compared with PyTorch's."""

@@ -1,4 +1,4 @@
-"""Run the same artefacts on several runtimes, and write how far each is from PyTorch in float64.
+"""Run the same artefacts on several runtimes, and compare each with PyTorch in float64.
 
 Usage: `make portability`, or `python bench/portability.py` with torch, onnxruntime, openvino,
 pillow and node, after `npm install` in `bench/web`. Writes docs/portability.md.
@@ -14,7 +14,6 @@ from statistics import median
 
 import numpy as np
 import torch
-from onnxplain.graphops.backward.runtimes import LACKING
 from parity_oracle import METHODS
 from portability_nets import Net, build
 from portability_oracle import Answer, Asked, activation, answer
@@ -22,6 +21,7 @@ from portability_page import Row, write_page
 from portability_runtimes import RUNTIMES, Arrays, Runtime, Unsupported, versions
 
 from onnxplain.graphops import Options, rewrite
+from onnxplain.graphops.operators.unpool import LACKING
 
 PAGE = Path(__file__).parents[1] / "docs" / "portability.md"
 INPUTS = 5
@@ -76,7 +76,7 @@ def measure(
     options: Options,
     runtimes: dict[str, Runtime] = RUNTIMES,
 ) -> Row:
-    """Return the error of each runtime, or why it has none: medians over the inputs."""
+    """Return each runtime's error, the median over the inputs, or why it failed."""
     start = time.perf_counter()
     layer = "" if options.select == "predicted" else net.layer
     artefact = rewrite(net.model, layer or None, method, options)
@@ -99,7 +99,7 @@ def measure(
 
 
 def _promised(options: Options) -> set[str]:
-    """Return the runtimes that have to run such an artefact: `targets.py` says what they lack."""
+    """Return the runtimes that have to run such an artefact, by the operators that they lack."""
     names = {name for name, target in TARGETS.items() if options.unpool not in LACKING[target]}
     return names if options.target == "openvino" else names - {"OpenVINO"}
 
@@ -114,7 +114,7 @@ def _way(select: str, position: str | None) -> Options:
 def _ask(
     net: Net, layer: str, method: str, options: Options, rng: np.random.Generator
 ) -> tuple[Asked, Arrays]:
-    """Return what to ask of two random images, and the same as the artefact's inputs."""
+    """Return the units to explain on two random images, and the artefact's inputs for these."""
     images = rng.standard_normal((2, 3, *net.size), np.float32)
     feed: Arrays = {"image": images}
     picks = np.array({"pairs": [1, 0, 1], "fixed": [0, 0, 1, 1]}.get(options.select, [0, 1]))
@@ -140,7 +140,7 @@ def _ask(
 
 
 def _strong_channels(values: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Return for each image one of the channels that are well above zero somewhere."""
+    """Return, for each image, a channel that is well above zero somewhere."""
     strongest = values.reshape(*values.shape[:2], -1).max(2)
     alive = strongest > 0.3 * strongest.max(1, keepdims=True)
     return np.array([rng.choice(np.flatnonzero(row)) for row in alive])
@@ -151,7 +151,7 @@ def _error(found: list[Answer], exact: list[Answer]) -> float:
 
 
 def _distance(found: Answer, exact: Answer) -> float:
-    """Return the larger error of attribution and score, infinite where a position is another."""
+    """Return the larger error of attribution and score; infinite if a position differs."""
     if not np.array_equal(found.get("position", ()), exact.get("position", ())):
         return float("inf")
     errors = []

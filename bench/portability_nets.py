@@ -1,4 +1,4 @@
-"""The networks of `portability.py`: small, float32, each with what runtimes may not agree on."""
+"""The networks of `portability.py`: small, float32, with operators that runtimes may differ on."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ EXAMPLES = Path(__file__).parents[1] / "examples"
 class Net:
     """A network in PyTorch and in ONNX, the size of its images, and the layer to explain.
 
-    `overlaps` tells whether windows of its max-pools share elements.
+    `overlaps`: whether windows of its max-pools share elements.
     """
 
     name: str
@@ -46,7 +46,7 @@ class Classifier(nn.Module):
 
 
 class Branches(nn.Module):
-    """Ways that meet again: by addition, or side by side."""
+    """Branches, joined by addition or concatenation."""
 
     def __init__(self, join: str, *branches: nn.Module) -> None:
         super().__init__()
@@ -175,7 +175,7 @@ def modern() -> nn.Module:
 
 
 def quantised() -> nn.Module:
-    """Scales whose multiples meet no bound between two steps: there, rounding is a toss-up."""
+    """Scales whose multiples hit no boundary between two steps, where rounding is ambiguous."""
     return Classifier(
         16,
         *(Quantised(3, 8, 0.02, padding=1), nn.ReLU(), nn.MaxPool2d(2)),

@@ -1,4 +1,4 @@
-"""What PyTorch's autograd says an artefact of `portability.py` has to answer."""
+"""The oracle of `portability.py`: an artefact's outputs by PyTorch's autograd."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ Answer = dict[str, np.ndarray]
 
 @dataclass(frozen=True)
 class Asked:
-    """What one run of an artefact is asked: one unit for each row of `images`.
+    """The units to explain in one run: one unit per image.
 
-    `position` and `seed_value` are as in the artefact's contract; `places` are the positions where
-    they are given, and `seed` is the whole cotangent where that is.
+    `position` and `seed_value` are as in the artefact's contract; `places` holds the positions for
+    position "given", and `seed` the cotangent for select "seed".
     """
 
     images: np.ndarray
@@ -45,7 +45,7 @@ def activation(module: nn.Module, layer: str, images: np.ndarray) -> np.ndarray:
 def answer(
     module: nn.Module, layer: str, method: str, asked: Asked, dtype: torch.dtype, windows: bool
 ) -> Answer:
-    """Return `attribution`, `score` and perhaps `position`, computed in `dtype`.
+    """Return `attribution`, `score` and, if there is one, `position`, computed in `dtype`.
 
     With `windows`, max-pools send their signal to the whole window, without switches.
     """
@@ -93,7 +93,7 @@ def _without_switches(module: nn.Module) -> None:
 
 
 class _Switchless(nn.Module):
-    """A max-pool that sends its signal back to its whole window."""
+    """A max-pool that spreads its signal over the whole window."""
 
     def __init__(self, pool: nn.MaxPool2d) -> None:
         super().__init__()

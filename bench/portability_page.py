@@ -14,9 +14,9 @@ FLOOR = 1e-4
 
 @dataclass
 class Row:
-    """One artefact: what PyTorch's own float32 errs, and each runtime, or why it has no answer.
+    """One artefact: the errors of PyTorch's own float32 and of each runtime, or why it failed.
 
-    `promised` are the runtimes that have to answer; the others may refuse.
+    `promised` are the runtimes that have to run it; the others may fail.
     """
 
     label: tuple[str, str, str]
@@ -26,19 +26,19 @@ class Row:
     reasons: dict[str, str] = field(default_factory=dict)
 
     def is_within(self, runtime: str) -> bool:
-        """Tell whether the runtime answers, and within the bound."""
+        """Return whether the runtime ran the artefact with an error within the bound."""
         return self.errors.get(runtime, inf) <= max(FLOOR, 3 * self.float32)
 
     @property
     def keeps_promise(self) -> bool:
-        """Tell whether all answer that have to, and what onnx itself answers is right too."""
+        """Return whether all promised runtimes, and onnx's if it ran, are within the bound."""
         return all(map(self.is_within, self.promised | ({"onnx reference"} & self.errors.keys())))
 
 
 def write_page(
     path: Path, versions: dict[str, str], forms: list[Row], ways: list[Row], targets: list[Row]
 ) -> None:
-    """Write the tables, with what each runtime says where it does not run an artefact."""
+    """Write the tables, and each runtime's message where it did not run an artefact."""
     runtimes = list(versions)
     named = [name for name in runtimes if name != "onnx reference"]
     notes: dict[str, int] = {}
@@ -62,7 +62,7 @@ def _table(
 
 
 def _cell(row: Row, runtime: str, notes: dict[str, int]) -> str:
-    """Return the error, bold beyond the bound, or the number of the reason why there is none."""
+    """Return the error, bold if beyond the bound, or the number of the reason for having none."""
     if runtime in row.reasons:
         return f"no ({notes.setdefault(f'{runtime}: {row.reasons[runtime]}', len(notes) + 1)})"
     error = f"{row.errors[runtime]:.0e}"
@@ -71,63 +71,67 @@ def _cell(row: Row, runtime: str, notes: dict[str, int]) -> str:
 
 INTRODUCTION = """# Portability
 
-The same artefact on several runtimes. `make portability` makes this page again (it needs node); it
-was made with:
+The same artefact on several runtimes. `make portability` writes this page (it needs Node.js).
+Versions:
 """
 
-TEXT = """An artefact holds standard operators only, so any runtime that runs the network can run
-it if it has the operators of its unpool form. `--target` picks a form that the runtime has: see
-[the contract](contract.md#unpooling). CUDA has [a page of its own](gpu.md); no TensorRT was at
-hand, its artefacts are run here by the others.
+TEXT = """\
+An artefact consists of standard operators, so any runtime that runs the network can run it,
+provided that it has the operators of the unpool form. `--target` selects a form that the runtime
+has: see [the contract](contract.md#unpooling). CUDA has [its own page](gpu.md). TensorRT was not
+available; the other runtimes run its artefacts here.
 
-**OpenVINO needs `--target openvino`**, also where the form would be the same. It packs each weight
-for the operator that reads it, and takes the packed copy of one operator for another's where a
-square weight is read in two ways: forward by Conv and backward by ConvTranspose, or by MatMul from
-both sides. The attribution is then wrong without a word, while the network's own outputs stay
-right. Two operators show it: of `a = MatMul(x, w)` and `b = Gemm<transB = 1>(Relu(a), w)`, with a
-`w` of 8 × 8, `b` is wrong. The target gives the backward part a weight of its own, negated twice in
-the graph, which OpenVINO folds at load; the file does not grow.
+**OpenVINO needs `--target openvino`**, even where the form would be the same. OpenVINO packs each
+weight for the operator that reads it. If two operators read the same square weight in different
+layouts (Conv forward and ConvTranspose backward, or MatMul from both sides), it uses one
+operator's packed copy for both. The attribution is then silently wrong, while the network's own
+outputs stay right. Two operators are enough to show it: if `w` is 8 × 8, `a = MatMul(x, w)` and
+`b = Gemm<transB = 1>(Relu(a), w)`, the value of `b` is wrong. The target gives the backward part
+a weight of its own, negated twice in the graph. OpenVINO folds this at load, and the file does
+not grow.
 
-OpenVINO runs at float32 here (`INFERENCE_PRECISION_HINT` at `f32`): left to itself it takes
-bfloat16 on CPUs that have it. Of quantised networks it gets a `Conv` without bias wrong that
-something else than its rectifier reads, as an output or to explain it: explain the rectifier's
-output instead, or set `LP_TRANSFORMS_MODE` to `NO`. The fault needs no backward part: of
-`QuantizeLinear`, `DequantizeLinear`, `Conv`, `Relu`, `Conv` the last comes out wrong as soon as the
-first `Conv` is an output too.
+OpenVINO runs in float32 here (`INFERENCE_PRECISION_HINT` set to `f32`); by default it uses
+bfloat16 on CPUs that support it. In quantised networks, it miscomputes a `Conv` without bias if
+anything other than its rectifier reads it, such as a network output or the backward part: explain
+the rectifier's output instead, or set `LP_TRANSFORMS_MODE` to `NO`. This happens without any
+backward part: in `QuantizeLinear`, `DequantizeLinear`, `Conv`, `Relu`, `Conv`, the last `Conv` is
+wrong as soon as the first is also an output.
 
-Numbers are relative L2 errors against PyTorch's autograd in float64, the median over five random
-inputs of two images. The larger error of `attribution` and `score` counts; `position` has to be
-equal. The bound is 1e-4, or three times the error of PyTorch's own float32 where that is more:
-**bold** is beyond it, all else is within. "no" with a number stands for the reason,
-[at the end](#why-not).
+The numbers are relative L2 errors against PyTorch's autograd in float64: the larger of the errors
+of `attribution` and `score`, and the median over five random inputs of two images. `position` has
+to be equal. The bound is 1e-4, or three times the error of PyTorch's own float32 if that is more;
+an error beyond it is **bold**. "no" means that the runtime does not run the artefact, and its
+number refers to [the reason](#why-not).
 """
 
 FORMS = """## Forms of unpooling
 
-One file for all columns, made with `--target openvino`; batch, height and width are dynamic except
-in the last network. Where windows overlap, `maxunpool` is not exact, and not in the table.
+All runtimes run the same file, written with `--target openvino`. Batch, height and width are
+dynamic except in the last network. Where windows overlap, `maxunpool` is not exact and is left
+out.
 """
 
-WAYS = """## Ways to ask
+WAYS = """## Selects and positions
 
-Every `select` and `position` on the network with branches, unpooled by `scatter`.
+Every `select` and `position`, on the network with branches, with unpool form `scatter`.
 """
 
 TARGETS = """## Targets
 
-The form that each `--target` picks by itself. OpenVINO is promised only for its own target.
+The form that each `--target` selects. OpenVINO is supported with its own target only.
 """
 
 REASONS = """## Why not
 
-What the runtimes say where they do not run an artefact:
+The runtimes' messages where they do not run an artefact:
 """
 
-FAULTS = """OpenVINO has no MaxUnpool. The reference evaluator has two faults, in the version above:
+FAULTS = """OpenVINO has no MaxUnpool. The reference evaluator of that version has two defects:
 
-- its MaxUnpool looks the indices up in the size that kernel and strides imply, also where
-  `output_shape` says another ([onnx#2398](https://github.com/onnx/onnx/issues/2398)), so sizes that
-  the windows do not divide fail;
-- its ConvTranspose cuts the weight into groups by output channels, though the weight's first axis
-  is of input channels, and keeps one channel of each group: only depthwise convolutions go back.
+- its MaxUnpool interprets the indices in the size that kernel and strides imply, even if
+  `output_shape` differs ([onnx#2398](https://github.com/onnx/onnx/issues/2398)), and so fails on
+  sizes that the windows do not divide evenly;
+- its ConvTranspose splits the weight into groups by output channels, although the weight's first
+  axis is the input channels, and keeps one channel per group: of grouped convolutions, only
+  depthwise ones work.
 """

@@ -1,4 +1,4 @@
-"""The runtimes of `portability.py`: each runs a model on several feeds, or says why it cannot."""
+"""The runtimes of `portability.py`: each runs a model on several feeds, or raises an error."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ WEB = Path(__file__).parent / "web"
 
 
 class Unsupported(Exception):
-    """The runtime cannot run the model, in its own words."""
+    """The runtime cannot run the model; the text is the runtime's own."""
 
 
 def onnxruntime_cpu(model: onnx.ModelProto, feeds: list[Arrays]) -> list[Arrays]:
@@ -43,7 +43,7 @@ def onnxruntime_cpu(model: onnx.ModelProto, feeds: list[Arrays]) -> list[Arrays]
 
 
 def openvino_cpu(model: onnx.ModelProto, feeds: list[Arrays]) -> list[Arrays]:
-    """Run at float32: on new CPUs, OpenVINO's default is bfloat16."""
+    """Run in float32: on recent CPUs, OpenVINO's default is bfloat16."""
     core = openvino.Core()
     try:
         read = core.read_model(model.SerializeToString())
@@ -96,7 +96,7 @@ RUNTIMES: dict[str, Runtime] = {
 
 
 def versions() -> dict[str, str]:
-    """Return what ran, for the record."""
+    """Return the name and version of each runtime."""
     package = json.loads((WEB / "node_modules/onnxruntime-web/package.json").read_text())
     node = subprocess.run(["node", "--version"], capture_output=True, text=True, check=True)
     return {

@@ -1,7 +1,7 @@
 """How long rewriting takes: a ResNet-50, and graphs of 1,000 to 16,000 nodes with a linear fit.
 
 Usage: `python bench/rewriting.py`, or `make bench-rewriting`. Writes docs/rewriting.md. Rewriting
-runs on one thread, so processor time is what it takes where nothing else runs.
+runs on one thread, so its CPU time is its wall time on an idle machine.
 """
 
 from __future__ import annotations
@@ -32,18 +32,18 @@ def main() -> None:
     for line in measured():
         print(line, flush=True)
         lines.append(line)
-    PAGE.write_text("\n".join([*INTRODUCTION, *lines]) + "\n")
+    PAGE.write_text("\n".join([*INTRODUCTION, "", *lines]) + "\n")
 
 
 def measured() -> Iterator[str]:
-    """Measure, and give the page line by line."""
+    """Measure, and yield the page line by line."""
     model = resnet50()
     megabytes = model.ByteSize() / 1e6
     packages = ", ".join(f"{name} {version(name)}" for name in ("onnx", "onnx-graphsurgeon"))
     yield f"Python {platform.python_version()}, {packages}; {_processor()}, {os.cpu_count()} cores"
-    yield f"at a load of {os.getloadavg()[0]:.1f} before the start. Medians of {RUNS} runs."
+    yield f"at a load average of {os.getloadavg()[0]:.1f} before the start. Medians of {RUNS} runs."
     yield ""
-    yield "| network | nodes | method | seconds of the processor | of the clock |"
+    yield "| network | nodes | method | CPU time (s) | wall time (s) |"
     yield "|---|---:|---|---:|---:|"
     for method in METHODS:
         nodes = len(model.graph.node)
@@ -59,17 +59,17 @@ def measured() -> Iterator[str]:
     exponent, _ = np.polyfit(np.log(sizes), np.log(medians), 1)
     yield ""
     yield (
-        f"The fit, in seconds of the processor: {start:.2f} + {slope * 1e3:.2f} for each 1,000 "
-        f"nodes. That makes {start + slope * 14000:.1f} s for 14,000."
+        f"Linear fit of the CPU time: {start:.2f} s + {slope * 1e3:.2f} s per 1,000 nodes, "
+        f"or {start + slope * 14000:.1f} s for 14,000 nodes."
     )
     yield (
-        f"A line through the logarithms has slope {exponent:.2f}: the time grows with the nodes "
-        "to that power."
+        f"On logarithmic axes the slope is {exponent:.2f}: the time grows with that power of the "
+        "number of nodes."
     )
 
 
 def _cells(model: onnx.ModelProto, method: str) -> tuple[float, str]:
-    """Return the median processor time of several runs, and the table's cells."""
+    """Return the median CPU time of several runs, and the table's cells."""
     bounds = "low" in METHODS[method].takes
     options = Options(low=(-2.2,), high=(2.7,)) if bounds else Options()
     processor, clock = [], []
@@ -80,7 +80,7 @@ def _cells(model: onnx.ModelProto, method: str) -> tuple[float, str]:
         rewrite(model, method=method, options=options)
         processor.append(time.process_time() - before[0])
         clock.append(time.perf_counter() - before[1])
-    seconds = median(processor[1:])  # the first run does not count: it loads and fills caches
+    seconds = median(processor[1:])  # without the first run, which imports and fills caches
     return seconds, f"{seconds:.2f} | {median(clock[1:]):.2f}"
 
 
@@ -92,18 +92,13 @@ def _processor() -> str:
     return next(line.partition(": ")[2] for line in lines if line.startswith("model name"))
 
 
-INTRODUCTION = (
-    "# How long rewriting takes",
-    "",
-    "`make bench-rewriting` makes this page again. *Mixed* networks repeat a convolutional block",
-    "with",
-    "BatchNormalization, Relu, Concat and a residual Add, and a block on tokens with",
-    "LayerNormalization,",
-    "MatMul, Transpose and Reshape, whose shapes are computed by Shape, Gather and Concat",
-    "as PyTorch's",
-    "exporter writes them. Rewriting runs on one thread.",
-    "",
-)
+INTRODUCTION = """# How long rewriting takes
+
+`make bench-rewriting` writes this page. The *mixed* networks alternate a convolutional block
+(BatchNormalization, Relu, Concat, a residual Add) with a block on tokens (LayerNormalization,
+MatMul, Transpose, Reshape); their shapes are computed by Shape, Gather and Concat, as PyTorch's
+exporter writes them. Rewriting runs on one thread.
+""".splitlines()
 
 
 class Net:
@@ -121,7 +116,7 @@ class Net:
         return f"{name}_output"
 
     def weight(self, *shape: int) -> str:
-        """Add a weight, positive so that it may be a variance too."""
+        """Add a weight; it is positive, so that it can serve as a variance too."""
         values = self._random.random(shape, np.float32) / np.float32(np.prod(shape[1:]))
         self.weights.append(numpy_helper.from_array(values, f"weight_{len(self.weights)}"))
         return self.weights[-1].name

@@ -1,7 +1,7 @@
-"""How long a layer's values of many pictures take: the views look at every class of every frame.
+"""The time to compute a layer's values for many pictures, as the views do for every class.
 
 Usage: `python bench/values.py`, or `make bench-values`. Prints the time of `Engine.values`, and of
-explaining each class by its activation, as multiples of ONNX Runtime's own for the same pictures:
+method `activation` for all classes, as multiples of ONNX Runtime's own time for the same pictures:
 medians of interleaved rounds, on a ResNet-50 with random weights.
 """
 
@@ -24,7 +24,7 @@ FRAMES, SIDE, ROUNDS = 8, 224, 5
 
 
 def main() -> None:
-    """Measure, and print one line for each way."""
+    """Measure, and print one line per variant."""
     frames = list(np.random.default_rng(0).integers(0, 256, (FRAMES, SIDE, SIDE, 3), np.uint8))
     how = Preprocess(scale=1 / 255)
     batch = np.stack([how.values(frame) for frame in frames])
@@ -48,7 +48,7 @@ def main() -> None:
             for name, way in ways.items():
                 start = time.perf_counter()
                 way()
-                if run:  # the first loads and rewrites
+                if run:  # the first run loads and rewrites the model
                     times[name].append(time.perf_counter() - start)
     medians = {name: statistics.median(values) for name, values in times.items()}
     for name, median in medians.items():

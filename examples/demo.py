@@ -1,6 +1,6 @@
-"""The whole way in one run: look at a network, rewrite it, serve it, explain pictures, draw them.
+"""A tour: list a network's layers, rewrite it, serve it, explain pictures, draw the results.
 
-Run: make demo, or python examples/demo.py. It leaves its files in demo-out/.
+Run: make demo, or python examples/demo.py. The files are written to demo-out/.
 """
 
 import subprocess
@@ -27,21 +27,21 @@ METHODS = ("deconvnet", "guided_backprop")
 LAYER = "mixed"
 UNITS = "top:4"
 SIDE = 192  # pixels of one drawn picture: three for each of the network's 64
-PROGRAM = (sys.executable, "-m", "onnxplain.cli")  # what `onnxplain` starts, also where not on PATH
+PROGRAM = (sys.executable, "-m", "onnxplain.cli")  # the command, even if not on PATH
 
 
 def main() -> None:
-    """Take the six steps, each under its heading."""
+    """Run the six steps, each under a heading."""
     OUT.mkdir(exist_ok=True)
     artefact = f"demo-out/shapes-{LAYER}.onnx"
 
-    heading("1. The layers of a small network that tells eight shapes apart")
+    heading("1. The layers of a small network that classifies eight shapes")
     onnxplain("layers", MODEL)
 
     heading(f"2. Rewrite it: forward to the layer '{LAYER}', then backward to the pixels")
     onnxplain("rewrite", MODEL, "--layer", LAYER, "-o", artefact)
 
-    heading("3. What came out is plain ONNX")
+    heading("3. The artefact is plain ONNX")
     check(ROOT / artefact)
 
     heading("4. Serve the network over gRPC")
@@ -70,24 +70,24 @@ def heading(text: str) -> None:
 
 
 def onnxplain(*arguments: str) -> None:
-    """Show a command and run it."""
+    """Print a command and run it."""
     print("$ onnxplain", *arguments, flush=True)
     subprocess.run([*PROGRAM, *arguments], cwd=ROOT, check=True)
 
 
 def check(path: Path) -> None:
-    """Check a model as strictly as ONNX can, and say what it is made of."""
+    """Check a model with onnx.checker, and print the operators of its backward part."""
     model = onnx.load(path)
     onnx.checker.check_model(model, full_check=True)
     counts = Counter(node.op_type for node in model.graph.node)
     backward = ("ConvTranspose", "MaxUnpool", "ScatterElements")
     print("onnx.checker with full_check: passed")
-    print("on the way back:", ", ".join(f"{counts[o]} {o}" for o in backward if counts[o]))
+    print("backward pass:", ", ".join(f"{counts[o]} {o}" for o in backward if counts[o]))
 
 
 @contextmanager
 def service() -> Iterator[str]:
-    """Run the service on a free port of this machine; yields its address, stops it at the end."""
+    """Run the service on a free local port; yield its address, and stop it at the end."""
     arguments = ("serve", "--models", "examples", "--listen", "127.0.0.1:0")
     print("$ onnxplain", *arguments, flush=True)
     with subprocess.Popen(

@@ -1,6 +1,6 @@
-"""Draws the gallery of docs/gallery.md: each view of the example network, by one command each.
+"""Draws the gallery of docs/gallery.md: every view, for the example network, by one command each.
 
-`make gallery` runs it. The page shows the commands that it ran.
+Run: make gallery. The page shows the commands that were run.
 """
 
 from __future__ import annotations
@@ -20,58 +20,60 @@ ROOT = Path(__file__).parents[1]
 FOLDER = "docs/gallery"
 MODEL, PICTURES = "examples/shapes.onnx", "examples/pictures"
 CHECKPOINTS = [f".gallery/epoch_{epoch:02}.onnx" for epoch in (1, 2, 5, 10)]
-LARGE = ".gallery/large.png"  # made here
+LARGE = ".gallery/large.png"  # written by draw()
 STAR, RING = f"{PICTURES}/star_1.png", f"{PICTURES}/ring_1.png"
 
-# Title, what there is to see, the command without its output, the output's name.
+# Title, caption, the command without its output flag, the output's name.
 VIEWS = [
     (
         "All features of a layer",
-        "The maps of the first convolution's 16 channels for one picture.",
+        "The 16 channels of the first convolution, on one picture.",
         f"explain {MODEL} {STAR} --layer stem --channel 0:16 --method activation",
         "features",
     ),
     (
         "Their projections",
-        "The four strongest channels of a deeper layer, carried back to the pixels by DeconvNet.",
+        "The four strongest channels of a deeper layer, projected back to the pixels by DeconvNet.",
         f"explain {MODEL} {STAR} --layer mixed --channel top:4",
         "projections",
     ),
     (
         "One feature over many pictures",
-        "Channel 44 of that layer, in four pictures.",
+        "Channel 44 of that layer, on four pictures.",
         f"explain {MODEL} {STAR} {RING} {PICTURES}/square_1.png {PICTURES}/heart_1.png"
         " --layer mixed --channel 44",
         "feature",
     ),
     (
-        "The pictures that excite features most",
-        "Of the 16 pictures, the patches that three channels like best, and their projections.",
+        "The pictures that excite a feature most",
+        "For each of three channels, the patches of the 16 pictures that excite it most, and their "
+        "projections.",
         f"top {MODEL} {PICTURES} --layer mixed --channel 7,44,60 --count 5",
         "top",
     ),
     (
         "A feature through training",
-        "Four channels after four epochs of a training (`examples/train_checkpoints.py`).",
+        "Four channels at four checkpoints of a training run (`examples/train_checkpoints.py`).",
         f"training {' '.join(CHECKPOINTS)} --image {STAR} --layer mixed --channel top:4",
         "training",
     ),
     (
         "Invariance",
-        "How far two layers' values go from the untouched picture's, and the class probability.",
+        "The picture shifted, resized and rotated: the change in two layers' values, and the class "
+        "probability.",
         f"invariance {MODEL} {STAR} --layer stem --layer block2",
         "invariance",
     ),
     (
         "Occlusion",
-        "The class probability and a feature's strength as a grey square slides over the picture.",
+        "The class probability and a feature's activity as a grey square slides over the picture.",
         f"occlusion {MODEL} {STAR} --layer block2 --window 12 --stride 4",
         "occlusion",
     ),
     (
         "Sliding window",
-        "The heat map of the class star on four pictures at once, a larger picture than the "
-        "network was trained on.",
+        "The heat map of the class star, on a picture larger than the network was trained on: four "
+        "pictures in one.",
         f"slide {MODEL} {LARGE} --channel 3",
         "slide",
     ),
@@ -83,8 +85,8 @@ VIEWS = [
         "methods",
     ),
     (
-        "Pictures made of noise",
-        "What excites each class most, by gradient ascent from noise.",
+        "Activation maximisation",
+        "A picture that excites each class, by gradient ascent from noise.",
         f"explain {MODEL} {STAR} --method activation_maximisation --channel all",
         "maximised",
     ),
@@ -93,17 +95,18 @@ VIEWS = [
 HEAD = """\
 # The gallery
 
-The views of the example network, each by one command. `make gallery` draws them again.
+Every view, for [the example network](../examples/README.md), by one command each. `make gallery`
+runs them.
 """
 LAYERS = f"layers {MODEL} --arithmetic"
 COUNTED = (
-    "Parameters are the floats that a layer reads from the file, a BatchNormalization's statistics "
-    "too;\nmultiply-adds are those of one picture."
+    "Parameters are the floats that a layer reads from the file, including BatchNormalization "
+    "statistics.\nMultiply-adds are per picture."
 )
 
 
 def draw() -> None:
-    """Run every command, and write the page that shows what they drew."""
+    """Run every command, and write the page that shows the drawings."""
     os.chdir(ROOT)
     four = [Image.open(f"{PICTURES}/{name}_1.png") for name in ("ring", "star", "heart", "square")]
     large = Image.new("RGB", (128, 128))

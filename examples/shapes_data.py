@@ -1,7 +1,7 @@
 """Draws the pictures of the example network: one textured shape on a cluttered background.
 
-The class is the shape alone. Its colour, texture, place, size and rotation are drawn at random,
-and so is the background: nothing but the outline tells the classes apart.
+The class is the shape alone. Its colour, texture, position, size and rotation are random, and so is
+the background: only the outline distinguishes the classes.
 """
 
 import math
@@ -16,7 +16,7 @@ SIZE = 64
 CLASSES = ("circle", "square", "triangle", "star", "ring", "cross", "crescent", "heart")
 TEXTURES = ("plain", "stripes", "checks", "dots")
 
-OVERSAMPLE = 3  # drawn this much larger, then averaged down: smooth edges
+OVERSAMPLE = 3  # drawn this many times larger, then averaged down, for smooth edges
 BIG = SIZE * OVERSAMPLE
 X = np.arange(BIG, dtype=np.float32)[None, :]
 Y = np.arange(BIG, dtype=np.float32)[:, None]
@@ -54,7 +54,7 @@ def draw_picture(shape: str, rng: Rng) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _shape_mask(shape: str, rng: Rng) -> Image.Image:
-    """The shape in white on black, at a random place, size and rotation, wholly in the picture."""
+    """The shape in white on black, at a random position, size and rotation inside the picture."""
     radius = rng.uniform(0.19, 0.38) * BIG
     centre = rng.uniform(radius, BIG - radius, 2)
     angle = rng.uniform(0, math.tau)
@@ -125,7 +125,7 @@ def _shape_colours(ground_colours: np.ndarray, rng: Rng) -> tuple[np.ndarray, np
         others = np.array([*ground_colours, *chosen])
         if np.linalg.norm(others - colour, axis=1).min() > apart:
             chosen.append(colour)
-        apart *= 0.995  # an end to the search, wherever the others lie
+        apart *= 0.995  # the search ends, whatever the other colours are
     return chosen[0], chosen[1]
 
 
@@ -147,7 +147,7 @@ def _texture(kind: str, one: np.ndarray, two: np.ndarray, rng: Rng) -> np.ndarra
 
 
 def _background(rng: Rng) -> tuple[Image.Image, np.ndarray]:
-    """A cluttered ground and the two colours [2, 3] between which it lies."""
+    """A cluttered background, and the two colours [2, 3] that it blends."""
     first = np.clip(rng.uniform(30, 225) + rng.uniform(-50, 50, 3), 0, 255)
     second = np.clip(first + rng.uniform(-60, 60, 3), 0, 255)
     if rng.random() < 0.5:

@@ -1,4 +1,4 @@
-"""The example network: small, but with what real ones have.
+"""The example network: small, but with the building blocks of real ones.
 
 BatchNorm after each convolution, an overlapping max-pool and a plain one, residual Adds, an
 inception-like Concat, a strided convolution, a global average and a Gemm.
@@ -65,7 +65,7 @@ class ShapeNet(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.stem = ConvBlock(3, 16, 7)
-        with torch.no_grad():  # begun smooth, the first filters become pictures one can read
+        with torch.no_grad():  # from a smooth start, training gives readable first filters
             smooth = nn.functional.avg_pool2d(self.stem.conv.weight, 3, stride=1, padding=1)
             self.stem.conv.weight.copy_(smooth)
         self.pool1 = nn.MaxPool2d(3, stride=2, padding=1)  # its windows overlap

@@ -1,4 +1,4 @@
-"""Trains the example network shortly, and keeps it after the epochs 1, 2, 5 and 10.
+"""Trains the example network briefly, and exports it after epochs 1, 2, 5 and 10.
 
 Run: python examples/train_checkpoints.py FOLDER (minutes on two CPU cores; needs torch).
 """

@@ -47,7 +47,7 @@ PREPROCESS = {  # value = (pixel in 0..255 * scale - mean) / std, channels first
 
 
 def preprocess(pictures: np.ndarray) -> np.ndarray:
-    """Pictures uint8 [N, 64, 64, 3] as the network takes them: float32 [N, 3, 64, 64]."""
+    """Convert pictures uint8 [N, 64, 64, 3] to the network's input float32 [N, 3, 64, 64]."""
     mean, std = np.float32(PREPROCESS["mean"]), np.float32(PREPROCESS["std"])
     values = (pictures * np.float32(PREPROCESS["scale"]) - mean) / std
     return np.ascontiguousarray(values.transpose(0, 3, 1, 2))
@@ -60,9 +60,9 @@ def train(
     epochs: int = EPOCHS,
     after: Callable[[int], None] = lambda epoch: None,
 ) -> None:
-    """Fit `net` to `images` with random mirrorings and quarter turns; print each epoch's loss.
+    """Fit `net` to `images` with random flips and quarter turns; print each epoch's loss.
 
-    after: called with the number of each epoch that is done, the network in evaluation mode.
+    after: called with each completed epoch's number, with the network in evaluation mode.
     """
     steps = epochs * -(-len(images) // BATCH)
     optimizer = torch.optim.SGD(
@@ -122,7 +122,7 @@ def export(net: ShapeNet, path: Path = MODEL_FILE) -> None:
 
 
 def run_exported(pictures: np.ndarray) -> np.ndarray:
-    """The scores [N, 8] that the exported file gives for `pictures` under ONNX Runtime."""
+    """Return the scores [N, 8] of the exported file for `pictures`, by ONNX Runtime."""
     session = onnxruntime.InferenceSession(MODEL_FILE, providers=["CPUExecutionProvider"])
     parts = np.array_split(preprocess(pictures), max(1, len(pictures) // 250))
     return np.concatenate([session.run(["scores"], {"image": part})[0] for part in parts])
@@ -140,7 +140,7 @@ def save_pictures() -> int:
 
 
 def main() -> None:
-    """Draw, train, export, and print the accuracy on pictures drawn anew."""
+    """Draw, train, export, and print the accuracy on newly drawn pictures."""
     torch.set_num_threads(2)
     torch.manual_seed(0)
     start = time.perf_counter()

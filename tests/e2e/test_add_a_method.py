@@ -1,4 +1,4 @@
-"""What docs/add-a-method.md shows works as it stands there."""
+"""The examples of docs/add-a-method.md run, and compute what it says."""
 
 import re
 from pathlib import Path

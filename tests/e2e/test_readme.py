@@ -1,4 +1,4 @@
-"""What the README shows works as it stands there."""
+"""The README's examples run, and print what it shows."""
 
 import contextlib
 import io
@@ -19,13 +19,13 @@ def blocks(language):
 
 
 def printed(code):
-    """What a block says that it prints."""
+    """The output that a block's comments show."""
     return re.findall(r"print\(.*\)  # (.*)", code)
 
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    """An empty folder that sees the examples as the repository's root does."""
+    """An empty folder with a link to the examples, in place of the repository's root."""
     (tmp_path / "examples").symlink_to(ROOT / "examples")
     monkeypatch.chdir(tmp_path)
     return tmp_path
@@ -33,7 +33,7 @@ def folder(tmp_path, monkeypatch):
 
 @pytest.fixture
 def served(folder):
-    """The service of the README's examples, on a free port."""
+    """The service in the README's example, on a free port."""
     command = [sys.executable, "-m", "onnxplain.cli", "serve", "--models", "examples"]
     server = subprocess.Popen(
         [*command, "--listen", "127.0.0.1:0"], stdout=subprocess.PIPE, text=True

@@ -106,7 +106,7 @@ class ExplainServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListLayers(self, request, context):
-        """Lists the layers of a model that can be named in the calls below.
+        """Lists the layers of a model, which the calls below take by name.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -120,50 +120,50 @@ class ExplainServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def Rewrite(self, request, context):
-        """Rewrites a model so that it explains a layer, and returns the new ONNX file in pieces of at most
-        1 MiB: append the `data` of all messages.
+        """Rewrites a model into an artefact that explains a layer, and returns the ONNX file in pieces of
+        at most 1 MiB: concatenate the `data` of all messages.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def Explain(self, request, context):
-        """Explains units of a layer on pictures, in one message. An answer over 4 MiB is refused with
-        RESOURCE_EXHAUSTED: use ExplainUnits, which gives the same numbers at any size.
+        """Explains units of a layer on pictures, in one message. A response over 4 MiB fails with
+        RESOURCE_EXHAUSTED: use ExplainUnits, which returns the same numbers at any size.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ExplainUnits(self, request, context):
-        """Explains units of a layer on pictures, piece by piece, as they are computed. The header comes
-        first; then, image by image, the picture if it was asked for, and the units in their order.
-        Notes come in between, and progress where a unit takes many runs.
+        """Explains units of a layer on pictures, and streams the results as they are computed. The header
+        comes first; then, image by image, the picture if requested, and the units in order. Notes come
+        in between, and progress if a unit takes many runs.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def View(self, request, context):
-        """Draws one of the views that people look at, such as the pictures that excite a feature most, and
-        gives its numbers. Progress comes first, as the work is done; then notes, the drawing in pieces,
-        and the arrays and texts.
+        """Draws a view, such as the pictures that excite a feature most, and returns its numbers.
+        Progress comes first, while the work is done; then notes, the drawing in pieces, the arrays and
+        the texts.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def Evaluate(self, request, context):
-        """Measures how true the maps of methods are. Progress comes first, as the work is done; then one
-        message for each method.
+        """Measures how faithful the maps of methods are. Progress comes first, while the work is done;
+        then one message per method.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def Convolutionalize(self, request, context):
-        """Rewrites a classifier to one that takes larger pictures, window by window, and returns the new
-        ONNX file in pieces, as Rewrite does.
+        """Rewrites a classifier into a sliding window over larger pictures, and returns the ONNX file in
+        pieces, as Rewrite does.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -1,6 +1,6 @@
 """What padding changes when the example network slides.
 
-This keeps the numbers that docs/sliding-window.md tells; without padding there is no difference.
+Holds the numbers in docs/sliding-window.md; without padding there is no difference.
 """
 
 import importlib.util
