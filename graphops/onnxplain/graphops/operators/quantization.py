@@ -1,16 +1,25 @@
-"""Vector-Jacobian products of quantisation: straight through, except where it saturates."""
+"""Quantisation: a signal goes straight through, except where it saturates."""
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import onnx
 
 from onnxplain.graphops.errors import UnsupportedOperator
 from onnxplain.graphops.ir import Emitter, Node, Tensor, attribute, onnx_type
-from onnxplain.graphops.operators.table import Rule, Signals
+from onnxplain.graphops.operators import sliding
+from onnxplain.graphops.operators.kinds import elementwise, refused
+from onnxplain.graphops.operators.operator import Operator
+from onnxplain.graphops.operators.table import Signals
 
-__all__ = ["RULES"]
+__all__ = ["OPERATORS"]
+
+QDQ = (
+    "quantise the model in QDQ format, whose pairs of QuantizeLinear and DequantizeLinear have "
+    "rules (ONNX Runtime: quantize_static with quant_format=QuantFormat.QDQ)"
+)
 
 RANGES: dict[int, tuple[float, float]] = {
     onnx.TensorProto.INT8: (-128.0, 127.0),
@@ -62,4 +71,15 @@ def _along_axis(op: Emitter, n: Node, values: Tensor, like: Tensor | None = None
     return op.Unsqueeze(values, list(range(1, 1 + after))) if after else values
 
 
-RULES: dict[str, Rule] = {"DequantizeLinear": _dequantize, "QuantizeLinear": _quantize}
+# Scales of a quantisation axis are a vector that is not broadcast as others are.
+_slide = partial(sliding.elementwise, one_number=True)
+
+OPERATORS: dict[str, Operator] = {
+    "ConvInteger": refused(QDQ),
+    "DequantizeLinear": elementwise(_dequantize, _slide),
+    "DynamicQuantizeLinear": refused(QDQ),
+    "MatMulInteger": refused(QDQ),
+    "QLinearConv": refused(QDQ),
+    "QLinearMatMul": refused(QDQ),
+    "QuantizeLinear": elementwise(_quantize, _slide),
+}

@@ -1,0 +1,61 @@
+"""Kinds of operators that share all facts but one."""
+
+from __future__ import annotations
+
+from onnxplain.graphops.operators import axes, batching, sliding
+from onnxplain.graphops.operators.operator import (
+    Channels,
+    Operator,
+    Refused,
+    SlideRule,
+    Without,
+)
+from onnxplain.graphops.operators.table import Rule, unbroadcasting
+
+__all__ = [
+    "INTEGERS",
+    "NOT_FOLLOWED",
+    "NO_PRODUCTS",
+    "ONWARDS",
+    "STEPS",
+    "broadcasting_elementwise",
+    "elementwise",
+    "no_flow",
+    "refused",
+]
+
+NO_PRODUCTS = Without("it adds up no products of two tensors")
+STEPS = Without("its derivative is zero wherever it exists")
+NOT_FOLLOWED = Without("not followed: its output counts as seeing all of the input")
+INTEGERS = Without("its output is no number that a signal could be of")
+
+ONWARDS = "project back to a tensor after it (`to`)"
+
+
+def elementwise(vjp: Rule | Without, slide: SlideRule = sliding.elementwise) -> Operator:
+    """An operator that gives each element of its output from the same element of its inputs."""
+    return Operator(
+        vjp,
+        batch=batching.elementwise,
+        axes=axes.elementwise,
+        slide=slide,
+        cost=NO_PRODUCTS,
+        channels=Channels.KEPT,
+    )
+
+
+def broadcasting_elementwise(vjp: Rule) -> Operator:
+    """An element-wise operator that repeats its inputs; its rule need not sum over the copies."""
+    return elementwise(unbroadcasting(vjp))
+
+
+def no_flow(why: Without) -> Operator:
+    """An operator through which nothing flows, and that no image's values are followed through."""
+    nothing = Without("no signal passes it")
+    return Operator(why, batch=nothing, axes=nothing, slide=nothing, cost=NO_PRODUCTS)
+
+
+def refused(advice: str) -> Operator:
+    """An operator that a signal could pass and that has no rule. The advice says what to do."""
+    nothing = Without("it has no rule")
+    return Operator(Refused(advice), batch=nothing, axes=nothing, slide=nothing, cost=nothing)
