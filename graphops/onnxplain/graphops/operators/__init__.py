@@ -14,7 +14,6 @@ from onnxplain.graphops.operators.catalogue import (
     REFUSED,
     operator_of,
 )
-from onnxplain.graphops.operators.kinds import ONWARDS
 from onnxplain.graphops.operators.max_pooling import unpooling
 from onnxplain.graphops.operators.operator import Channels, Operator, Refused, SizesOnly, Without
 from onnxplain.graphops.operators.rectifier import (
@@ -33,6 +32,7 @@ from onnxplain.graphops.operators.table import (
     merge,
 )
 from onnxplain.graphops.operators.unpool import choose_form
+from onnxplain.graphops.operators.unsupported import ONWARDS
 from onnxplain.graphops.operators.window import Window, is_dilated
 from onnxplain.graphops.operators.window_layout import Placed, Slide, refuse
 

@@ -9,9 +9,9 @@ import numpy as np
 import onnx_graphsurgeon as gs
 
 from onnxplain.graphops.ir import Emitter, Node, Tensor, attribute, onnx_type
-from onnxplain.graphops.operators import axes, batching, sliding
-from onnxplain.graphops.operators.kinds import NO_PRODUCTS
-from onnxplain.graphops.operators.operator import Channels, Cost, Operator, Without
+from onnxplain.graphops.operators import axes, sliding
+from onnxplain.graphops.operators.kinds import channels_first
+from onnxplain.graphops.operators.operator import Cost, Operator, Without
 from onnxplain.graphops.operators.table import Signals
 from onnxplain.graphops.operators.unpool import spread_evenly
 from onnxplain.graphops.operators.window import Window
@@ -98,36 +98,16 @@ def pool_cost(node: Node) -> Cost:
 
 
 OPERATORS: dict[str, Operator] = {
-    "AveragePool": Operator(
-        _average_pool,
-        batch=batching.first_input,
-        axes=axes.window,
-        slide=sliding.window,
-        cost=pool_cost,
-        channels=Channels.FIRST,
+    "AveragePool": channels_first(
+        _average_pool, axes=axes.window, slide=sliding.window, cost=pool_cost
     ),
-    "GlobalAveragePool": Operator(
-        _global_average_pool,
-        batch=batching.first_input,
-        axes=axes.batch_only,
-        slide=sliding.global_pool("AveragePool"),
-        cost=NO_PRODUCTS,
-        channels=Channels.FIRST,
+    "GlobalAveragePool": channels_first(
+        _global_average_pool, axes=axes.batch_only, slide=sliding.global_pool("AveragePool")
     ),
-    "GlobalLpPool": Operator(
+    "GlobalLpPool": channels_first(
         _global_lp_pool,
-        batch=batching.first_input,
         axes=axes.batch_only,
         slide=Without("not written: GlobalAveragePool and GlobalMaxPool slide"),
-        cost=NO_PRODUCTS,
-        channels=Channels.FIRST,
     ),
-    "LpPool": Operator(
-        _lp_pool,
-        batch=batching.first_input,
-        axes=axes.window,
-        slide=sliding.window,
-        cost=pool_cost,
-        channels=Channels.FIRST,
-    ),
+    "LpPool": channels_first(_lp_pool, axes=axes.window, slide=sliding.window, cost=pool_cost),
 }

@@ -9,13 +9,7 @@ import numpy as np
 from onnxplain.graphops.errors import UnsupportedModel
 from onnxplain.graphops.ir import Emitter, Node, is_constant, is_float
 from onnxplain.graphops.operators import batching
-from onnxplain.graphops.operators.kinds import (
-    NO_PRODUCTS,
-    NOT_FOLLOWED,
-    ONWARDS,
-    elementwise,
-    refused,
-)
+from onnxplain.graphops.operators.kinds import NO_PRODUCTS, NOT_FOLLOWED, elementwise
 from onnxplain.graphops.operators.operator import Operator, Without
 from onnxplain.graphops.operators.table import Signals
 
@@ -45,7 +39,6 @@ def _dropout(op: Emitter, n: Node, g: Any) -> Signals:
 
 
 OPERATORS: dict[str, Operator] = {
-    "BitCast": refused(ONWARDS),
     "Cast": elementwise(_cast),
     "CastLike": Operator(
         _cast_like,

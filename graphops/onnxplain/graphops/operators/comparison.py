@@ -1,4 +1,4 @@
-"""Comparisons, logic and bits: their outputs are true or false, or whole numbers."""
+"""Comparisons, logic and other operators whose outputs are true or false, or whole numbers."""
 
 from __future__ import annotations
 
@@ -8,20 +8,12 @@ from onnxplain.graphops.operators.operator import Operator
 __all__ = ["OPERATORS"]
 
 OPERATORS: dict[str, Operator] = {
-    "And": elementwise(INTEGERS),
-    "BitShift": no_flow(INTEGERS),
-    "BitwiseAnd": no_flow(INTEGERS),
-    "BitwiseNot": no_flow(INTEGERS),
-    "BitwiseOr": no_flow(INTEGERS),
-    "BitwiseXor": no_flow(INTEGERS),
-    "Equal": elementwise(INTEGERS),
-    "Greater": elementwise(INTEGERS),
-    "GreaterOrEqual": elementwise(INTEGERS),
-    "IsInf": elementwise(INTEGERS),
-    "IsNaN": elementwise(INTEGERS),
-    "Less": elementwise(INTEGERS),
-    "LessOrEqual": elementwise(INTEGERS),
-    "Not": elementwise(INTEGERS),
-    "Or": elementwise(INTEGERS),
-    "Xor": elementwise(INTEGERS),
-}
+    **dict.fromkeys(
+        ("And", "Equal", "Greater", "GreaterOrEqual", "IsInf", "IsNaN", "Less", "LessOrEqual",
+         "Not", "Or", "Xor"), elementwise(INTEGERS)
+    ),
+    **dict.fromkeys(
+        ("BitShift", "BitwiseAnd", "BitwiseNot", "BitwiseOr", "BitwiseXor", "NonMaxSuppression",
+         "NonZero", "OptionalHasElement", "SequenceEmpty", "SequenceLength"), no_flow(INTEGERS)
+    ),
+}  # fmt: skip

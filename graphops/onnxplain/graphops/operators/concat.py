@@ -41,7 +41,7 @@ def _split(op: Emitter, n: Node, g: Any) -> Signals:
     return (op.Concat(*parts, axis=axis), *(None for _ in n.inputs[1:]))
 
 
-def _keeps_images_apart(node: Node, batched: list[bool]) -> bool:
+def _batch(node: Node, batched: list[bool]) -> bool:
     """All parts are batched, since one that all images share would need a copy for each."""
     return all(batched) and batching.beside_batch(attribute(node, "axis"), node.inputs[0])
 
@@ -73,12 +73,7 @@ def _slide(slide: Slide, node: Node) -> Placed:
 
 OPERATORS: dict[str, Operator] = {
     "Concat": Operator(
-        _concat,
-        batch=_keeps_images_apart,
-        axes=_axes,
-        slide=_slide,
-        cost=NO_PRODUCTS,
-        channels=Channels.KEPT,
+        _concat, batch=_batch, axes=_axes, slide=_slide, cost=NO_PRODUCTS, channels=Channels.KEPT
     ),
     "Split": Operator(
         _split,

@@ -6,10 +6,10 @@ from typing import Any
 
 from onnxplain.graphops.errors import UnsupportedModel
 from onnxplain.graphops.ir import Emitter, Node, Tensor, attribute, is_fixed
-from onnxplain.graphops.operators import axes, batching, sliding
+from onnxplain.graphops.operators import axes, sliding
 from onnxplain.graphops.operators.axes import Fields
-from onnxplain.graphops.operators.kinds import ONWARDS, refused
-from onnxplain.graphops.operators.operator import Channels, Cost, Operator, Without
+from onnxplain.graphops.operators.kinds import channels_first
+from onnxplain.graphops.operators.operator import Cost, Operator, Without
 from onnxplain.graphops.operators.table import Signals
 from onnxplain.graphops.operators.window import Window
 
@@ -178,22 +178,11 @@ def _cost(node: Node) -> Cost:
 
 
 OPERATORS: dict[str, Operator] = {
-    "Col2Im": refused(ONWARDS),
-    "Conv": Operator(
-        _conv,
-        batch=batching.first_input,
-        axes=axes.window,
-        slide=sliding.window,
-        cost=_cost,
-        channels=Channels.FIRST,
-    ),
-    "ConvTranspose": Operator(
+    "Conv": channels_first(_conv, axes=axes.window, slide=sliding.window, cost=_cost),
+    "ConvTranspose": channels_first(
         _conv_transpose,
-        batch=batching.first_input,
         axes=_conv_transpose_axes,
         slide=Without("one step of the map would be a fraction of a pixel"),
         cost=_cost,
-        channels=Channels.FIRST,
     ),
-    "DeformConv": refused(ONWARDS),
 }

@@ -1,4 +1,4 @@
-"""CumSum and CumProd: running sums and products along an axis."""
+"""CumSum: running sums along an axis."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 from onnxplain.graphops.ir import Emitter, Node
 from onnxplain.graphops.operators.batching import beside_batch, first_input, known_input
-from onnxplain.graphops.operators.kinds import NO_PRODUCTS, ONWARDS, refused
+from onnxplain.graphops.operators.kinds import NO_PRODUCTS
 from onnxplain.graphops.operators.operator import Operator, Without
 from onnxplain.graphops.operators.table import Signals
 
@@ -20,16 +20,15 @@ def _cumsum(op: Emitter, n: Node, g: Any) -> Signals:
     return op.CumSum(g, n.inputs[1], **attrs, reverse=reverse), None
 
 
-def _keeps_images_apart(node: Node, batched: list[bool]) -> bool:
+def _batch(node: Node, batched: list[bool]) -> bool:
     axis = known_input(node, 1)
     return first_input(node, batched) and axis is not None and beside_batch(axis, node.inputs[0])
 
 
 OPERATORS: dict[str, Operator] = {
-    "CumProd": refused(ONWARDS),
     "CumSum": Operator(
         _cumsum,
-        batch=_keeps_images_apart,
+        batch=_batch,
         axes=Without("each position sees all that come before it, so the size differs"),
         slide=Without("a sum that starts at the edge of the picture is another at each window"),
         cost=NO_PRODUCTS,

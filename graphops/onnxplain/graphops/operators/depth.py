@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from onnxplain.graphops.ir import Emitter, Node, attribute
-from onnxplain.graphops.operators import axes, batching
+from onnxplain.graphops.operators import axes
 from onnxplain.graphops.operators.axes import Fields
-from onnxplain.graphops.operators.kinds import NO_PRODUCTS
-from onnxplain.graphops.operators.operator import Channels, Operator, Without
+from onnxplain.graphops.operators.kinds import channels_first
+from onnxplain.graphops.operators.operator import Operator, Without
 from onnxplain.graphops.operators.table import Signals
 
 __all__ = ["OPERATORS"]
@@ -36,20 +36,14 @@ def _space_to_depth_axes(node: Node, fields: Fields) -> Fields:
 
 
 OPERATORS: dict[str, Operator] = {
-    "DepthToSpace": Operator(
+    "DepthToSpace": channels_first(
         _depth_to_space,
-        batch=batching.first_input,
         axes=axes.batch_only,
         slide=Without("one step of the map would be a fraction of a pixel"),
-        cost=NO_PRODUCTS,
-        channels=Channels.FIRST,
     ),
-    "SpaceToDepth": Operator(
+    "SpaceToDepth": channels_first(
         _space_to_depth,
-        batch=batching.first_input,
         axes=_space_to_depth_axes,
         slide=Without("its blocks would begin elsewhere in each window"),
-        cost=NO_PRODUCTS,
-        channels=Channels.FIRST,
     ),
 }

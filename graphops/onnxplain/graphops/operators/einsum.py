@@ -111,7 +111,7 @@ def _terms(n: Node) -> tuple[list[str], str]:
     return found
 
 
-def _keeps_images_apart(node: Node, batched: list[bool]) -> bool:
+def _batch(node: Node, batched: list[bool]) -> bool:
     """The first index is the same in all batched inputs, and stands nowhere else."""
     terms, result = _indices_of(node) or ([], "")
     return bool(result) and all(
@@ -125,7 +125,7 @@ def _keeps_images_apart(node: Node, batched: list[bool]) -> bool:
 OPERATORS: dict[str, Operator] = {
     "Einsum": Operator(
         _einsum,
-        batch=_keeps_images_apart,
+        batch=_batch,
         axes=NOT_FOLLOWED,
         slide=Without("an equation has no fully convolutional form in general; MatMul has one"),
         cost=Without("the products of an equation are not counted"),

@@ -15,7 +15,6 @@ from onnxplain.graphops.ir import HALF, Emitter, Node, Tensor, attribute, onnx_t
 from onnxplain.graphops.operators import batching, sliding
 from onnxplain.graphops.operators.axes import Fields, axis_of, of_first
 from onnxplain.graphops.operators.kinds import (
-    INTEGERS,
     NO_PRODUCTS,
     NOT_FOLLOWED,
     STEPS,
@@ -25,7 +24,7 @@ from onnxplain.graphops.operators.operator import Operator, Without
 from onnxplain.graphops.operators.table import Signals
 from onnxplain.graphops.operators.window_layout import Index, Placed, refuse
 
-__all__ = ["OPERATORS", "add_along", "index_range", "keeps_images_apart", "rank_of", "widened"]
+__all__ = ["OPERATORS", "add_along", "index_range", "indexed_batch", "rank_of", "widened"]
 
 
 def rank_of(tensor: Tensor, n: Node) -> int:
@@ -140,13 +139,13 @@ def _with_batch(op: Emitter, n: Node, index: Tensor, batch: int) -> Tensor:
     return op.Concat(*columns, index, axis=-1) if columns else index
 
 
-def keeps_images_apart(node: Node, batched: list[bool]) -> bool:
+def indexed_batch(node: Node, batched: list[bool]) -> bool:
     """GatherElements and ScatterElements: an index for each image, along another axis."""
     axis = attribute(node, "axis", 0)
     return all(batched) and batching.beside_batch(axis, node.inputs[0])
 
 
-def _gather_nd_keeps_images_apart(node: Node, batched: list[bool]) -> bool:
+def _gather_nd_batch(node: Node, batched: list[bool]) -> bool:
     return all(batched) and attribute(node, "batch_dims", 0) > 0
 
 
@@ -165,6 +164,7 @@ def _gather_slide(node: Node, x: Placed, known: list[np.ndarray]) -> Index:
     return np.take(x.order, known[0], axis=axis - 1)
 
 
+INDEXED = Without("its indices count the positions of one window")
 SORTED = Without("which positions are picked depends on their values")
 
 OPERATORS: dict[str, Operator] = {
@@ -183,20 +183,11 @@ OPERATORS: dict[str, Operator] = {
         cost=NO_PRODUCTS,
     ),
     "GatherElements": Operator(
-        _gather_elements,
-        batch=keeps_images_apart,
-        axes=NOT_FOLLOWED,
-        slide=Without("its indices count the positions of one window"),
-        cost=NO_PRODUCTS,
+        _gather_elements, batch=indexed_batch, axes=NOT_FOLLOWED, slide=INDEXED, cost=NO_PRODUCTS
     ),
     "GatherND": Operator(
-        _gather_nd,
-        batch=_gather_nd_keeps_images_apart,
-        axes=NOT_FOLLOWED,
-        slide=Without("its indices count the positions of one window"),
-        cost=NO_PRODUCTS,
+        _gather_nd, batch=_gather_nd_batch, axes=NOT_FOLLOWED, slide=INDEXED, cost=NO_PRODUCTS
     ),
-    "NonZero": no_flow(INTEGERS),
     "OneHot": no_flow(STEPS),
     "TopK": Operator(
         _top_k, batch=batching.along_axis(-1), axes=SORTED, slide=SORTED, cost=NO_PRODUCTS

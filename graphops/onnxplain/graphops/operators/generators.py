@@ -1,4 +1,4 @@
-"""Operators that make a tensor from sizes, from a seed or from nothing."""
+"""Operators that make a tensor from sizes, by chance or from nothing."""
 
 from __future__ import annotations
 
@@ -7,31 +7,22 @@ from onnxplain.graphops.operators.operator import Operator, SizesOnly, Without
 
 __all__ = ["OPERATORS"]
 
-UNREAD = Without("it reads no values, or nothing but the probabilities of a draw")
-
-SIZES = Operator(INTEGERS, batch=SizesOnly(), axes=SizesOnly(), slide=SizesOnly(), cost=NO_PRODUCTS)
+UNREAD = Without("it reads no values, or only the probabilities of a draw")
 
 OPERATORS: dict[str, Operator] = {
-    "Bernoulli": no_flow(UNREAD),
-    "BlackmanWindow": no_flow(UNREAD),
-    "Constant": no_flow(UNREAD),
+    **dict.fromkeys(
+        ("Bernoulli", "BlackmanWindow", "Constant", "EyeLike", "HammingWindow", "HannWindow",
+         "MelWeightMatrix", "Multinomial", "RandomNormal", "RandomNormalLike", "RandomUniform",
+         "RandomUniformLike", "Range"), no_flow(UNREAD)
+    ),
     "ConstantOfShape": Operator(
         UNREAD,
-        batch=Without("the size may depend on what an image shows"),
+        batch=Without("its size may depend on what an image shows"),
         axes=SizesOnly(),
-        slide=Without("the size is that of one window"),
-        cost=NO_PRODUCTS,
+        slide=Without("its size is that of one window"),
+        cost=NO_PRODUCTS
     ),
-    "EyeLike": no_flow(UNREAD),
-    "HammingWindow": no_flow(UNREAD),
-    "HannWindow": no_flow(UNREAD),
-    "MelWeightMatrix": no_flow(UNREAD),
-    "Multinomial": no_flow(UNREAD),
-    "RandomNormal": no_flow(UNREAD),
-    "RandomNormalLike": no_flow(UNREAD),
-    "RandomUniform": no_flow(UNREAD),
-    "RandomUniformLike": no_flow(UNREAD),
-    "Range": no_flow(INTEGERS),
-    "Shape": SIZES,
-    "Size": SIZES,
-}
+    **dict.fromkeys(
+        ("Shape", "Size"), Operator(INTEGERS, SizesOnly(), SizesOnly(), SizesOnly(), NO_PRODUCTS)
+    ),
+}  # fmt: skip

@@ -180,7 +180,7 @@ def _affine_grid(op: Emitter, n: Node, g: Any) -> Signals:
     return op.MatMul(turned, op.Concat(base, last, axis=1)), None
 
 
-def _affine_grid_keeps_images_apart(node: Node, batched: list[bool]) -> bool:
+def _affine_grid_batch(node: Node, batched: list[bool]) -> bool:
     theta, y = node.inputs[0], node.outputs[0]
     same = bool(theta.shape and y.shape) and theta.shape[0] == y.shape[0]
     return first_input(node, batched) and (same or starts_with_batch(node.inputs[1], theta))
@@ -191,7 +191,7 @@ SAMPLED = Without("the grid may take any pixel to any position")
 OPERATORS: dict[str, Operator] = {
     "AffineGrid": Operator(
         widening(_affine_grid),
-        batch=_affine_grid_keeps_images_apart,
+        batch=_affine_grid_batch,
         axes=SAMPLED,
         slide=SAMPLED,
         cost=NO_PRODUCTS,

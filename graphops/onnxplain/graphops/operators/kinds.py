@@ -1,12 +1,13 @@
-"""Kinds of operators that share all facts but one."""
+"""Kinds of operators that have most facts in common, and reasons that many of them share."""
 
 from __future__ import annotations
 
 from onnxplain.graphops.operators import axes, batching, sliding
 from onnxplain.graphops.operators.operator import (
+    AxesRule,
     Channels,
+    CostRule,
     Operator,
-    Refused,
     SlideRule,
     Without,
 )
@@ -16,20 +17,17 @@ __all__ = [
     "INTEGERS",
     "NOT_FOLLOWED",
     "NO_PRODUCTS",
-    "ONWARDS",
     "STEPS",
     "broadcasting_elementwise",
+    "channels_first",
     "elementwise",
     "no_flow",
-    "refused",
 ]
 
 NO_PRODUCTS = Without("it adds up no products of two tensors")
 STEPS = Without("its derivative is zero wherever it exists")
 NOT_FOLLOWED = Without("not followed: its output counts as seeing all of the input")
 INTEGERS = Without("its output is no number that a signal could be of")
-
-ONWARDS = "project back to a tensor after it (`to`)"
 
 
 def elementwise(vjp: Rule | Without, slide: SlideRule = sliding.elementwise) -> Operator:
@@ -55,7 +53,8 @@ def no_flow(why: Without) -> Operator:
     return Operator(why, batch=nothing, axes=nothing, slide=nothing, cost=NO_PRODUCTS)
 
 
-def refused(advice: str) -> Operator:
-    """An operator that a signal could pass and that has no rule. The advice says what to do."""
-    nothing = Without("it has no rule")
-    return Operator(Refused(advice), batch=nothing, axes=nothing, slide=nothing, cost=nothing)
+def channels_first(
+    vjp: Rule, axes: AxesRule, slide: SlideRule | Without, cost: CostRule | Without = NO_PRODUCTS
+) -> Operator:
+    """An operator with one data input, which is [N, C, ...] by definition."""
+    return Operator(vjp, batching.first_input, axes, slide, cost, Channels.FIRST)

@@ -11,7 +11,6 @@ from onnxplain.graphops.ir import Emitter, Node, Tensor, attribute, constant
 from onnxplain.graphops.operators.axes import Fields, batch_only, of_first, rank_of_input
 from onnxplain.graphops.operators.batching import first_input, rank
 from onnxplain.graphops.operators.broadcast import unbroadcast
-from onnxplain.graphops.operators.kinds import ONWARDS, refused
 from onnxplain.graphops.operators.operator import Cost, Operator
 from onnxplain.graphops.operators.table import Signals
 from onnxplain.graphops.operators.window_layout import (
@@ -85,13 +84,13 @@ def _transposed(op: Emitter, tensor: Tensor, rank: int) -> Tensor:
     return op.Transpose(tensor, perm=order)
 
 
-def _gemm_keeps_images_apart(node: Node, batched: list[bool]) -> bool:
+def _gemm_batch(node: Node, batched: list[bool]) -> bool:
     bias = node.inputs[2] if len(node.inputs) > 2 else None
     one_row = bias is None or not bias.shape or len(bias.shape) < 2 or bias.shape[0] == 1
     return first_input(node, batched) and not attribute(node, "transA", 0) and one_row
 
 
-def _matmul_keeps_images_apart(node: Node, batched: list[bool]) -> bool:
+def _matmul_batch(node: Node, batched: list[bool]) -> bool:
     a, b = node.inputs[0], node.inputs[1]
     rank_a, rank_b = rank(a), rank(b)
     if rank_a is None or rank_b is None:
@@ -146,11 +145,6 @@ def _cost(node: Node) -> Cost:
 
 
 OPERATORS: dict[str, Operator] = {
-    "Det": refused(ONWARDS),
-    "Gemm": Operator(
-        _gemm, batch=_gemm_keeps_images_apart, axes=_gemm_axes, slide=_slide, cost=_cost
-    ),
-    "MatMul": Operator(
-        _matmul, batch=_matmul_keeps_images_apart, axes=_matmul_axes, slide=_slide, cost=_cost
-    ),
+    "Gemm": Operator(_gemm, batch=_gemm_batch, axes=_gemm_axes, slide=_slide, cost=_cost),
+    "MatMul": Operator(_matmul, batch=_matmul_batch, axes=_matmul_axes, slide=_slide, cost=_cost),
 }

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 
 from onnxplain.graphops.ir import Emitter, Node
-from onnxplain.graphops.operators import axes, batching, sliding
+from onnxplain.graphops.operators import axes, sliding
 from onnxplain.graphops.operators.average_pooling import pool_cost
-from onnxplain.graphops.operators.kinds import NO_PRODUCTS
-from onnxplain.graphops.operators.operator import Channels, Operator, Without
+from onnxplain.graphops.operators.kinds import NO_PRODUCTS, channels_first
+from onnxplain.graphops.operators.operator import Operator, Without
 from onnxplain.graphops.operators.table import Rule, Signals
 from onnxplain.graphops.operators.unpool import FORMS, choose_form
 
@@ -50,30 +50,20 @@ def _max_unpool(op: Emitter, n: Node, g: Any) -> Signals:
     return (op.reshape_like(picked, n.inputs[0]), *(None for _ in n.inputs[1:]))
 
 
-def _max_unpool_keeps_images_apart(node: Node, batched: list[bool]) -> bool:
+def _max_unpool_batch(node: Node, batched: list[bool]) -> bool:
     return all(batched[:2])
 
 
 OPERATORS: dict[str, Operator] = {
-    "GlobalMaxPool": Operator(
-        _global_max_pool,
-        batch=batching.first_input,
-        axes=axes.batch_only,
-        slide=sliding.global_pool("MaxPool"),
-        cost=NO_PRODUCTS,
-        channels=Channels.FIRST,
+    "GlobalMaxPool": channels_first(
+        _global_max_pool, axes=axes.batch_only, slide=sliding.global_pool("MaxPool")
     ),
-    "MaxPool": Operator(
-        unpooling("auto"),
-        batch=batching.first_input,
-        axes=axes.window,
-        slide=sliding.window,
-        cost=pool_cost,
-        channels=Channels.FIRST,
+    "MaxPool": channels_first(
+        unpooling("auto"), axes=axes.window, slide=sliding.window, cost=pool_cost
     ),
     "MaxUnpool": Operator(
         _max_unpool,
-        batch=_max_unpool_keeps_images_apart,
+        batch=_max_unpool_batch,
         axes=Without("the indices may put a value anywhere"),
         slide=Without("its indices count the positions of one window"),
         cost=NO_PRODUCTS,

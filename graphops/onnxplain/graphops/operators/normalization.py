@@ -9,8 +9,8 @@ from onnxplain.graphops.errors import UnsupportedModel, UnsupportedOperator
 from onnxplain.graphops.ir import Emitter, Node, Tensor, attribute, onnx_type
 from onnxplain.graphops.operators import axes, batching
 from onnxplain.graphops.operators.axes import Fields
-from onnxplain.graphops.operators.kinds import NO_PRODUCTS
-from onnxplain.graphops.operators.operator import Channels, Operator, Without
+from onnxplain.graphops.operators.kinds import NO_PRODUCTS, channels_first
+from onnxplain.graphops.operators.operator import Operator, Without
 from onnxplain.graphops.operators.table import Signals, widening
 from onnxplain.graphops.operators.window_layout import Placed, Slide, as_map
 
@@ -189,38 +189,14 @@ def _slide(slide: Slide, node: Node) -> Placed:
 STATISTICS = Without("its statistics are those of one window")
 
 OPERATORS: dict[str, Operator] = {
-    "BatchNormalization": Operator(
-        _batch_normalization,
-        batch=batching.first_input,
-        axes=axes.same,
-        slide=_slide,
-        cost=NO_PRODUCTS,
-        channels=Channels.FIRST,
+    "BatchNormalization": channels_first(_batch_normalization, axes=axes.same, slide=_slide),
+    "GroupNormalization": channels_first(
+        widening(_group_normalization), axes=axes.batch_only, slide=STATISTICS
     ),
-    "GroupNormalization": Operator(
-        widening(_group_normalization),
-        batch=batching.first_input,
-        axes=axes.batch_only,
-        slide=STATISTICS,
-        cost=NO_PRODUCTS,
-        channels=Channels.FIRST,
+    "InstanceNormalization": channels_first(
+        widening(_instance_normalization), axes=axes.batch_only, slide=STATISTICS
     ),
-    "InstanceNormalization": Operator(
-        widening(_instance_normalization),
-        batch=batching.first_input,
-        axes=axes.batch_only,
-        slide=STATISTICS,
-        cost=NO_PRODUCTS,
-        channels=Channels.FIRST,
-    ),
-    "LRN": Operator(
-        widening(_lrn),
-        batch=batching.first_input,
-        axes=axes.same,
-        slide=_slide,
-        cost=NO_PRODUCTS,
-        channels=Channels.FIRST,
-    ),
+    "LRN": channels_first(widening(_lrn), axes=axes.same, slide=_slide),
     "LayerNormalization": Operator(
         widening(_layer_normalization),
         batch=batching.along_axis(-1),

@@ -52,7 +52,7 @@ def _pad(op: Emitter, n: Node, g: Any) -> Signals:
     return (g, *rest)
 
 
-def _pad_keeps_images_apart(node: Node, batched: list[bool]) -> bool:
+def _pad_batch(node: Node, batched: list[bool]) -> bool:
     if not first_input(node, batched):
         return False
     axes = known_input(node, 3)
@@ -104,7 +104,7 @@ OPERATORS: dict[str, Operator] = {
     ),
     "Pad": Operator(
         _pad,
-        batch=_pad_keeps_images_apart,
+        batch=_pad_batch,
         axes=_pad_axes,
         slide=_pad_slide,
         cost=NO_PRODUCTS,

@@ -10,16 +10,11 @@ import onnx
 from onnxplain.graphops.errors import UnsupportedOperator
 from onnxplain.graphops.ir import Emitter, Node, Tensor, attribute, onnx_type
 from onnxplain.graphops.operators import sliding
-from onnxplain.graphops.operators.kinds import elementwise, refused
+from onnxplain.graphops.operators.kinds import elementwise
 from onnxplain.graphops.operators.operator import Operator
 from onnxplain.graphops.operators.table import Signals
 
 __all__ = ["OPERATORS"]
-
-QDQ = (
-    "quantise the model in QDQ format, whose pairs of QuantizeLinear and DequantizeLinear have "
-    "rules (ONNX Runtime: quantize_static with quant_format=QuantFormat.QDQ)"
-)
 
 RANGES: dict[int, tuple[float, float]] = {
     onnx.TensorProto.INT8: (-128.0, 127.0),
@@ -75,11 +70,6 @@ def _along_axis(op: Emitter, n: Node, values: Tensor, like: Tensor | None = None
 _slide = partial(sliding.elementwise, one_number=True)
 
 OPERATORS: dict[str, Operator] = {
-    "ConvInteger": refused(QDQ),
     "DequantizeLinear": elementwise(_dequantize, _slide),
-    "DynamicQuantizeLinear": refused(QDQ),
-    "MatMulInteger": refused(QDQ),
-    "QLinearConv": refused(QDQ),
-    "QLinearMatMul": refused(QDQ),
     "QuantizeLinear": elementwise(_quantize, _slide),
 }

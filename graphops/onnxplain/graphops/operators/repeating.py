@@ -24,7 +24,7 @@ def _tile(op: Emitter, n: Node, g: Any) -> Signals:
     return op.ReduceSum(apart, list(range(0, 2 * rank, 2)), keepdims=0), None
 
 
-def _expand_keeps_images_apart(node: Node, batched: list[bool]) -> bool:
+def _expand_batch(node: Node, batched: list[bool]) -> bool:
     x, y, target = node.inputs[0], node.outputs[0], known_input(node, 1)
     if not first_input(node, batched) or rank(x) is None or rank(x) != rank(y):
         return False
@@ -32,7 +32,7 @@ def _expand_keeps_images_apart(node: Node, batched: list[bool]) -> bool:
     return bool(known or (isinstance(y.shape[0], str) and x.shape[0] == y.shape[0]))
 
 
-def _tile_keeps_images_apart(node: Node, batched: list[bool]) -> bool:
+def _tile_batch(node: Node, batched: list[bool]) -> bool:
     repeats = known_input(node, 1)
     return first_input(node, batched) and repeats is not None and bool(repeats[0] == 1)
 
@@ -40,14 +40,14 @@ def _tile_keeps_images_apart(node: Node, batched: list[bool]) -> bool:
 OPERATORS: dict[str, Operator] = {
     "Expand": Operator(
         unbroadcasting(lambda op, n, g: (g, None)),
-        batch=_expand_keeps_images_apart,
+        batch=_expand_batch,
         axes=axes.elementwise,
         slide=Without("the size that it repeats to is that of one window"),
         cost=NO_PRODUCTS,
     ),
     "Tile": Operator(
         _tile,
-        batch=_tile_keeps_images_apart,
+        batch=_tile_batch,
         axes=Without("copies of a pixel lie a window apart, which is no offset and stride"),
         slide=Without("it repeats a whole window, in an order that no map has"),
         cost=NO_PRODUCTS,

@@ -35,12 +35,12 @@ def _transpose(op: Emitter, n: Node, g: Any) -> Signals:
     return (op.Transpose(g, perm=[int(i) for i in np.argsort(perm)]),)
 
 
-def _flatten_keeps_images_apart(node: Node, batched: list[bool]) -> bool:
+def _flatten_batch(node: Node, batched: list[bool]) -> bool:
     axis, size = attribute(node, "axis", 1), rank(node.inputs[0])
     return axis == 1 or (axis < 0 and size is not None and axis + size == 1)
 
 
-def _reshape_keeps_images_apart(node: Node, batched: list[bool]) -> bool:
+def _reshape_batch(node: Node, batched: list[bool]) -> bool:
     data, shape = node.inputs[0], node.inputs[1]
     out = node.outputs[0].shape
     if data.shape and out and isinstance(out[0], str) and out[0] == data.shape[0]:
@@ -59,7 +59,7 @@ def _reshape_keeps_images_apart(node: Node, batched: list[bool]) -> bool:
     return target[0] == 0
 
 
-def _transpose_keeps_images_apart(node: Node, batched: list[bool]) -> bool:
+def _transpose_batch(node: Node, batched: list[bool]) -> bool:
     perm = attribute(node, "perm")
     return bool(perm) and perm[0] == 0
 
@@ -129,18 +129,10 @@ def _reshape_slide(slide: Slide, node: Node) -> Placed:
 
 OPERATORS: dict[str, Operator] = {
     "Flatten": Operator(
-        _reshaped,
-        batch=_flatten_keeps_images_apart,
-        axes=_reshape_axes,
-        slide=_reshape_slide,
-        cost=NO_PRODUCTS,
+        _reshaped, batch=_flatten_batch, axes=_reshape_axes, slide=_reshape_slide, cost=NO_PRODUCTS
     ),
     "Reshape": Operator(
-        _reshaped,
-        batch=_reshape_keeps_images_apart,
-        axes=_reshape_axes,
-        slide=_reshape_slide,
-        cost=NO_PRODUCTS,
+        _reshaped, batch=_reshape_batch, axes=_reshape_axes, slide=_reshape_slide, cost=NO_PRODUCTS
     ),
     "Squeeze": Operator(
         _reshaped,
@@ -151,7 +143,7 @@ OPERATORS: dict[str, Operator] = {
     ),
     "Transpose": Operator(
         _transpose,
-        batch=_transpose_keeps_images_apart,
+        batch=_transpose_batch,
         axes=_transpose_axes,
         slide=_transpose_slide,
         cost=NO_PRODUCTS,

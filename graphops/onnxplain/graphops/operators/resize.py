@@ -106,7 +106,7 @@ def _given(n: Node, index: int) -> Tensor | None:
     return None if is_constant(tensor) and tensor.values.size == 0 else tensor
 
 
-def _keeps_images_apart(node: Node, batched: list[bool]) -> bool:
+def _batch(node: Node, batched: list[bool]) -> bool:
     if not first_input(node, batched):
         return False
     if attribute(node, "axes") is not None:
@@ -130,7 +130,7 @@ def _axes(node: Node, fields: Fields) -> Fields:
 OPERATORS: dict[str, Operator] = {
     "Resize": Operator(
         _resize,
-        batch=_keeps_images_apart,
+        batch=_batch,
         axes=_axes,
         slide=Without("at its edges it interpolates as no larger picture does"),
         cost=NO_PRODUCTS,

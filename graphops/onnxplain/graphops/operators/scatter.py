@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from onnxplain.graphops.ir import HALF, Emitter, Node, Tensor, attribute, onnx_type
-from onnxplain.graphops.operators.gather import keeps_images_apart
+from onnxplain.graphops.operators.gather import indexed_batch
 from onnxplain.graphops.operators.kinds import NO_PRODUCTS, NOT_FOLLOWED
 from onnxplain.graphops.operators.operator import Operator, Without
 from onnxplain.graphops.operators.table import Rule, Signals, in_float32
@@ -92,15 +92,11 @@ INDEXED = Without("its indices count the positions of one window")
 
 OPERATORS: dict[str, Operator] = {
     "ScatterElements": Operator(
-        _scatter,
-        batch=keeps_images_apart,
-        axes=NOT_FOLLOWED,
-        slide=INDEXED,
-        cost=NO_PRODUCTS,
+        _scatter, batch=indexed_batch, axes=NOT_FOLLOWED, slide=INDEXED, cost=NO_PRODUCTS
     ),
     "ScatterND": Operator(
         _scatter,
-        batch=Without("its indices may name the images, and their values decide whether they do"),
+        batch=Without("its indices count the images too, so that constant ones fix their number"),
         axes=NOT_FOLLOWED,
         slide=INDEXED,
         cost=NO_PRODUCTS,

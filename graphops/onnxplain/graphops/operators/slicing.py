@@ -45,7 +45,7 @@ def _slice(op: Emitter, n: Node, g: Any) -> Signals:
     return (g, *(None for _ in n.inputs[1:]))
 
 
-def _slice_keeps_images_apart(node: Node, batched: list[bool]) -> bool:
+def _slice_batch(node: Node, batched: list[bool]) -> bool:
     """Axis 0 is not among the axes, or its part is all of it."""
     if not first_input(node, batched):
         return False
@@ -100,7 +100,7 @@ def _trilu(op: Emitter, n: Node, g: Any) -> Signals:
     return (op.Trilu(g, *rest, **n.attrs), *(None for _ in rest))
 
 
-def _trilu_keeps_images_apart(node: Node, batched: list[bool]) -> bool:
+def _trilu_batch(node: Node, batched: list[bool]) -> bool:
     return first_input(node, batched) and (rank(node.inputs[0]) or 0) > 2
 
 
@@ -131,21 +131,19 @@ def numbered_axes(n: Node, axes: Tensor | None, per_axis: Tensor, rank: int) -> 
 OPERATORS: dict[str, Operator] = {
     "ReverseSequence": Operator(
         _reverse_sequence,
-        batch=Without("no vision network is known with it: its two axes are not looked at"),
+        batch=Without(
+            "its lengths, one for each image, fix the number of images where they are constant"
+        ),
         axes=Without("positions run backwards, which is no offset and stride"),
         slide=Without("it turns round the positions of a window"),
         cost=NO_PRODUCTS,
     ),
     "Slice": Operator(
-        _slice,
-        batch=_slice_keeps_images_apart,
-        axes=_slice_axes,
-        slide=_slice_slide,
-        cost=NO_PRODUCTS,
+        _slice, batch=_slice_batch, axes=_slice_axes, slide=_slice_slide, cost=NO_PRODUCTS
     ),
     "Trilu": Operator(
         _trilu,
-        batch=_trilu_keeps_images_apart,
+        batch=_trilu_batch,
         axes=NOT_FOLLOWED,
         slide=Without("its diagonal lies elsewhere in each window"),
         cost=NO_PRODUCTS,

@@ -7,13 +7,7 @@ from onnxplain.graphops.operators.operator import Operator, Without
 
 __all__ = ["OPERATORS"]
 
-TEXT = Without("it reads text or bytes, no numbers that a signal could be of")
-
-OPERATORS: dict[str, Operator] = {
-    "ImageDecoder": no_flow(TEXT),
-    "RegexFullMatch": no_flow(TEXT),
-    "StringConcat": no_flow(TEXT),
-    "StringNormalizer": no_flow(TEXT),
-    "StringSplit": no_flow(TEXT),
-    "TfIdfVectorizer": no_flow(TEXT),
-}
+OPERATORS: dict[str, Operator] = dict.fromkeys(
+    ("ImageDecoder", "RegexFullMatch", "StringConcat", "StringNormalizer", "StringSplit",
+     "TfIdfVectorizer"), no_flow(Without("it reads text or bytes, not numbers"))
+)  # fmt: skip
