@@ -107,7 +107,7 @@ OPERATORS: dict[str, Operator] = {
     "GlobalLpPool": channels_first(
         _global_lp_pool,
         axes=axes.batch_only,
-        slide=Without("not written: GlobalAveragePool and GlobalMaxPool slide"),
+        slide=Without("not written: no classifier with it is known"),
     ),
     "LpPool": channels_first(_lp_pool, axes=axes.window, slide=sliding.window, cost=pool_cost),
 }

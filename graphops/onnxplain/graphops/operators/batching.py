@@ -20,7 +20,7 @@ __all__ = [
     "elementwise",
     "every_input",
     "first_input",
-    "given_axes",
+    "axes_by_attribute",
     "known_input",
     "over_axes",
     "rank",
@@ -72,7 +72,7 @@ def over_axes(node: Node, batched: list[bool]) -> bool:
     return beside_batch(axes, node.outputs[0] if node.op == "Unsqueeze" else node.inputs[0])
 
 
-def given_axes(node: Node, batched: list[bool]) -> bool:
+def axes_by_attribute(node: Node, batched: list[bool]) -> bool:
     """Operators that work on axis 0 too, unless an attribute names other axes."""
     axes = attribute(node, "axes", attribute(node, "axis"))
     return first_input(node, batched) and axes is not None and beside_batch(axes, node.inputs[0])

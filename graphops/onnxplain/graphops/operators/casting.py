@@ -44,7 +44,7 @@ OPERATORS: dict[str, Operator] = {
         _cast_like,
         batch=batching.first_input,
         axes=NOT_FOLLOWED,
-        slide=Without("its second input need not have the same layout: Cast says the same"),
+        slide=Without("not written: exporters write Cast"),
         cost=NO_PRODUCTS,
         type_only=(1,),
     ),

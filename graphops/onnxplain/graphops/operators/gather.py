@@ -170,9 +170,9 @@ SORTED = Without("which positions are picked depends on their values")
 OPERATORS: dict[str, Operator] = {
     "Compress": Operator(
         _compress,
-        batch=batching.given_axes,
+        batch=batching.axes_by_attribute,
         axes=NOT_FOLLOWED,
-        slide=Without("Gather says the same, and slides"),
+        slide=Without("not written: exporters write Gather"),
         cost=NO_PRODUCTS,
     ),
     "Gather": Operator(

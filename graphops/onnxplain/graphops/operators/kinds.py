@@ -24,10 +24,10 @@ __all__ = [
     "no_flow",
 ]
 
-NO_PRODUCTS = Without("it adds up no products of two tensors")
+NO_PRODUCTS = Without("only convolutions and matrix products are counted")
 STEPS = Without("its derivative is zero wherever it exists")
 NOT_FOLLOWED = Without("not followed: its output counts as seeing all of the input")
-INTEGERS = Without("its output is no number that a signal could be of")
+INTEGERS = Without("its output is true or false, or whole numbers")
 
 
 def elementwise(vjp: Rule | Without, slide: SlideRule = sliding.elementwise) -> Operator:
@@ -48,7 +48,7 @@ def broadcasting_elementwise(vjp: Rule) -> Operator:
 
 
 def no_flow(why: Without) -> Operator:
-    """An operator through which nothing flows, and that no image's values are followed through."""
+    """An operator that no signal passes, so that nothing else was asked of it yet."""
     nothing = Without("no signal passes it")
     return Operator(why, batch=nothing, axes=nothing, slide=nothing, cost=NO_PRODUCTS)
 

@@ -108,7 +108,7 @@ def _gemm_axes(node: Node, fields: list[Fields | None]) -> Fields:
 
 @of_first
 def _matmul_axes(node: Node, fields: Fields) -> Fields:
-    """All axes but the last, along which it adds up; those of a matrix of more axes come before."""
+    """All axes but the last, which is summed over; a second input of more axes puts them before."""
     size, shift = rank_of_input(node), len(node.outputs[0].shape) - rank_of_input(node)
     return {i + shift: f for i, f in fields.items() if i < size - 1} if shift >= 0 else {}
 

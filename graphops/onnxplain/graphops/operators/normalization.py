@@ -213,7 +213,7 @@ OPERATORS: dict[str, Operator] = {
     ),
     "MeanVarianceNormalization": Operator(
         widening(_mean_variance_normalization),
-        batch=batching.given_axes,
+        batch=batching.axes_by_attribute,
         axes=_over_axes,
         slide=STATISTICS,
         cost=NO_PRODUCTS,

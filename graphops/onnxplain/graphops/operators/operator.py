@@ -91,8 +91,8 @@ class Operator:
     the images; the other inputs are the same for all images. `Without` keeps a fixed batch fixed.
     axes: `(node, fields) -> fields`: the receptive fields along the output's axes, from those of
     each input, None for an input that no pixel reaches. `Without`: the output sees everything.
-    slide: `(slide, node) -> Placed`: the node's form in a fully convolutional network. `Without`:
-    a network with it cannot be made fully convolutional.
+    slide: `(slide, node) -> Placed`: turns the node into its form in a fully convolutional network.
+    `Without`: a network with it cannot be made fully convolutional.
     cost: `node -> Cost`. `Without`: the operator adds up no products, or they are not counted.
     channels: where the operator counts channels.
     type_only: the inputs of which only the type counts, not the values.

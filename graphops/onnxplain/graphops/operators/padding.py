@@ -15,9 +15,9 @@ from onnxplain.graphops.operators.axes import (
     rank_of_input,
 )
 from onnxplain.graphops.operators.batching import (
+    axes_by_attribute,
     beside_batch,
     first_input,
-    given_axes,
     known_input,
 )
 from onnxplain.graphops.operators.gather import add_along, index_range, rank_of
@@ -97,7 +97,7 @@ def _center_crop_pad(op: Emitter, n: Node, g: Any) -> Signals:
 OPERATORS: dict[str, Operator] = {
     "CenterCropPad": Operator(
         _center_crop_pad,
-        batch=given_axes,
+        batch=axes_by_attribute,
         axes=NOT_FOLLOWED,
         slide=Without("the centre lies elsewhere in each window"),
         cost=NO_PRODUCTS,

@@ -16,8 +16,8 @@ from onnxplain.graphops.errors import UnsupportedOperator
 from onnxplain.graphops.ir import Emitter, Node, Tensor, attribute, is_constant, onnx_type
 from onnxplain.graphops.operators.axes import Fields, of_first
 from onnxplain.graphops.operators.batching import (
+    axes_by_attribute,
     first_input,
-    given_axes,
     known_input,
     starts_with_batch,
 )
@@ -110,7 +110,7 @@ def _batch(node: Node, batched: list[bool]) -> bool:
     if not first_input(node, batched):
         return False
     if attribute(node, "axes") is not None:
-        return given_axes(node, batched)
+        return axes_by_attribute(node, batched)
     x, y = node.inputs[0], node.outputs[0]
     if x.shape and y.shape and x.shape[0] == y.shape[0]:
         return True
