@@ -58,7 +58,7 @@ product (float[N, 3, 9, 9] x) => (float[N, 9, 9] y)
     ("text", "why"),
     [
         (GATED, "Mul 'g' brings together .* squeeze-and-excitation"),
-        (NORMED, "InstanceNormalization 'n' is an operator of which"),
+        (NORMED, "InstanceNormalization 'n' has no sliding rule"),
         (PLACES, "Add 'a' takes a constant that differs between the positions"),
         (CORNER, "Slice 'y' takes a part of the window that is not whole channels"),
         (TURNED, "Transpose 'y' gives an output that is neither"),

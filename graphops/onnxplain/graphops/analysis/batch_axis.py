@@ -8,13 +8,11 @@ shared do two images in one batch equal two single runs.
 from __future__ import annotations
 
 from onnxplain.graphops.ir import Graph, Node, Tensor, reads
-from onnxplain.graphops.operators import keeps_rows
+from onnxplain.graphops.operators import SizesOnly, Without, operator_of
 
 __all__ = ["BATCHED", "MIXED", "SHARED", "batch_dimension", "track_batch"]
 
 BATCHED, SHARED, MIXED = "batched", "shared", "mixed"
-
-SHAPE_ONLY = {"Shape", "Size"}
 
 
 def track_batch(graph: Graph) -> dict[str, str]:
@@ -47,10 +45,14 @@ def _has_open_rows(tensor: Tensor) -> bool:
 
 
 def _state_after(node: Node, inputs: list[str]) -> str:
-    if node.op in SHAPE_ONLY or BATCHED not in inputs and MIXED not in inputs:
+    operator = operator_of(node)
+    type_only = operator.type_only if operator is not None else ()
+    inputs = [SHARED if i in type_only else state for i, state in enumerate(inputs)]
+    if BATCHED not in inputs and MIXED not in inputs:
         return SHARED
-    if node.op == "CastLike":
-        return inputs[0]
-    if MIXED in inputs or node.domain not in (None, "", "ai.onnx"):
+    check = operator.batch if operator is not None else None
+    if isinstance(check, SizesOnly):
+        return SHARED
+    if check is None or isinstance(check, Without) or MIXED in inputs:
         return MIXED
-    return BATCHED if keeps_rows(node, [state == BATCHED for state in inputs]) else MIXED
+    return BATCHED if check(node, [state == BATCHED for state in inputs]) else MIXED

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from onnxplain.graphops.ir import Tensor, attribute, is_constant
-from onnxplain.graphops.operators import ELEMENTWISE, ROW_WISE
+from onnxplain.graphops.ir import Node, Tensor, attribute, is_constant
+from onnxplain.graphops.operators import OPERATORS, Channels
 
 __all__ = ["channel_axis"]
 
@@ -28,9 +28,9 @@ def _is_channels_first(tensor: Tensor) -> bool:
     origin = _origin(tensor)
     if not origin.inputs:
         return origin is tensor and any(
-            n.op in ROW_WISE and n.inputs[0] is tensor for n in tensor.outputs
+            _channels(n) is Channels.FIRST and n.inputs[0] is tensor for n in tensor.outputs
         )
-    return bool(origin.inputs[0].op in ROW_WISE)
+    return _channels(origin.inputs[0]) is Channels.FIRST
 
 
 def _is_channels_last(tensor: Tensor) -> bool:
@@ -47,10 +47,15 @@ def _is_channels_last(tensor: Tensor) -> bool:
 def _origin(tensor: Tensor) -> Tensor:
     """Step back over what leaves each axis in its place."""
     rank = len(tensor.shape)
-    while tensor.inputs and tensor.inputs[0].op in ELEMENTWISE | {"Concat", "Pad"}:
+    while tensor.inputs and _channels(tensor.inputs[0]) is Channels.KEPT:
         data = [t for t in tensor.inputs[0].inputs if not is_constant(t)]
         same = [t for t in data if t.shape is not None and len(t.shape) == rank]
         if not same:
             break
         tensor = next((t for t in same if t.inputs), same[0])
     return tensor
+
+
+def _channels(node: Node) -> Channels:
+    operator = OPERATORS.get(node.op)
+    return operator.channels if operator is not None else Channels.UNKNOWN

@@ -5,12 +5,10 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from onnxplain.graphops.ir import Node, attribute, is_constant, is_float
-from onnxplain.graphops.operators import POOLS, Window
+from onnxplain.graphops.ir import Node, is_constant, is_float
+from onnxplain.graphops.operators import OPERATORS, Without
 
 __all__ = ["Arithmetic", "arithmetic"]
-
-PRODUCTS = {"Gemm", "MatMul"}
 
 
 @dataclass(frozen=True)
@@ -41,32 +39,16 @@ def arithmetic(node: Node | None, counted: set[str]) -> Arithmetic:
     weights = {t.name: math.prod(t.shape) for t in node.inputs if is_constant(t) and is_float(t)}
     parameters = sum(size for name, size in weights.items() if name not in counted)
     counted.update(weights)
-    window = Window.of(node) if node.op in {"Conv", "ConvTranspose", *POOLS} else None
+    operator = OPERATORS.get(node.op)
+    if operator is None or isinstance(operator.cost, Without):
+        return Arithmetic(None, None, None, parameters, 0)
+    cost = operator.cost(node)
+    window = cost.window
     pads = window.static_pads() if window is not None else None
     return Arithmetic(
         kernel=tuple(window.kernel) if window is not None else None,
         step=tuple(window.strides) if window is not None else None,
         padding=None if pads is None else (*pads[0], *pads[1]),
         parameters=parameters,
-        multiply_adds=_multiply_adds(node, window),
+        multiply_adds=cost.multiply_adds,
     )
-
-
-def _multiply_adds(node: Node, window: Window | None) -> int | None:
-    """Count the products that are added up; a bias and a BatchNormalization are not counted."""
-    if node.op in PRODUCTS:
-        a, y = node.inputs[0].shape, node.outputs[0].shape
-        inner = a[0 if attribute(node, "transA", 0) else -1] if a else None
-        return _product([*(y or [None])[1:], inner])
-    if node.op not in ("Conv", "ConvTranspose") or window is None:
-        return 0
-    weight = node.inputs[1].shape
-    if weight is None:
-        return None
-    # Each output element of a Conv, or input element of its transpose, meets the kernel once.
-    many = node.outputs[0].shape if node.op == "Conv" else node.inputs[0].shape
-    return _product([*(many or [None])[1:], weight[1], *window.kernel])
-
-
-def _product(sizes: list[int | str | None]) -> int | None:
-    return math.prod(sizes) if all(isinstance(s, int) for s in sizes) else None  # type: ignore[arg-type]

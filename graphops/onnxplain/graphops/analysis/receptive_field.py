@@ -7,18 +7,15 @@ convolutional neural networks", Distill.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TypeAlias
 
 from onnxplain.graphops.ir import Graph, Node, Tensor, reads
-from onnxplain.graphops.operators import ELEMENTWISE, POOLS, VIEWS, Axis, View, without
+from onnxplain.graphops.operators import AxisField, Fields, SizesOnly, Without, operator_of
 
 __all__ = ["ReceptiveField", "receptive_fields"]
 
-SIZES_ONLY = {"ConstantOfShape", "Shape", "Size"}
-
 Numbers: TypeAlias = "tuple[int | None, ...]"
-Views: TypeAlias = "list[View | None]"  # of a node's inputs, None for what no pixel reaches
 
 
 @dataclass(frozen=True)
@@ -39,32 +36,34 @@ def receptive_fields(graph: Graph, source: Tensor) -> dict[str, ReceptiveField]:
     """Return what the tensors made of `source` see of it, by name, where that is not all of it."""
     if not source.shape or len(source.shape) < 3:
         return {}
-    views: dict[str, View] = {source.name: {i: Axis(i) for i in range(len(source.shape))}}
+    known: dict[str, Fields] = {source.name: {i: AxisField(i) for i in range(len(source.shape))}}
     spatial: list[int] = []
     for node in graph.nodes:
-        if node.op in SIZES_ONLY or not any(t.name in views for t in reads(node)):
+        operator = operator_of(node)
+        sizes_only = operator is not None and isinstance(operator.axes, SizesOnly)
+        if sizes_only or not any(t.name in known for t in reads(node)):
             continue
-        inputs = [views.get(t.name) for t in node.inputs]
-        if not spatial and node.op in {"Conv", *POOLS} and inputs[0]:
-            spatial = _spatial(inputs[0], len(source.shape))
-        view = _through(node, inputs)
-        views.update((t.name, view) for t in node.outputs)
+        first = known.get(node.inputs[0].name) if node.inputs else None
+        if not spatial and first and operator is not None and operator.slides_window:
+            spatial = _spatial(first, len(source.shape))
+        fields = _through(node, [known.get(t.name) for t in node.inputs])
+        known.update((t.name, fields) for t in node.outputs)
     spatial = spatial or list(range(2, len(source.shape)))
-    fields = {name: _field(view, spatial) for name, view in views.items()}
-    return {name: field for name, field in fields.items() if any(field.size)}
+    found = {name: _field(fields, spatial) for name, fields in known.items()}
+    return {name: field for name, field in found.items() if any(field.size)}
 
 
-def _spatial(view: View, rank: int) -> list[int]:
+def _spatial(fields: Fields, rank: int) -> list[int]:
     """Return the input's axes that a convolution slides along, also those it sees all of."""
-    tracked = [axis.source for i, axis in sorted(view.items()) if i >= 2]
-    others = {axis.source for i, axis in view.items() if i < 2}
+    tracked = [axis.source for i, axis in sorted(fields.items()) if i >= 2]
+    others = {axis.source for i, axis in fields.items() if i < 2}
     lost = [i for i in range(rank) if i not in others and i not in tracked]
-    # Where the batch's or the channels' place is not known, a lost axis may be that.
+    # Where the axis of the batch or of the channels is not known, a lost axis may be that.
     return sorted([*tracked, *lost]) if lost and len(others) == 2 else tracked
 
 
-def _field(view: View, spatial: list[int]) -> ReceptiveField:
-    by_source = {axis.source: axis for axis in view.values()}
+def _field(fields: Fields, spatial: list[int]) -> ReceptiveField:
+    by_source = {axis.source: axis for axis in fields.values()}
     axes = [by_source.get(i) for i in spatial]
     return ReceptiveField(
         size=tuple(a.size if a else None for a in axes),
@@ -73,43 +72,10 @@ def _field(view: View, spatial: list[int]) -> ReceptiveField:
     )
 
 
-def _through(node: Node, views: Views) -> View:
-    """Return what the node's outputs see."""
+def _through(node: Node, fields: list[Fields | None]) -> Fields:
+    """Return what the node's outputs see; nothing where the operator or a rank is not known."""
+    operator = operator_of(node)
     shapes = [t.shape for t in [*node.inputs, node.outputs[0]] if not t.is_empty()]
-    if node.domain not in (None, "", "ai.onnx") or None in shapes:
+    if operator is None or isinstance(operator.axes, Without | SizesOnly) or None in shapes:
         return {}
-    if node.op in ELEMENTWISE or node.op == "Expand":
-        return _elementwise(node, views)
-    if node.op == "Concat":
-        return without(_together(views), [node.attrs["axis"] % len(shapes[-1])])
-    if node.op in VIEWS and views[0] and not any(v is not None for v in views[1:]):
-        return VIEWS[node.op](node, views[0])
-    return {}
-
-
-def _together(views: Views) -> View:
-    """Return what is seen where branches meet: from the first to the last pixel of any of them."""
-    first, *rest = [v for v in views if v is not None]
-    if not rest:
-        return first
-    joined: View = {}
-    for i, axis in first.items():
-        axes = [axis, *(v[i] for v in rest if i in v)]
-        starts = [a.offset for a in axes if a.offset is not None]
-        alike = len({(a.source, a.stride) for a in axes}) == 1
-        if alike and len(starts) == 1 + len(rest):
-            end = max(s + a.size for s, a in zip(starts, axes, strict=True))
-            joined[i] = replace(axis, size=end - min(starts), offset=min(starts))
-    return joined
-
-
-def _elementwise(node: Node, views: Views) -> View:
-    """Axes are counted from the last; one of size 1 that is repeated has no positions."""
-    out = node.outputs[0].shape
-    aligned: Views = []
-    for tensor, view in zip(node.inputs, views, strict=True):
-        if view is not None:
-            missing = len(out) - len(tensor.shape)
-            kept = [i for i in view if tensor.shape[i] != 1 or out[missing + i] == 1]
-            aligned.append({missing + i: view[i] for i in kept})
-    return _together(aligned)
+    return operator.axes(node, fields)

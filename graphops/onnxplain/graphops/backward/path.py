@@ -9,7 +9,7 @@ import numpy as np
 
 from onnxplain.graphops.errors import UnsupportedModel
 from onnxplain.graphops.ir import Graph, Node, Tensor, is_float, reads
-from onnxplain.graphops.operators import NO_FLOW
+from onnxplain.graphops.operators import NO_FLOW, operator_of
 
 __all__ = ["Path", "find_path", "first_explainable"]
 
@@ -77,8 +77,10 @@ def first_explainable(path: Path, supported: Callable[[Node], bool]) -> Tensor |
 
 
 def _sources(node: Node) -> list[Tensor]:
-    """Return what a signal can go back to; of CastLike's second input only the type counts."""
-    return reads(node)[:1] if node.op == "CastLike" else reads(node)
+    """Return what a signal can go back to: not an input of which only the type counts."""
+    operator = operator_of(node)
+    type_only = operator.type_only if operator is not None else ()
+    return [tensor for i, tensor in enumerate(reads(node)) if i not in type_only]
 
 
 def _is_quantized(tensor: Tensor) -> bool:

@@ -7,7 +7,6 @@ al. 2015): nothing else has to change, and neighbouring windows share all that t
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -17,7 +16,7 @@ from onnxplain.graphops.analysis import default_target, resize_input
 from onnxplain.graphops.errors import UnsupportedModel
 from onnxplain.graphops.ir import Emitter, Graph, Node, Tensor, blaming, infer_shapes, reads, write
 from onnxplain.graphops.network import NetworkSource, as_network
-from onnxplain.graphops.operators import SLID, Placed, Slide, refuse
+from onnxplain.graphops.operators import Placed, SizesOnly, Slide, Without, operator_of, refuse
 
 __all__ = ["convolutionalize"]
 
@@ -89,12 +88,13 @@ def _has_channels_last(shape: list[int | str | None]) -> bool:
 def _convert(slide: Slide, node: Node, outputs: set[str]) -> None:
     """Write the node as it slides; what it makes is placed, and known by the old name."""
     read = [t.name for t in reads(node) if t.name in slide.placed]
-    if not read or node.op in ("Shape", "Size"):  # what is made of sizes is read as constants
+    operator = operator_of(node)
+    rule = operator.slide if operator is not None else Without("it is not ONNX's own")
+    if not read or isinstance(rule, SizesOnly):  # what is made of sizes is read as constants
         slide.op.nodes.append(node)
         return
-    rule: Callable[[Slide, Node], Placed] | None = SLID.get(node.op)
-    if rule is None or node.domain not in (None, "", "ai.onnx"):
-        refuse(node, "is an operator of which it is not known how it slides")
+    if isinstance(rule, Without):
+        refuse(node, "has no sliding rule")
     if any(t.outputs or t.name in outputs for t in node.outputs[1:]):
         refuse(node, "has more than one output that is used")
     out = node.outputs[0]

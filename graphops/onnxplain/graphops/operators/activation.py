@@ -1,4 +1,7 @@
-"""Vector-Jacobian products of the activations. x is the input, y the output, g the signal at it."""
+"""Activations, element by element; `softmax.py` has those over channels.
+
+x is the input, y the output, g the signal at it.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +9,12 @@ import math
 from typing import Any
 
 from onnxplain.graphops.ir import Emitter, Node, attribute
+from onnxplain.graphops.operators.kinds import broadcasting_elementwise, elementwise
+from onnxplain.graphops.operators.operator import Operator
 from onnxplain.graphops.operators.rectifier import clip, gate
-from onnxplain.graphops.operators.table import Rule, Signals, broadcasting
+from onnxplain.graphops.operators.table import Signals
 
-__all__ = ["ACTIVATIONS", "RULES"]
+__all__ = ["OPERATORS"]
 
 SELU_ALPHA, SELU_GAMMA = 1.67326319217681884765625, 1.05070102214813232421875
 
@@ -117,38 +122,23 @@ def _tanh(op: Emitter, n: Node, g: Any) -> Signals:
     return (op.Mul(g, op.Sub(1.0, op.Mul(y, y))),)
 
 
-def _softmax(op: Emitter, n: Node, g: Any) -> Signals:
-    y, axis = n.outputs[0], attribute(n, "axis", -1)
-    return (op.Mul(y, op.Sub(g, op.ReduceSum(op.Mul(g, y), [axis], keepdims=1))),)
-
-
-def _log_softmax(op: Emitter, n: Node, g: Any) -> Signals:
-    y, axis = n.outputs[0], attribute(n, "axis", -1)
-    return (op.Sub(g, op.Mul(op.Exp(y), op.ReduceSum(g, [axis], keepdims=1))),)
-
-
-RULES: dict[str, Rule] = {
-    **broadcasting({"PRelu": _prelu}),
-    "Celu": _celu,
-    "Clip": clip,
-    "Elu": _elu,
-    "Gelu": _gelu,
-    "HardSigmoid": _hard_sigmoid,
-    "HardSwish": _hard_swish,
-    "LeakyRelu": _leaky_relu,
-    "LogSoftmax": _log_softmax,
-    "Mish": _mish,
-    "Relu": lambda op, n, g: (gate(op, n, g),),
-    "Selu": _selu,
-    "Shrink": _shrink,
-    "Sigmoid": _sigmoid,
-    "Softmax": _softmax,
-    "Softplus": lambda op, n, g: (op.Mul(g, op.Sigmoid(n.inputs[0])),),
-    "Softsign": _softsign,
-    "Swish": _swish,
-    "Tanh": _tanh,
-    "ThresholdedRelu": _thresholded_relu,
+OPERATORS: dict[str, Operator] = {
+    "Celu": elementwise(_celu),
+    "Clip": elementwise(clip),
+    "Elu": elementwise(_elu),
+    "Gelu": elementwise(_gelu),
+    "HardSigmoid": elementwise(_hard_sigmoid),
+    "HardSwish": elementwise(_hard_swish),
+    "LeakyRelu": elementwise(_leaky_relu),
+    "Mish": elementwise(_mish),
+    "PRelu": broadcasting_elementwise(_prelu),
+    "Relu": elementwise(lambda op, n, g: (gate(op, n, g),)),
+    "Selu": elementwise(_selu),
+    "Shrink": elementwise(_shrink),
+    "Sigmoid": elementwise(_sigmoid),
+    "Softplus": elementwise(lambda op, n, g: (op.Mul(g, op.Sigmoid(n.inputs[0])),)),
+    "Softsign": elementwise(_softsign),
+    "Swish": elementwise(_swish),
+    "Tanh": elementwise(_tanh),
+    "ThresholdedRelu": elementwise(_thresholded_relu),
 }
-
-# Those that a method may treat apart, or leave as they are.
-ACTIVATIONS = frozenset(RULES)

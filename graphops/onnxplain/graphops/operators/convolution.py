@@ -1,4 +1,4 @@
-"""The backward pass of a convolution: a transposed convolution with the same weights."""
+"""Convolutions: the backward pass of one is a transposed convolution with the same weights."""
 
 from __future__ import annotations
 
@@ -6,10 +6,14 @@ from typing import Any
 
 from onnxplain.graphops.errors import UnsupportedModel
 from onnxplain.graphops.ir import Emitter, Node, Tensor, attribute, is_fixed
-from onnxplain.graphops.operators.table import Rule, Signals
+from onnxplain.graphops.operators import axes, sliding
+from onnxplain.graphops.operators.axes import Fields
+from onnxplain.graphops.operators.kinds import channels_first
+from onnxplain.graphops.operators.operator import Cost, Operator, Without
+from onnxplain.graphops.operators.table import Signals
 from onnxplain.graphops.operators.window import Window
 
-__all__ = ["RULES"]
+__all__ = ["OPERATORS"]
 
 
 def _conv(op: Emitter, n: Node, g: Any) -> Signals:
@@ -153,4 +157,32 @@ def _remainder(window: Window, pads: tuple[list[int], list[int]] | None) -> list
     return remainder
 
 
-RULES: dict[str, Rule] = {"Conv": _conv, "ConvTranspose": _conv_transpose}
+@axes.of_first
+def _conv_transpose_axes(node: Node, fields: Fields) -> Fields:
+    """With stride 1 it is a convolution; with another, its positions do not see alike."""
+    sized = {"auto_pad", "output_padding", "output_shape"} & node.attrs.keys()
+    if max(attribute(node, "strides", [1])) > 1 or sized:
+        return axes.windowed(fields, [], [], [])
+    window = Window.of(node)
+    pads = attribute(node, "pads", [0] * 2 * len(window.kernel))
+    starts = [pad - extent + 1 for pad, extent in zip(pads, window.extent, strict=False)]
+    return axes.windowed(fields, window.extent, window.strides, starts)
+
+
+def _cost(node: Node) -> Cost:
+    """Each output element of a Conv, or input element of its transpose, meets the kernel once."""
+    window, weight = Window.of(node), node.inputs[1].shape
+    many = node.outputs[0].shape if node.op == "Conv" else node.inputs[0].shape
+    channels = weight[1] if weight is not None else None
+    return Cost.of_product([*(many or [None])[1:], channels, *window.kernel], window)
+
+
+OPERATORS: dict[str, Operator] = {
+    "Conv": channels_first(_conv, axes=axes.window, slide=sliding.window, cost=_cost),
+    "ConvTranspose": channels_first(
+        _conv_transpose,
+        axes=_conv_transpose_axes,
+        slide=Without("one step of the map would be a fraction of a pixel"),
+        cost=_cost,
+    ),
+}

@@ -1,4 +1,4 @@
-"""The vector-Jacobian product of Einsum: the same sum, an input and the output changing places."""
+"""Einsum: its vector-Jacobian product is the same sum, an input and the output changing places."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ from typing import Any
 from onnxplain.graphops.errors import UnsupportedOperator
 from onnxplain.graphops.ir import Emitter, Node, Tensor, attribute, is_constant
 from onnxplain.graphops.operators.broadcast import unbroadcast
-from onnxplain.graphops.operators.table import Rule, Signals
+from onnxplain.graphops.operators.kinds import NOT_FOLLOWED
+from onnxplain.graphops.operators.operator import Operator, Without
+from onnxplain.graphops.operators.table import Signals
 
-__all__ = ["RULES", "indices_of"]
+__all__ = ["OPERATORS"]
 
 
 def _einsum(op: Emitter, n: Node, g: Any) -> Signals:
@@ -76,7 +78,7 @@ def _is_many(size: int | str | None) -> bool:
     return isinstance(size, int) and size > 1
 
 
-def indices_of(n: Node) -> tuple[list[str], str] | None:
+def _indices_of(n: Node) -> tuple[list[str], str] | None:
     """Return the indices of each input and of the output of an Einsum, a letter each.
 
     An ellipsis becomes letters; it has the same rank everywhere. None where that is not known.
@@ -99,7 +101,7 @@ def indices_of(n: Node) -> tuple[list[str], str] | None:
 
 def _terms(n: Node) -> tuple[list[str], str]:
     """Return the indices of each input and of the output. Raises UnsupportedOperator."""
-    found = indices_of(n)
+    found = _indices_of(n)
     if found is None or any(len(set(term)) < len(term) for term in found[0]):
         raise UnsupportedOperator(
             f"Einsum '{n.name}' has the equation '{attribute(n, 'equation')}'; an index twice in "
@@ -109,4 +111,23 @@ def _terms(n: Node) -> tuple[list[str], str]:
     return found
 
 
-RULES: dict[str, Rule] = {"Einsum": _einsum}
+def _batch(node: Node, batched: list[bool]) -> bool:
+    """The first index is the same in all batched inputs, and stands nowhere else."""
+    terms, result = _indices_of(node) or ([], "")
+    return bool(result) and all(
+        term.startswith(result[0]) and result[0] not in term[1:]
+        if is_batched
+        else result[0] not in term
+        for term, is_batched in zip(terms, batched, strict=True)
+    )
+
+
+OPERATORS: dict[str, Operator] = {
+    "Einsum": Operator(
+        _einsum,
+        batch=_batch,
+        axes=NOT_FOLLOWED,
+        slide=Without("an equation has no fully convolutional form in general; MatMul has one"),
+        cost=Without("the products of an equation are not counted"),
+    ),
+}

@@ -1,6 +1,6 @@
-"""Vector-Jacobian products of the operators that pick elements by index, or put them there.
+"""Operators that pick elements by index, and those that make indices.
 
-Where an element was picked, its signal is added; where one was overwritten, its signal is lost.
+Where an element was picked, its signal is added to what else was picked from there.
 """
 
 from __future__ import annotations
@@ -12,9 +12,19 @@ import onnx
 
 from onnxplain.graphops.errors import UnsupportedOperator
 from onnxplain.graphops.ir import HALF, Emitter, Node, Tensor, attribute, onnx_type
-from onnxplain.graphops.operators.table import Rule, Signals
+from onnxplain.graphops.operators import batching, sliding
+from onnxplain.graphops.operators.axes import Fields, axis_of, of_first
+from onnxplain.graphops.operators.kinds import (
+    NO_PRODUCTS,
+    NOT_FOLLOWED,
+    STEPS,
+    no_flow,
+)
+from onnxplain.graphops.operators.operator import Operator, Without
+from onnxplain.graphops.operators.table import Signals
+from onnxplain.graphops.operators.window_layout import Index, Placed, refuse
 
-__all__ = ["RULES", "add_along", "index_range", "rank_of", "widened"]
+__all__ = ["OPERATORS", "add_along", "index_range", "indexed_batch", "rank_of", "widened"]
 
 
 def rank_of(tensor: Tensor, n: Node) -> int:
@@ -129,10 +139,58 @@ def _with_batch(op: Emitter, n: Node, index: Tensor, batch: int) -> Tensor:
     return op.Concat(*columns, index, axis=-1) if columns else index
 
 
-RULES: dict[str, Rule] = {
-    "Compress": _compress,
-    "Gather": _gather,
-    "GatherElements": _gather_elements,
-    "GatherND": _gather_nd,
-    "TopK": _top_k,
+def indexed_batch(node: Node, batched: list[bool]) -> bool:
+    """GatherElements and ScatterElements: an index for each image, along another axis."""
+    axis = attribute(node, "axis", 0)
+    return all(batched) and batching.beside_batch(axis, node.inputs[0])
+
+
+def _gather_nd_batch(node: Node, batched: list[bool]) -> bool:
+    return all(batched) and attribute(node, "batch_dims", 0) > 0
+
+
+@of_first
+def _gather_axes(node: Node, fields: Fields) -> Fields:
+    """The axes of the index take the place of the one that was picked from."""
+    axis, added = axis_of(node, 0), len(node.inputs[1].shape) - 1
+    return {i + added * (i > axis): f for i, f in fields.items() if i != axis}
+
+
+@sliding.picked
+def _gather_slide(node: Node, x: Placed, known: list[np.ndarray]) -> Index:
+    axis = int(attribute(node, "axis", 0)) % (x.order.ndim + 1)
+    if axis == 0:
+        refuse(node, "takes single images of a batch")
+    return np.take(x.order, known[0], axis=axis - 1)
+
+
+INDEXED = Without("its indices count the positions of one window")
+SORTED = Without("which positions are picked depends on their values")
+
+OPERATORS: dict[str, Operator] = {
+    "Compress": Operator(
+        _compress,
+        batch=batching.axes_by_attribute,
+        axes=NOT_FOLLOWED,
+        slide=Without("not written: exporters write Gather"),
+        cost=NO_PRODUCTS,
+    ),
+    "Gather": Operator(
+        _gather,
+        batch=batching.along_axis(0),
+        axes=_gather_axes,
+        slide=_gather_slide,
+        cost=NO_PRODUCTS,
+    ),
+    "GatherElements": Operator(
+        _gather_elements, batch=indexed_batch, axes=NOT_FOLLOWED, slide=INDEXED, cost=NO_PRODUCTS
+    ),
+    "GatherND": Operator(
+        _gather_nd, batch=_gather_nd_batch, axes=NOT_FOLLOWED, slide=INDEXED, cost=NO_PRODUCTS
+    ),
+    "OneHot": no_flow(STEPS),
+    "TopK": Operator(
+        _top_k, batch=batching.along_axis(-1), axes=SORTED, slide=SORTED, cost=NO_PRODUCTS
+    ),
+    "Unique": no_flow(STEPS),
 }

@@ -1,4 +1,4 @@
-"""Vector-Jacobian products of GridSample and AffineGrid: Jaderberg et al. 2015, section 3.3.
+"""GridSample and AffineGrid, the spatial transformer: Jaderberg et al. 2015, section 3.3.
 
 Each output is a weighted sum of a few pixels, the *taps*: along each axis one for nearest, two for
 linear, four for cubic. To the image, the signal is added at the taps, by their weights; to the grid
@@ -16,10 +16,13 @@ import numpy as np
 import onnx
 
 from onnxplain.graphops.ir import Emitter, Node, Tensor, attribute, onnx_type
+from onnxplain.graphops.operators.batching import every_input, first_input, starts_with_batch
 from onnxplain.graphops.operators.gather import rank_of
-from onnxplain.graphops.operators.table import Rule, Signals, in_float32
+from onnxplain.graphops.operators.kinds import NO_PRODUCTS
+from onnxplain.graphops.operators.operator import Operator, Without
+from onnxplain.graphops.operators.table import Signals, widening
 
-__all__ = ["RULES"]
+__all__ = ["OPERATORS"]
 
 CUBIC = -0.75  # the coefficient that GridSample's cubic mode has
 
@@ -37,7 +40,7 @@ class Tap:
 
 
 @dataclass(frozen=True)
-class Axis:
+class GridAxis:
     """One axis of the image: its size, the taps on it, and the pixels that the grid's unit is."""
 
     size: Tensor
@@ -70,7 +73,7 @@ def _grid_sample(op: Emitter, n: Node, g: Any) -> Signals:
     return to_x, op.reshape_like(op.Concat(*(op.Unsqueeze(p, [2]) for p in paces), axis=2), grid)
 
 
-def _axis(op: Emitter, n: Node, i: int, g: Tensor) -> Axis:
+def _axis(op: Emitter, n: Node, i: int, g: Tensor) -> GridAxis:
     """Read the grid's i-th number, from -1 to 1: its first counts along the image's last axis."""
     kind, zero = onnx_type(g), op.constant(0, g.dtype)
     x, grid = n.inputs
@@ -95,7 +98,7 @@ def _axis(op: Emitter, n: Node, i: int, g: Tensor) -> Axis:
             seen = op.Cast(op.Equal(inside, place), to=kind)
             weight, slope = op.Mul(seen, weight), op.Mul(seen, slope)
         taps.append(Tap(op.Cast(inside, to=onnx.TensorProto.INT64), weight, slope))
-    return Axis(size, taps, pace)
+    return GridAxis(size, taps, pace)
 
 
 def _reflected(op: Emitter, place: Tensor, low: float, span: Tensor) -> Tensor:
@@ -147,7 +150,7 @@ def _far_slope(op: Emitter, d: Tensor) -> Tensor:
     return op.Mul(op.Add(op.Mul(op.Sub(op.Mul(d, 3.0), 10.0), d), 8.0), CUBIC)
 
 
-def _in_a_row(op: Emitter, taps: tuple[Tap, ...], axes: list[Axis]) -> Tensor:
+def _in_a_row(op: Emitter, taps: tuple[Tap, ...], axes: list[GridAxis]) -> Tensor:
     """Return where the taps meet, counted through the whole image: int64[N, P]."""
     place = taps[-1].place
     for tap, axis in zip(reversed(taps[:-1]), reversed(axes[:-1]), strict=True):
@@ -177,4 +180,23 @@ def _affine_grid(op: Emitter, n: Node, g: Any) -> Signals:
     return op.MatMul(turned, op.Concat(base, last, axis=1)), None
 
 
-RULES: dict[str, Rule] = in_float32({"AffineGrid": _affine_grid, "GridSample": _grid_sample})
+def _affine_grid_batch(node: Node, batched: list[bool]) -> bool:
+    theta, y = node.inputs[0], node.outputs[0]
+    same = bool(theta.shape and y.shape) and theta.shape[0] == y.shape[0]
+    return first_input(node, batched) and (same or starts_with_batch(node.inputs[1], theta))
+
+
+SAMPLED = Without("the grid may take any pixel to any position")
+
+OPERATORS: dict[str, Operator] = {
+    "AffineGrid": Operator(
+        widening(_affine_grid),
+        batch=_affine_grid_batch,
+        axes=SAMPLED,
+        slide=SAMPLED,
+        cost=NO_PRODUCTS,
+    ),
+    "GridSample": Operator(
+        widening(_grid_sample), batch=every_input, axes=SAMPLED, slide=SAMPLED, cost=NO_PRODUCTS
+    ),
+}

@@ -1,15 +1,27 @@
-"""Vector-Jacobian products of the matrix products."""
+"""Matrix products: Gemm and MatMul, which are a network's dense layers."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from onnxplain.graphops.errors import UnsupportedModel
-from onnxplain.graphops.ir import Emitter, Node, Tensor, attribute
-from onnxplain.graphops.operators.broadcast import unbroadcast
-from onnxplain.graphops.operators.table import Rule, Signals
+import numpy as np
 
-__all__ = ["RULES"]
+from onnxplain.graphops.errors import UnsupportedModel
+from onnxplain.graphops.ir import Emitter, Node, Tensor, attribute, constant
+from onnxplain.graphops.operators.axes import Fields, batch_only, of_first, rank_of_input
+from onnxplain.graphops.operators.batching import first_input, rank
+from onnxplain.graphops.operators.broadcast import unbroadcast
+from onnxplain.graphops.operators.operator import Cost, Operator
+from onnxplain.graphops.operators.table import Signals
+from onnxplain.graphops.operators.window_layout import (
+    Placed,
+    Slide,
+    as_weight,
+    constant_value,
+    refuse,
+)
+
+__all__ = ["OPERATORS"]
 
 
 def _gemm(op: Emitter, n: Node, g: Any) -> Signals:
@@ -72,4 +84,67 @@ def _transposed(op: Emitter, tensor: Tensor, rank: int) -> Tensor:
     return op.Transpose(tensor, perm=order)
 
 
-RULES: dict[str, Rule] = {"Gemm": _gemm, "MatMul": _matmul}
+def _gemm_batch(node: Node, batched: list[bool]) -> bool:
+    bias = node.inputs[2] if len(node.inputs) > 2 else None
+    one_row = bias is None or not bias.shape or len(bias.shape) < 2 or bias.shape[0] == 1
+    return first_input(node, batched) and not attribute(node, "transA", 0) and one_row
+
+
+def _matmul_batch(node: Node, batched: list[bool]) -> bool:
+    a, b = node.inputs[0], node.inputs[1]
+    rank_a, rank_b = rank(a), rank(b)
+    if rank_a is None or rank_b is None:
+        return False
+    if batched[0] and batched[1]:
+        return rank_a == rank_b >= 3
+    if batched[0]:
+        return rank_a >= 2 and (rank_b <= 2 or rank_b < rank_a or b.shape[0] == 1)
+    return rank_b >= 3 and (rank_a < rank_b or a.shape[0] == 1)
+
+
+def _gemm_axes(node: Node, fields: list[Fields | None]) -> Fields:
+    return {} if attribute(node, "transA", 0) else batch_only(node, fields)
+
+
+@of_first
+def _matmul_axes(node: Node, fields: Fields) -> Fields:
+    """All axes but the last, which is summed over; a second input of more axes puts them before."""
+    size, shift = rank_of_input(node), len(node.outputs[0].shape) - rank_of_input(node)
+    return {i + shift: f for i, f in fields.items() if i < size - 1} if shift >= 0 else {}
+
+
+def _slide(slide: Slide, node: Node) -> Placed:
+    """A dense layer is a convolution with a kernel as large as the window."""
+    x, is_gemm = slide.data(node), node.op == "Gemm"
+    weight = constant_value(node.inputs[1])
+    if weight is None or weight.ndim != 2 or attribute(node, "transA", 0):
+        refuse(node, "has no constant matrix as its weight")
+    if attribute(node, "transB", 0):
+        weight = weight.T
+    if is_gemm and attribute(node, "alpha", 1.0) != 1:
+        weight = (weight * attribute(node, "alpha")).astype(weight.dtype)
+    kernel = as_weight(node, x, weight)
+    outputs, op = kernel.shape[0], slide.op
+    inputs = [x.tensor, constant(op.name("weight"), np.ascontiguousarray(kernel))]
+    if len(node.inputs) > 2 and not node.inputs[2].is_empty():
+        bias = constant_value(node.inputs[2])
+        if bias is None or bias.size not in (1, bias.shape[-1] if bias.shape else 1):
+            refuse(node, "has no constant vector as its bias")
+        scaled = (bias.ravel() * attribute(node, "beta", 1.0)).astype(weight.dtype)
+        inputs.append(constant(op.name("bias"), np.broadcast_to(scaled, outputs).copy()))
+    row = (*x.order.shape[:-1], outputs)
+    node.op, node.inputs, node.attrs = "Conv", inputs, {"kernel_shape": list(x.window)}
+    made = Placed(node.outputs[0], outputs, (1,) * len(x.window), x.stride)
+    return made.ordered(np.arange(outputs, dtype=np.int32).reshape(row))
+
+
+def _cost(node: Node) -> Cost:
+    a, y = node.inputs[0].shape, node.outputs[0].shape
+    inner = a[0 if attribute(node, "transA", 0) else -1] if a else None
+    return Cost.of_product([*(y or [None])[1:], inner])
+
+
+OPERATORS: dict[str, Operator] = {
+    "Gemm": Operator(_gemm, batch=_gemm_batch, axes=_gemm_axes, slide=_slide, cost=_cost),
+    "MatMul": Operator(_matmul, batch=_matmul_batch, axes=_matmul_axes, slide=_slide, cost=_cost),
+}

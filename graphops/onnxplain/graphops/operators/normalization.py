@@ -1,14 +1,20 @@
-"""Vector-Jacobian products of the normalisations."""
+"""Normalisations, by statistics that are fixed or those of the tensor itself."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from onnxplain.graphops.errors import UnsupportedModel, UnsupportedOperator
 from onnxplain.graphops.ir import Emitter, Node, Tensor, attribute, onnx_type
-from onnxplain.graphops.operators.table import Rule, Signals, in_float32
+from onnxplain.graphops.operators import axes, batching
+from onnxplain.graphops.operators.axes import Fields
+from onnxplain.graphops.operators.kinds import NO_PRODUCTS, channels_first
+from onnxplain.graphops.operators.operator import Operator, Without
+from onnxplain.graphops.operators.table import Signals, widening
+from onnxplain.graphops.operators.window_layout import Placed, Slide, as_map
 
-__all__ = ["RULES"]
+__all__ = ["OPERATORS"]
 
 
 def _batch_normalization(op: Emitter, n: Node, g: Any) -> Signals:
@@ -159,17 +165,64 @@ def _rank(tensor: Tensor, n: Node) -> int:
     return len(tensor.shape)
 
 
-RULES: dict[str, Rule] = {
-    "BatchNormalization": _batch_normalization,
-    **in_float32(
-        {
-            "GroupNormalization": _group_normalization,
-            "InstanceNormalization": _instance_normalization,
-            "LRN": _lrn,
-            "LayerNormalization": _layer_normalization,
-            "LpNormalization": _lp_normalization,
-            "MeanVarianceNormalization": _mean_variance_normalization,
-            "RMSNormalization": _rms_normalization,
-        }
+@axes.of_first
+def _from_axis(node: Node, fields: Fields) -> Fields:
+    """The statistics run over `axis` and all axes behind it."""
+    return {i: field for i, field in fields.items() if i < axes.axis_of(node, -1)}
+
+
+@axes.of_first
+def _over_axes(node: Node, fields: Fields) -> Fields:
+    return axes.without(fields, attribute(node, "axes", [0, 2, 3]))
+
+
+def _slide(slide: Slide, node: Node) -> Placed:
+    """BatchNormalization and LRN work on axis 1, which holds the channels still."""
+    x = slide.data(node)
+    if x.has_channels_first():
+        node.inputs[0] = x.tensor
+        return x.at(node.outputs[0])
+    node.inputs[0] = as_map(slide.op, node, x)
+    return replace(x, tensor=node.outputs[0], index=None)
+
+
+STATISTICS = Without("its statistics are those of one window")
+
+OPERATORS: dict[str, Operator] = {
+    "BatchNormalization": channels_first(_batch_normalization, axes=axes.same, slide=_slide),
+    "GroupNormalization": channels_first(
+        widening(_group_normalization), axes=axes.batch_only, slide=STATISTICS
+    ),
+    "InstanceNormalization": channels_first(
+        widening(_instance_normalization), axes=axes.batch_only, slide=STATISTICS
+    ),
+    "LRN": channels_first(widening(_lrn), axes=axes.same, slide=_slide),
+    "LayerNormalization": Operator(
+        widening(_layer_normalization),
+        batch=batching.along_axis(-1),
+        axes=_from_axis,
+        slide=STATISTICS,
+        cost=NO_PRODUCTS,
+    ),
+    "LpNormalization": Operator(
+        widening(_lp_normalization),
+        batch=batching.along_axis(-1),
+        axes=axes.along_axis(-1),
+        slide=STATISTICS,
+        cost=NO_PRODUCTS,
+    ),
+    "MeanVarianceNormalization": Operator(
+        widening(_mean_variance_normalization),
+        batch=batching.axes_by_attribute,
+        axes=_over_axes,
+        slide=STATISTICS,
+        cost=NO_PRODUCTS,
+    ),
+    "RMSNormalization": Operator(
+        widening(_rms_normalization),
+        batch=batching.along_axis(-1),
+        axes=_from_axis,
+        slide=STATISTICS,
+        cost=NO_PRODUCTS,
     ),
 }

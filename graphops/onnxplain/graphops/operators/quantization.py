@@ -1,16 +1,20 @@
-"""Vector-Jacobian products of quantisation: straight through, except where it saturates."""
+"""Quantisation: a signal goes straight through, except where it saturates."""
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import onnx
 
 from onnxplain.graphops.errors import UnsupportedOperator
 from onnxplain.graphops.ir import Emitter, Node, Tensor, attribute, onnx_type
-from onnxplain.graphops.operators.table import Rule, Signals
+from onnxplain.graphops.operators import sliding
+from onnxplain.graphops.operators.kinds import elementwise
+from onnxplain.graphops.operators.operator import Operator
+from onnxplain.graphops.operators.table import Signals
 
-__all__ = ["RULES"]
+__all__ = ["OPERATORS"]
 
 RANGES: dict[int, tuple[float, float]] = {
     onnx.TensorProto.INT8: (-128.0, 127.0),
@@ -62,4 +66,10 @@ def _along_axis(op: Emitter, n: Node, values: Tensor, like: Tensor | None = None
     return op.Unsqueeze(values, list(range(1, 1 + after))) if after else values
 
 
-RULES: dict[str, Rule] = {"DequantizeLinear": _dequantize, "QuantizeLinear": _quantize}
+# Scales of a quantisation axis are a vector that is not broadcast as others are.
+_slide = partial(sliding.elementwise, one_number=True)
+
+OPERATORS: dict[str, Operator] = {
+    "DequantizeLinear": elementwise(_dequantize, _slide),
+    "QuantizeLinear": elementwise(_quantize, _slide),
+}

@@ -1,4 +1,4 @@
-"""Vector-Jacobian products of the reductions over axes.
+"""Reductions over axes, and ArgMax and ArgMin.
 
 In a formula, y and g keep the reduced axes with size 1, so that they broadcast against x.
 """
@@ -10,18 +10,26 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+import numpy as np
 import onnx
 
 from onnxplain.graphops.errors import UnsupportedModel
 from onnxplain.graphops.ir import HALF, Emitter, Node, Tensor, attribute, known_value, onnx_type
+from onnxplain.graphops.operators import batching
+from onnxplain.graphops.operators.axes import Fields, listed_axes, of_first, without
+from onnxplain.graphops.operators.kinds import NO_PRODUCTS, STEPS
+from onnxplain.graphops.operators.operator import Operator, SlideRule, Without
+from onnxplain.graphops.operators.reshape import squeezed
+from onnxplain.graphops.operators.sliding import become_pool
 from onnxplain.graphops.operators.table import Rule, Signals
+from onnxplain.graphops.operators.window_layout import Placed, Slide, refuse
 
-__all__ = ["RULES", "constant_axes"]
+__all__ = ["OPERATORS"]
 
 Formula = Callable[[Emitter, Tensor, Tensor, Tensor, list[int]], Tensor]
 
 
-def constant_axes(n: Node) -> list[int] | None:
+def _constant_axes(n: Node) -> list[int] | None:
     """Return the axes that a node has as attribute or as constant input, None where it has none."""
     axes = attribute(n, "axes")
     if axes is None and len(n.inputs) > 1 and not n.inputs[1].is_empty():
@@ -34,11 +42,11 @@ def constant_axes(n: Node) -> list[int] | None:
     return list(axes) if axes is not None else None
 
 
-def _reduction(formula: Formula) -> Rule:
+def _rule(formula: Formula) -> Rule:
     def rule(op: Emitter, n: Node, g: Any) -> Signals:
         x, y = n.inputs[0], n.outputs[0]
         rest = (None,) * (len(n.inputs) - 1)
-        axes = constant_axes(n)
+        axes = _constant_axes(n)
         if not axes and not attribute(n, "noop_with_empty_axes", 0):
             if x.shape is None:
                 raise UnsupportedModel(f"'{x.name}', the input of '{n.name}', has no known rank")
@@ -87,15 +95,70 @@ def _prod(op: Emitter, x: Tensor, y: Tensor, g: Tensor, axes: list[int]) -> Tens
     return op.Mul(g, op.Where(zero, beside, others))
 
 
-RULES: dict[str, Rule] = {
+@of_first
+def _axes(node: Node, fields: Fields) -> Fields:
+    axes = listed_axes(node)
+    if not axes and attribute(node, "noop_with_empty_axes", 0):
+        return fields
+    seen = without(fields, axes or fields.keys())
+    return seen if attribute(node, "keepdims", 1) else squeezed(seen, axes)
+
+
+def _slide(pool: str, slide: Slide, node: Node) -> Placed:
+    """The pooling of the same name, over all positions of a window; the channels stay."""
+    x = slide.data(node)
+    axes = attribute(node, "axes")
+    if axes is None and len(node.inputs) > 1:
+        axes = known_value(node.inputs[1])
+    order = x.order
+    places = (
+        sorted({int(a) % (order.ndim + 1) for a in np.ravel(axes)}) if axes is not None else [0]
+    )
+    if places[:1] in ([], [0]):
+        refuse(node, "reduces over the images of a batch")
+    kept = [a for a in range(order.ndim) if a + 1 not in places]
+    groups = order.transpose(*kept, *(a - 1 for a in places)).reshape(
+        *(order.shape[a] for a in kept), -1
+    )
+    channels = groups // x.positions
+    if groups.shape[-1] != x.positions or (channels != channels[..., :1]).any():
+        refuse(node, "does not reduce over all positions of a window and over nothing else")
+    index = channels[..., 0]
+    if attribute(node, "keepdims", 1):
+        index = index.reshape([1 if a + 1 in places else n for a, n in enumerate(order.shape)])
+    node.inputs = [x.tensor]
+    return become_pool(node, x, pool).ordered(index)
+
+
+def _reduction(formula: Formula, slide: SlideRule | None = None) -> Operator:
+    return Operator(
+        _rule(formula),
+        batch=batching.over_axes,
+        axes=_axes,
+        slide=slide or Without("no pooling gives it: ReduceMax and ReduceMean slide"),
+        cost=NO_PRODUCTS,
+    )
+
+
+ARG = Operator(
+    STEPS,
+    batch=batching.along_axis(0),
+    axes=Without("no signal passes it"),
+    slide=Without("its output counts positions of one window, or channels in an order of theirs"),
+    cost=NO_PRODUCTS,
+)
+
+OPERATORS: dict[str, Operator] = {
+    "ArgMax": ARG,
+    "ArgMin": ARG,
     "ReduceL1": _reduction(lambda op, x, y, g, axes: op.Mul(g, op.Sign(x))),
     "ReduceL2": _reduction(_l2),
     "ReduceLogSum": _reduction(
         lambda op, x, y, g, axes: op.Expand(op.Div(g, op.Exp(y)), op.shape(x))
     ),
     "ReduceLogSumExp": _reduction(lambda op, x, y, g, axes: op.Mul(g, op.Exp(op.Sub(x, y)))),
-    "ReduceMax": _reduction(partial(_extreme, "ReduceMax")),
-    "ReduceMean": _reduction(_mean),
+    "ReduceMax": _reduction(partial(_extreme, "ReduceMax"), partial(_slide, "MaxPool")),
+    "ReduceMean": _reduction(_mean, partial(_slide, "AveragePool")),
     "ReduceMin": _reduction(partial(_extreme, "ReduceMin")),
     "ReduceProd": _reduction(_prod),
     "ReduceSum": _reduction(lambda op, x, y, g, axes: op.Expand(g, op.shape(x))),

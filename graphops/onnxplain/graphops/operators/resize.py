@@ -1,6 +1,6 @@
-"""Vector-Jacobian products of Resize and of the operators that trade depth for space.
+"""Resize: enlarging and reducing by interpolation.
 
-Resize is linear and works on each axis by itself, so each axis has a matrix. The runtime's own
+It is linear and works on each axis by itself, so each axis has a matrix. The runtime's own
 Resize, applied to an identity, tells it: every mode and every way to count coordinates is exact.
 """
 
@@ -14,10 +14,19 @@ import onnx_graphsurgeon as gs
 
 from onnxplain.graphops.errors import UnsupportedOperator
 from onnxplain.graphops.ir import Emitter, Node, Tensor, attribute, is_constant, onnx_type
+from onnxplain.graphops.operators.axes import Fields, of_first
+from onnxplain.graphops.operators.batching import (
+    axes_by_attribute,
+    first_input,
+    known_input,
+    starts_with_batch,
+)
 from onnxplain.graphops.operators.gather import rank_of
-from onnxplain.graphops.operators.table import Rule, Signals
+from onnxplain.graphops.operators.kinds import NO_PRODUCTS
+from onnxplain.graphops.operators.operator import Operator, Without
+from onnxplain.graphops.operators.table import Signals
 
-__all__ = ["RULES"]
+__all__ = ["OPERATORS"]
 
 COPIED = (
     "antialias",
@@ -97,23 +106,33 @@ def _given(n: Node, index: int) -> Tensor | None:
     return None if is_constant(tensor) and tensor.values.size == 0 else tensor
 
 
-def _depth_to_space(op: Emitter, n: Node, g: Any) -> Signals:
-    block = attribute(n, "blocksize")
-    if attribute(n, "mode", "DCR") == "DCR":
-        return (op.SpaceToDepth(g, blocksize=block),)
-    shape = op.shape(n.inputs[0])
-    rows, columns = op.Slice(shape, [2], [3]), op.Slice(shape, [3], [4])
-    apart = op.Concat([0, -1], rows, [block], columns, [block], axis=0)
-    blocks = op.Transpose(op.Reshape(g, apart), perm=[0, 1, 3, 5, 2, 4])
-    return (op.reshape_like(blocks, n.inputs[0]),)
+def _batch(node: Node, batched: list[bool]) -> bool:
+    if not first_input(node, batched):
+        return False
+    if attribute(node, "axes") is not None:
+        return axes_by_attribute(node, batched)
+    x, y = node.inputs[0], node.outputs[0]
+    if x.shape and y.shape and x.shape[0] == y.shape[0]:
+        return True
+    scales = known_input(node, 2)
+    if scales is not None and scales.size:
+        return bool(scales[0] == 1)
+    return len(node.inputs) > 3 and starts_with_batch(node.inputs[3], x)
 
 
-def _space_to_depth(op: Emitter, n: Node, g: Any) -> Signals:
-    return (op.DepthToSpace(g, blocksize=attribute(n, "blocksize"), mode="DCR"),)
+@of_first
+def _axes(node: Node, fields: Fields) -> Fields:
+    """Axes that keep their size stay what they were; along the others, all is seen."""
+    before, after = node.inputs[0].shape, node.outputs[0].shape
+    return {i: f for i, f in fields.items() if before[i] is not None and before[i] == after[i]}
 
 
-RULES: dict[str, Rule] = {
-    "DepthToSpace": _depth_to_space,
-    "Resize": _resize,
-    "SpaceToDepth": _space_to_depth,
+OPERATORS: dict[str, Operator] = {
+    "Resize": Operator(
+        _resize,
+        batch=_batch,
+        axes=_axes,
+        slide=Without("at its edges it interpolates as no larger picture does"),
+        cost=NO_PRODUCTS,
+    ),
 }

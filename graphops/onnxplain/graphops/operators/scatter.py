@@ -1,4 +1,4 @@
-"""Vector-Jacobian products of ScatterElements and ScatterND, which put updates among data.
+"""ScatterElements and ScatterND, which put updates among data.
 
 Where an update replaced an element, that one's signal is lost; where several came together, each
 gets what the reduction has of it.
@@ -9,9 +9,12 @@ from __future__ import annotations
 from typing import Any
 
 from onnxplain.graphops.ir import HALF, Emitter, Node, Tensor, attribute, onnx_type
+from onnxplain.graphops.operators.gather import indexed_batch
+from onnxplain.graphops.operators.kinds import NO_PRODUCTS, NOT_FOLLOWED
+from onnxplain.graphops.operators.operator import Operator, Without
 from onnxplain.graphops.operators.table import Rule, Signals, in_float32
 
-__all__ = ["RULES"]
+__all__ = ["OPERATORS"]
 
 
 def _scatter(op: Emitter, n: Node, g: Any) -> Signals:
@@ -85,4 +88,17 @@ REDUCTIONS: dict[str, Rule] = {
     **in_float32({"max": _extreme, "min": _extreme, "mul": _product}),
 }
 
-RULES: dict[str, Rule] = {"ScatterElements": _scatter, "ScatterND": _scatter}
+INDEXED = Without("its indices count the positions of one window")
+
+OPERATORS: dict[str, Operator] = {
+    "ScatterElements": Operator(
+        _scatter, batch=indexed_batch, axes=NOT_FOLLOWED, slide=INDEXED, cost=NO_PRODUCTS
+    ),
+    "ScatterND": Operator(
+        _scatter,
+        batch=Without("its indices count the images too, so that constant ones fix their number"),
+        axes=NOT_FOLLOWED,
+        slide=INDEXED,
+        cost=NO_PRODUCTS,
+    ),
+}

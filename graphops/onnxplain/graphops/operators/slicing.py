@@ -1,15 +1,31 @@
-"""Vector-Jacobian products of the operators that cut, pad and repeat."""
+"""Operators that keep a part or turn it round: Slice, Trilu, ReverseSequence."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from onnxplain.graphops.errors import UnsupportedOperator
-from onnxplain.graphops.ir import Emitter, Node, Tensor, attribute, known_value
-from onnxplain.graphops.operators.gather import add_along, index_range, rank_of
-from onnxplain.graphops.operators.table import Rule, Signals
+import numpy as np
 
-__all__ = ["RULES"]
+from onnxplain.graphops.errors import UnsupportedOperator
+from onnxplain.graphops.ir import Emitter, Node, Tensor, known_value
+from onnxplain.graphops.operators import sliding
+from onnxplain.graphops.operators.axes import (
+    UNKNOWN,
+    Fields,
+    of_first,
+    optional_input,
+    rank_of_input,
+)
+from onnxplain.graphops.operators.batching import beside_batch, first_input, known_input, rank
+from onnxplain.graphops.operators.gather import add_along, index_range, rank_of
+from onnxplain.graphops.operators.kinds import NO_PRODUCTS, NOT_FOLLOWED
+from onnxplain.graphops.operators.operator import Operator, Without
+from onnxplain.graphops.operators.table import Signals
+from onnxplain.graphops.operators.window_layout import Index, Placed, refuse
+
+__all__ = ["OPERATORS", "numbered_axes", "optional"]
+
+FAR = 2**31 - 1  # an end beyond every axis
 
 
 def _slice(op: Emitter, n: Node, g: Any) -> Signals:
@@ -17,8 +33,8 @@ def _slice(op: Emitter, n: Node, g: Any) -> Signals:
     x = n.inputs[0]
     rank = rank_of(x, n)
     starts, ends = n.inputs[1], n.inputs[2]
-    axes, steps = _optional(n, 3), _optional(n, 4)
-    numbers = _axes(n, axes, starts, rank)
+    axes, steps = optional(n, 3), optional(n, 4)
+    numbers = numbered_axes(n, axes, starts, rank)
     for i, axis in enumerate(numbers):
         start, end = op.Slice(starts, [i], [i + 1]), op.Slice(ends, [i], [i + 1])
         step = [op.Slice(steps, [i], [i + 1])] if steps is not None else []
@@ -29,46 +45,63 @@ def _slice(op: Emitter, n: Node, g: Any) -> Signals:
     return (g, *(None for _ in n.inputs[1:]))
 
 
-def _pad(op: Emitter, n: Node, g: Any) -> Signals:
-    """Cut the padding off again; what it copied from inside adds to where it was copied from."""
-    x, pads = n.inputs[0], n.inputs[1]
-    mode = attribute(n, "mode", "constant")
-    rest = (None,) * (len(n.inputs) - 1)
-    axes = _optional(n, 3)
-    if mode == "constant":
-        given = [axes] if axes is not None else []
-        return (op.Pad(g, op.Neg(pads), 0.0, *given), *rest)
-    rank = rank_of(x, n)
-    numbers, known = _axes(n, axes, pads, rank), known_value(pads)
-    for i, axis in enumerate(numbers):
-        last = i + len(numbers)
-        if known is not None and known[i] == known[last] == 0:
-            continue
-        both = op.Concat(op.Slice(pads, [i], [i + 1]), op.Slice(pads, [last], [last + 1]), axis=0)
-        size = op.Slice(op.shape(x), [axis], [axis + 1])
-        copied = op.Pad(index_range(op, size), both, mode=mode)
-        g = add_along(op, g, copied, axis, rank, size)
-    return (g, *rest)
+def _slice_batch(node: Node, batched: list[bool]) -> bool:
+    """Axis 0 is not among the axes, or its part is all of it."""
+    if not first_input(node, batched):
+        return False
+    starts, ends, axes, steps = (known_input(node, i) for i in (1, 2, 3, 4))
+    if len(node.inputs) > 3 and not node.inputs[3].is_empty():
+        if axes is None:
+            return False
+        if beside_batch(axes, node.inputs[0]):
+            return True
+    if starts is None or ends is None or (steps is None and len(node.inputs) > 4):
+        return False
+    place = 0 if axes is None else int(np.flatnonzero(axes == 0)[0]) if 0 in axes else None
+    if place is None:
+        return False
+    whole = starts[place] == 0 and ends[place] >= FAR
+    return bool(whole and (steps is None or steps[place] == 1))
 
 
-def _tile(op: Emitter, n: Node, g: Any) -> Signals:
-    """Sum over the copies: [r₀·d₀, r₁·d₁, ...] is [r₀, d₀, r₁, d₁, ...]."""
-    x, repeats = n.inputs
-    rank = rank_of(x, n)
-    both = op.Concat(op.Unsqueeze(repeats, [1]), op.Unsqueeze(op.shape(x), [1]), axis=1)
-    apart = op.Reshape(g, op.Reshape(both, [-1]))
-    return op.ReduceSum(apart, list(range(0, 2 * rank, 2)), keepdims=0), None
+@of_first
+def _slice_axes(node: Node, fields: Fields) -> Fields:
+    starts = known_value(node.inputs[1])
+    axes, steps = (optional_input(node, i) for i in (3, 4))
+    if starts is None or axes is UNKNOWN or steps is UNKNOWN:
+        return {}
+    numbers = np.arange(starts.size) if axes is None else axes % rank_of_input(node)
+    steps = np.ones_like(starts) if steps is None else steps
+    seen = dict(fields)
+    for axis, start, step in zip(numbers.tolist(), starts.tolist(), steps.tolist(), strict=True):
+        if axis in fields and start >= 0 and step > 0:
+            seen[axis] = fields[axis].windowed(1, step, start)
+        else:
+            seen.pop(axis, None)
+    return seen
 
 
-def _split(op: Emitter, n: Node, g: Any) -> Signals:
-    """Put the parts side by side again; parts that nothing uses carry zeros."""
-    signals = g if isinstance(g, tuple) else (g,)
-    dtype = next(s.dtype for s in signals if s is not None)
-    parts = [
-        op.zeros_like(y, dtype) if s is None else s for y, s in zip(n.outputs, signals, strict=True)
-    ]
-    axis = attribute(n, "axis", 0)
-    return (op.Concat(*parts, axis=axis), *(None for _ in n.inputs[1:]))
+@sliding.picked
+def _slice_slide(node: Node, x: Placed, known: list[np.ndarray]) -> Index:
+    starts, ends, *rest = known
+    size = x.order.ndim + 1
+    axes = rest[0] % size if rest else np.arange(starts.size)
+    steps = rest[1] if len(rest) > 1 else np.ones_like(starts)
+    parts = [slice(None)] * size
+    for axis, start, end, step in zip(axes, starts, ends, steps, strict=True):
+        if step < 0 or axis == 0:
+            refuse(node, "turns the window round, or takes single images of a batch")
+        parts[axis] = slice(int(start), int(end), int(step))
+    return x.order[tuple(parts[1:])]
+
+
+def _trilu(op: Emitter, n: Node, g: Any) -> Signals:
+    rest = list(n.inputs[1:])
+    return (op.Trilu(g, *rest, **n.attrs), *(None for _ in rest))
+
+
+def _trilu_batch(node: Node, batched: list[bool]) -> bool:
+    return first_input(node, batched) and (rank(node.inputs[0]) or 0) > 2
 
 
 def _reverse_sequence(op: Emitter, n: Node, g: Any) -> Signals:
@@ -76,20 +109,13 @@ def _reverse_sequence(op: Emitter, n: Node, g: Any) -> Signals:
     return op.ReverseSequence(g, n.inputs[1], **n.attrs), None
 
 
-def _center_crop_pad(op: Emitter, n: Node, g: Any) -> Signals:
-    """What was cropped is padded again and the other way round: both count from the centre."""
-    axes = attribute(n, "axes")
-    size = op.shape(n.inputs[0])
-    size = op.Gather(size, list(axes)) if axes is not None else size
-    return op.CenterCropPad(g, size, **n.attrs), None
-
-
-def _optional(n: Node, index: int) -> Tensor | None:
+def optional(n: Node, index: int) -> Tensor | None:
+    """Return an input, None where the node has none there."""
     given = len(n.inputs) > index and not n.inputs[index].is_empty()
     return n.inputs[index] if given else None
 
 
-def _axes(n: Node, axes: Tensor | None, per_axis: Tensor, rank: int) -> list[int]:
+def numbered_axes(n: Node, axes: Tensor | None, per_axis: Tensor, rank: int) -> list[int]:
     """Return the axes that a Slice or a Pad works on, as numbers from 0 on."""
     if axes is None:
         count = per_axis.shape[0] if per_axis.shape else rank
@@ -102,11 +128,24 @@ def _axes(n: Node, axes: Tensor | None, per_axis: Tensor, rank: int) -> list[int
     return [int(a) % rank for a in values]
 
 
-RULES: dict[str, Rule] = {
-    "CenterCropPad": _center_crop_pad,
-    "Pad": _pad,
-    "ReverseSequence": _reverse_sequence,
-    "Slice": _slice,
-    "Split": _split,
-    "Tile": _tile,
+OPERATORS: dict[str, Operator] = {
+    "ReverseSequence": Operator(
+        _reverse_sequence,
+        batch=Without(
+            "its lengths, one for each image, fix the number of images where they are constant"
+        ),
+        axes=Without("positions run backwards, which is no offset and stride"),
+        slide=Without("it turns round the positions of a window"),
+        cost=NO_PRODUCTS,
+    ),
+    "Slice": Operator(
+        _slice, batch=_slice_batch, axes=_slice_axes, slide=_slice_slide, cost=NO_PRODUCTS
+    ),
+    "Trilu": Operator(
+        _trilu,
+        batch=_trilu_batch,
+        axes=NOT_FOLLOWED,
+        slide=Without("its diagonal lies elsewhere in each window"),
+        cost=NO_PRODUCTS,
+    ),
 }

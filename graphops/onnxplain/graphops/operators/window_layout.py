@@ -17,6 +17,7 @@ from onnxplain.graphops.errors import UnsupportedModel
 from onnxplain.graphops.ir import Emitter, Node, Tensor, is_constant
 
 __all__ = [
+    "Index",
     "Placed",
     "Slide",
     "as_map",

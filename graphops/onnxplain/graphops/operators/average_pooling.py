@@ -1,4 +1,4 @@
-"""Vector-Jacobian products of the poolings; max-pools unpool as `unpool.py` says."""
+"""Poolings by a mean or a norm: AveragePool and LpPool, of windows and global."""
 
 from __future__ import annotations
 
@@ -9,21 +9,14 @@ import numpy as np
 import onnx_graphsurgeon as gs
 
 from onnxplain.graphops.ir import Emitter, Node, Tensor, attribute, onnx_type
-from onnxplain.graphops.operators.table import Rule, Signals
-from onnxplain.graphops.operators.unpool import FORMS, choose_form, spread_evenly
+from onnxplain.graphops.operators import axes, sliding
+from onnxplain.graphops.operators.kinds import channels_first
+from onnxplain.graphops.operators.operator import Cost, Operator, Without
+from onnxplain.graphops.operators.table import Signals
+from onnxplain.graphops.operators.unpool import spread_evenly
 from onnxplain.graphops.operators.window import Window
 
-__all__ = ["RULES", "unpooling"]
-
-
-def unpooling(requested: str, target: str = "cpu") -> Rule:
-    """Return the rule of MaxPool in the form asked for, `auto` for the target's best exact one."""
-
-    def max_pool(op: Emitter, n: Node, g: Any) -> Signals:
-        form, _ = choose_form(n, requested, target)
-        return (FORMS[form](op, n, g),)
-
-    return max_pool
+__all__ = ["OPERATORS", "pool_cost"]
 
 
 def _average_pool(op: Emitter, n: Node, g: Any) -> Signals:
@@ -89,15 +82,6 @@ def _over_norm(op: Emitter, g: Tensor, y: Tensor, p: float) -> Tensor:
     return op.Where(zero, 0.0, op.Div(g, norm))
 
 
-def _max_unpool(op: Emitter, n: Node, g: Any) -> Signals:
-    """Pick the signal at the indices; they count through all images, and here within one."""
-    indices = n.inputs[1]
-    row = op.ReduceProd(op.shape(n.outputs[0], 1), keepdims=1)
-    places = op.Flatten(op.Mod(indices, row), axis=1)
-    picked = op.GatherElements(op.Flatten(g, axis=1), places, axis=1)
-    return (op.reshape_like(picked, n.inputs[0]), *(None for _ in n.inputs[1:]))
-
-
 def _global_average_pool(op: Emitter, n: Node, g: Any) -> Signals:
     x = n.inputs[0]
     sizes = x.shape[2:] if x.shape is not None else [None]
@@ -108,26 +92,22 @@ def _global_average_pool(op: Emitter, n: Node, g: Any) -> Signals:
     return (op.Expand(op.Div(g, count), op.shape(x)),)
 
 
-def _global_max_pool(op: Emitter, n: Node, g: Any) -> Signals:
-    """Everything goes to the first maximum of each channel, in row-major order."""
-    x = n.inputs[0]
-    values = op.Reshape(x, [0, 0, -1])
-    switch = op.ArgMax(values, axis=2, keepdims=1)
-    places = op.Range(
-        op.constant(0, np.int64),
-        op.ReduceProd(op.shape(x, 2), keepdims=0),
-        op.constant(1, np.int64),
-    )
-    placed = op.Where(op.Equal(switch, places), op.Reshape(g, [0, 0, 1]), 0.0)
-    return (op.reshape_like(placed, x),)
+def pool_cost(node: Node) -> Cost:
+    """Return the window of a pooling, which multiplies nothing."""
+    return Cost(Window.of(node), 0)
 
 
-RULES: dict[str, Rule] = {
-    "AveragePool": _average_pool,
-    "GlobalLpPool": _global_lp_pool,
-    "LpPool": _lp_pool,
-    "MaxUnpool": _max_unpool,
-    "GlobalAveragePool": _global_average_pool,
-    "GlobalMaxPool": _global_max_pool,
-    "MaxPool": unpooling("auto"),
+OPERATORS: dict[str, Operator] = {
+    "AveragePool": channels_first(
+        _average_pool, axes=axes.window, slide=sliding.window, cost=pool_cost
+    ),
+    "GlobalAveragePool": channels_first(
+        _global_average_pool, axes=axes.batch_only, slide=sliding.global_pool("AveragePool")
+    ),
+    "GlobalLpPool": channels_first(
+        _global_lp_pool,
+        axes=axes.batch_only,
+        slide=Without("not written: no classifier with it is known"),
+    ),
+    "LpPool": channels_first(_lp_pool, axes=axes.window, slide=sliding.window, cost=pool_cost),
 }

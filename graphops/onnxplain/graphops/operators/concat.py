@@ -1,0 +1,85 @@
+"""Concat and Split: parts put side by side, and taken apart."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from onnxplain.graphops.ir import Emitter, Node, attribute
+from onnxplain.graphops.operators import axes, batching
+from onnxplain.graphops.operators.axes import Fields
+from onnxplain.graphops.operators.kinds import NO_PRODUCTS
+from onnxplain.graphops.operators.operator import Channels, Operator, Without
+from onnxplain.graphops.operators.table import Signals
+from onnxplain.graphops.operators.window_layout import Placed, Slide, refuse
+
+__all__ = ["OPERATORS"]
+
+
+def _concat(op: Emitter, n: Node, g: Any) -> Signals:
+    axis = attribute(n, "axis")
+    if len(n.inputs) == 1:
+        return (g,)
+    sizes = [x.shape[axis] if x.shape is not None else None for x in n.inputs]
+    split: Any = sizes
+    if not all(isinstance(s, int) for s in sizes):
+        at = op.constant([axis], np.int64)
+        split = op.Concat(*(op.Gather(op.shape(x), at) for x in n.inputs), axis=0)
+    return tuple(op.many("Split", g, split, axis=axis, outputs=len(n.inputs)))
+
+
+def _split(op: Emitter, n: Node, g: Any) -> Signals:
+    """Put the parts side by side again; parts that nothing uses carry zeros."""
+    signals = g if isinstance(g, tuple) else (g,)
+    dtype = next(s.dtype for s in signals if s is not None)
+    parts = [
+        op.zeros_like(y, dtype) if s is None else s for y, s in zip(n.outputs, signals, strict=True)
+    ]
+    axis = attribute(n, "axis", 0)
+    return (op.Concat(*parts, axis=axis), *(None for _ in n.inputs[1:]))
+
+
+def _batch(node: Node, batched: list[bool]) -> bool:
+    """All parts are batched, since one that all images share would need a copy for each."""
+    return all(batched) and batching.beside_batch(attribute(node, "axis"), node.inputs[0])
+
+
+def _axes(node: Node, fields: list[Fields | None]) -> Fields:
+    return axes.without(axes.together(fields), [node.attrs["axis"] % len(node.outputs[0].shape)])
+
+
+def _slide(slide: Slide, node: Node) -> Placed:
+    """The channels of all parts side by side, each part read in the order that it had."""
+    if not all(t.name in slide.placed for t in node.inputs):
+        refuse(node, "appends something that is not of the picture")
+    parts = [slide.placed[t.name] for t in node.inputs]
+    first = parts[0]
+    if any((p.window, p.stride) != (first.window, first.stride) for p in parts):
+        refuse(node, "brings together windows of different sizes, as pyramid pooling does")
+    axis = int(attribute(node, "axis")) % (first.order.ndim + 1)
+    if axis == 0:
+        refuse(node, "joins batches")
+    starts = np.cumsum([0, *(p.channels * p.positions for p in parts)]).astype(np.int32)
+    index = np.concatenate(
+        [p.order + s for p, s in zip(parts, starts, strict=False)], axis=axis - 1
+    )
+    node.inputs = [p.tensor for p in parts]
+    node.attrs["axis"] = 1
+    channels = sum(p.channels for p in parts)
+    return replace(first, tensor=node.outputs[0], channels=channels, index=None).ordered(index)
+
+
+OPERATORS: dict[str, Operator] = {
+    "Concat": Operator(
+        _concat, batch=_batch, axes=_axes, slide=_slide, cost=NO_PRODUCTS, channels=Channels.KEPT
+    ),
+    "Split": Operator(
+        _split,
+        batch=batching.along_axis(0),
+        axes=axes.along_axis(0),
+        slide=Without("only operators with one output slide"),
+        cost=NO_PRODUCTS,
+    ),
+}

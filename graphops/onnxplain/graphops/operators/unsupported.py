@@ -1,0 +1,45 @@
+"""Operators that a signal could pass and that have no rule yet, and what to do about each.
+
+One that gets a rule moves from here to the file of its family.
+"""
+
+from __future__ import annotations
+
+from onnxplain.graphops.operators.operator import Operator, Refused, Without
+
+__all__ = ["ONWARDS", "OPERATORS"]
+
+QDQ = (
+    "quantise the model in QDQ format, whose pairs of QuantizeLinear and DequantizeLinear have "
+    "rules (ONNX Runtime: quantize_static with quant_format=QuantFormat.QDQ)"
+)
+UNROLLED = "export the model with it unrolled"
+NO_SEQUENCES = "export the model without sequences of tensors, with Split and Concat in their place"
+SPELLED_OUT = "export the model for an opset that spells it out (MatMul, Softmax, Mul, Add)"
+INFERENCE = "a loss is for training: export the model for inference"
+ONWARDS = "project back to a tensor after it (`to`)"
+
+NO_RULE = Without("it has no rule, so nothing else is known of it")
+
+
+def _refused(advice: str, *names: str) -> dict[str, Operator]:
+    return dict.fromkeys(names, Operator(Refused(advice), NO_RULE, NO_RULE, NO_RULE, NO_RULE))
+
+
+OPERATORS: dict[str, Operator] = {
+    **_refused(
+        QDQ, "ConvInteger", "DynamicQuantizeLinear", "MatMulInteger", "QLinearConv", "QLinearMatMul"
+    ),
+    **_refused(UNROLLED, "GRU", "LSTM", "Loop", "RNN", "Scan", "SequenceMap"),
+    **_refused("export the model with a condition that does not depend on the image", "If"),
+    **_refused(
+        NO_SEQUENCES, "ConcatFromSequence", "Optional", "OptionalGetElement", "SequenceAt",
+        "SequenceConstruct", "SequenceErase", "SequenceInsert", "SplitToSequence",
+    ),
+    **_refused(SPELLED_OUT, "Attention", "RotaryEmbedding", "TensorScatter"),
+    **_refused(INFERENCE, "NegativeLogLikelihoodLoss", "SoftmaxCrossEntropyLoss"),
+    **_refused(
+        ONWARDS, "BitCast", "Col2Im", "CumProd", "DFT", "DeformConv", "Det", "MaxRoiPool",
+        "RoiAlign", "STFT",
+    ),
+}  # fmt: skip
