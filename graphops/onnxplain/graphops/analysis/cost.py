@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from onnxplain.graphops.ir import Node, attribute, is_constant, is_float
+from onnxplain.graphops.ir import Node, Shape, attribute, is_constant, is_float, is_static, shape_of
 from onnxplain.graphops.operators import POOLS, Window
 
 __all__ = ["Arithmetic", "arithmetic"]
@@ -38,7 +38,8 @@ def arithmetic(node: Node | None, counted: set[str]) -> Arithmetic:
     """
     if node is None:
         return Arithmetic(None, None, None, 0, 0)
-    weights = {t.name: math.prod(t.shape) for t in node.inputs if is_constant(t) and is_float(t)}
+    constants = [t for t in node.inputs if is_constant(t) and is_float(t)]
+    weights = {t.name: _product(shape_of(t)) or 0 for t in constants}
     parameters = sum(size for name, size in weights.items() if name not in counted)
     counted.update(weights)
     window = Window.of(node) if node.op in {"Conv", "ConvTranspose", *POOLS} else None
@@ -68,5 +69,5 @@ def _multiply_adds(node: Node, window: Window | None) -> int | None:
     return _product([*(many or [None])[1:], weight[1], *window.kernel])
 
 
-def _product(sizes: list[int | str | None]) -> int | None:
-    return math.prod(sizes) if all(isinstance(s, int) for s in sizes) else None  # type: ignore[arg-type]
+def _product(sizes: Shape) -> int | None:
+    return math.prod(sizes) if is_static(sizes) else None

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
-from onnxplain.graphops.ir import Graph, Node, Tensor, reads
+from onnxplain.graphops.ir import Graph, Node, Tensor, rank_of, reads, shape_of
 from onnxplain.graphops.operators import ELEMENTWISE, POOLS, VIEWS, Axis, View, without
 
 __all__ = ["ReceptiveField", "receptive_fields"]
@@ -75,13 +75,13 @@ def _field(view: View, spatial: list[int]) -> ReceptiveField:
 
 def _through(node: Node, views: Views) -> View:
     """Return what the node's outputs see."""
-    shapes = [t.shape for t in [*node.inputs, node.outputs[0]] if not t.is_empty()]
-    if node.domain not in (None, "", "ai.onnx") or None in shapes:
+    tensors = [t for t in [*node.inputs, node.outputs[0]] if not t.is_empty()]
+    if node.domain not in (None, "", "ai.onnx") or any(t.shape is None for t in tensors):
         return {}
     if node.op in ELEMENTWISE or node.op == "Expand":
         return _elementwise(node, views)
     if node.op == "Concat":
-        return without(_together(views), [node.attrs["axis"] % len(shapes[-1])])
+        return without(_together(views), [node.attrs["axis"] % rank_of(tensors[-1])])
     if node.op in VIEWS and views[0] and not any(v is not None for v in views[1:]):
         return VIEWS[node.op](node, views[0])
     return {}
@@ -105,11 +105,12 @@ def _together(views: Views) -> View:
 
 def _elementwise(node: Node, views: Views) -> View:
     """Axes are counted from the last; one of size 1 that is repeated has no positions."""
-    out = node.outputs[0].shape
+    out = shape_of(node.outputs[0])
     aligned: Views = []
     for tensor, view in zip(node.inputs, views, strict=True):
         if view is not None:
-            missing = len(out) - len(tensor.shape)
-            kept = [i for i in view if tensor.shape[i] != 1 or out[missing + i] == 1]
+            shape = shape_of(tensor)
+            missing = len(out) - len(shape)
+            kept = [i for i in view if shape[i] != 1 or out[missing + i] == 1]
             aligned.append({missing + i: view[i] for i in kept})
     return _together(aligned)

@@ -7,12 +7,21 @@ import onnx
 import onnx_graphsurgeon as gs
 from onnx_graphsurgeon.logger import G_LOGGER
 
-from onnxplain.graphops.ir.graph import Graph
+from onnxplain.graphops.ir.graph import Graph, Node
 from onnxplain.graphops.ir.shape_inference import drop_idle_pads, with_shapes
 
 __all__ = ["name_scopes", "read"]
 
 G_LOGGER.severity = G_LOGGER.ERROR  # it logs about optional packages and harmless duplicates
+
+# Attributes of a Constant that become an initialiser, with its type; a tensor has its own.
+KEPT_AS: dict[str, type[np.generic] | None] = {
+    "value": None,
+    "value_float": np.float32,
+    "value_floats": np.float32,
+    "value_int": np.int64,
+    "value_ints": np.int64,
+}
 
 
 def read(model: onnx.ModelProto) -> Graph:
@@ -28,10 +37,9 @@ def read(model: onnx.ModelProto) -> Graph:
     whole.graph.value_info.extend(inferred.graph.value_info)
     for mine, theirs in zip(whole.graph.output, inferred.graph.output, strict=True):
         mine.CopyFrom(theirs)
-    graph = gs.import_onnx(whole)
+    graph = Graph.of(gs.import_onnx(whole), name_scopes(model))
     _name_nodes(graph)
     _constants_as_initializers(graph)
-    graph.name_scopes = name_scopes(model)
     return graph
 
 
@@ -60,7 +68,7 @@ def _name_nodes(graph: Graph) -> None:
 
 def _constants_as_initializers(graph: Graph) -> None:
     """Turn Constant nodes into initialisers: one form of constant for all that follows."""
-    kept = []
+    kept: list[Node] = []
     outputs = {t.name for t in graph.outputs}
     for node in graph.nodes:
         if node.op != "Constant" or node.domain not in (None, "", "ai.onnx"):
@@ -68,18 +76,10 @@ def _constants_as_initializers(graph: Graph) -> None:
             continue
         tensor = node.outputs[0]
         ((key, value),) = node.attrs.items()
-        if tensor.name in outputs or key not in (
-            "value",
-            "value_int",
-            "value_ints",
-            "value_float",
-            "value_floats",
-        ):
+        if not isinstance(tensor, gs.Variable) or tensor.name in outputs or key not in KEPT_AS:
             kept.append(node)
             continue
         node.outputs.clear()
-        if key != "value":
-            dtype = np.int64 if "int" in key else np.float32
-            value = gs.Constant(tensor.name, np.array(value, dtype))
-        tensor.to_constant(value._values)
+        dtype = KEPT_AS[key]
+        tensor.to_constant(value._values if dtype is None else np.array(value, dtype))
     graph.nodes = kept
