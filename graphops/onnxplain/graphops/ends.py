@@ -14,7 +14,7 @@ from onnxplain.graphops.analysis import (
 from onnxplain.graphops.backward import Path, find_path
 from onnxplain.graphops.canonicalize import CanonicalGraph
 from onnxplain.graphops.errors import OptionError, UnsupportedModel
-from onnxplain.graphops.ir import Graph, Tensor
+from onnxplain.graphops.ir import Graph, Tensor, rank_of, shape_of
 from onnxplain.graphops.methods import Method
 from onnxplain.graphops.options import Options
 
@@ -50,14 +50,8 @@ def find_ends(
         tensor = canonical.tensor(layer)
         target = default_target(graph) if to is None else canonical.tensor(to)
         target = tensor if method.over == "layer" else target
-    for end in (tensor, target):
-        if end.shape is None:
-            raise UnsupportedModel(
-                f"the rank of '{end.name}' is not known: choose another tensor, or export the "
-                "model with the shapes of its tensors"
-            )
-    named = target if method.over == "map" else tensor
-    rank = len(named.shape)
+    ranks = rank_of(tensor), rank_of(target)  # both must be known
+    named, rank = (target, ranks[1]) if method.over == "map" else (tensor, ranks[0])
     if method.over == "map" and rank < 3:
         raise UnsupportedModel(
             f"layer '{named.name}' has rank {rank}, so there are no positions to map: name one "
@@ -116,7 +110,7 @@ def _rows_differ(layer: Tensor, graph: Graph) -> bool:
 
     Sizes that shape inference has invented a name for (`unk__0`) are not known.
     """
-    rows = layer.shape[0]
+    rows = shape_of(layer)[0]
     if rows is None or str(rows).startswith("unk__"):
         return False
     return bool(rows != batch_dimension(graph))

@@ -25,7 +25,17 @@ from onnxplain.graphops.backward import (
 from onnxplain.graphops.canonicalize import CanonicalGraph
 from onnxplain.graphops.ends import Ends, find_ends, path_between, require_rows
 from onnxplain.graphops.errors import OptionError, UnsupportedModel
-from onnxplain.graphops.ir import Emitter, Graph, Tensor, blaming, is_float, write
+from onnxplain.graphops.ir import (
+    Emitter,
+    Graph,
+    Shape,
+    Tensor,
+    blaming,
+    is_float,
+    rank_of,
+    shape_of,
+    write,
+)
 from onnxplain.graphops.metadata import describe_artefact
 from onnxplain.graphops.methods import Method, find_method, require_taken
 from onnxplain.graphops.network import Network, NetworkSource, as_network
@@ -137,18 +147,17 @@ def _rewritten(
     op = Emitter(graph, prepared.batched)
     interface = Interface(*_batch_dimensions(graph, ends.layer, options))
     walk = _started(op, interface, prepared, ends, path, chosen, options)
-    op.widen = options.backward == "float32"
-    made, seed = chosen.compute(walk), walk.seed
-
-    op.scope = ""
-    made.values.shape = made.values.shape or op.signal_shape(walk.path.target)
+    seed = walk.seed
+    with op.picking(walk.image), op.in_float32(options.backward == "float32"):
+        made = chosen.compute(walk)
+        made.values.shape = made.values.shape or op.signal_shape(walk.path.target)
     outputs.append(_output(op, interface, "attribution", made.values, walk.path.target.shape))
     outputs.append(_output(op, interface, "score", seed.score, [interface.results]))
     if made.completeness_error is not None:
         error = made.completeness_error
         outputs.append(_output(op, interface, "completeness_error", error, [interface.results]))
     if seed.position is not None:
-        rank = len(ends.layer.shape) - 2
+        rank = rank_of(ends.layer) - 2
         outputs.append(_output(op, interface, "position", seed.position, [interface.results, rank]))
     graph.inputs.extend(interface.inputs)
     graph.outputs = outputs
@@ -164,7 +173,7 @@ def _rewritten(
 
 def _completed(options: Options, method: Method, prepared: CanonicalGraph, ends: Ends) -> Options:
     """Fill in the method's defaults and refuse what this network cannot do."""
-    layer, rank = ends.layer, len(ends.layer.shape)
+    layer, rank = ends.layer, rank_of(ends.layer)
     options = replace(options, select=options.select or method.select)
     if options.select == "seed":
         return options
@@ -221,29 +230,34 @@ def _started(
     images = {t.name: t for t in graph.inputs if t.name in prepared.batched}
     if not images:  # a batch that is not free, or rows that cannot be told
         images = {t.name: t for t in graph.inputs if is_float(t)}
-    op.scope = "seed"
+    image, scope = None, "seed"
     if options.select == "seed":
-        given = interface.input(op, "seed", layer.dtype, list(layer.shape))
-        seed = place_given_seed(op, layer, given)
+        given = interface.input(op, "seed", layer.dtype, list(shape_of(layer)))
+        with op.scoped(scope):
+            seed = place_given_seed(op, layer, given)
     elif options.select == "whole":
-        seed = place_whole(op, layer, options.seed_value or "one")
+        with op.scoped(scope):
+            seed = place_whole(op, layer, options.seed_value or "one")
     else:
-        select = options.select or "channel"
-        unit = select_unit(op, interface, layer, axis, select, options.channels)
-        if unit.image is not None and not _rows_can_be_picked(path, prepared):
-            copies = _picked(op, interface, prepared, unit.image, list(images.values()))
+        with op.scoped(scope):
+            select = options.select or "channel"
+            unit = select_unit(op, interface, layer, axis, select, options.channels)
+        image = unit.image
+        if image is not None and not _rows_can_be_picked(path, prepared):
+            copies = _picked(op, interface, prepared, image, list(images.values()))
             images = {name: copies[name] for name in images}
             layer = copies[layer.name]
             path = find_path(graph, copies[ends.target.name], layer)
-            unit = replace(unit, image=None)
-        elif unit.image is not None:
-            op.rows = unit.image
+            unit, image, scope = replace(unit, image=None), None, ""
         if options.position == "given":
-            shape: list[int | str | None] = [interface.results, len(layer.shape) - 2]
+            shape: Shape = [interface.results, rank_of(layer) - 2]
             unit = replace(unit, position=interface.input(op, "position", np.int64, shape))
         position, seed_value = options.position or "all", options.seed_value or "one"
-        seed = place(op, layer, axis, unit, position, seed_value)
-    return Walk(op, interface, prepared, path, axis, images, seed, method.rules, options)
+        with op.scoped(scope):
+            seed = place(op, layer, axis, unit, position, seed_value)
+    return Walk(
+        op, interface, prepared, path, axis, images, image, seed, method.rules, options, scope
+    )
 
 
 def _picked(
@@ -252,10 +266,10 @@ def _picked(
     """Append a forward pass with one row for each result, of the images that `image` picks."""
     start = {}
     for tensor in inputs:
-        op.scope = tensor.name
-        start[tensor.name] = op.own(op.raw("Gather", tensor, image, axis=0))
-        start[tensor.name].shape = [interface.results, *tensor.shape[1:]]
-    rows = {interface.batch: interface.results}
+        with op.scoped(tensor.name):
+            start[tensor.name] = op.own(op.raw("Gather", tensor, image, axis=0))
+        start[tensor.name].shape = [interface.results, *shape_of(tensor)[1:]]
+    rows: dict[int | str | None, int | str | None] = {interface.batch: interface.results}
     return repeat_forward(op, list(prepared.graph.nodes), start, rows)
 
 

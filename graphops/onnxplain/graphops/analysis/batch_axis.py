@@ -7,7 +7,7 @@ shared do two images in one batch equal two single runs.
 
 from __future__ import annotations
 
-from onnxplain.graphops.ir import Graph, Node, Tensor, reads
+from onnxplain.graphops.ir import Graph, Node, Tensor, reads, shape_of
 from onnxplain.graphops.operators import SizesOnly, Without, operator_of
 
 __all__ = ["BATCHED", "MIXED", "SHARED", "batch_dimension", "track_batch"]
@@ -30,7 +30,7 @@ def track_batch(graph: Graph) -> dict[str, str]:
         for tensor in node.outputs:
             states[tensor.name] = state
             if state == BATCHED and len(names) == 1 and _has_open_rows(tensor):
-                tensor.shape = [*names, *tensor.shape[1:]]
+                tensor.shape = [*names, *shape_of(tensor)[1:]]
     return states
 
 
@@ -41,7 +41,7 @@ def batch_dimension(graph: Graph) -> int | str:
 
 
 def _has_open_rows(tensor: Tensor) -> bool:
-    return bool(tensor.shape) and not isinstance(tensor.shape[0], int)
+    return bool(tensor.shape) and not isinstance(shape_of(tensor)[0], int)
 
 
 def _state_after(node: Node, inputs: list[str]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from onnxplain.graphops.ir import Node, Tensor, attribute, is_constant
+from onnxplain.graphops.ir import Node, Tensor, attribute, is_constant, rank_of
 from onnxplain.graphops.operators import OPERATORS, Channels
 
 __all__ = ["channel_axis"]
@@ -35,7 +35,7 @@ def _is_channels_first(tensor: Tensor) -> bool:
 
 def _is_channels_last(tensor: Tensor) -> bool:
     """Tell whether a Transpose moved axis 1 to the end, or moves the input's last axis there."""
-    origin, rank = _origin(tensor), len(tensor.shape)
+    origin, rank = _origin(tensor), rank_of(tensor)
     if origin.inputs:
         made, last = origin.inputs[0], [0, *range(2, rank), 1]
         return bool(made.op == "Transpose" and attribute(made, "perm") == last)
@@ -46,7 +46,7 @@ def _is_channels_last(tensor: Tensor) -> bool:
 
 def _origin(tensor: Tensor) -> Tensor:
     """Step back over what leaves each axis in its place."""
-    rank = len(tensor.shape)
+    rank = rank_of(tensor)
     while tensor.inputs and _channels(tensor.inputs[0]) is Channels.KEPT:
         data = [t for t in tensor.inputs[0].inputs if not is_constant(t)]
         same = [t for t in data if t.shape is not None and len(t.shape) == rank]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from onnxplain.graphops.ir import Node, is_constant, is_float
+from onnxplain.graphops.ir import Node, Shape, is_constant, is_float, is_static, shape_of
 from onnxplain.graphops.operators import OPERATORS, Without
 
 __all__ = ["Arithmetic", "arithmetic"]
@@ -36,7 +36,8 @@ def arithmetic(node: Node | None, counted: set[str]) -> Arithmetic:
     """
     if node is None:
         return Arithmetic(None, None, None, 0, 0)
-    weights = {t.name: math.prod(t.shape) for t in node.inputs if is_constant(t) and is_float(t)}
+    constants = [t for t in node.inputs if is_constant(t) and is_float(t)]
+    weights = {t.name: _product(shape_of(t)) or 0 for t in constants}
     parameters = sum(size for name, size in weights.items() if name not in counted)
     counted.update(weights)
     operator = OPERATORS.get(node.op)
@@ -52,3 +53,7 @@ def arithmetic(node: Node | None, counted: set[str]) -> Arithmetic:
         parameters=parameters,
         multiply_adds=cost.multiply_adds,
     )
+
+
+def _product(sizes: Shape) -> int | None:
+    return math.prod(sizes) if is_static(sizes) else None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from onnxplain.graphops.errors import UnsupportedModel
-from onnxplain.graphops.ir import Graph, Node, Tensor, attribute, is_float, reads
+from onnxplain.graphops.ir import Graph, Node, Tensor, attribute, is_float, rank_of, reads
 
 __all__ = ["class_score", "default_target", "last_convolutional_block"]
 
@@ -53,7 +53,7 @@ def last_convolutional_block(graph: Graph, score: Tensor | None) -> Tensor | Non
     """
     if score is None or _has_positions(score):
         return None
-    rank = {len(n.inputs[1].shape) for n in graph.nodes if n.op == "Conv" and n.inputs[1].shape}
+    ranks = {len(n.inputs[1].shape) for n in graph.nodes if n.op == "Conv" and n.inputs[1].shape}
     needed = {score.name}
     for node in reversed(graph.nodes):
         made = [t for t in node.outputs if t.name in needed]
@@ -61,7 +61,7 @@ def last_convolutional_block(graph: Graph, score: Tensor | None) -> Tensor | Non
             continue
         needed.update(t.name for t in reads(node))
         if is_float(made[0]) and _has_positions(made[0]) and not _copies(node):
-            return made[0] if len(made[0].shape) in rank else None
+            return made[0] if rank_of(made[0]) in ranks else None
     return None
 
 

@@ -17,7 +17,7 @@ from onnxplain.graphops.analysis.landmarks import (
 from onnxplain.graphops.analysis.names import module_path
 from onnxplain.graphops.analysis.receptive_field import ReceptiveField, receptive_fields
 from onnxplain.graphops.errors import UnsupportedModel
-from onnxplain.graphops.ir import Graph, Tensor, is_float
+from onnxplain.graphops.ir import Graph, Tensor, is_float, shape_of
 
 __all__ = ["Layer", "list_layers"]
 
@@ -72,7 +72,7 @@ def _layer(
 ) -> Layer:
     node = tensor.inputs[0] if tensor.inputs else None
     axis = channel_axis(tensor)
-    size = tensor.shape[axis] if axis is not None else None
+    size = shape_of(tensor)[axis] if axis is not None else None
     return Layer(
         tensor=tensor.name,
         node=node.name if node else "",

@@ -26,12 +26,12 @@ def resolve(graph: Graph, name: str | None) -> Tensor:
     tensors = {t.name: t for t in _flowing(graph)}
     if name in tensors:
         return tensors[name]
-    by_node = {n.name: n for n in graph.nodes if n.name and _last_float(n)}
+    by_node = {n.name: t for n in graph.nodes if n.name and (t := _last_float(n)) is not None}
     if name in by_node:
-        return _last_float(by_node[name])
+        return by_node[name]
     modules = [(module_path(graph, n), n) for n in graph.nodes]
-    inside = [n for path, n in modules if path and f"{path}.".startswith(f"{name}.")]
-    inside = [t for n in inside or _reading(graph, name) if (t := _last_float(n)) is not None]
+    nodes = [n for path, n in modules if path and f"{path}.".startswith(f"{name}.")]
+    inside = [t for n in nodes or _reading(graph, name) if (t := _last_float(n)) is not None]
     if inside:
         return inside[-1]
     _require_known_types(graph, name)

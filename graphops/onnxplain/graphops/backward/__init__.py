@@ -4,7 +4,7 @@ from onnxplain.graphops.backward.context import Attribution, Rules, Walk, projec
 from onnxplain.graphops.backward.forward_copy import repeat_forward
 from onnxplain.graphops.backward.openvino import part_weights
 from onnxplain.graphops.backward.path import Path, find_path, first_explainable
-from onnxplain.graphops.backward.reverse import has_rule, require_rules, reverse
+from onnxplain.graphops.backward.reverse import has_rule, require_rules, require_signal, reverse
 from onnxplain.graphops.backward.seed import place, place_given_seed, place_whole
 from onnxplain.graphops.backward.selection import Interface, select_unit
 
@@ -24,6 +24,7 @@ __all__ = [
     "projected",
     "repeat_forward",
     "require_rules",
+    "require_signal",
     "reverse",
     "select_unit",
     "table_of",

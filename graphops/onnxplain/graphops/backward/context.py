@@ -6,6 +6,7 @@ A method's `compute` takes a `Walk` and returns an `Attribution`.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -18,7 +19,7 @@ from onnxplain.graphops.backward.seed import Seed
 from onnxplain.graphops.backward.selection import Interface
 from onnxplain.graphops.canonicalize import CanonicalGraph
 from onnxplain.graphops.errors import UnsupportedModel
-from onnxplain.graphops.ir import Emitter, Graph, Node, Tensor, reads
+from onnxplain.graphops.ir import Emitter, Graph, Node, Tensor, rank_of, reads, shape_of
 from onnxplain.graphops.operators import GRADIENT, Table, unpooling
 from onnxplain.graphops.options import Options
 
@@ -46,6 +47,8 @@ class Walk:
 
     `axis` is the layer's channel axis. `images` are the network's inputs as the path sees them, by
     their names: picked already where rows of the forward pass cannot be. `rules` are the method's.
+    `image`, int64[B], is which image each result is of; None for one each, in their order.
+    `scope` is what the seed's nodes are named after, and what a method appends before it walks.
     """
 
     op: Emitter
@@ -54,9 +57,11 @@ class Walk:
     path: Path
     axis: int
     images: Mapping[str, Tensor]
+    image: Tensor | None
     seed: Seed
     rules: Rules
     options: Options
+    scope: str = "seed"
 
     @property
     def graph(self) -> Graph:
@@ -74,10 +79,14 @@ class Walk:
         """Append a walk back, the method's own unless said otherwise; return what arrives."""
         path = path or self.path
         table = table_of(rules or self.rules, path, self.options)
-        op = self.op
-        signal = reverse(op, path, op.wide(cotangent or self.seed.cotangent), table)
-        op.scope = ""
-        return signal
+        if cotangent is None:
+            with self.preparing():
+                cotangent = self.op.wide(self.seed.cotangent)
+        return reverse(self.op, path, self.op.wide(cotangent), table)
+
+    def preparing(self) -> AbstractContextManager[None]:
+        """Name what is appended in a `with` block as a part of the seed, before the first pass."""
+        return self.op.scoped(self.scope)
 
     def again(self, values: Tensor, copies: int | Tensor = 1) -> dict[str, Tensor]:
         """Append a second forward pass that has `values` where the network has the target.
@@ -92,9 +101,10 @@ class Walk:
                 f"the method runs samples along the batch, and {self.prepared.batch_note}: choose "
                 "another method, or export the model with a free batch"
             )
-        start = {t.name: self.tiled(t, copies) for t in self.images.values()}
+        with self.preparing():
+            start = {t.name: self.tiled(t, copies) for t in self.images.values()}
         start[self.path.target.name] = values
-        rows: dict[int | str, int | str | None] = {}
+        rows: dict[int | str | None, int | str | None] = {}
         for dimension in (self.interface.batch, self.interface.results):
             if isinstance(dimension, str):
                 rows[dimension] = self.interface.results if once else None
@@ -107,10 +117,10 @@ class Walk:
         if isinstance(copies, int) and copies == 1:
             return tensor
         times = op.constant([copies], np.int64) if isinstance(copies, int) else copies
-        ones = [1] * (len(tensor.shape) - 1)
+        ones = [1] * (rank_of(tensor) - 1)
         repeats = op.Concat(times, ones, axis=0) if ones else times
         tiled = op.Tile(tensor, repeats)
-        tiled.shape = [None, *tensor.shape[1:]]
+        tiled.shape = [None, *shape_of(tensor)[1:]]
         return tiled
 
     def _forward_nodes(self) -> list[Node]:

@@ -19,7 +19,7 @@ def repeat_forward(
     op: Emitter,
     nodes: Iterable[Node],
     start: Mapping[str, Tensor],
-    rows: Mapping[int | str, int | str | None],
+    rows: Mapping[int | str | None, int | str | None],
 ) -> dict[str, Tensor]:
     """Append a copy of those of `nodes` that depend on the tensors named in `start`.
 
@@ -38,21 +38,20 @@ def repeat_forward(
                 f"{node.op} '{node.name}' reads the network from inside its body, so no second "
                 "forward pass can be made: select 'channel', and run once for each result"
             )
-        op.scope = ""
         inputs = [copies.get(t.name, t) for t in node.inputs]
-        outputs = [_copy(op, t, rows) for t in node.outputs]
+        with op.scoped(""):
+            outputs = [_copy(op, t, rows) for t in node.outputs]
+            name = op.name(node.name)
         made = {t.name: c for t, c in zip(node.outputs, outputs, strict=True) if t.name}
         copies = made | copies
-        copy = gs.Node(node.op, op.name(node.name), dict(node.attrs), inputs, outputs, node.domain)
-        copy.original_name = ""
-        op.nodes.append(copy)
+        op.append(gs.Node(node.op, name, dict(node.attrs), inputs, outputs, node.domain))
     return copies
 
 
-def _copy(op: Emitter, tensor: Tensor, rows: Mapping[int | str, int | str | None]) -> Tensor:
+def _copy(op: Emitter, tensor: Tensor, rows: Mapping[int | str | None, int | str | None]) -> Tensor:
     if tensor.is_empty() or is_constant(tensor):
         return tensor
     shape = tensor.shape
     if shape is not None:
-        shape = [rows[d] if d in rows else d if isinstance(d, int) else None for d in shape]
+        shape = [rows.get(d, d if isinstance(d, int) else None) for d in shape]
     return gs.Variable(op.name(tensor.name), dtype=tensor.dtype, shape=shape)

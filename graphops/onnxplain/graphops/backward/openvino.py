@@ -17,24 +17,23 @@ def part_weights(op: Emitter) -> None:
     MatMuls read from both sides, is then wrong for one of them (seen in 2026.4, CPU). It folds the
     negations at load, into a constant of another address.
     """
-    nodes, op.nodes = op.graph.nodes, []
-    op.scope = "weights"
     made_of_input = {t.name for t in op.graph.inputs}
     first: dict[str, tuple[str, ...]] = {}
     copies: dict[tuple[str, ...], Tensor] = {}
-    for node in nodes:
-        if any(t.name in made_of_input for t in reads(node)):
-            made_of_input.update(t.name for t in node.outputs)
-        for i, tensor in enumerate(node.inputs):
-            if node.op not in PACKERS or not _is_weight(tensor, made_of_input):
-                continue
-            way = (tensor.name, node.op, str(i), *_sides(node))
-            if first.setdefault(tensor.name, way) != way:
-                if way not in copies:
-                    copies[way] = op.raw("Neg", op.raw("Neg", tensor))
-                node.inputs[i] = copies[way]
-        op.nodes.append(node)
-    op.graph.nodes = op.nodes
+    with op.collecting() as nodes, op.scoped("weights"):
+        for node in op.graph.nodes:
+            if any(t.name in made_of_input for t in reads(node)):
+                made_of_input.update(t.name for t in node.outputs)
+            for i, tensor in enumerate(node.inputs):
+                if node.op not in PACKERS or not _is_weight(tensor, made_of_input):
+                    continue
+                way = (tensor.name, node.op, str(i), *_sides(node))
+                if first.setdefault(tensor.name, way) != way:
+                    if way not in copies:
+                        copies[way] = op.raw("Neg", op.raw("Neg", tensor))
+                    node.inputs[i] = copies[way]
+            op.append(node)
+    op.graph.nodes = nodes
 
 
 def _is_weight(tensor: Tensor, made_of_input: set[str]) -> bool:

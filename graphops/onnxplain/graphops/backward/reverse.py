@@ -6,14 +6,13 @@ It knows no operator. Each node's rule says what passes; where branches meet, si
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any
 
 from onnxplain.graphops.backward.path import Path, first_explainable
 from onnxplain.graphops.errors import UnsupportedModel, UnsupportedOperator
 from onnxplain.graphops.ir import Emitter, Node, Tensor, is_float
 from onnxplain.graphops.operators import ONWARDS, REFUSED, Rule, Table
 
-__all__ = ["has_rule", "reverse", "rule_for"]
+__all__ = ["has_rule", "require_rules", "require_signal", "reverse", "rule_for"]
 
 
 def reverse(op: Emitter, path: Path, seed: Tensor, table: Table) -> Tensor:
@@ -23,14 +22,14 @@ def reverse(op: Emitter, path: Path, seed: Tensor, table: Table) -> Tensor:
     has no rule, and UnsupportedModel where nothing arrives.
     """
     require_rules(path, table)
-    signals = Signals(op)
-    signals.add(path.layer, seed)
+    cotangents = Cotangents(op)
+    cotangents.add(path.layer, seed)
     for node in reversed(path.nodes):
-        op.scope = node.name
-        g = signals.take(node.outputs)
+        with op.scoped(node.name):
+            g = cotangents.take(node.outputs)
+            results = () if g is None else rule_for(table, node)(op, node, g)
         if g is None:
             continue
-        results = rule_for(table, node)(op, node, g)
         if len(results) != len(node.inputs):
             raise ValueError(
                 f"the rule of {node.op} gave {len(results)} signals for {len(node.inputs)} inputs"
@@ -43,8 +42,9 @@ def reverse(op: Emitter, path: Path, seed: Tensor, table: Table) -> Tensor:
                     f"{node.op} '{node.name}' carries no signal to its input '{tensor.name}', "
                     f"which depends on '{path.target.name}': choose a target after it (`to`)"
                 )
-            signals.add(tensor, signal)
-    arrived = signals.take([path.target])
+            cotangents.add(tensor, signal)
+    with op.scoped(path.nodes[0].name if path.nodes else ""):
+        arrived = cotangents.take_one(path.target)
     if arrived is None:
         raise UnsupportedModel(
             f"nothing flows back from '{path.layer.name}' to '{path.target.name}'"
@@ -60,6 +60,13 @@ def rule_for(table: Table, node: Node) -> Rule:
 def has_rule(table: Table) -> Callable[[Node], bool]:
     """Return the test whether a node has a rule in `table`."""
     return lambda node: node.domain in (None, "", "ai.onnx") and node.op in table
+
+
+def require_signal(node: Node, signal: Tensor | None) -> Tensor:
+    """Return a signal that a node's rule made. Raises UnsupportedOperator where it made none."""
+    if signal is None:
+        raise UnsupportedOperator(f"{node.op} '{node.name}' carries no signal to its input")
+    return signal
 
 
 def require_rules(path: Path, table: Table) -> None:
@@ -86,8 +93,8 @@ def require_rules(path: Path, table: Table) -> None:
         )
 
 
-class Signals:
-    """What has arrived at each tensor so far; summed when taken."""
+class Cotangents:
+    """The signals that have arrived at each tensor so far; summed when taken."""
 
     def __init__(self, op: Emitter) -> None:
         self._op = op
@@ -99,7 +106,7 @@ class Signals:
             signal.shape = self._op.signal_shape(tensor)
         self._arrived.setdefault(tensor.name, []).append(signal)
 
-    def take(self, outputs: Iterable[Tensor]) -> Any:
+    def take(self, outputs: Iterable[Tensor]) -> Tensor | tuple[Tensor | None, ...] | None:
         """Return the signal at a node's float outputs: one, or a tuple where there are several.
 
         None where nothing arrived at any. Quantised integers count as the floats they stand for.
@@ -107,12 +114,13 @@ class Signals:
         outputs = [t for t in outputs if not t.is_empty()]
         integers = [t.dtype for t in outputs if t.name in self._arrived and not is_float(t)]
         floats = [t for t in outputs if is_float(t) or t.dtype in integers]
-        sums = [self._sum(t) for t in floats]
+        sums = [self.take_one(t) for t in floats]
         if all(s is None for s in sums):
             return None
         return sums[0] if len(floats) == 1 else tuple(sums)
 
-    def _sum(self, tensor: Tensor) -> Tensor | None:
+    def take_one(self, tensor: Tensor) -> Tensor | None:
+        """Return the sum of the signals at one tensor, None where nothing arrived."""
         arrived = self._arrived.pop(tensor.name, [])
         if len(arrived) < 2:
             return arrived[0] if arrived else None

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import onnx
 
-from onnxplain.graphops.ir import Emitter, Tensor, onnx_type
+from onnxplain.graphops.ir import Emitter, Tensor, dtype_of, rank_of, shape_of
 
 __all__ = ["Seed", "Unit", "place", "place_given_seed", "place_whole"]
 
@@ -41,8 +39,8 @@ class Seed:
 
 def place_given_seed(op: Emitter, layer: Tensor, seed: Tensor) -> Seed:
     """Start from a cotangent that the caller gives whole."""
-    axes = list(range(1, len(layer.shape)))
-    product = op.Mul(_wide(op, seed), _wide(op, layer))
+    axes = list(range(1, rank_of(layer)))
+    product = op.Mul(op.widened(seed), op.widened(layer))
     if not layer.shape:
         return Seed(seed, op.Reshape(product, [1]))
     return Seed(seed, op.ReduceSum(product, axes, keepdims=0) if axes else product)
@@ -52,7 +50,7 @@ def place_whole(op: Emitter, layer: Tensor, seed_value: str) -> Seed:
     """Start from every value of the layer at once: as it is, or one each."""
     whole = op.residual(layer)
     if seed_value == "one":
-        whole = op.Expand(op.constant(1, layer.dtype), op.shape(layer))
+        whole = op.Expand(op.constant(1, dtype_of(layer)), op.shape(layer))
     return place_given_seed(op, layer, whole)
 
 
@@ -66,7 +64,7 @@ def place(
     """
     activity = _activity(op, layer, axis, unit)  # [B, *spatial]
     if position == "all":
-        picked, score, where = _everywhere(op, activity, len(layer.shape), seed_value)
+        picked, score, where = _everywhere(op, activity, rank_of(layer), seed_value)
     else:
         sizes = _spatial_sizes(op, layer, axis)
         picked, score, where = _at_one_place(op, activity, sizes, unit.position, seed_value)
@@ -80,14 +78,14 @@ def _everywhere(
 ) -> tuple[Tensor, Tensor, None]:
     """Return the values at all positions, [B, *spatial], and the score, [B]."""
     picked = _value(op, activity, seed_value)
-    score = op.Mul(_wide(op, picked), _wide(op, activity))
+    score = op.Mul(op.widened(picked), op.widened(activity))
     if rank > 2:
         score = op.ReduceSum(score, list(range(1, rank - 1)), keepdims=0)
     return picked, score, None
 
 
 def _at_one_place(
-    op: Emitter, activity: Tensor, sizes: list[Any], position: Tensor | None, seed_value: str
+    op: Emitter, activity: Tensor, sizes: list[Tensor], position: Tensor | None, seed_value: str
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Return the value at one position and zero elsewhere, the score, and the position.
 
@@ -104,21 +102,14 @@ def _at_one_place(
     value = _value(op, found, seed_value)
     there = op.Equal(_range(op, op.Squeeze(op.Shape(flat, start=1), [0])), index)
     picked = op.Reshape(op.Where(there, value, 0.0), op.Shape(activity))
-    score = op.Squeeze(op.Mul(_wide(op, value), _wide(op, found)), [1])
+    score = op.Squeeze(op.Mul(op.widened(value), op.widened(found)), [1])
     return picked, score, position
-
-
-def _wide(op: Emitter, tensor: Tensor) -> Tensor:
-    """Return half precision as float32: an activity squared is soon beyond its range."""
-    if onnx_type(tensor) in (onnx.TensorProto.FLOAT16, onnx.TensorProto.BFLOAT16):
-        return op.Cast(tensor, to=onnx.TensorProto.FLOAT)
-    return tensor
 
 
 def _activity(op: Emitter, layer: Tensor, axis: int, unit: Unit) -> Tensor:
     """Return the unit's values at all positions, [B, *spatial]. Out of range is a runtime error."""
     if axis != 1:
-        order = [0, axis, *(i for i in range(1, len(layer.shape)) if i != axis)]
+        order = [0, axis, *(i for i in range(1, rank_of(layer)) if i != axis)]
         layer = op.raw("Transpose", layer, perm=order)
     channel = op.Unsqueeze(unit.channel, [1])
     if unit.image is None:
@@ -129,25 +120,26 @@ def _activity(op: Emitter, layer: Tensor, axis: int, unit: Unit) -> Tensor:
 def _value(op: Emitter, activity: Tensor, seed_value: str) -> Tensor:
     if seed_value == "activation":
         return activity
-    return op.Expand(op.constant(1, activity.dtype), op.Shape(activity))
+    return op.Expand(op.constant(1, dtype_of(activity)), op.Shape(activity))
 
 
 def _one_hot(op: Emitter, layer: Tensor, axis: int, channel: Tensor) -> Tensor:
     """Return where the layer is the unit's channel: [B, 1, ..., C, ..., 1]; -1 is the last."""
     size = _size(op, layer, axis)
     own = op.Equal(op.Unsqueeze(op.Mod(channel, size), [1]), _range(op, size))
-    others = [i for i in range(1, len(layer.shape)) if i != axis]
+    others = [i for i in range(1, rank_of(layer)) if i != axis]
     return op.Unsqueeze(own, others) if others else own
 
 
-def _spatial_sizes(op: Emitter, layer: Tensor, axis: int) -> list[Any]:
-    return [_size(op, layer, i) for i in range(1, len(layer.shape)) if i != axis]
+def _spatial_sizes(op: Emitter, layer: Tensor, axis: int) -> list[Tensor]:
+    return [_size(op, layer, i) for i in range(1, rank_of(layer)) if i != axis]
 
 
 def _size(op: Emitter, layer: Tensor, axis: int) -> Tensor:
     """Return the size of one axis, a scalar of the graph."""
-    if isinstance(layer.shape[axis], int):
-        return op.constant(layer.shape[axis], np.int64)
+    size = shape_of(layer)[axis]
+    if isinstance(size, int):
+        return op.constant(size, np.int64)
     return op.Squeeze(op.raw("Shape", layer, start=axis, end=axis + 1), [0])
 
 
@@ -155,7 +147,7 @@ def _range(op: Emitter, size: Tensor) -> Tensor:
     return op.Range(op.constant(0, np.int64), size, op.constant(1, np.int64))
 
 
-def _unravelled(op: Emitter, index: Tensor, sizes: list[Any]) -> Tensor:
+def _unravelled(op: Emitter, index: Tensor, sizes: list[Tensor]) -> Tensor:
     """Turn flat positions [B, 1] into coordinates [B, spatial rank]."""
     coordinates = []
     for size in reversed(sizes[1:]):
@@ -164,9 +156,9 @@ def _unravelled(op: Emitter, index: Tensor, sizes: list[Any]) -> Tensor:
     return op.Concat(*reversed([*coordinates, index]), axis=1)
 
 
-def _ravelled(op: Emitter, position: Tensor, sizes: list[Any]) -> Tensor:
+def _ravelled(op: Emitter, position: Tensor, sizes: list[Tensor]) -> Tensor:
     """Turn coordinates [B, spatial rank] into flat positions [B, 1]."""
-    index: Any = op.constant([[0]], np.int64)
+    index = op.constant([[0]], np.int64)
     for i, size in enumerate(sizes):
         coordinate = op.Mod(op.Slice(position, [i], [i + 1], [1]), size)  # -1 is the last
         index = op.Add(op.Mul(index, size), coordinate)

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 import onnx_graphsurgeon as gs
 
 from onnxplain.graphops.backward.seed import Unit
 from onnxplain.graphops.errors import ChannelError
-from onnxplain.graphops.ir import Emitter, Tensor
+from onnxplain.graphops.ir import DType, Emitter, Shape, Tensor, rank_of, shape_of
 
 __all__ = ["Interface", "select_unit"]
 
@@ -41,8 +40,8 @@ class Interface:
         self,
         op: Emitter,
         wanted: str,
-        dtype: Any,
-        shape: list[int | str | None],
+        dtype: DType | None,
+        shape: Shape,
         default: np.ndarray | None = None,
     ) -> Tensor:
         """Add an input to the artefact; with a default, one that need not be given."""
@@ -83,7 +82,7 @@ def _fixed(
     op: Emitter, interface: Interface, layer: Tensor, axis: int, channels: tuple[int, ...]
 ) -> Unit:
     """All baked-in channels of the first image, then all of the second, and so on."""
-    size = layer.shape[axis]
+    size = shape_of(layer)[axis]
     for channel in channels:
         if isinstance(size, int) and not -size <= channel < size:
             raise ChannelError(f"layer '{layer.name}' has channels 0 to {size - 1}, not {channel}")
@@ -102,7 +101,7 @@ def _predicted(
     op: Emitter, interface: Interface, layer: Tensor, axis: int, channels: tuple[int, ...]
 ) -> Unit:
     """The class with the highest score, at its strongest position where there are several."""
-    others = [i for i in range(1, len(layer.shape)) if i != axis]
+    others = [i for i in range(1, rank_of(layer)) if i != axis]
     best = op.reduced("ReduceMax", layer, others, keepdims=0) if others else layer
     return Unit(op.raw("ArgMax", best, axis=1, keepdims=0))
 

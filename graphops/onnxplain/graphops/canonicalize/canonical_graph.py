@@ -15,7 +15,7 @@ from onnxplain.graphops.canonicalize.free_batch import free_batch
 from onnxplain.graphops.canonicalize.same_padding import settle_same_padding
 from onnxplain.graphops.canonicalize.upgrade_opset import upgrade
 from onnxplain.graphops.errors import CorruptModel
-from onnxplain.graphops.ir import Graph, Tensor, copy_graph, name_scopes, opset_of, read, write
+from onnxplain.graphops.ir import Graph, Tensor, name_scopes, opset_of, read, write
 
 __all__ = ["CanonicalGraph", "canonicalize"]
 
@@ -40,7 +40,7 @@ class CanonicalGraph:
 
     def copy(self) -> CanonicalGraph:
         """Return a copy whose graph may be edited; it shares the weights."""
-        return replace(self, graph=copy_graph(self.graph))
+        return replace(self, graph=self.graph.copy())
 
     def tensor(self, name: str | None) -> Tensor:
         """Return the tensor that a layer's name means, the class score for None.

@@ -61,7 +61,7 @@ def _settle(graph: Graph, node: Node) -> bool:
 def _cut(graph: Graph, node: Node, seen: dict[int, int]) -> None:
     """Let the node read its input only up to `seen`, a size for some axes."""
     op = Emitter(graph)
-    op.nodes, op.scope = [], node.name
-    node.inputs[0] = op.Slice(node.inputs[0], [0] * len(seen), [*seen.values()], [*seen])
+    with op.collecting() as nodes, op.scoped(node.name):
+        node.inputs[0] = op.Slice(node.inputs[0], [0] * len(seen), [*seen.values()], [*seen])
     place = next(i for i, other in enumerate(graph.nodes) if other is node)
-    graph.nodes[place:place] = op.nodes
+    graph.nodes[place:place] = nodes

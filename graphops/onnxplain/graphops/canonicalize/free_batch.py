@@ -58,25 +58,29 @@ def free_batch(graph: Graph) -> tuple[str, str]:
 def _free_constants(graph: Graph) -> None:
     """Let nodes that say a leading 1 keep the batch they are given: at batch 1 the same."""
     op = Emitter(graph)
-    op.nodes = []
-    for node in graph.nodes:
-        place = FREED.get(node.op)
-        if place is not None and len(node.inputs) > place and _says_one_row(node, place):
-            (_free_reshape if node.op == "Reshape" else _free_resize)(op, node)
-        op.nodes.append(node)
-    graph.nodes = op.nodes
+    with op.collecting() as nodes:
+        for node in graph.nodes:
+            sizes = _one_row(node)
+            if sizes is not None:
+                (_free_reshape if node.op == "Reshape" else _free_resize)(op, node, sizes)
+            op.append(node)
+    graph.nodes = nodes
 
 
-def _says_one_row(node: Node, place: int) -> bool:
-    data, said = node.inputs[0], node.inputs[place]
-    if is_constant(data) or not data.shape or data.shape[0] != 1 or not is_constant(said):
-        return False
-    return bool(said.values.size and said.values[0] == 1)
+def _one_row(node: Node) -> np.ndarray | None:
+    """Return a node's constant output sizes where they keep the batch of 1 that it reads."""
+    place = FREED.get(node.op)
+    if place is None or len(node.inputs) <= place:
+        return None
+    data, sizes = node.inputs[0], node.inputs[place]
+    if is_constant(data) or not data.shape or data.shape[0] != 1 or not is_constant(sizes):
+        return None
+    return sizes.values if sizes.values.size and sizes.values[0] == 1 else None
 
 
-def _free_reshape(op: Emitter, node: Node) -> None:
+def _free_reshape(op: Emitter, node: Node, sizes: np.ndarray) -> None:
     """Say 0, the size that the input has; `allowzero`, without a zero, meant nothing."""
-    target = np.array(node.inputs[1].values)
+    target = np.array(sizes)
     if attribute(node, "allowzero", 0) and not target.all():
         return
     node.attrs.pop("allowzero", None)
@@ -84,14 +88,13 @@ def _free_reshape(op: Emitter, node: Node) -> None:
     node.inputs[1] = constant(f"{node.name}/freed_shape", target)
 
 
-def _free_resize(op: Emitter, node: Node) -> None:
+def _free_resize(op: Emitter, node: Node, sizes: np.ndarray) -> None:
     """Read the first of the sizes from the input."""
     if attribute(node, "axes") is not None:
         return
-    data, sizes = node.inputs[0], node.inputs[3]
-    op.scope = node.name
-    rows = op.raw("Shape", data, start=0, end=1)
-    node.inputs[3] = op.Concat(rows, sizes.values[1:].tolist(), axis=0)
+    with op.scoped(node.name):
+        rows = op.raw("Shape", node.inputs[0], start=0, end=1)
+        node.inputs[3] = op.Concat(rows, sizes[1:].tolist(), axis=0)
 
 
 def _what_mixes(graph: Graph) -> str:

@@ -15,6 +15,7 @@ import onnx_graphsurgeon as gs
 
 from onnxplain.graphops.errors import UnsupportedModel
 from onnxplain.graphops.ir import (
+    Body,
     Emitter,
     Graph,
     Node,
@@ -45,24 +46,22 @@ def upgrade(graph: Graph) -> None:
     infer_shapes(graph)
 
 
-def _upgrade_nodes(graph: Graph, opset: int) -> None:
+def _upgrade_nodes(graph: Body, opset: int) -> None:
     for subgraph in graph.subgraphs():
         _upgrade_nodes(subgraph, opset)
     op = Emitter(graph)
-    op.nodes = []
-    for node in graph.nodes:
-        until, adapter = ADAPTERS.get(node.op, (0, _keep))
-        op.scope = node.name
-        if opset < until and node.domain in (None, "", "ai.onnx"):
-            adapter(op, node, opset)
-        else:
-            _keep(op, node, opset)
-    graph.nodes = op.nodes
+    with op.collecting() as nodes:
+        for node in graph.nodes:
+            until, adapter = ADAPTERS.get(node.op, (0, _keep))
+            adapter = adapter if node.domain in (None, "", "ai.onnx") and opset < until else _keep
+            with op.scoped(node.name):
+                adapter(op, node, opset)
+    graph.nodes = nodes
     graph.opset = TARGET_OPSET
 
 
 def _keep(op: Emitter, node: Node, opset: int) -> None:
-    op.nodes.append(node)
+    op.append(node)
 
 
 def _ints_to_inputs(*names: str) -> Adapter:
@@ -79,7 +78,7 @@ def _append_inputs(op: Emitter, node: Node, values: list[tuple[Any, Any]]) -> No
         values.pop()
     for value, dtype in values:
         node.inputs.append(gs.Variable.empty() if value is None else op.constant(value, dtype))
-    op.nodes.append(node)
+    op.append(node)
 
 
 def _clip(op: Emitter, node: Node, opset: int) -> None:
@@ -99,7 +98,7 @@ def _topk(op: Emitter, node: Node, opset: int) -> None:
 def _dropout(op: Emitter, node: Node, opset: int) -> None:
     """Inference: the ratio means nothing, and the mask, now boolean, keeps everything."""
     node.attrs.pop("ratio", None)
-    op.nodes.append(node)
+    op.append(node)
     if len(node.outputs) < 2 or node.outputs[1].is_empty():
         return
     mask = node.outputs[1]
@@ -110,7 +109,7 @@ def _dropout(op: Emitter, node: Node, opset: int) -> None:
         cast = gs.Node(
             "Cast", op.name("Cast"), {"to": onnx_type(mask)}, inputs=[fresh], outputs=[mask]
         )
-        op.nodes.append(cast)
+        op.append(cast)
 
 
 def _batch_normalization(op: Emitter, node: Node, opset: int) -> None:
@@ -128,7 +127,7 @@ def _batch_normalization(op: Emitter, node: Node, opset: int) -> None:
         node.outputs.pop()
     x, scale, bias, mean, variance = node.inputs
     if spatial or (scale.shape is not None and len(scale.shape) == 1):
-        op.nodes.append(node)
+        op.append(node)
         return
     factor = op.Div(scale, op.Sqrt(op.Add(variance, attribute(node, "epsilon", 1e-5))))
     _replace(op, node, "Add", [op.Mul(op.Sub(x, mean), factor), bias])
@@ -143,7 +142,7 @@ def _softmax(op: Emitter, node: Node, opset: int) -> None:
         axis %= rank
         if all(d == 1 for d in x.shape[axis + 1 :]):
             node.attrs["axis"] = axis
-            op.nodes.append(node)
+            op.append(node)
             return
     flat = op.Flatten(x, axis=axis)
     normalized = getattr(op, node.op)(flat, axis=1)
@@ -161,7 +160,7 @@ def _resize(op: Emitter, node: Node, opset: int) -> None:
     """Resize of opset 10 counts as Upsample did; nearest rounds up on the axes that shrink."""
     if opset > 10:
         _check_resize(node)
-        op.nodes.append(node)
+        op.append(node)
         return
     scales = node.inputs[1]
     if attribute(node, "mode", "nearest") != "nearest":
@@ -210,12 +209,12 @@ def _check_resize(node: Node) -> None:
 
 def _scatter(op: Emitter, node: Node, opset: int) -> None:
     node.op = "ScatterElements"
-    op.nodes.append(node)
+    op.append(node)
 
 
 def _roi_align(op: Emitter, node: Node, opset: int) -> None:
     node.attrs.setdefault("coordinate_transformation_mode", "output_half_pixel")
-    op.nodes.append(node)
+    op.append(node)
 
 
 def _scan(op: Emitter, node: Node, opset: int) -> None:
@@ -231,7 +230,7 @@ def _replace(
     outputs = list(node.outputs)
     node.inputs.clear()
     node.outputs.clear()
-    op.nodes.append(gs.Node(op_type, node.name, attrs or {}, inputs=inputs, outputs=outputs))
+    op.append(gs.Node(op_type, node.name, attrs or {}, inputs=inputs, outputs=outputs))
 
 
 # operator: (the first opset that needs no adapter, the adapter)

@@ -14,7 +14,18 @@ import onnx
 
 from onnxplain.graphops.analysis import default_target, resize_input
 from onnxplain.graphops.errors import UnsupportedModel
-from onnxplain.graphops.ir import Emitter, Graph, Node, Tensor, blaming, infer_shapes, reads, write
+from onnxplain.graphops.ir import (
+    Emitter,
+    Graph,
+    Node,
+    Tensor,
+    blaming,
+    infer_shapes,
+    is_static,
+    reads,
+    shape_of,
+    write,
+)
 from onnxplain.graphops.network import NetworkSource, as_network
 from onnxplain.graphops.operators import Placed, SizesOnly, Slide, Without, operator_of, refuse
 
@@ -43,14 +54,13 @@ def convolutionalize(model: NetworkSource, size: tuple[int, ...] | None = None) 
             infer_shapes(graph, sizes_changed=True)
         picture = default_target(graph)
         slide = Slide(Emitter(graph))
-        slide.op.nodes = []
-        nodes = list(graph.nodes)
-        start = _placed_picture(slide.op, picture)
-        slide.placed[picture.name] = start
-        for node in nodes:
-            _convert(slide, node, {t.name for t in graph.outputs})
+        with slide.op.collecting() as nodes:
+            start = _placed_picture(slide.op, picture)
+            slide.placed[picture.name] = start
+            for node in graph.nodes:
+                _convert(slide, node, {t.name for t in graph.outputs})
         scores = _scores(graph, slide)
-        graph.nodes = slide.op.nodes
+        graph.nodes = nodes
         _free_sizes(graph, picture, start)
         _name_sizes(graph, scores)
         graph.cleanup()
@@ -67,12 +77,13 @@ def _placed_picture(op: Emitter, picture: Tensor) -> Placed:
             f"the input '{picture.name}' is no picture: it has {len(shape)} dimensions"
         )
     last = _has_channels_last(shape)
-    channels, *window = [*shape[-1:], *shape[1:-1]] if last else shape[1:]
-    if not all(isinstance(n, int) for n in (channels, *window)):
+    sizes = [*shape[-1:], *shape[1:-1]] if last else shape[1:]
+    if not is_static(sizes):
         raise UnsupportedModel(
             f"the input '{picture.name}' leaves its size free, and the window must be known: name "
             "the height and width that the network was trained on, as in --size 224x224"
         )
+    channels, *window = sizes
     ones = (1,) * len(window)
     if not last:
         return Placed(picture, channels, tuple(window), ones)
@@ -91,24 +102,24 @@ def _convert(slide: Slide, node: Node, outputs: set[str]) -> None:
     operator = operator_of(node)
     rule = operator.slide if operator is not None else Without("it is not ONNX's own")
     if not read or isinstance(rule, SizesOnly):  # what is made of sizes is read as constants
-        slide.op.nodes.append(node)
+        slide.op.append(node)
         return
     if isinstance(rule, Without):
         refuse(node, "has no sliding rule")
     if any(t.outputs or t.name in outputs for t in node.outputs[1:]):
         refuse(node, "has more than one output that is used")
     out = node.outputs[0]
-    slide.op.scope = node.name
-    made = rule(slide, node)
+    with slide.op.scoped(node.name):
+        made = rule(slide, node)
     if out.name in outputs and not made.is_readable():
         refuse(
             node, "gives an output that is neither a vector of scores nor channels, rows, columns"
         )
     if made.tensor is out:
-        slide.op.nodes.append(node)
+        slide.op.append(node)
     elif out.name in outputs:  # it only moved values, but its name has to stay
         node.op, node.attrs, node.inputs = "Identity", {}, [made.tensor]
-        slide.op.nodes.append(node)
+        slide.op.append(node)
         made = made.at(out)
     else:
         node.inputs.clear()
@@ -126,7 +137,7 @@ def _scores(graph: Graph, slide: Slide) -> Placed:
 def _free_sizes(graph: Graph, picture: Tensor, start: Placed) -> None:
     """Let the picture have any size, and infer the shapes of all that follows."""
     taken = {d for t in graph.tensors().values() for d in t.shape or ()}
-    shape = list(picture.shape)
+    shape = list(shape_of(picture))
     first = 1 if _has_channels_last(shape) else 2
     names = ("height", "width") if len(start.window) == 2 else ("size_0", "size_1", "size_2")
     for axis, name in enumerate(names[: len(start.window)]):

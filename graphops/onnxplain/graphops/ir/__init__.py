@@ -1,23 +1,31 @@
 """The editable graph: reading and writing models, appending nodes, constants, shape inference."""
 
 from onnxplain.graphops.ir.constants import known_value
-from onnxplain.graphops.ir.emitter import HALF, Emitter
+from onnxplain.graphops.ir.emitter import Emitter
 from onnxplain.graphops.ir.exporter import write
 from onnxplain.graphops.ir.graph import (
+    HALF,
+    Body,
+    DType,
     Graph,
     Node,
+    Shape,
     Tensor,
     attribute,
     constant,
-    copy_graph,
+    dtype_of,
     is_constant,
     is_fixed,
     is_float,
+    is_half,
+    is_static,
     lowest_finite,
     numpy_type,
     onnx_type,
+    rank_of,
     reads,
     rename,
+    shape_of,
 )
 from onnxplain.graphops.ir.importer import name_scopes, read
 from onnxplain.graphops.ir.io import load, opset_of, read_metadata, save, write_atomically
@@ -25,19 +33,24 @@ from onnxplain.graphops.ir.shape_inference import infer_shapes, with_shapes
 from onnxplain.graphops.ir.validity import blaming
 
 __all__ = [
+    "Body",
+    "DType",
     "Emitter",
     "Graph",
     "HALF",
     "Node",
+    "Shape",
     "Tensor",
     "attribute",
     "blaming",
     "constant",
-    "copy_graph",
+    "dtype_of",
     "infer_shapes",
     "is_constant",
     "is_fixed",
     "is_float",
+    "is_half",
+    "is_static",
     "known_value",
     "load",
     "lowest_finite",
@@ -45,11 +58,13 @@ __all__ = [
     "numpy_type",
     "onnx_type",
     "opset_of",
+    "rank_of",
     "read",
     "read_metadata",
     "reads",
     "rename",
     "save",
+    "shape_of",
     "with_shapes",
     "write",
     "write_atomically",

@@ -1,40 +1,64 @@
-"""Appending nodes to a graph so that the code reads like the formula: `op.Mul(g, op.Relu(x))`."""
+"""Appending nodes to a graph so that the code reads like the formula: `op.Mul(g, op.Relu(x))`.
+
+*Values become inputs.* A Python number becomes a constant of the type of the tensors beside it, a
+list of numbers an int64 constant, an array a constant of its own type, `None` an omitted input.
+A tensor of the forward pass is read through `residual`; one that was emitted here is read as it is.
+
+*Names.* A node and its output are called `onnxplain/<scope>/<operator>`, a node of the forward pass
+giving the scope; a number is added where the graph, or the body of a node in it, has the name.
+
+*Residuals.* Where one run gives several results of one image (select `pairs`, several fixed
+channels), the backward part has another batch than the forward part. `residual(t)` is the forward
+tensor with one row for each result; everywhere else it is `t`.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import numpy as np
 import onnx
 import onnx_graphsurgeon as gs
 
-from onnxplain.graphops.ir.graph import Graph, Tensor, is_constant, numpy_type, onnx_type
+from onnxplain.graphops.ir.graph import (
+    Body,
+    DType,
+    Node,
+    Shape,
+    Tensor,
+    is_half,
+    numpy_type,
+    onnx_type,
+)
 
-__all__ = ["HALF", "Emitter"]
+__all__ = ["Emitter"]
 
+FLOAT = int(onnx.TensorProto.FLOAT)
 BOOLEAN = {"Equal", "Greater", "Less", "GreaterOrEqual", "LessOrEqual", "Not", "And", "Or"}
 INTEGER = {"Shape", "ArgMax", "NonZero", "Size"}
-HALF = {onnx.TensorProto.FLOAT16, onnx.TensorProto.BFLOAT16}
 TYPED_BY = {"Where": 1, "OneHot": 2}  # which input gives the output its type, if not the first
 
 
 class Emitter:
     """Appends operators to a graph: `op.Relu(x)` adds a node and returns its output.
 
-    Python numbers become constants of the type of the tensors beside them, lists become int64
-    constants, `None` an omitted input. Tensors of the forward pass are read through `residual`,
-    which, where several results are asked of one image, picks each result's row.
+    graph: the graph, whose nodes so far are the forward pass.
+    batched: the names of the forward tensors that have one row for each image.
+
+    Four modes hold for the length of a `with` block, whose opener owns them: `scoped` (names),
+    `picking` (which image each result is of), `in_float32` (half precision) and `collecting` (where
+    nodes go).
     """
 
-    def __init__(self, graph: Graph, batched: Iterable[str] = ()) -> None:
+    def __init__(self, graph: Body, batched: Iterable[str] = ()) -> None:
         self.graph = graph
-        self.nodes = graph.nodes  # where new nodes are appended
-        self.scope = ""
-        self.rows: Tensor | None = None  # int64[B]: which image each result is of
-        self.batched = set(batched)  # forward tensors with one row an image
-        self.widen = False  # whether half precision is read as float32
+        self._batched = set(batched)
+        self._nodes: list[Node] | None = None  # None: the graph's
+        self._scope = ""
+        self._image: Tensor | None = None
+        self._float32 = False
         self._names = set(graph.tensors()) | {n.name for n in graph.nodes}
         for body in graph.subgraphs(recursive=True):  # a name may not hide one outside
             self._names |= set(body.tensors()) | {n.name for n in body.nodes}
@@ -42,6 +66,41 @@ class Emitter:
         self._constants: dict[tuple[str, tuple[int, ...], bytes], Tensor] = {}
         self._picked: dict[str, Tensor] = {}
         self._widened: dict[str, Tensor] = {}
+
+    # The modes.
+
+    def scoped(self, name: str) -> AbstractContextManager[None]:
+        """Name what is appended in the block after `name`; an inner block replaces an outer one."""
+        return self._during(_scope=name)
+
+    def picking(self, image: Tensor | None) -> AbstractContextManager[None]:
+        """Read the forward pass by `image`, int64[B]: which image each result is of.
+
+        None leaves one result for each image, in their order.
+        """
+        return self._during(_image=image)
+
+    def in_float32(self, wanted: bool = True) -> AbstractContextManager[None]:
+        """Read forward tensors of half precision as float32 in the block, if that is wanted."""
+        return self._during(_float32=self._float32 or wanted)
+
+    @contextmanager
+    def collecting(self) -> Iterator[list[Node]]:
+        """Collect the nodes of the block in a list, for the opener to put into the graph."""
+        nodes: list[Node] = []
+        with self._during(_nodes=nodes):
+            yield nodes
+
+    @contextmanager
+    def _during(self, **modes: Any) -> Iterator[None]:
+        before = {name: getattr(self, name) for name in modes}
+        vars(self).update(modes)
+        try:
+            yield
+        finally:
+            vars(self).update(before)
+
+    # Nodes.
 
     def __getattr__(self, op_type: str) -> Callable[..., Tensor]:
         if not op_type[:1].isupper():
@@ -52,9 +111,30 @@ class Emitter:
         """Append an operator with several outputs and return them."""
         return self._emit(op_type, inputs, attrs, outputs)
 
+    def raw(self, op_type: str, *inputs: Any, **attrs: Any) -> Tensor:
+        """Append an operator that reads the forward pass as it is, not through `residual`."""
+        return self._emit(op_type, inputs, attrs, 1, raw=True)[0]
+
+    def append(self, node: Node) -> None:
+        """Append a node that was made elsewhere, as it is."""
+        (self.graph.nodes if self._nodes is None else self._nodes).append(node)
+
+    def second_output(self, node: Node, base: str, dtype: DType) -> Tensor:
+        """Return the second output of a forward node, such as MaxPool's indices.
+
+        The node gets that output, of the first one's shape, where the model leaves it out.
+        """
+        first = node.outputs[0]
+        if len(node.outputs) < 2 or node.outputs[1].is_empty():
+            second = gs.Variable(self.name(base), dtype=dtype, shape=first.shape)
+            node.outputs = [first, second]
+        if first.name in self._batched:
+            self._batched.add(node.outputs[1].name)
+        return node.outputs[1]
+
     def reduced(self, op_type: str, tensor: Tensor, axes: list[int], keepdims: int = 1) -> Tensor:
         """Append a reduction; until opset 17 its axes are an attribute, from 18 on an input."""
-        if self.graph.opset < 18:
+        if self.opset < 18:
             return self._emit(op_type, (tensor,), {"axes": axes, "keepdims": keepdims}, 1)[0]
         return self._emit(op_type, (tensor, axes), {"keepdims": keepdims}, 1)[0]
 
@@ -62,73 +142,9 @@ class Emitter:
         """Append the mean over the axes, which stay with size 1."""
         return self.reduced("ReduceMean", tensor, axes)
 
-    def zeros_like(self, tensor: Tensor, dtype: Any = None) -> Tensor:
+    def zeros_like(self, tensor: Tensor, dtype: DType | None = None) -> Tensor:
         """Append zeros of the shape, and the type, that the backward part sees `tensor` with."""
         return self.Expand(self.constant(0, dtype or self._dtype(tensor)), self.shape(tensor))
-
-    @contextmanager
-    def in_float32(self) -> Iterator[None]:
-        """Read forward tensors of half precision as float32 meanwhile."""
-        before, self.widen = self.widen, True
-        try:
-            yield
-        finally:
-            self.widen = before
-
-    def wide(self, tensor: Tensor) -> Tensor:
-        """Return a tensor of half precision as float32, where that is what it is read as."""
-        if not self.widen or onnx_type(tensor) not in HALF:
-            return tensor
-        if tensor.name not in self._widened:
-            cast = self.raw("Cast", tensor, to=onnx.TensorProto.FLOAT)
-            cast.shape = tensor.shape
-            self._widened[tensor.name] = cast
-        return self._widened[tensor.name]
-
-    def signal_type(self, tensor: Tensor) -> int:
-        """Return the ONNX number of the type that a signal at `tensor` has."""
-        widened = self.widen and onnx_type(tensor) in HALF
-        return int(onnx.TensorProto.FLOAT) if widened else onnx_type(tensor)
-
-    @property
-    def opset(self) -> int:
-        """The version of the standard operators in the graph."""
-        return int(self.graph.opset)
-
-    def raw(self, op_type: str, *inputs: Any, **attrs: Any) -> Tensor:
-        """Append an operator that reads the forward pass as it is, not through `residual`."""
-        return self._emit(op_type, inputs, attrs, 1, raw=True)[0]
-
-    def residual(self, tensor: Tensor) -> Tensor:
-        """Return the forward tensor as the backward part sees it: one row for each result."""
-        if self.rows is None or tensor.name not in self.batched:
-            return tensor
-        if tensor.name not in self._picked:
-            with_rows = self.raw("Gather", tensor, self.rows, axis=0)
-            if tensor.shape is not None:
-                with_rows.shape = self.signal_shape(tensor)
-            self._picked[tensor.name] = with_rows
-        return self._picked[tensor.name]
-
-    def shape(self, tensor: Tensor, start: int = 0) -> Tensor:
-        """Return the shape of `residual(tensor)` from axis `start` on, without making it."""
-        at = {"start": start} if start else {}
-        if start or self.rows is None or tensor.name not in self.batched:
-            return self.raw("Shape", tensor, **at)
-        return self.Concat(self.Shape(self.rows), self.shape(tensor, 1), axis=0)
-
-    def size(self, tensor: Tensor) -> Tensor:
-        """Return the number of elements of a forward tensor as it is, all images together."""
-        return self.raw("Size", tensor)
-
-    def signal_shape(self, tensor: Tensor) -> list[int | str | None] | None:
-        """Return the static shape of a signal at `tensor`: its own, with the results' batch."""
-        if tensor.shape is None:
-            return None
-        shape = list(tensor.shape)
-        if self.rows is not None and tensor.name in self.batched and shape:
-            shape[0] = self.rows.shape[0]
-        return shape
 
     def reshape_like(self, g: Tensor, tensor: Tensor) -> Tensor:
         """Reshape a signal to the shape of `residual(tensor)`."""
@@ -139,19 +155,86 @@ class Emitter:
                 return self.Reshape(g, [d if isinstance(d, int) else -1 for d in shape])
         return self.Reshape(g, self.shape(tensor))
 
-    def constant(self, values: Any, dtype: Any) -> Tensor:
+    def constant(self, values: Any, dtype: DType) -> Tensor:
         """Return a constant of the graph; equal constants are one."""
         array = np.asarray(values, numpy_type(dtype))
         key = (str(array.dtype), array.shape, array.tobytes())
         if key not in self._constants:
-            tensor = gs.Constant(self.name("constant"), array)
-            self._own.add(tensor.name)
-            self._constants[key] = tensor
+            self._constants[key] = self.own(gs.Constant(self.name("constant"), array))
         return self._constants[key]
+
+    # The forward pass, as the backward part sees it.
+
+    @property
+    def opset(self) -> int:
+        """The version of the standard operators in the graph."""
+        return self.graph.opset
+
+    def image_index(self, tensor: Tensor) -> Tensor | None:
+        """Return int64[B], the row of the forward tensor for each result; None for its own rows."""
+        return self._image if tensor.name in self._batched else None
+
+    def residual(self, tensor: Tensor) -> Tensor:
+        """Return the forward tensor as the backward part sees it: one row for each result."""
+        image = self.image_index(tensor)
+        if image is None:
+            return tensor
+        if tensor.name not in self._picked:
+            with_rows = self.raw("Gather", tensor, image, axis=0)
+            if tensor.shape is not None:
+                with_rows.shape = self.signal_shape(tensor)
+            self._picked[tensor.name] = with_rows
+        return self._picked[tensor.name]
+
+    def shape(self, tensor: Tensor, start: int = 0) -> Tensor:
+        """Return the shape of `residual(tensor)` from axis `start` on, without making it."""
+        at = {"start": start} if start else {}
+        image = self.image_index(tensor)
+        if start or image is None:
+            return self.raw("Shape", tensor, **at)
+        return self.Concat(self.Shape(image), self.shape(tensor, 1), axis=0)
+
+    def signal_shape(self, tensor: Tensor) -> Shape | None:
+        """Return the static shape of a signal at `tensor`: its own, with the results' batch."""
+        if tensor.shape is None:
+            return None
+        shape, image = list(tensor.shape), self.image_index(tensor)
+        if image is not None and image.shape and shape:
+            shape[0] = image.shape[0]
+        return shape
+
+    # Half precision: what leaves its range or its digits is computed in float32.
+
+    def widened(self, tensor: Tensor) -> Tensor:
+        """Return the tensor as the backward part sees it, half precision in float32."""
+        tensor = tensor if self.is_own(tensor) else self.residual(tensor)
+        if not is_half(tensor):
+            return tensor
+        if tensor.name not in self._widened:
+            cast = self.raw("Cast", tensor, to=FLOAT)
+            cast.shape = tensor.shape
+            self._widened[tensor.name] = cast
+        return self._widened[tensor.name]
+
+    def wide(self, tensor: Tensor) -> Tensor:
+        """Return the tensor, as the backward part sees it, in float32 within `in_float32`."""
+        if self._float32:
+            return self.widened(tensor)
+        return tensor if self.is_own(tensor) else self.residual(tensor)
+
+    def narrowed(self, tensor: Tensor, onnx_number: int) -> Tensor:
+        """Return the tensor in the type of that ONNX number, as it is if it has that type."""
+        return tensor if onnx_type(tensor) == onnx_number else self.Cast(tensor, to=onnx_number)
+
+    def signal_type(self, tensor: Tensor) -> int:
+        """Return the ONNX number of the type that a signal at the forward tensor has."""
+        return FLOAT if self._float32 and is_half(tensor) else onnx_type(tensor)
+
+    # Names, and what is known by them.
 
     def name(self, base: str) -> str:
         """Return a tensor or node name, unused so far, that starts with `onnxplain/`."""
-        stem = "/".join(filter(None, ["onnxplain", self.scope, base]))
+        stem = "/".join(filter(None, ["onnxplain", self._scope, base]))
         name, count = stem, 1
         while name in self._names:
             count += 1
@@ -165,14 +248,14 @@ class Emitter:
         self._names.add(name)
         return name
 
-    def is_own(self, tensor: Tensor) -> bool:
-        """Tell whether the tensor was emitted here, rather than being of the forward pass."""
-        return tensor.name in self._own
-
     def own(self, tensor: Tensor) -> Tensor:
         """Take `tensor` as emitted: it is read as it is, not through `residual`."""
         self._own.add(tensor.name)
         return tensor
+
+    def is_own(self, tensor: Tensor) -> bool:
+        """Tell whether the tensor was emitted here, rather than being of the forward pass."""
+        return tensor.name in self._own
 
     def _emit(
         self,
@@ -192,19 +275,16 @@ class Emitter:
             like = attrs["value"].values.dtype
         name = self.name(op_type)
         dtype = np.bool_ if op_type in BOOLEAN else np.int64 if op_type in INTEGER else like
-        outputs = [gs.Variable(name, dtype=dtype)]
-        outputs += [gs.Variable(f"{name}:{i}", dtype=dtype) for i in range(1, count)]
-        self._own.update(t.name for t in outputs)
-        self.nodes.append(gs.Node(op_type, name=name, attrs=attrs, inputs=inputs, outputs=outputs))
+        names = [name, *(f"{name}:{i}" for i in range(1, count))]
+        outputs = [self.own(gs.Variable(n, dtype=dtype)) for n in names]
+        self.append(gs.Node(op_type, name=name, attrs=attrs, inputs=inputs, outputs=outputs))
         return outputs
 
     def _input(self, value: Any, like: Any, raw: bool) -> Tensor:
         if value is None:
             return gs.Variable.empty()
         if isinstance(value, gs.Tensor):
-            if raw or value.name in self._own:
-                return value
-            return self.wide(value if is_constant(value) else self.residual(value))
+            return value if raw or self.is_own(value) else self.wide(value)
         if isinstance(value, np.ndarray):
             return self.constant(value, value.dtype)
         if isinstance(value, list | tuple):
@@ -213,5 +293,5 @@ class Emitter:
 
     def _dtype(self, tensor: Tensor, raw: bool = False) -> Any:
         """Return the type that `tensor` is read with."""
-        as_it_is = raw or not self.widen or tensor.name in self._own
-        return tensor.dtype if as_it_is or onnx_type(tensor) not in HALF else np.dtype(np.float32)
+        is_read_wide = self._float32 and not raw and not self.is_own(tensor) and is_half(tensor)
+        return np.dtype(np.float32) if is_read_wide else tensor.dtype

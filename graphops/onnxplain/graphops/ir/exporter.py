@@ -7,14 +7,13 @@ more than once, where its own export copies each twice: networks have hundreds o
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import onnx
 import onnx_graphsurgeon as gs
 from onnx_graphsurgeon.exporters.onnx_exporter import OnnxExporter, update_import_domains
 from onnx_graphsurgeon.ir.tensor import SparseValues
 
-from onnxplain.graphops.ir.graph import Graph
+from onnxplain.graphops.ir.graph import Graph, Tensor, is_constant
 
 __all__ = ["outline", "write"]
 
@@ -49,7 +48,7 @@ def write(graph: Graph, source: onnx.ModelProto) -> onnx.ModelProto:
     return model
 
 
-def _export(graph: Any) -> onnx.ModelProto:
+def _export(graph: Graph) -> onnx.ModelProto:
     """Return the graph as a model. Its inputs and outputs must have types."""
     model = _without_constants(graph, check_types=True)
     for tensor in _constants(graph):
@@ -61,22 +60,22 @@ def _export(graph: Any) -> onnx.ModelProto:
     return model
 
 
-def outline(graph: Any) -> onnx.ModelProto:
+def outline(graph: Graph) -> onnx.ModelProto:
     """Return the graph as a model for shape inference, in which large constants are inputs."""
     model = _without_constants(graph, check_types=False)
     for tensor in _constants(graph):
-        if isinstance(tensor._values, SparseValues) or math.prod(tensor.shape) > SMALL:
+        if isinstance(tensor._values, SparseValues) or math.prod(tensor._values.shape) > SMALL:
             model.graph.input.append(OnnxExporter.export_value_info_proto(tensor, False))
         else:
             model.graph.initializer.append(OnnxExporter.export_tensor_proto(tensor))
     return model
 
 
-def _constants(graph: Any) -> list[Any]:
-    return [t for t in graph.tensors().values() if isinstance(t, gs.Constant)]
+def _constants(graph: Graph) -> list[gs.Constant]:
+    return [t for t in graph.tensors().values() if is_constant(t)]
 
 
-def _without_constants(graph: Any, check_types: bool) -> onnx.ModelProto:
+def _without_constants(graph: Graph, check_types: bool) -> onnx.ModelProto:
     model = onnx.ModelProto(ir_version=graph.ir_version or onnx.IR_VERSION)
     model.opset_import.extend(update_import_domains(graph))
     model.graph.name = graph.name or "graph"
@@ -91,12 +90,12 @@ def _without_constants(graph: Any, check_types: bool) -> onnx.ModelProto:
     return model
 
 
-def _known_within(graph: Any) -> list[Any]:
+def _known_within(graph: Graph) -> list[Tensor]:
     """Return the tensors between inputs and outputs of which something is known."""
     ends = {t.name for t in [*graph.inputs, *graph.outputs]}
     inner = [t for t in graph.tensors().values() if t.name not in ends]
     known = [t for t in inner if t.dtype is not None or t.shape is not None]
-    return [t for t in known if not isinstance(t, gs.Constant)]
+    return [t for t in known if not is_constant(t)]
 
 
 def _put_back_nodes(model: onnx.ModelProto, source: onnx.ModelProto) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
+from collections.abc import Sequence
+from typing import Any, TypeAlias, TypeGuard
 
 import ml_dtypes
 import numpy as np
@@ -10,26 +11,38 @@ import onnx
 import onnx_graphsurgeon as gs
 from onnx_graphsurgeon.ir.tensor import LazyValues
 
+from onnxplain.graphops.errors import UnsupportedModel
+
 __all__ = [
+    "HALF",
+    "Body",
+    "DType",
     "Graph",
     "Node",
+    "Shape",
     "Tensor",
     "attribute",
     "constant",
-    "copy_graph",
+    "dtype_of",
     "is_constant",
     "is_fixed",
     "is_float",
+    "is_half",
+    "is_static",
     "lowest_finite",
     "numpy_type",
     "onnx_type",
+    "rank_of",
     "reads",
     "rename",
+    "shape_of",
 ]
 
-Graph: TypeAlias = Any  # onnx-graphsurgeon has no types
-Node: TypeAlias = Any
-Tensor: TypeAlias = Any
+Body: TypeAlias = gs.Graph  # a model's graph, or the body of an If or a Loop in one
+Node: TypeAlias = gs.Node
+Tensor: TypeAlias = gs.Tensor
+Shape: TypeAlias = "list[int | str | None]"  # names of dynamic sizes; None where nothing is known
+DType: TypeAlias = "np.dtype[Any] | type[np.generic] | int"  # an ONNX number: bfloat16
 
 FLOATS = {
     onnx.TensorProto.FLOAT,
@@ -37,28 +50,55 @@ FLOATS = {
     onnx.TensorProto.DOUBLE,
     onnx.TensorProto.BFLOAT16,
 }
+HALF = {onnx.TensorProto.FLOAT16, onnx.TensorProto.BFLOAT16}
+
+
+class Graph(gs.Graph):
+    """The editable graph of a model, with what its exporter wrote beside the nodes.
+
+    name_scopes: PyTorch's module scopes, by the name of the tensor that was made in them.
+    """
+
+    name_scopes: dict[str, str]
+
+    @classmethod
+    def of(cls, graph: gs.Graph, name_scopes: dict[str, str]) -> Graph:
+        """Return the graph, of the same nodes and tensors, with these scopes."""
+        scoped = cls(
+            nodes=graph.nodes,
+            inputs=graph.inputs,
+            outputs=graph.outputs,
+            name=graph.name,
+            doc_string=graph.doc_string,
+            opset=graph.opset,
+            import_domains=graph.import_domains,
+            producer_name=graph.producer_name,
+            producer_version=graph.producer_version,
+            functions=graph.functions,
+            ir_version=graph.ir_version,
+        )
+        scoped.name_scopes = name_scopes
+        return scoped
+
+    def copy(self, tensor_map: dict[str, Tensor] | None = None) -> Graph:
+        """Return a copy that may be edited; weights and attributes are shared."""
+        copied = Graph.of(super().copy(tensor_map), self.name_scopes)
+        bodies = zip(
+            [self, *self.subgraphs(recursive=True)],
+            [copied, *copied.subgraphs(recursive=True)],
+            strict=True,
+        )
+        for original, copy in bodies:  # what onnx-graphsurgeon's copy leaves out
+            tensors = copy.tensors()
+            for name, tensor in original.tensors().items():
+                kept = "data_location" if is_constant(tensor) else "type"
+                setattr(tensors[name], kept, getattr(tensor, kept))
+        return copied
 
 
 def constant(name: str, values: Any) -> Tensor:
     """Return a constant tensor of the graph."""
     return gs.Constant(name, np.asarray(values))
-
-
-def copy_graph(graph: Graph) -> Graph:
-    """Return a copy of the graph that may be edited; weights and attributes are shared."""
-    copied = graph.copy()
-    copied.name_scopes = graph.name_scopes
-    pairs = zip(
-        [graph, *graph.subgraphs(recursive=True)],
-        [copied, *copied.subgraphs(recursive=True)],
-        strict=True,
-    )
-    for original, copy in pairs:  # what onnx-graphsurgeon's copy leaves out
-        tensors = copy.tensors()
-        for name, tensor in original.tensors().items():
-            kept = "data_location" if is_constant(tensor) else "type"
-            setattr(tensors[name], kept, getattr(tensor, kept))
-    return copied
 
 
 def rename(tensor: Tensor, name: str) -> None:
@@ -73,7 +113,7 @@ def rename(tensor: Tensor, name: str) -> None:
     tensor.name = name
 
 
-def is_constant(tensor: Tensor) -> bool:
+def is_constant(tensor: Tensor) -> TypeGuard[gs.Constant]:
     """Tell whether the tensor's value stands in the file."""
     return isinstance(tensor, gs.Constant)
 
@@ -92,11 +132,46 @@ def is_fixed(tensor: Tensor) -> bool:
     return True
 
 
+def shape_of(tensor: Tensor) -> Shape:
+    """Return the tensor's shape. Raises UnsupportedModel where not even its rank is known."""
+    if tensor.shape is None:
+        raise UnsupportedModel(
+            f"the rank of '{tensor.name}' is not known: choose another tensor, or export the "
+            "model with the shapes of its tensors"
+        )
+    return tensor.shape
+
+
+def rank_of(tensor: Tensor) -> int:
+    """Return how many axes the tensor has. Raises UnsupportedModel where that is not known."""
+    return len(shape_of(tensor))
+
+
+def dtype_of(tensor: Tensor) -> DType:
+    """Return the tensor's element type. Raises UnsupportedModel where it is not known."""
+    if tensor.dtype is None:
+        raise UnsupportedModel(
+            f"the element type of '{tensor.name}' is not known: choose another tensor, or export "
+            "the model with the types of its tensors"
+        )
+    return tensor.dtype
+
+
+def is_static(sizes: Sequence[int | str | None]) -> TypeGuard[Sequence[int]]:
+    """Tell whether all sizes are numbers."""
+    return all(isinstance(size, int) for size in sizes)
+
+
 def is_float(tensor: Tensor) -> bool:
     """Tell whether a signal can flow through the tensor."""
     if tensor.is_empty() or tensor.dtype is None:
         return False
     return onnx_type(tensor) in FLOATS
+
+
+def is_half(tensor: Tensor) -> bool:
+    """Tell whether the tensor's numbers have half precision: float16 or bfloat16."""
+    return onnx_type(tensor) in HALF
 
 
 def onnx_type(tensor: Tensor) -> int:
@@ -124,7 +199,7 @@ def reads(node: Node) -> list[Tensor]:
     return [*node.inputs, *(t for body in bodies for t in _captured(body))]
 
 
-def _captured(body: Graph) -> list[Tensor]:
+def _captured(body: Body) -> list[Tensor]:
     inside = {t.name for t in body.inputs} | {t.name for n in body.nodes for t in n.outputs}
     used = [*(t for n in body.nodes for t in reads(n)), *body.outputs]
     return [t for t in used if not t.is_empty() and t.name not in inside and not is_constant(t)]

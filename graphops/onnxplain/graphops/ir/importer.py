@@ -8,12 +8,21 @@ import onnx_graphsurgeon as gs
 from onnx_graphsurgeon.importers.onnx_importer import OnnxImporter
 from onnx_graphsurgeon.logger import G_LOGGER
 
-from onnxplain.graphops.ir.graph import Graph, Tensor
+from onnxplain.graphops.ir.graph import Graph, Node, Tensor
 from onnxplain.graphops.ir.shape_inference import drop_idle_pads, with_shapes
 
 __all__ = ["name_scopes", "read"]
 
 G_LOGGER.severity = G_LOGGER.ERROR  # it logs about optional packages and harmless duplicates
+
+# Attributes of a Constant that become an initialiser, with its type; a tensor has its own.
+KEPT_AS: dict[str, type[np.generic] | None] = {
+    "value": None,
+    "value_float": np.float32,
+    "value_floats": np.float32,
+    "value_int": np.int64,
+    "value_ints": np.int64,
+}
 
 
 def read(model: onnx.ModelProto) -> Graph:
@@ -34,9 +43,9 @@ def read(model: onnx.ModelProto) -> Graph:
         import_domains=OnnxImporter.get_import_domains(light),
         ir_version=light.ir_version,
     )
+    graph = Graph.of(graph, name_scopes(model))
     _name_nodes(graph)
     _constants_as_initializers(graph)
-    graph.name_scopes = name_scopes(model)
     return graph
 
 
@@ -58,7 +67,7 @@ def _apart(model: onnx.ModelProto) -> tuple[onnx.ModelProto, dict[str, Tensor]]:
     """
     graph = model.graph
     outputs = {value.name for value in graph.output}
-    weights = {t.name: OnnxImporter.import_tensor(t) for t in graph.initializer}
+    weights: dict[str, Tensor] = {t.name: OnnxImporter.import_tensor(t) for t in graph.initializer}
     light = onnx.ModelProto(ir_version=model.ir_version, opset_import=model.opset_import)
     light.graph.name, light.graph.doc_string = graph.name, graph.doc_string
     light.graph.node.extend(graph.node)
@@ -84,7 +93,7 @@ def _name_nodes(graph: Graph) -> None:
 
 def _constants_as_initializers(graph: Graph) -> None:
     """Turn Constant nodes into initialisers: one form of constant for all that follows."""
-    kept = []
+    kept: list[Node] = []
     outputs = {t.name for t in graph.outputs}
     for node in graph.nodes:
         if node.op != "Constant" or node.domain not in (None, "", "ai.onnx"):
@@ -92,18 +101,10 @@ def _constants_as_initializers(graph: Graph) -> None:
             continue
         tensor = node.outputs[0]
         ((key, value),) = node.attrs.items()
-        if tensor.name in outputs or key not in (
-            "value",
-            "value_int",
-            "value_ints",
-            "value_float",
-            "value_floats",
-        ):
+        if not isinstance(tensor, gs.Variable) or tensor.name in outputs or key not in KEPT_AS:
             kept.append(node)
             continue
         node.outputs.clear()
-        if key != "value":
-            dtype = np.int64 if "int" in key else np.float32
-            value = gs.Constant(tensor.name, np.array(value, dtype))
-        tensor.to_constant(value._values)
+        dtype = KEPT_AS[key]
+        tensor.to_constant(value._values if dtype is None else np.array(value, dtype))
     graph.nodes = kept

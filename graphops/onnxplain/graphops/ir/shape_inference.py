@@ -41,8 +41,8 @@ def infer_shapes(graph: Graph, sizes_changed: bool = False) -> None:
         if tensor.name in known:
             fresh = OnnxImporter.import_tensor(known[tensor.name])
             tensor.shape, tensor.dtype = fresh.shape, fresh.dtype or tensor.dtype
-        if tensor.shape is None and before[tensor.name] is not None:
-            shape = before[tensor.name]
+        shape = before[tensor.name]
+        if tensor.shape is None and shape is not None:
             tensor.shape = [None] * len(shape) if sizes_changed else shape
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from onnxplain.graphops.analysis import channel_axis, default_target
 from onnxplain.graphops.backward import Attribution, Walk, find_path
 from onnxplain.graphops.errors import OptionError
-from onnxplain.graphops.ir import Emitter, Tensor, onnx_type
+from onnxplain.graphops.ir import Tensor, onnx_type, rank_of, shape_of
 from onnxplain.graphops.operators import GRADIENT
 
 __all__ = ["grad_cam", "grad_cam_pp", "guided_grad_cam", "layer_cam"]
@@ -32,23 +32,19 @@ def grad_cam_pp(walk: Walk) -> Attribution:
     """
     op, positions = walk.op, _positions(walk)
     g, maps = _gradient_and_maps(walk)
-    with op.in_float32():
-        square = op.Mul(g, g)
-        total = op.ReduceSum(maps, positions, keepdims=1)
-        below = op.Add(op.Add(square, square), op.Mul(total, op.Mul(square, g)))
-        alpha = op.Div(square, op.Add(below, EPSILON))
-        weights = op.ReduceSum(op.Mul(alpha, op.Relu(g)), positions, keepdims=1)
-        cam = _rectified_sum(walk, op.Mul(weights, maps))
-    return _shown(walk, cam)
+    square = op.Mul(g, g)
+    total = op.ReduceSum(maps, positions, keepdims=1)
+    below = op.Add(op.Add(square, square), op.Mul(total, op.Mul(square, g)))
+    alpha = op.Div(square, op.Add(below, EPSILON))
+    weights = op.ReduceSum(op.Mul(alpha, op.Relu(g)), positions, keepdims=1)
+    return _shown(walk, _rectified_sum(walk, op.Mul(weights, maps)))
 
 
 def layer_cam(walk: Walk) -> Attribution:
     """Jiang et al. 2021: relu(Σ relu(g)·A) over k: each position has a weight of its own."""
     op = walk.op
     g, maps = _gradient_and_maps(walk)
-    with op.in_float32():
-        cam = _rectified_sum(walk, op.Mul(op.Relu(g), maps))
-    return _shown(walk, cam)
+    return _shown(walk, _rectified_sum(walk, op.Mul(op.Relu(g), maps)))
 
 
 def guided_grad_cam(walk: Walk) -> Attribution:
@@ -69,9 +65,7 @@ def guided_grad_cam(walk: Walk) -> Attribution:
     axis = _picture_axis(picture)
     if axis != 1:
         cam = op.Unsqueeze(op.Squeeze(cam, [1]), [axis])
-    with op.in_float32():
-        values = op.Mul(op.wide(signal), cam)
-    values = _narrowed(op, values, onnx_type(signal))
+    values = op.narrowed(op.Mul(op.widened(signal), cam), onnx_type(signal))
     values.shape = op.signal_shape(seen)
     return Attribution(values)
 
@@ -79,16 +73,13 @@ def guided_grad_cam(walk: Walk) -> Attribution:
 def _grad_cam(walk: Walk) -> Tensor:
     op = walk.op
     g, maps = _gradient_and_maps(walk)
-    with op.in_float32():
-        return _rectified_sum(walk, op.Mul(op.mean(g, _positions(walk)), maps))
+    return _rectified_sum(walk, op.Mul(op.mean(g, _positions(walk)), maps))
 
 
 def _gradient_and_maps(walk: Walk) -> tuple[Tensor, Tensor]:
     """Return g and A, in float32 for half precision: cubes of gradients leave its range."""
-    op = walk.op
     g = walk.back(GRADIENT)
-    with op.in_float32():
-        return op.wide(g), op.wide(walk.target)
+    return walk.op.widened(g), walk.op.widened(walk.path.target)
 
 
 def _rectified_sum(walk: Walk, weighted: Tensor) -> Tensor:
@@ -106,8 +97,8 @@ def _shown(walk: Walk, cam: Tensor) -> Attribution:
     if walk.options.upsample:
         cam = _upsampled(walk, cam)
         picture = default_target(walk.graph)
-        sizes = [picture.shape[i] for i in _picture_positions(picture)]
-    cam = _narrowed(op, cam, op.signal_type(target))
+        sizes = [shape_of(picture)[i] for i in _picture_positions(picture)]
+    cam = op.narrowed(cam, op.signal_type(target))
     cam.shape = [shape[0], 1, *sizes]
     return Attribution(cam)
 
@@ -128,28 +119,24 @@ def _upsampled(walk: Walk, cam: Tensor) -> Tensor:
     return op.Resize(cam, None, None, sizes, **how)
 
 
-def _narrowed(op: Emitter, tensor: Tensor, kind: int) -> Tensor:
-    return tensor if onnx_type(tensor) == kind else op.Cast(tensor, to=kind)
-
-
 def _map_axis(walk: Walk) -> int:
     """Return the channel axis of the map's layer."""
     target, axis = walk.path.target, walk.options.channel_axis
-    return channel_axis(target) or 1 if axis is None else axis % len(target.shape)
+    return channel_axis(target) or 1 if axis is None else axis % rank_of(target)
 
 
 def _positions(walk: Walk) -> list[int]:
-    rank, axis = len(walk.path.target.shape), _map_axis(walk)
+    rank, axis = rank_of(walk.path.target), _map_axis(walk)
     return [i for i in range(1, rank) if i != axis]
 
 
 def _picture_positions(picture: Tensor) -> list[int]:
     axis = _picture_axis(picture)
-    return [i for i in range(1, len(picture.shape)) if i != axis]
+    return [i for i in range(1, rank_of(picture)) if i != axis]
 
 
 def _picture_axis(picture: Tensor) -> int:
     """Return the picture's channel axis: the last of four where only that has 1 or 3 elements."""
-    shape = picture.shape
+    shape = shape_of(picture)
     last = len(shape) == 4 and shape[1] not in (1, 3) and shape[3] in (1, 3)
     return 3 if last else channel_axis(picture) or 1

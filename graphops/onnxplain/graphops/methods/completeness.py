@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from onnxplain.graphops.backward import Walk, place_given_seed
-from onnxplain.graphops.ir import Tensor, numpy_type
+from onnxplain.graphops.ir import Tensor, dtype_of, numpy_type, rank_of
 
 __all__ = ["baseline_input", "completeness_error"]
 
@@ -16,10 +16,11 @@ def baseline_input(walk: Walk) -> Tensor:
     What is given must broadcast to the target's shape: one number, a picture, one for each result.
     """
     op, target = walk.op, walk.path.target
-    zeros = np.zeros([1] * len(target.shape), numpy_type(target.dtype))
-    free: list[int | str | None] = [None] * len(target.shape)
-    given = walk.interface.input(op, "baseline", target.dtype, free, default=zeros)
-    baseline = op.Expand(given, op.shape(target))
+    rank = rank_of(target)
+    zeros, free = np.zeros([1] * rank, numpy_type(dtype_of(target))), [None] * rank
+    with walk.preparing():
+        given = walk.interface.input(op, "baseline", target.dtype, [*free], default=zeros)
+        baseline = op.Expand(given, op.shape(target))
     baseline.shape = op.signal_shape(target)
     return baseline
 
@@ -35,8 +36,7 @@ def completeness_error(walk: Walk, values: Tensor, layer: Tensor) -> Tensor | No
     if rowless or not path.layer.shape or not path.target.shape:
         return None
     reference = place_given_seed(op, layer, walk.seed.cotangent).score
-    with op.in_float32():
-        wide = op.wide(values)
+    wide = op.widened(values)
     axes = list(range(1, len(path.target.shape)))
     total = op.ReduceSum(wide, axes, keepdims=0) if axes else wide
     return op.Sub(total, op.Sub(walk.seed.score, reference))

@@ -7,9 +7,9 @@ node and what comes out, Δ is the picture's less the baseline's.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
-from onnxplain.graphops.backward import Attribution, Walk
+from onnxplain.graphops.backward import Attribution, Walk, require_signal
 from onnxplain.graphops.ir import Emitter, Node, Tensor, attribute
 from onnxplain.graphops.methods.completeness import baseline_input, completeness_error
 from onnxplain.graphops.operators import (
@@ -43,7 +43,7 @@ def deeplift(walk: Walk) -> Attribution:
     start = baseline_input(walk)
     baseline = walk.again(start)
     multiplier = walk.back(_rules(baseline, walk.options))
-    difference = op.Sub(op.wide(walk.target), op.wide(start))
+    difference = op.Sub(walk.path.target, op.wide(start))
     values = op.Mul(multiplier, difference)
     error = completeness_error(walk, values, baseline[walk.path.layer.name])
     return Attribution(values, error)
@@ -70,14 +70,16 @@ def _rules(baseline: Baseline, options: Options) -> Table:
 def _rescaled(gradient: Rule, baseline: Baseline) -> Rule:
     """Pass g·Δy/Δx through an activation, and the gradient where Δx is nothing."""
 
-    def rule(op: Emitter, n: Node, g: Any) -> Signals:
+    def rule(op: Emitter, n: Node, g: Tensor) -> Signals:
         signals = gradient(op, n, g)
         if n.op not in ACTIVATIONS and not is_rectifier(n):
             return signals
         x, y = rectified(n), n.outputs[0]
         rise = op.Mul(g, op.Sub(y, baseline[y.name]))
         return tuple(
-            _per_difference(op, rise, x, baseline, signal) if tensor is x else signal
+            _per_difference(op, rise, x, baseline, require_signal(n, signal))
+            if tensor is x
+            else signal
             for tensor, signal in zip(n.inputs, signals, strict=True)
         )
 
@@ -92,8 +94,8 @@ def _centred(gradient: Rule, baseline: Baseline) -> Rule:
     """
     rescaled = _rescaled(gradient, baseline)
 
-    def rule(op: Emitter, n: Node, g: Any) -> Signals:
-        (signal,) = rescaled(op, n, g)
+    def rule(op: Emitter, n: Node, g: Tensor) -> Signals:
+        signal = require_signal(n, rescaled(op, n, g)[0])
         return (op.Sub(signal, op.mean(signal, [attribute(n, "axis", -1)])),)
 
     return rule
@@ -108,14 +110,14 @@ def _cross_maximum(unpool: Rule, baseline: Baseline) -> Rule:
     the batch's first picture for all (its issue 1276).
     """
 
-    def rule(op: Emitter, n: Node, g: Any) -> Signals:
+    def rule(op: Emitter, n: Node, g: Tensor) -> Signals:
         x, y = n.inputs[0], n.outputs[0]
         (same_node,) = baseline[y.name].inputs
         difference = op.Sub(y, baseline[y.name])
         rise = op.Relu(difference)
         (risen,) = unpool(op, n, op.Mul(g, rise))
         (fallen,) = unpool(op, same_node, op.Mul(g, op.Sub(difference, rise)))
-        (signal,) = unpool(op, n, g)
+        signal = require_signal(n, unpool(op, n, g)[0])
         return (_per_difference(op, op.Add(risen, fallen), x, baseline, signal),)
 
     return rule

@@ -9,14 +9,14 @@ __all__ = ["activation", "times_input"]
 
 def times_input(walk: Walk) -> Attribution:
     """Shrikumar et al. 2016: the gradient times the input."""
-    op = walk.op
-    return Attribution(op.Mul(walk.back(), op.wide(walk.target)))
+    return Attribution(walk.op.Mul(walk.back(), walk.path.target))
 
 
 def activation(walk: Walk) -> Attribution:
     """Return the unit's own values, [B, 1, *spatial] with the channels' axis at its place."""
     op, layer, axis = walk.op, walk.path.layer, walk.axis
-    picked = op.Mul(op.wide(walk.seed.cotangent), op.wide(op.residual(layer)))
-    total = op.ReduceSum(picked, [axis], keepdims=1)
+    with walk.preparing():
+        picked = op.Mul(op.wide(walk.seed.cotangent), layer)
+        total = op.ReduceSum(picked, [axis], keepdims=1)
     total.shape = [1 if i == axis else d for i, d in enumerate(op.signal_shape(layer) or ())]
     return Attribution(total)

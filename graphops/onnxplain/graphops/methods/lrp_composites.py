@@ -7,7 +7,7 @@ from typing import Any
 
 from onnxplain.graphops.backward import Attribution, Path, Rules, Walk
 from onnxplain.graphops.errors import UnsupportedOperator
-from onnxplain.graphops.ir import Emitter, Node, Tensor
+from onnxplain.graphops.ir import Emitter, Node, Tensor, rank_of
 from onnxplain.graphops.methods.lrp_layers import CONVOLUTIONS, DENSE, Weighted, linear_parts
 from onnxplain.graphops.methods.lrp_rules import (
     LinearRule,
@@ -50,9 +50,8 @@ def relevance(walk: Walk) -> Attribution:
     """One walk back; the completeness error is what arrives less what was placed at the layer."""
     op = walk.op
     values = walk.back()
-    with op.in_float32():
-        arrived, placed = op.wide(values), op.wide(walk.seed.cotangent)
-    ranks = len(walk.path.target.shape), len(walk.path.layer.shape)
+    arrived, placed = op.widened(values), op.widened(walk.seed.cotangent)
+    ranks = rank_of(walk.path.target), rank_of(walk.path.layer)
     totals = [
         op.ReduceSum(tensor, list(range(1, rank)), keepdims=0) if rank > 1 else tensor
         for tensor, rank in zip((arrived, placed), ranks, strict=True)
@@ -79,7 +78,7 @@ def composite(
         own = {part.name for absorbed in parts.values() for part in absorbed}
         leading = _leading(path, parts.keys()) if first is not None else set()
 
-        def linear(op: Emitter, n: Node, g: Any) -> Signals:
+        def linear(op: Emitter, n: Node, g: Tensor) -> Signals:
             if any(t.name in path.tensors for t in n.inputs[2:]):
                 raise UnsupportedOperator(
                     f"{n.op} '{n.name}' has a bias that depends on '{path.target.name}', which "
@@ -93,7 +92,7 @@ def composite(
                 rule = first
             return _at(n, weighted.place, rule(op, weighted, g))
 
-        def batch_norm(op: Emitter, n: Node, g: Any) -> Signals:
+        def batch_norm(op: Emitter, n: Node, g: Tensor) -> Signals:
             if activations_pass or n.name in own:
                 return _at(n, 0, g)
             return GRADIENT[n.op](op, n, g)
@@ -129,7 +128,7 @@ def _leading(path: Path, linear: Any) -> set[str]:
 def _shared(path: Path) -> Rule:
     """Share the relevance of a sum among the signals in it, by their parts; a bias gets none."""
 
-    def rule(op: Emitter, n: Node, g: Any) -> Signals:
+    def rule(op: Emitter, n: Node, g: Tensor) -> Signals:
         signals = [t for t in n.inputs if t.name in path.tensors]
         if len(signals) == 1:
             return _at(n, n.inputs.index(signals[0]), g)
@@ -139,7 +138,7 @@ def _shared(path: Path) -> Rule:
     return rule
 
 
-def _norm(op: Emitter, n: Node, g: Any) -> Signals:
+def _norm(op: Emitter, n: Node, g: Tensor) -> Signals:
     """Share the relevance of a mean among what it is the mean of, by their parts."""
     s = op.Div(g, stabilized(op, n.outputs[0]))
     signal = GRADIENT[n.op](op, n, s)[0]
@@ -149,7 +148,7 @@ def _norm(op: Emitter, n: Node, g: Any) -> Signals:
 def _passed(path: Path) -> Rule:
     """Pass the relevance of an activation as it is, and of x·sigmoid(x) and x·constant too."""
 
-    def rule(op: Emitter, n: Node, g: Any) -> Signals:
+    def rule(op: Emitter, n: Node, g: Tensor) -> Signals:
         if is_rectifier(n):
             return _at(n, n.inputs.index(rectified(n)), g)
         if n.op in ACTIVATIONS:

@@ -7,10 +7,11 @@ merged weight and bias are computed beside it, from the initialisers, and runtim
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
-from onnxplain.graphops.ir import Emitter, Node, Tensor, attribute
+from onnxplain.graphops.backward import require_signal
+from onnxplain.graphops.ir import Emitter, Node, Tensor, attribute, rank_of
 from onnxplain.graphops.operators import GRADIENT
 
 __all__ = ["CONVOLUTIONS", "DENSE", "Weighted", "linear_parts"]
@@ -18,16 +19,15 @@ __all__ = ["CONVOLUTIONS", "DENSE", "Weighted", "linear_parts"]
 CONVOLUTIONS, DENSE = ("Conv", "ConvTranspose"), ("Gemm", "MatMul")
 
 
-@dataclass(frozen=True)
-class StandIn:
-    """A node that is in no graph: an operator with other weights, for its rule to go through."""
+class StandIn(Node):
+    """A node that is in no graph: an operator with other weights, for its rule to go through.
 
-    op: str
-    name: str
-    attrs: dict[str, Any]
-    inputs: list[Tensor]
-    outputs: list[Tensor]
-    domain: str = field(default="")
+    Its tensors do not know of it, since their lists of nodes are left alone.
+    """
+
+    def __init__(self, node: Node, attrs: dict[str, Any], inputs: list[Tensor]) -> None:
+        self.op, self.name, self.domain = node.op, node.name, ""
+        self.attrs, self.inputs, self.outputs = attrs, inputs, list(node.outputs)
 
 
 @dataclass(frozen=True)
@@ -75,11 +75,8 @@ class Weighted:
         """Append the way back of a signal at the output through the layer with another weight."""
         _like(weight, self.weight)
         inputs = [self.node.inputs[0], weight] if self.place == 0 else [weight, self.x]
-        node = StandIn(
-            self.node.op, self.node.name, self._attributes(), inputs, list(self.node.outputs)
-        )
-        found: Tensor = GRADIENT[self.node.op](op, node, signal)[self.place]
-        return found
+        node = StandIn(self.node, self._attributes(), inputs)
+        return require_signal(node, GRADIENT[node.op](op, node, signal)[self.place])
 
     def _attributes(self) -> dict[str, Any]:
         """Return the node's attributes, all but those that weight and bias have in them."""
@@ -134,7 +131,7 @@ def _own_bias(op: Emitter, node: Node) -> Tensor | None:
     bias, beta = node.inputs[2], attribute(node, "beta", 1.0)
     if node.op == "Gemm":
         return bias if beta == 1.0 else op.Mul(bias, beta)
-    return _over_channels(op, bias, len(node.outputs[0].shape))
+    return _over_channels(op, bias, rank_of(node.outputs[0]))
 
 
 def _normalized(
@@ -143,11 +140,11 @@ def _normalized(
     """Merge a BatchNormalization: scale = γ/√(σ² + ε), bias' = (bias − μ)·scale + β."""
     gamma, beta, mean, variance = norm.inputs[1:5]
     scale = op.Div(gamma, op.Sqrt(op.Add(variance, attribute(norm, "epsilon", 1e-5))))
-    rank, axis = len(weight.shape), _output_axis(node)
+    rank, axis = rank_of(weight), _output_axis(node)
     along = [1] * rank
     along[axis] = -1
     merged = _like(op.Mul(weight, op.Reshape(scale, along)), weight)
-    outputs = len(norm.outputs[0].shape)
+    outputs = rank_of(norm.outputs[0])
     scale, mean, beta = (_over_channels(op, t, outputs) for t in (scale, mean, beta))
     centred = op.Neg(mean) if bias is None else op.Sub(bias, mean)
     return merged, op.Add(op.Mul(centred, scale), beta)

@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from onnxplain.graphops.errors import OptionError
-from onnxplain.graphops.ir import Emitter, Node, Tensor
+from onnxplain.graphops.ir import Emitter, Tensor, rank_of
 from onnxplain.graphops.methods.lrp_layers import Weighted
 from onnxplain.graphops.operators import is_rectifier
 
@@ -89,7 +89,7 @@ def box(low: Sequence[float], high: Sequence[float]) -> LinearRule:
                 "lrp_epsilon_gamma_box needs the lowest and the highest value that the input can "
                 "have: give low and high, one number each or one for each channel"
             )
-        rank = len(n.x.shape)
+        rank = rank_of(n.x)
         lowest, highest = (
             op.Expand(
                 op.constant(np.reshape(bound, [-1, *[1] * (rank - 2)]), np.float32), op.shape(n.x)
@@ -140,7 +140,7 @@ def _is_never_negative(tensor: Tensor) -> bool:
     """Tell whether a tensor is known not to have negative values: then x⁻ is nothing."""
     if not tensor.inputs:
         return False
-    node: Node = tensor.inputs[0]
+    node = tensor.inputs[0]
     if node.op in ("Add", "Concat"):
         return all(_is_never_negative(t) for t in node.inputs)
     return is_rectifier(node) or (

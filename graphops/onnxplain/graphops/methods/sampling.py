@@ -10,12 +10,21 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import onnx
 
 from onnxplain.graphops.analysis import batch_dimension
 from onnxplain.graphops.backward import Attribution, Walk, find_path
 from onnxplain.graphops.errors import UnsupportedModel
-from onnxplain.graphops.ir import HALF, Tensor, onnx_type
+from onnxplain.graphops.ir import (
+    Emitter,
+    Tensor,
+    dtype_of,
+    is_half,
+    is_static,
+    numpy_type,
+    onnx_type,
+    rank_of,
+    shape_of,
+)
 from onnxplain.graphops.methods.completeness import baseline_input, completeness_error
 
 __all__ = [
@@ -44,7 +53,7 @@ def vargrad(walk: Walk) -> Attribution:
     It is the mean of squares less the square of the mean, written so that nothing cancels.
     """
 
-    def variance(op: Any, g: Tensor) -> Tensor:
+    def variance(op: Emitter, g: Tensor) -> Tensor:
         from_mean = op.Sub(g, op.mean(g, [0]))
         return _mean(op, op.Mul(from_mean, from_mean))
 
@@ -57,19 +66,21 @@ def integrated_gradients(walk: Walk) -> Attribution:
     The mean is over points `alpha` of the way, with weights `weight`. The completeness error is the
     attribution's sum less f(input) - f(baseline), where f is the sum of cotangent times value.
     """
-    op, target = walk.op, walk.target
+    op, target = walk.op, walk.path.target
     alphas, weights = gauss_legendre(walk.options.steps)
     dtype = _working_type(target)
-    rank, steps = len(target.shape), _unused_dimension(walk)
+    rank, steps = rank_of(target), _unused_dimension(walk)
     alpha = walk.interface.input(op, "alpha", dtype, [steps], alphas.astype(dtype))
     weight = walk.interface.input(op, "weight", dtype, [steps], weights.astype(dtype))
-    baseline = _wide(op, baseline_input(walk))
-    way = op.Sub(_wide(op, target), baseline)
-    # One row more for each result, at the baseline itself: what the layer says there.
-    points = op.Concat(alpha, op.constant([0], dtype), axis=0)
-    along = op.Reshape(points, [-1] + [1] * rank)
-    values = op.Add(op.Unsqueeze(baseline, [0]), op.Mul(along, op.Unsqueeze(way, [0])))
-    copies = op.Shape(points)
+    with walk.preparing():
+        image = op.widened(target)
+        baseline = op.widened(baseline_input(walk))
+        way = op.Sub(image, baseline)
+        # One row more for each result, at the baseline itself: what the layer says there.
+        points = op.Concat(alpha, op.constant([0], dtype), axis=0)
+        along = op.Reshape(points, [-1] + [1] * rank)
+        values = op.Add(op.Unsqueeze(baseline, [0]), op.Mul(along, op.Unsqueeze(way, [0])))
+        copies = op.Shape(points)
     gradients, layer = _gradients(walk, values, copies)
     gradients = op.Slice(gradients, [0], [-1], [0])
     weighted = op.Mul(gradients, op.Reshape(weight, [-1] + [1] * rank))
@@ -78,7 +89,8 @@ def integrated_gradients(walk: Walk) -> Attribution:
     at_baseline = _apart(op, layer, copies, walk.seed.cotangent)
     at_baseline = op.Squeeze(op.Slice(at_baseline, [-1], [2**31 - 1], [0]), [0])
     at_baseline.shape = op.signal_shape(walk.path.layer)
-    return Attribution(_as_signal(walk, values), completeness_error(walk, values, at_baseline))
+    attribution = op.narrowed(values, op.signal_type(target))
+    return Attribution(attribution, completeness_error(walk, values, at_baseline))
 
 
 def standard_noise(seed: int, shape: tuple[int, ...]) -> Callable[[int], np.ndarray]:
@@ -96,23 +108,25 @@ def gauss_legendre(steps: int) -> tuple[np.ndarray, np.ndarray]:
     return (1 + points) / 2, weights / 2
 
 
-def _over_noise(walk: Walk, statistic: Callable[[Any, Tensor], Tensor]) -> Attribution:
+def _over_noise(walk: Walk, statistic: Callable[[Emitter, Tensor], Tensor]) -> Attribution:
     """Return a statistic of the gradients at noisy copies, taken over their axis 0."""
-    op, target, options = walk.op, walk.target, walk.options
-    dtype, shape = _working_type(target), list(target.shape[1:])
+    op, target, options = walk.op, walk.path.target, walk.options
+    dtype, shape = _working_type(target), shape_of(target)[1:]
     default = None
-    if all(isinstance(d, int) for d in shape):
+    if is_static(shape):
         drawn = standard_noise(options.noise_seed, tuple(shape))(options.samples)
         default = drawn.astype(dtype)
     dimensions = [_unused_dimension(walk), *shape]
     noise = walk.interface.input(op, "noise", dtype, dimensions, default)
-    clean = _wide(op, target)
-    axes = list(range(1, len(target.shape)))
-    spread = op.Sub(op.reduced("ReduceMax", clean, axes), op.reduced("ReduceMin", clean, axes))
-    deviation = op.Mul(spread, options.noise_level)
-    values = op.Add(clean, op.Mul(deviation, op.Unsqueeze(noise, [1])))
-    gradients, _ = _gradients(walk, values, op.Shape(noise, start=0, end=1))
-    return Attribution(_as_signal(walk, statistic(op, gradients)))
+    axes = list(range(1, rank_of(target)))
+    with walk.preparing():
+        clean = op.widened(target)
+        spread = op.Sub(op.reduced("ReduceMax", clean, axes), op.reduced("ReduceMin", clean, axes))
+        deviation = op.Mul(spread, options.noise_level)
+        values = op.Add(clean, op.Mul(deviation, op.Unsqueeze(noise, [1])))
+        copies = op.Shape(noise, start=0, end=1)
+    gradients, _ = _gradients(walk, values, copies)
+    return Attribution(op.narrowed(statistic(op, gradients), op.signal_type(target)))
 
 
 def _gradients(walk: Walk, values: Tensor, copies: Tensor) -> tuple[Tensor, Tensor]:
@@ -123,23 +137,24 @@ def _gradients(walk: Walk, values: Tensor, copies: Tensor) -> tuple[Tensor, Tens
     op, target = walk.op, walk.path.target
     for tensor in (target, walk.path.layer):
         _require_rows(walk, tensor)
-    rows = op.Reshape(values, op.Concat([-1], op.shape(target, 1), axis=0))
-    if onnx_type(target) in HALF:
-        rows = op.Cast(rows, to=onnx_type(target))
-    rows.shape = [None, *target.shape[1:]]
+    with walk.preparing():
+        rows = op.Reshape(values, op.Concat([-1], op.shape(target, 1), axis=0))
+        rows = op.narrowed(rows, onnx_type(target))
+    rows.shape = [None, *shape_of(target)[1:]]
     tensors = walk.again(rows, copies)
     layer = tensors[walk.path.layer.name]
     path = find_path(walk.graph, rows, layer)
     cotangent = walk.seed.cotangent
     cotangent.shape = cotangent.shape or op.signal_shape(walk.path.layer)
     signal = walk.back(path=path, cotangent=walk.tiled(cotangent, copies))
-    return _apart(op, _wide(op, signal), copies, target), layer
+    return _apart(op, op.widened(signal), copies, target), layer
 
 
 def _require_rows(walk: Walk, tensor: Tensor) -> None:
     """Raise UnsupportedModel where a tensor is known not to have one row for each result."""
     rows = tensor.shape[0] if tensor.shape else 0
-    known = not (rows is None or str(rows).startswith("unk__") or tensor.name in walk.op.batched)
+    is_open = rows is None or str(rows).startswith("unk__")
+    known = not is_open and tensor.name not in walk.prepared.batched
     free = [d for d in (batch_dimension(walk.graph), walk.interface.results) if isinstance(d, str)]
     if known and walk.prepared.batch != "fixed" and rows not in free:
         raise UnsupportedModel(
@@ -148,29 +163,18 @@ def _require_rows(walk: Walk, tensor: Tensor) -> None:
         )
 
 
-def _apart(op: Any, rows: Tensor, copies: Tensor, like: Tensor) -> Tensor:
+def _apart(op: Emitter, rows: Tensor, copies: Tensor, like: Tensor) -> Tensor:
     """Return rows [copies·B, ...] as [copies, B, ...], the rest of the shape as that of `like`."""
     return op.Reshape(rows, op.Concat(copies, [-1], op.shape(like, 1), axis=0))
 
 
-def _mean(op: Any, gradients: Tensor) -> Tensor:
+def _mean(op: Emitter, gradients: Tensor) -> Tensor:
     return op.reduced("ReduceMean", gradients, [0], keepdims=0)
 
 
-def _working_type(tensor: Tensor) -> Any:
+def _working_type(tensor: Tensor) -> np.dtype[Any]:
     """Return the type to sample in: half precision has too few digits."""
-    return np.dtype(np.float32) if onnx_type(tensor) in HALF else np.dtype(tensor.dtype)
-
-
-def _wide(op: Any, tensor: Tensor) -> Tensor:
-    return op.Cast(tensor, to=onnx.TensorProto.FLOAT) if onnx_type(tensor) in HALF else tensor
-
-
-def _as_signal(walk: Walk, values: Tensor) -> Tensor:
-    """Return values in the type that a signal at the target has."""
-    op = walk.op
-    wanted = op.signal_type(walk.path.target)
-    return op.Cast(values, to=wanted) if wanted in HALF else values
+    return np.dtype(np.float32) if is_half(tensor) else np.dtype(numpy_type(dtype_of(tensor)))
 
 
 def _unused_dimension(walk: Walk) -> str:

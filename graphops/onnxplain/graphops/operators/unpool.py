@@ -13,7 +13,6 @@ from collections.abc import Callable
 
 import numpy as np
 import onnx
-import onnx_graphsurgeon as gs
 
 from onnxplain.graphops.errors import UnsupportedModel
 from onnxplain.graphops.ir import (
@@ -78,10 +77,11 @@ def maxunpool(op: Emitter, n: Node, g: Tensor) -> Tensor:
     x = n.inputs[0]
     window = Window.of(n)
     indices = _indices(op, n)
-    if op.rows is not None and n.outputs[0].name in op.batched:
+    image = op.image_index(n.outputs[0])
+    if image is not None:
         # Each result's indices count from its own place in the batch.
         row = op.ReduceProd(op.shape(x, 1), keepdims=1)
-        count = op.Squeeze(op.Shape(op.rows), [0])
+        count = op.Squeeze(op.Shape(image), [0])
         places = op.Mul(op.Range(op.constant(0, np.int64), count, op.constant(1, np.int64)), row)
         places = op.Unsqueeze(places, list(range(1, 2 + len(window.kernel))))
         indices = op.Add(op.Mod(indices, row), places)
@@ -202,11 +202,4 @@ def _indices(op: Emitter, n: Node) -> Tensor:
         again = op.many("MaxPool", n.inputs[0], outputs=2, **attrs)[1]
         again.dtype = np.int64
         return again
-    if len(n.outputs) < 2 or n.outputs[1].is_empty():
-        indices = gs.Variable(op.name("indices"), dtype=np.int64, shape=n.outputs[0].shape)
-        while len(n.outputs) > 1:
-            n.outputs.pop()
-        n.outputs.append(indices)
-    if n.outputs[0].name in op.batched:
-        op.batched.add(n.outputs[1].name)
-    return n.outputs[1]
+    return op.second_output(n, "indices", np.int64)

@@ -1,0 +1,16 @@
+import onnx
+from onnx_graphsurgeon.ir.graph import Graph
+from onnx_graphsurgeon.ir.node import Node
+from onnx_graphsurgeon.ir.tensor import Constant, Tensor
+
+def update_import_domains(graph: Graph) -> list[onnx.OperatorSetIdProto]: ...
+
+class OnnxExporter:
+    @staticmethod
+    def export_tensor_proto(tensor: Constant) -> onnx.TensorProto: ...
+    @staticmethod
+    def export_sparse_tensor_proto(tensor: Constant) -> onnx.SparseTensorProto: ...
+    @staticmethod
+    def export_value_info_proto(tensor: Tensor, do_type_check: bool) -> onnx.ValueInfoProto: ...
+    @staticmethod
+    def export_node(node: Node) -> onnx.NodeProto: ...
