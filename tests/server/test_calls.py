@@ -13,10 +13,9 @@ from grpc import StatusCode
 from PIL import Image
 from server.running import pixels
 
-from onnxplain.engine import Choices, Engine, Preprocess
-from onnxplain.graphops import METHODS, Options, check, layers, load, rewrite
+from onnxplain.engine import Engine, Preprocess
+from onnxplain.graphops import Options, check, layers, load, rewrite
 from onnxplain.graphops.errors import Cancelled
-from onnxplain.graphops.methods.registry import RUN
 from onnxplain.graphops.options import BACKWARDS, POSITIONS, SEED_VALUES, SELECTS, TARGETS, UNPOOLS
 from onnxplain.v1 import explain_pb2 as pb
 from onnxplain.v1 import tensors
@@ -171,13 +170,6 @@ def test_rewrite_passes_its_options_on(stub, folder):
 def test_the_enums_have_every_word_of_the_options(enum, words):
     prefix = enum.Name(0).removesuffix("UNSPECIFIED")
     assert [name.removeprefix(prefix).lower() for name in enum.keys()[1:]] == list(words)
-
-
-def test_a_methods_options_are_those_of_the_library():
-    known = set(pb.MethodOptions.DESCRIPTOR.fields_by_name)
-    assert known <= Choices.__annotations__.keys()
-    takes = {option for method in METHODS.values() for option in method.takes}
-    assert known == takes | {option for options, _ in RUN.values() for option in options}
 
 
 def test_explain_with_nothing_but_a_picture(stub, folder, engine):

@@ -6,16 +6,19 @@ model = load("net.onnx")
 save(rewrite(model, "layer4", "guided_backprop"), "explained.onnx")
 """
 
-import onnx
+from typing import TYPE_CHECKING
 
-from onnxplain.graphops.analysis import Arithmetic, Layer, list_layers, resize_input
-from onnxplain.graphops.fully_convolutional import convolutionalize
-from onnxplain.graphops.ir import blaming, infer_shapes, load, read_metadata, save
+from onnxplain.graphops.first_use import on_first_use
 from onnxplain.graphops.methods import METHODS, Method
-from onnxplain.graphops.network import prepare
-from onnxplain.graphops.options import Options
-from onnxplain.graphops.preflight import NodeReport, Report, check
-from onnxplain.graphops.rewriter import begin_at, forward, rewrite
+from onnxplain.graphops.options import Option, Options
+
+if TYPE_CHECKING:
+    from onnxplain.graphops.analysis import Arithmetic, Layer
+    from onnxplain.graphops.fully_convolutional import convolutionalize
+    from onnxplain.graphops.ir import load, read_metadata, save
+    from onnxplain.graphops.layer_list import layers
+    from onnxplain.graphops.preflight import NodeReport, Report, check
+    from onnxplain.graphops.rewriter import begin_at, forward, rewrite
 
 __all__ = [
     "METHODS",
@@ -23,6 +26,7 @@ __all__ = [
     "Layer",
     "Method",
     "NodeReport",
+    "Option",
     "Options",
     "Report",
     "begin_at",
@@ -36,17 +40,21 @@ __all__ = [
     "save",
 ]
 
-
-def layers(model: onnx.ModelProto, size: tuple[int, ...] | None = None) -> list[Layer]:
-    """Return every layer of the network, in order, its float inputs first.
-
-    size: the picture's height and width, where the model leaves them free; then every size that
-    follows from them is known. Raises OptionError where these are no sizes,
-    and UnsupportedModel where the model fixes others.
-    """
-    with blaming(model):
-        graph = prepare(model).graph
-        if size is not None:
-            resize_input(graph, size)
-            infer_shapes(graph, sizes_changed=True)
-        return list_layers(graph)
+__getattr__ = on_first_use(
+    __name__,
+    {
+        "Arithmetic": "analysis",
+        "Layer": "analysis",
+        "NodeReport": "preflight",
+        "Report": "preflight",
+        "begin_at": "rewriter",
+        "check": "preflight",
+        "convolutionalize": "fully_convolutional",
+        "forward": "rewriter",
+        "layers": "layer_list",
+        "load": "ir",
+        "read_metadata": "ir",
+        "rewrite": "rewriter",
+        "save": "ir",
+    },
+)

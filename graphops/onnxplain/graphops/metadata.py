@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 
 import onnx
@@ -42,7 +41,7 @@ def describe_artefact(
         "method": method,
         "layer": layer,
         "to": target,
-        "options": json.dumps(asdict(options), sort_keys=True),
+        "options": json.dumps(options.as_dict(), sort_keys=True),
         "renamed": json.dumps(renamed, sort_keys=True),
         "source_sha256": hashlib.sha256(source.SerializeToString(deterministic=True)).hexdigest(),
     }

@@ -94,6 +94,11 @@ class Client:
         with self._plain_errors():
             return list(self._stub.ListLayers(request, self._timeout).layers)
 
+    def methods(self) -> list[pb.MethodInfo]:
+        """Return the methods that `explain` takes, each with its own options."""
+        with self._plain_errors():
+            return list(self._stub.ListMethods(pb.ListMethodsRequest(), self._timeout).methods)
+
     def check(
         self,
         name: str,

@@ -5,20 +5,19 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Unpack, cast
+from typing import Any
 
 import numpy.typing as npt
 from PIL import Image
 
-from onnxplain.engine.drawing import MADE, Note, Panel, View, enlarged, figure, legend, overlay
+from onnxplain.engine.drawing import Note, Panel, View, enlarged, figure, legend, overlay
 from onnxplain.engine.engine import Engine
 from onnxplain.engine.explanation import Explanation
-from onnxplain.engine.options import Choices
+from onnxplain.engine.methods import drawn_as, own_options
 from onnxplain.engine.pictures import Images
 from onnxplain.engine.runtime import Model
 from onnxplain.engine.units import Units
 from onnxplain.graphops.errors import OptionError
-from onnxplain.graphops.methods import takes
 
 __all__ = ["SideBySide", "maps"]
 
@@ -71,7 +70,7 @@ class SideBySide(View):
     def _panel(self, explanation: Explanation, image: int, unit: int) -> Panel:
         """Return a method's map, and that over the picture; a unit unlike the first's is told."""
         pictures = [enlarged(explanation.drawn(image, unit), SIDE)]
-        if explanation.pictures and explanation.method != MADE:
+        if explanation.pictures and drawn_as(explanation.method) != "picture":
             over = overlay(explanation.attribution[image, unit], explanation.pictures[image])
             pictures.append(enlarged(over, SIDE))
         first = self.explanations[0]
@@ -103,7 +102,7 @@ def maps(
     methods: Sequence[str],
     layer: str | None = None,
     units: Units = None,
-    **choices: Unpack[Choices],
+    **choices: Any,
 ) -> Explanation | SideBySide:
     """Explain units by one method, or by several to be seen side by side.
 
@@ -111,9 +110,8 @@ def maps(
     """
     found = []
     for method in methods:
-        others = {name for other in methods for name in takes(other)} - set(takes(method))
-        own = {name: value for name, value in choices.items() if name not in others}
-        found.append(engine.explain(model, pictures, layer, method, units, **cast(Choices, own)))
+        own = own_options(choices, method, methods)
+        found.append(engine.explain(model, pictures, layer, method, units, **own))
     if not found:
         raise OptionError("there are no methods: give at least one")
     return found[0] if len(found) == 1 else SideBySide(tuple(found))

@@ -11,7 +11,6 @@ import numpy.typing as npt
 from PIL import Image
 
 from onnxplain.engine.drawing import (
-    MADE,
     Note,
     Panel,
     View,
@@ -22,9 +21,10 @@ from onnxplain.engine.drawing import (
     name_pictures,
 )
 from onnxplain.engine.engine import Engine
+from onnxplain.engine.methods import find_method
 from onnxplain.engine.pictures import Picture, Preprocess, read_picture
 from onnxplain.engine.runtime import Model
-from onnxplain.graphops import METHODS, Layer
+from onnxplain.graphops import Layer
 from onnxplain.graphops.errors import OptionError
 
 __all__ = ["Found", "Strongest", "strongest_pictures"]
@@ -123,8 +123,8 @@ def strongest_pictures(
             f"{len(pictures)} pictures, {len(channels)} channels and a count of {count}: give at "
             "least one of each"
         )
-    over = METHODS[method].over if method in METHODS else "target"
-    if over != "target" or method == MADE:
+    declared = find_method(method)
+    if declared.over != "target" or declared.drawn == "picture":
         raise OptionError(
             f"method '{method}' does not carry a layer's units back to the pixels: choose "
             "deconvnet, guided_backprop or another that does"
