@@ -116,14 +116,14 @@ def test_an_array_larger_than_a_message(client, folder):
             PICTURES[0],
             {"methods": ["integrated_gradients"], "steps": 20000},
             StatusCode.INVALID_ARGUMENT,
-            "steps 20000: give a number from 1 to 1,000",
+            "steps 20000: give a whole number from 1 to 1,000",
         ),
         (
             "maps",
             PICTURES[0],
             {"methods": ["smoothgrad"], "noise_seed": -1},
             StatusCode.INVALID_ARGUMENT,
-            "noise_seed -1",
+            "noise seed -1",
         ),
         (
             "maps",
@@ -253,7 +253,7 @@ def test_convolutionalize(client, folder):
 @pytest.mark.parametrize(
     ("method", "options", "text"),
     [
-        ("smoothgrad", {"samples": 10**6}, "1000000 copies"),
+        ("smoothgrad", {"samples": 10**6}, "samples: 1000000 in one run"),
         ("integrated_gradients", {"steps": 20000}, "steps 20000"),
     ],
 )

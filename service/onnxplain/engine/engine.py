@@ -132,7 +132,7 @@ class Engine:
             if size > self._result_bytes:
                 raise AnswerTooLarge(
                     f"the attributions take more than {self._result_bytes:,.0f} bytes: ask for "
-                    "fewer images or units, or for them piece by piece"
+                    "fewer images or units, or call explain_units, which yields them one by one"
                 )
             yield piece
 

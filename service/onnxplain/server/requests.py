@@ -180,7 +180,7 @@ def _baked_in(request: pb.RewriteRequest) -> dict[str, Any]:
             raise InputError(f"method_options.{name}: no option of a rewritten model; leave it out")
         if not option.each and option.most_exported < option.checked(value):
             raise InputError(
-                f"method_options.{name}: {value} in one run of a rewritten model are more than "
+                f"method_options.{name}: {value} in one run of a rewritten model is more than "
                 f"{option.most_exported}; Explain takes any number"
             )
     return given

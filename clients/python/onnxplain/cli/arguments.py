@@ -78,26 +78,25 @@ def add_option(
 
     of: the methods that take it, where not all do. words: the values to name in the help.
     """
-    flag = option.name.replace("_", "-")
-    told = words or listed(option.choices)
-    parts = (f"of {of}: " if of else "", option.help, f": {told}" if told else "")
-    default = f" (default: {option.shown_default})" if option.shown_default else ""
+    flag, about = option.name.replace("_", "-"), f"of {of}: " if of else ""
     if option.type is bool:
         parser.add_argument(
             f"--no-{flag}" if option.default else f"--{flag}",
             dest=option.name,
             action="store_const",
             const=not option.default,
-            help=parts[0] + ("do not " if option.default else "") + option.help,
+            help=about + ("do not " if option.default else "") + option.help,
         )
         return
+    about += option.help
+    if words or option.choices:
+        about += f": {words or listed(option.choices)}"
+    if option.each:
+        about += f", one number or one for each {option.each}"
+    if option.shown_default:
+        about += f" (default: {option.shown_default})"
     parser.add_argument(
-        f"--{flag}",
-        metavar=metavar or _metavar(option),
-        type=_parser_of(option),
-        help="".join(parts)
-        + (f", one or one for each {option.each}" if option.each else "")
-        + default,
+        f"--{flag}", metavar=metavar or _metavar(option), type=_parser_of(option), help=about
     )
 
 
