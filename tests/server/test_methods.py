@@ -3,9 +3,11 @@
 import re
 from pathlib import Path
 
+import pytest
 from google.protobuf.descriptor import FieldDescriptor
 
 from onnxplain.engine import METHODS
+from onnxplain.graphops import Options, load, rewrite
 from onnxplain.v1 import explain_pb2 as pb
 
 TYPES = {
@@ -52,3 +54,23 @@ def test_list_methods(stub):
     assert not baseline.HasField("minimum")
     start = by_name["activation_maximisation"].options[0]
     assert (start.default, list(start.choices)) == ("noise", ["noise", "picture"])
+
+
+@pytest.mark.parametrize(
+    ("method", "options"),
+    [
+        ("grad_cam", {"score_layer": "score", "upsample": False}),
+        ("smoothgrad", {"samples": 3, "noise_level": 0.5, "noise_seed": 7}),
+        ("integrated_gradients", {"steps": 5}),
+        ("lrp_epsilon_gamma_box", {"low": (-1.0, -2.0, -3.0), "high": (4.0,)}),
+    ],
+)
+def test_rewrite_takes_each_option(stub, folder, method, options):
+    request = pb.RewriteRequest(
+        model="models/classifier", layer="r" if method == "grad_cam" else None, method=method,
+        method_options=pb.MethodOptions(**options),
+    )  # fmt: skip
+    data = b"".join(part.data for part in stub.Rewrite(request))
+    model = load(folder / "classifier.onnx")
+    expected = rewrite(model, request.layer or None, method, Options(**options))
+    assert data == expected.SerializeToString()

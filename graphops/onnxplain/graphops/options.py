@@ -52,7 +52,7 @@ class Option:
     help: what it means, in a phrase.
     bounds: the least and the greatest value, both allowed. inside: neither of them allowed.
     choices: the words that are allowed.
-    each: "channel" or "side" where a list may hold one number for each of these.
+    each: "channel", "side" or "unit" where a list may hold one number for each of these.
     input: whether artefacts have it as an input, instead of as a constant.
     most_exported: the greatest value that the service bakes into an artefact, whose size it sets.
     """
@@ -106,7 +106,7 @@ class Option:
         fits = isinstance(value, kind) and least <= value <= most and value < math.inf  # type: ignore[operator]
         if not fits or (self.inside and value in self.bounds):
             number = "a whole number" if self.type is int else "a number"
-            raise OptionError(f"{self.words} {value!r}: give {number} {self.limits}")
+            raise OptionError(f"{self.words} {value!r}: give {number} {self.limits}".rstrip())
         return value
 
 

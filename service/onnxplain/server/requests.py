@@ -178,7 +178,7 @@ def _baked_in(request: pb.RewriteRequest) -> dict[str, Any]:
         option = OPTIONS.get(name)
         if option is None or option.input:
             raise InputError(f"method_options.{name}: no option of a rewritten model; leave it out")
-        if not option.each and option.most_exported < option.checked(value):
+        if option.type is int and option.checked(value) > option.most_exported:
             raise InputError(
                 f"method_options.{name}: {value} in one run of a rewritten model is more than "
                 f"{option.most_exported}; Explain takes any number"
