@@ -15,7 +15,7 @@ from onnxplain.engine.drawing import Chart, View, charts
 from onnxplain.engine.engine import Engine
 from onnxplain.engine.pictures import Picture, Preprocess, read_picture
 from onnxplain.engine.runtime import Model
-from onnxplain.engine.views.class_scores import choose_class, class_probabilities
+from onnxplain.engine.views.predictions import choose_class, class_probabilities
 from onnxplain.graphops.errors import OptionError
 
 __all__ = ["CHANGES", "Curve", "Invariance", "changed", "invariance"]
