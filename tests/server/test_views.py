@@ -159,24 +159,6 @@ def test_a_request_for_no_view(stub):
     assert "set one of maps, top, training" in caught.value.details()
 
 
-def test_every_field_of_a_view_is_an_argument_of_its_function():
-    """So that no field is silently unknown to the engine, and none of its options has no field."""
-    import inspect
-
-    common = {"engine", "model", "picture", "pictures", "labels", "preprocess", "progress"}
-    told = {
-        "training": {"checkpoints", "names", "earlier"},
-        "maps": {"choices", "method_options", "names"},
-    }
-    for field in pb.ViewRequest.DESCRIPTOR.oneofs_by_name["view"].fields:
-        fields = {f.name for f in field.message_type.fields}
-        if {"height", "width"} <= fields:
-            fields = fields - {"height", "width"} | {"size"}
-        arguments = set(inspect.signature(VIEWS[field.name]).parameters)
-        apart = common | told.get(field.name, set())
-        assert fields - apart == arguments - apart, field.name
-
-
 def test_the_deadline_reaches_a_view(stub):
     image = pb.Image(pixels=tensors.from_array(pixels(400, 400)))
     request = pb.ViewRequest(

@@ -72,9 +72,9 @@ class ViewDeclaration:
     function: "module:function" of (engine, model, picture, **arguments). pictures: whether it takes
     one picture or a sequence of them, on the command line those of a folder. models: whether it
     takes one model or a sequence, with `names` for them; a request names those before its own model
-    in the field `earlier`. arrays: the meaning of each, by names in which words in capitals stand
-    for numbers and names. passes: whether it reports the runs within a step. command: None where
-    another command draws the view.
+    in the field `earlier`. arrays: type, shape and meaning of each, by names in which words in
+    capitals stand for numbers and names. passes: whether it reports the runs within a step.
+    command: None where another command draws the view.
     """
 
     name: str
