@@ -10,7 +10,8 @@ import pytest
 from cli.running import Run
 
 COMMANDS = (
-    "layers", "check", "rewrite", "explain", "evaluate", "convolutionalize", "slide", "serve",
+    "layers", "check", "rewrite", "explain", "top", "training", "invariance", "occlusion", "slide",
+    "evaluate", "convolutionalize", "serve",
 )  # fmt: skip
 HEAVY = ("numpy", "onnx", "onnxruntime", "onnx_graphsurgeon", "grpc", "google", "PIL")
 

@@ -13,7 +13,7 @@ from weakref import WeakSet
 
 import grpc
 
-from onnxplain.engine import METHODS, VIEWS, Engine, evaluate
+from onnxplain.engine import METHODS, Engine, evaluate
 from onnxplain.graphops import check, convolutionalize, layers, load, rewrite
 from onnxplain.graphops.errors import AnswerTooLarge
 from onnxplain.server import requests, responses, views
@@ -177,19 +177,11 @@ class ExplainServicer(explain_pb2_grpc.ExplainServiceServicer):
     def _view(
         self, request: pb.ViewRequest, call: Call, news: News[pb.ViewResponse]
     ) -> Iterator[pb.ViewResponse]:
-        view, arguments = views.view_arguments(request)
+        asked = views.view_call(request)
         engine = self._engine.limited(call.timeout, call.gone, MAX_VIEW_BYTES)
-        names = [*request.training.earlier, request.model]
-        with self._models.use_all(names) as used:
-            if view == "training":
-                arguments["checkpoints"] = [str(path) for _, path in used]
-                arguments["names"] = [name.removeprefix("models/") for name in names]
-            else:
-                arguments["model"] = str(used[-1][1])
-            if view == "maps":
-                arguments["passes"] = news.runs
-            found = VIEWS[view](engine, **arguments, progress=news.steps)
-            yield from views.view_parts(found)
+        with self._models.use_all(asked.models) as used:
+            view = asked.compute(engine, [str(path) for _, path in used], news)
+            yield from views.view_parts(view)
 
     def _evaluate(
         self, request: pb.EvaluateRequest, call: Call, news: News[pb.EvaluateResponse]

@@ -16,7 +16,6 @@ __all__ = [
     "add_method_options",
     "add_option",
     "add_model",
-    "add_class",
     "add_path",
     "add_seed",
     "add_size",
@@ -120,17 +119,6 @@ def chosen_method_options(arguments: argparse.Namespace) -> dict[str, Any]:
     """Return the options of single methods that were given, by their names in the library."""
     values = {name: getattr(arguments, name, None) for name in method_options()}
     return {name: value for name, value in values.items() if value is not None}
-
-
-def add_class(parser: argparse.ArgumentParser) -> None:
-    """Add the class whose probability is watched."""
-    parser.add_argument(
-        "--class",
-        dest="class_index",
-        metavar="C",
-        type=int,
-        help="a class (default: the predicted one)",
-    )
 
 
 def byte_count(text: str) -> int:

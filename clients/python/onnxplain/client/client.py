@@ -25,7 +25,7 @@ from onnxplain.client.requests import (
     preprocessing,
 )
 from onnxplain.client.results import Result, gather, whole_file, without_progress
-from onnxplain.client.views import View, gather_view, view_request
+from onnxplain.client.views import ServedView, gather_view, view_request
 from onnxplain.v1 import explain_pb2 as pb
 from onnxplain.v1 import explain_pb2_grpc
 
@@ -227,15 +227,15 @@ class Client:
         progress: Callable[[int, int], None] | None = None,
         passes: Callable[[int, int], None] | None = None,
         **options: Any,
-    ) -> View:
-        """Have the service draw one of the views that people look at, and give its numbers.
+    ) -> ServedView:
+        """Have the service draw one of its views, and return the drawing and its arrays.
 
         images: one picture or, for "maps" and "top", several: paths, bytes of files or uint8 arrays
             [H, W, 3].
-        view: "maps", "top", "training", "invariance", "occlusion" or "slide".
-        options: the fields of the view's message in explain.proto, such as `layer="mixed"`,
-            `channels=[7, 44]` and `count=5` for "top". `units` are written as in `explain`, and
-            "maps" also takes the options of its methods.
+        view: the name of a field of ViewRequest's `view` in explain.proto, such as "occlusion".
+        options: the fields of the view's message, such as `layer="mixed"`, `channels=[7, 44]` and
+            `count=5` for "top". `units` are written as in `explain`, `size` stands for `height` and
+            `width`, and a view with `method_options` takes the options of its methods as they are.
 
         preprocess, labels, progress and passes are as in `explain`.
         """

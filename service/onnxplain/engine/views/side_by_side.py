@@ -50,9 +50,7 @@ class SideBySide(View):
         rows: list[list[Panel | None]] = []
         for image in range(images):
             for unit in range(units):
-                panels = [
-                    self._panel(explanation, image, unit) for explanation in self.explanations
-                ]
+                panels = [self.panel(explanation, image, unit) for explanation in self.explanations]
                 if not inputs:
                     captions = first.named(panels[0].captions, image)
                     panels[0] = replace(panels[0], captions=captions)
@@ -65,10 +63,13 @@ class SideBySide(View):
                         row.insert(0, None if start else shown)
                     rows.append(row)
         title = f"{len(self.explanations)} methods · {first.layer}"
-        return figure(rows, title, list(self._notes().values()))
+        return figure(rows, title, self.legend())
 
-    def _panel(self, explanation: Explanation, image: int, unit: int) -> Panel:
-        """Return a method's map, and that over the picture; a unit unlike the first's is told."""
+    def panel(self, explanation: Explanation, image: int, unit: int) -> Panel:
+        """Return a method's map, and the map over the picture.
+
+        The caption names the unit where it differs from the first explanation's.
+        """
         pictures = [enlarged(explanation.drawn(image, unit), SIDE)]
         if explanation.pictures and drawn_as(explanation.method) != "picture":
             over = overlay(explanation.attribution[image, unit], explanation.pictures[image])
@@ -80,15 +81,15 @@ class SideBySide(View):
         where = f"of {own} · {explanation.method}"
         return Panel((f"{explanation.method} of {own}", where), tuple(pictures))
 
-    def _notes(self) -> dict[str, Note]:
-        """Return what the colours mean, and which methods explain another layer, by their texts."""
+    def legend(self) -> list[Note]:
+        """Return what the colours mean, and which methods explain another layer, each once."""
         first = self.explanations[0]
         notes = []
         for one in self.explanations:
             notes += legend(one.attribution[0, 0], one.method, bool(one.pictures))
             if one.layer != first.layer:
                 notes.append(Note(f"{one.method} explains units of {one.layer}"))
-        return {note.text: note for note in notes}
+        return list({note.text: note for note in notes}.values())
 
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
         """Return every explanation's arrays as METHOD.NAME."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,7 +27,7 @@ from onnxplain.engine.runtime import Model
 from onnxplain.graphops import Layer
 from onnxplain.graphops.errors import OptionError
 
-__all__ = ["Found", "Strongest", "strongest_pictures"]
+__all__ = ["Found", "Strongest", "rows", "seen_pixels", "strongest_pictures"]
 
 SIDE = 112  # pixels of a drawn patch's longer side
 
@@ -179,6 +179,24 @@ def strongest_pictures(
             )
         rows.append(tuple(row))
     return Strongest(tuple(rows), seen.layer, method, result.preprocess, seen.labels, tuple(notes))
+
+
+def rows(arrays: Mapping[str, npt.NDArray[Any]], pictures: Sequence[str]) -> list[dict[str, Any]]:
+    """Return a dictionary for each channel and picture, the strongest picture of a channel first.
+
+    arrays: those of `Strongest.arrays`. pictures: the paths of all the pictures.
+    """
+    return [
+        {
+            "channel": channel,
+            "picture": pictures[arrays["picture"][row, i]],
+            "score": arrays["score"][row, i].item(),
+            "position": arrays["position"][row, i].tolist(),
+            "box": arrays["box"][row, i].tolist(),
+        }
+        for row, channel in enumerate(arrays["channels"].tolist())
+        for i in range(arrays["picture"].shape[1])
+    ]
 
 
 def seen_pixels(
