@@ -2,6 +2,7 @@
 
 import json
 import re
+import resource
 import subprocess
 import sys
 
@@ -9,7 +10,8 @@ import pytest
 from cli.running import Run
 
 COMMANDS = (
-    "layers", "check", "rewrite", "explain", "evaluate", "convolutionalize", "slide", "serve",
+    "layers", "check", "rewrite", "explain", "top", "training", "invariance", "occlusion", "slide",
+    "evaluate", "convolutionalize", "serve",
 )  # fmt: skip
 HEAVY = ("numpy", "onnx", "onnxruntime", "onnx_graphsurgeon", "grpc", "google", "PIL")
 
@@ -31,6 +33,18 @@ def test_help_loads_nothing_heavy(arguments: list[str]) -> None:
     assert code == 0
     assert not set(HEAVY) & set(loaded)
     assert done.stderr == ""
+
+
+def test_help_is_fast() -> None:
+    """Of the process's own time, which other work on the machine does not lengthen much."""
+    times = []
+    for _ in range(5):
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        command = [sys.executable, "-m", "onnxplain.cli", "explain", "--help"]
+        subprocess.run(command, capture_output=True, check=True, timeout=60)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        times.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+    assert min(times) < 0.3
 
 
 def test_help_names_every_command_and_exit_code(run: Run) -> None:

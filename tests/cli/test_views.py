@@ -2,11 +2,14 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from cli.running import Run
 from PIL import Image
+
+from onnxplain.engine import Engine
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 MODEL, STAR = EXAMPLES / "shapes.onnx", EXAMPLES / "pictures/star_1.png"
@@ -178,3 +181,15 @@ def test_what_is_wrong_is_said(run: Run, command, message) -> None:
     result = run(*command)
     assert result.code == 2
     assert message in result.error
+
+
+def test_methods_side_by_side_share_one_engine(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    made, real = [], Engine.__init__
+
+    def counted(self: Engine, *arguments: Any, **named: Any) -> None:
+        made.append(self)
+        real(self, *arguments, **named)
+
+    monkeypatch.setattr(Engine, "__init__", counted)
+    assert run("explain", MODEL, STAR, "--method", "gradient,deconvnet,grad_cam").code == 0
+    assert len(made) == 1

@@ -6,14 +6,19 @@ model = load("net.onnx")
 save(rewrite(model, "layer4", "guided_backprop"), "explained.onnx")
 """
 
-from onnxplain.graphops.analysis import Arithmetic, Layer
-from onnxplain.graphops.fully_convolutional import convolutionalize
-from onnxplain.graphops.ir import load, read_metadata, save
+from typing import TYPE_CHECKING
+
+from onnxplain.graphops.first_use import on_first_use
 from onnxplain.graphops.methods import METHODS, Method
-from onnxplain.graphops.network import Network, layers
-from onnxplain.graphops.options import Options
-from onnxplain.graphops.preflight import NodeReport, Report, check
-from onnxplain.graphops.rewriter import begin_at, forward, rewrite
+from onnxplain.graphops.options import Option, Options
+
+if TYPE_CHECKING:
+    from onnxplain.graphops.analysis import Arithmetic, Layer
+    from onnxplain.graphops.fully_convolutional import convolutionalize
+    from onnxplain.graphops.ir import load, read_metadata, save
+    from onnxplain.graphops.network import Network, layers
+    from onnxplain.graphops.preflight import NodeReport, Report, check
+    from onnxplain.graphops.rewriter import begin_at, forward, rewrite
 
 __all__ = [
     "METHODS",
@@ -22,6 +27,7 @@ __all__ = [
     "Method",
     "Network",
     "NodeReport",
+    "Option",
     "Options",
     "Report",
     "begin_at",
@@ -34,3 +40,23 @@ __all__ = [
     "rewrite",
     "save",
 ]
+
+__getattr__ = on_first_use(
+    __name__,
+    {
+        "Arithmetic": "analysis",
+        "Layer": "analysis",
+        "Network": "network",
+        "NodeReport": "preflight",
+        "Report": "preflight",
+        "begin_at": "rewriter",
+        "check": "preflight",
+        "convolutionalize": "fully_convolutional",
+        "forward": "rewriter",
+        "layers": "network",
+        "load": "ir",
+        "read_metadata": "ir",
+        "rewrite": "rewriter",
+        "save": "ir",
+    },
+)

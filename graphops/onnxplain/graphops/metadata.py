@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 
 import onnx
@@ -41,7 +40,7 @@ def describe_artefact(
         "method": method,
         "layer": layer,
         "to": target,
-        "options": json.dumps(asdict(options), sort_keys=True),
+        "options": json.dumps(options.as_dict(), sort_keys=True),
         "renamed": json.dumps(renamed, sort_keys=True),
         "source_sha256": source_sha256,
     }

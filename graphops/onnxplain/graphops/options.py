@@ -1,15 +1,31 @@
-"""What a caller may choose about a rewritten graph, checked once, in one place."""
+"""What a caller may choose about a rewritten graph: each option declared once, its values checked.
+
+From a declaration follow the rewriter's `Options`, the engine's keyword arguments, the command
+line's flags with their help, and what the service lists. Only the standard library is imported.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass, fields
-from typing import Literal, get_args
+from collections.abc import Mapping
+from dataclasses import dataclass
+from numbers import Integral, Real
+from typing import Any, Literal, get_args
 
 from onnxplain.graphops.errors import OptionError, nearest
 
-__all__ = ["BACKWARDS", "POSITIONS", "SEED_VALUES", "SELECTS", "TARGETS", "UNPOOLS", "Options"]
+__all__ = [
+    "BACKWARDS",
+    "GENERAL",
+    "OPTIONS",
+    "POSITIONS",
+    "SEED_VALUES",
+    "SELECTS",
+    "TARGETS",
+    "UNPOOLS",
+    "Option",
+    "Options",
+]
 
 Select = Literal["channel", "pairs", "fixed", "predicted", "seed", "whole"]
 Position = Literal["all", "max", "given"]
@@ -27,97 +43,233 @@ BACKWARDS: tuple[str, ...] = get_args(Backward)
 
 
 @dataclass(frozen=True)
-class Options:
-    """The choices of one rewrite. `None` means the default of the method or of the model.
+class Option:
+    """The declaration of one option.
 
-    select: which inputs name the unit to explain, see the contract in docs/contract.md; default
-    `whole` for inverse, else `channel`.
-    channels: the channels that select `fixed` bakes in.
-    position: `all`, `max` or `given`; default `max` for deconvnet, else `all`.
-    seed_value: `activation` or `one`; default `activation` for deconvnet, else `one`.
-    to: the tensor projected back to; default the first float input of rank 3 or more.
-    unpool: how the signal passes a max-pool; `auto` chooses the exact and fast form per pool, of
-    those that the target has.
-    target: the runtime that the artefact is made for: `cpu` and `cuda` are ONNX Runtime's, `web` is
-    onnxruntime-web; `openvino`, `tensorrt`.
-    backward: the precision of the backward part of a network in half precision: the `same`, or
-    `float32`, whose range small signals do not leave; the attribution has it too.
-    channel_axis: the layer's channel axis; default 1, or the last for rank 3 and NHWC.
-    keep_outputs: whether the network's own outputs stay outputs of the artefact.
-    keep_shape: leave a fixed batch as it is.
-
-    Of single methods:
-
-    score_layer: of class activation maps, the layer whose unit is explained; default the class
-    score. The layer given beside the method is there the one that the map lies over.
-    upsample: whether class activation maps are brought to the picture's height and width.
-    samples, noise_level, noise_seed: of smoothgrad, smoothgrad_sq and vargrad: how many noisy
-    copies, their noise's standard deviation as a part of the input's range, the noise itself.
-    steps: of integrated_gradients: how many points between baseline and input.
-    low, high: of lrp_epsilon_gamma_box: the lowest and the highest value that the input can have,
-    one number or one for each channel.
+    type: of the value: int, float, bool or str.
+    default: the value where none is chosen. default_text: what the default is called where a
+        computed value stands behind it; "" for the value itself.
+    help: what it means, in a phrase.
+    bounds: the least and the greatest value, both allowed. inside: neither of them allowed.
+    choices: the words that are allowed.
+    each: "channel", "side" or "unit" where a list may hold one number for each of these.
+    input: whether artefacts have it as an input, instead of as a constant.
+    most_exported: the greatest value that the service bakes into an artefact, whose size it sets.
     """
 
-    select: Select | None = None
-    channels: tuple[int, ...] = ()
-    position: Position | None = None
-    seed_value: SeedValue | None = None
-    to: str | None = None
-    unpool: Unpool = "auto"
-    target: Target = "cpu"
-    backward: Backward = "same"
-    channel_axis: int | None = None
-    keep_outputs: bool = True
-    keep_shape: bool = False
-    score_layer: str | None = None
-    upsample: bool = True
-    samples: int = 50
-    noise_level: float = 0.15
-    noise_seed: int = 0
-    steps: int = 50
-    low: tuple[float, ...] = ()
-    high: tuple[float, ...] = ()
+    name: str
+    type: type
+    default: Any
+    help: str
+    bounds: tuple[float, float] = (-math.inf, math.inf)
+    inside: bool = False
+    choices: tuple[str, ...] = ()
+    each: str = ""
+    input: bool = False
+    default_text: str = ""
+    most_exported: float = math.inf
 
-    def __post_init__(self) -> None:
-        """Raise OptionError where a value is not one of its kind."""
-        object.__setattr__(self, "channels", tuple(int(c) for c in self.channels))
-        if self.select is not None:
-            _one_of("select", self.select, SELECTS)
-        _one_of("unpool", self.unpool, UNPOOLS)
-        _one_of("target", self.target, TARGETS)
-        _one_of("backward", self.backward, BACKWARDS)
-        if self.position is not None:
-            _one_of("position", self.position, POSITIONS)
-        if self.seed_value is not None:
-            _one_of("seed value", self.seed_value, SEED_VALUES)
-        if self.select == "fixed" and not self.channels:
-            raise OptionError("select 'fixed' bakes channels in: name at least one channel")
-        if self.select != "fixed" and self.channels:
-            raise OptionError(
-                f"channels are baked in by select 'fixed' only, not by "
-                f"'{self.select or 'channel'}': leave the channels out, or choose select 'fixed'"
-            )
-        if self.select == "seed" and (self.position or self.seed_value):
-            raise OptionError(
-                "select 'seed' takes the whole cotangent as an input: "
-                "position and seed value have no meaning there, leave them out"
-            )
-        if self.select == "whole" and self.position not in (None, "all"):
-            raise OptionError(
-                "select 'whole' starts from the whole layer: leave the position out, or choose "
-                "another select"
-            )
-        for name in ("samples", "steps"):
-            if getattr(self, name) < 1:
-                raise OptionError(f"{name} {getattr(self, name)}: give 1 or more")
-        if not 0 <= self.noise_level < math.inf:
-            raise OptionError(f"noise level {self.noise_level}: give 0 or more, such as 0.15")
+    @property
+    def words(self) -> str:
+        """The name as it stands in a sentence."""
+        return self.name.replace("_", " ")
+
+    @property
+    def shown_default(self) -> str:
+        """The default as text, "" where there is none."""
+        if self.default_text or self.default is None or self.default == ():
+            return self.default_text
+        return str(self.default).lower() if self.type is bool else str(self.default)
+
+    @property
+    def limits(self) -> str:
+        """The bounds as a phrase, "" where there are none."""
+        least, most = self.bounds
+        if self.inside:
+            return f"between {least:g} and {most:g}"
+        upper = f" to {most:,}" if most < math.inf else ""
+        return f"from {least}{upper}" if least > -math.inf else ""
+
+    def checked(self, value: Any) -> Any:
+        """Return the value, or the default for None. Raises OptionError for one of another kind.
+
+        How many numbers a list may hold is known, and checked, only where the option is used.
+        """
+        if value is None:
+            return self.default
+        if self.choices and value not in self.choices:
+            raise OptionError(f"no {self.words} '{value}' ({nearest(str(value), self.choices)})")
+        if self.each or self.type not in (int, float):
+            return value
+        least, most = self.bounds
+        kind = Integral if self.type is int else Real
+        fits = isinstance(value, kind) and least <= value <= most and value < math.inf  # type: ignore[operator]
+        if not fits or (self.inside and value in self.bounds):
+            number = "a whole number" if self.type is int else "a number"
+            raise OptionError(f"{self.words} {value!r}: give {number} {self.limits}".rstrip())
+        return value
+
+
+SELECT = Option(
+    "select", str, None, "which inputs name the unit to explain", choices=SELECTS,
+    default_text="whole for inverse, else channel",
+)  # fmt: skip
+CHANNELS = Option("channels", int, (), "the channels that select 'fixed' bakes in", each="unit")
+POSITION = Option(
+    "position", str, None, "where in the channel the signal starts", choices=POSITIONS,
+    default_text="max for deconvnet, else all",
+)  # fmt: skip
+SEED_VALUE = Option(
+    "seed_value", str, None, "what the signal starts with", choices=SEED_VALUES,
+    default_text="activation for deconvnet, inverse, LRP and excitation_backprop, else one",
+)  # fmt: skip
+TO = Option("to", str, None, "the tensor to project back to", default_text="the picture")
+UNPOOL = Option("unpool", str, "auto", "how the signal passes a max-pool", choices=UNPOOLS)
+TARGET = Option(
+    "target", str, "cpu", "the runtime that the artefact is for, cpu and cuda by ONNX Runtime, web "
+    "by onnxruntime-web; unpool 'auto' takes a form that it has", choices=TARGETS,
+)  # fmt: skip
+BACKWARD = Option(
+    "backward", str, "same", "the precision of the backward part of a network in half precision, "
+    "and of its attribution", choices=BACKWARDS,
+)  # fmt: skip
+CHANNEL_AXIS = Option(
+    "channel_axis", int, None, "the layer's channel axis",
+    default_text="1, or the last of a layer of rank 3 or NHWC",
+)  # fmt: skip
+KEEP_OUTPUTS = Option("keep_outputs", bool, True, "keep the network's own outputs")
+KEEP_SHAPE = Option("keep_shape", bool, False, "leave a fixed batch size as it is")
+
+# The options of every method.
+GENERAL: Mapping[str, Option] = {
+    option.name: option
+    for option in (
+        SELECT, CHANNELS, POSITION, SEED_VALUE, TO, UNPOOL, TARGET, BACKWARD, CHANNEL_AXIS,
+        KEEP_OUTPUTS, KEEP_SHAPE,
+    )
+}  # fmt: skip
+
+SCORE_LAYER = Option(
+    "score_layer", str, None, "the layer whose unit is explained; `layer` is the one that the map "
+    "lies over", default_text="the class score",
+)  # fmt: skip
+UPSAMPLE = Option("upsample", bool, True, "bring the map to the picture's height and width")
+SAMPLES = Option(
+    "samples", int, 50, "how many noisy copies", bounds=(1, math.inf), most_exported=1000
+)
+NOISE_LEVEL = Option(
+    "noise_level", float, 0.15, "the noise's standard deviation, as a part of the input's range",
+    bounds=(0, math.inf),
+)  # fmt: skip
+NOISE_SEED = Option("noise_seed", int, 0, "the seed of the noise", bounds=(0, 2**63 - 1))
+STEPS = Option("steps", int, 50, "points between baseline and input", bounds=(1, 1000))
+BASELINE = Option(
+    "baseline", float, None, "the reference that stands for an absent picture, in the network's "
+    "values",    each="channel", input=True, default_text="0",
+)  # fmt: skip
+LOW = Option(
+    "low", float, (), "the lowest value of the input", each="channel",
+    default_text="what a pixel of 0 becomes; a rewritten model needs it",
+)  # fmt: skip
+HIGH = Option(
+    "high", float, (), "the highest value of the input", each="channel",
+    default_text="what a pixel of 255 becomes; a rewritten model needs it",
+)  # fmt: skip
+
+# The options that only single methods take, see `Method.takes`.
+OPTIONS: Mapping[str, Option] = {
+    option.name: option
+    for option in (
+        SCORE_LAYER, UPSAMPLE, SAMPLES, NOISE_LEVEL, NOISE_SEED, STEPS, BASELINE, LOW, HIGH,
+    )
+}  # fmt: skip
+
+
+@dataclass(frozen=True, init=False)
+class Options:
+    """The choices of one rewrite, by keyword: `Options(samples=25, position="max")`.
+
+    Every option of `GENERAL` and `OPTIONS` is an argument and an attribute; None means its default.
+
+    own: the options of single methods that differ from their defaults, as sorted pairs.
+
+    Raises OptionError for a value that is not one of the option's, and for options that exclude
+    each other.
+    """
+
+    select: Select | None
+    channels: tuple[int, ...]
+    position: Position | None
+    seed_value: SeedValue | None
+    to: str | None
+    unpool: Unpool
+    target: Target
+    backward: Backward
+    channel_axis: int | None
+    keep_outputs: bool
+    keep_shape: bool
+    own: tuple[tuple[str, Any], ...]
+
+    def __init__(self, *, own: tuple[tuple[str, Any], ...] = (), **values: Any) -> None:
+        for name in values:
+            if name not in GENERAL and not _baked_in(name):
+                raise TypeError(f"Options() got an unexpected keyword argument '{name}'")
+        for name, option in GENERAL.items():
+            value = option.checked(values.get(name))
+            if name == "channels":
+                value = tuple(int(c) for c in value)
+            object.__setattr__(self, name, value)
+        chosen = dict(own) | {name: v for name, v in values.items() if name not in GENERAL}
+        changed = []
+        for name, value in sorted(chosen.items()):
+            option = OPTIONS[name]
+            value = option.checked(value)
+            if option.each:
+                value = (value,) if isinstance(value, Real) else tuple(value)
+            if value != option.default:
+                changed.append((name, value))
+        object.__setattr__(self, "own", tuple(changed))
+        _require_consistent(self)
+
+    def __getattr__(self, name: str) -> Any:
+        """Return the value of an option that only single methods take."""
+        if not _baked_in(name):
+            raise AttributeError(f"there is no option '{name}'", name=name, obj=self)
+        return dict(self.own).get(name, OPTIONS[name].default)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return every option's value by its name."""
+        names = [*GENERAL, *filter(_baked_in, OPTIONS)]
+        return {name: getattr(self, name) for name in names}
 
     def changed(self) -> list[str]:
         """Return the names of the options that are not what they are by default."""
-        return [f.name for f in fields(self) if getattr(self, f.name) != f.default]
+        general = [name for name, o in GENERAL.items() if getattr(self, name) != o.default]
+        return general + [name for name, _ in self.own]
 
 
-def _one_of(what: str, value: str, known: Sequence[str]) -> None:
-    if value not in known:
-        raise OptionError(f"no {what} '{value}' ({nearest(value, known)})")
+def _baked_in(name: str) -> bool:
+    """Tell whether a rewrite is given the option of a single method."""
+    return name in OPTIONS and not OPTIONS[name].input
+
+
+def _require_consistent(options: Options) -> None:
+    """Raise OptionError where options exclude each other."""
+    select = options.select
+    if select == "fixed" and not options.channels:
+        raise OptionError("select 'fixed' bakes channels in: name at least one channel")
+    if select != "fixed" and options.channels:
+        raise OptionError(
+            f"channels are baked in by select 'fixed' only, not by '{select or 'channel'}': leave "
+            "the channels out, or choose select 'fixed'"
+        )
+    if select == "seed" and (options.position or options.seed_value):
+        raise OptionError(
+            "select 'seed' takes the whole cotangent as an input: position and seed value have no "
+            "meaning there, leave them out"
+        )
+    if select == "whole" and options.position not in (None, "all"):
+        raise OptionError(
+            "select 'whole' starts from the whole layer: leave the position out, or choose "
+            "another select"
+        )

@@ -50,6 +50,11 @@ class ExplainServiceStub:
                 request_serializer=onnxplain_dot_v1_dot_explain__pb2.ListLayersRequest.SerializeToString,
                 response_deserializer=onnxplain_dot_v1_dot_explain__pb2.ListLayersResponse.FromString,
                 _registered_method=True)
+        self.ListMethods = channel.unary_unary(
+                '/onnxplain.v1.ExplainService/ListMethods',
+                request_serializer=onnxplain_dot_v1_dot_explain__pb2.ListMethodsRequest.SerializeToString,
+                response_deserializer=onnxplain_dot_v1_dot_explain__pb2.ListMethodsResponse.FromString,
+                _registered_method=True)
         self.Check = channel.unary_unary(
                 '/onnxplain.v1.ExplainService/Check',
                 request_serializer=onnxplain_dot_v1_dot_explain__pb2.CheckRequest.SerializeToString,
@@ -107,6 +112,13 @@ class ExplainServiceServicer:
 
     def ListLayers(self, request, context):
         """Lists the layers of a model, which the calls below take by name.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListMethods(self, request, context):
+        """Lists the methods that the calls below take, each with its own options.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -186,6 +198,11 @@ def add_ExplainServiceServicer_to_server(servicer, server):
                     servicer.ListLayers,
                     request_deserializer=onnxplain_dot_v1_dot_explain__pb2.ListLayersRequest.FromString,
                     response_serializer=onnxplain_dot_v1_dot_explain__pb2.ListLayersResponse.SerializeToString,
+            ),
+            'ListMethods': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListMethods,
+                    request_deserializer=onnxplain_dot_v1_dot_explain__pb2.ListMethodsRequest.FromString,
+                    response_serializer=onnxplain_dot_v1_dot_explain__pb2.ListMethodsResponse.SerializeToString,
             ),
             'Check': grpc.unary_unary_rpc_method_handler(
                     servicer.Check,
@@ -305,6 +322,33 @@ class ExplainService:
             '/onnxplain.v1.ExplainService/ListLayers',
             onnxplain_dot_v1_dot_explain__pb2.ListLayersRequest.SerializeToString,
             onnxplain_dot_v1_dot_explain__pb2.ListLayersResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListMethods(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/onnxplain.v1.ExplainService/ListMethods',
+            onnxplain_dot_v1_dot_explain__pb2.ListMethodsRequest.SerializeToString,
+            onnxplain_dot_v1_dot_explain__pb2.ListMethodsResponse.FromString,
             options,
             channel_credentials,
             insecure,

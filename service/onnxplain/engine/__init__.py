@@ -6,36 +6,44 @@ explanation = explain("model.onnx", "cat.png", layer="layer4", units="top:9")
 explanation.save("cat-layer4.png")
 """
 
-from onnxplain.engine.drawing import View
-from onnxplain.engine.engine import Choices, Engine, explain
-from onnxplain.engine.evaluation import Evaluation, class_methods, evaluate
-from onnxplain.engine.explanation import Explanation
-from onnxplain.engine.pictures import PRESETS, Preprocess, read_picture
-from onnxplain.engine.views import (
-    VIEWS,
-    Covered,
-    Curve,
-    Found,
-    Invariance,
-    SideBySide,
-    Sliding,
-    Strongest,
-    Training,
-    covered,
-    invariance,
-    maps,
-    slide,
-    strongest_pictures,
-    through_training,
-)
+from typing import TYPE_CHECKING
+
+from onnxplain.engine.methods import METHODS, EngineMethod
+from onnxplain.graphops.first_use import on_first_use
+
+if TYPE_CHECKING:
+    from onnxplain.engine.drawing import View
+    from onnxplain.engine.engine import Choices, Engine, explain
+    from onnxplain.engine.evaluation import Evaluation, class_methods, evaluate
+    from onnxplain.engine.explanation import Explanation
+    from onnxplain.engine.pictures import PRESETS, Preprocess, read_picture
+    from onnxplain.engine.views import (
+        VIEWS,
+        Covered,
+        Curve,
+        Found,
+        Invariance,
+        SideBySide,
+        Sliding,
+        Strongest,
+        Training,
+        covered,
+        invariance,
+        maps,
+        slide,
+        strongest_pictures,
+        through_training,
+    )
 
 __all__ = [
+    "METHODS",
     "PRESETS",
     "VIEWS",
     "Choices",
     "Covered",
     "Curve",
     "Engine",
+    "EngineMethod",
     "Evaluation",
     "Explanation",
     "Found",
@@ -57,3 +65,35 @@ __all__ = [
     "strongest_pictures",
     "through_training",
 ]
+
+__getattr__ = on_first_use(
+    __name__,
+    {
+        "Choices": "engine",
+        "Covered": "views",
+        "Curve": "views",
+        "Engine": "engine",
+        "Evaluation": "evaluation",
+        "Explanation": "explanation",
+        "Found": "views",
+        "Invariance": "views",
+        "PRESETS": "pictures",
+        "Preprocess": "pictures",
+        "SideBySide": "views",
+        "Sliding": "views",
+        "Strongest": "views",
+        "Training": "views",
+        "VIEWS": "views",
+        "View": "drawing",
+        "class_methods": "evaluation",
+        "covered": "views",
+        "evaluate": "evaluation",
+        "explain": "engine",
+        "invariance": "views",
+        "maps": "views",
+        "read_picture": "pictures",
+        "slide": "views",
+        "strongest_pictures": "views",
+        "through_training": "views",
+    },
+)

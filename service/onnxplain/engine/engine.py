@@ -6,28 +6,20 @@ import copy
 import itertools
 import math
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import replace
-from typing import Unpack
+from inspect import cleandoc
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from onnxplain.engine.choose_units import choose_units, is_whole, pinpoints
-from onnxplain.engine.drawing import MADE, name_pictures
+from onnxplain.engine.drawing import name_pictures
 from onnxplain.engine.explanation import Explanation, join_images, join_units, require_same_size
-from onnxplain.engine.methods import (
-    SAMPLED,
-    activations,
-    maximise,
-    occlusion,
-    project,
-    rise,
-    sampled,
-)
-from onnxplain.engine.options import Choices, require_known, to_options
-from onnxplain.engine.pictures import Images, Prepared, Preprocess, prepare
-from onnxplain.engine.run import Chosen, Result, Work
+from onnxplain.engine.methods import find_method, run_method
+from onnxplain.engine.options import Choices, describe_options, to_options
+from onnxplain.engine.pictures import Images, PreparedInputs, Preprocess, prepare
+from onnxplain.engine.run import Run
 from onnxplain.engine.runtime import (
     ByteCache,
     Model,
@@ -40,22 +32,14 @@ from onnxplain.engine.runtime import (
     resolve_device,
     stored_labels,
 )
-from onnxplain.engine.units import Units
-from onnxplain.graphops import METHODS
+from onnxplain.engine.units import Units, choose_units, is_whole, pinpoints
+from onnxplain.graphops import Method
 from onnxplain.graphops.errors import AnswerTooLarge
+from onnxplain.graphops.options import STEPS
 
 __all__ = ["Choices", "Engine", "explain"]
 
-# How the methods are run that are no one graph, or would run it too often: else see `project`.
-RUNNERS: Mapping[str, Callable[[Work, Chosen], Iterator[Result]]] = {
-    **dict.fromkeys(SAMPLED, sampled),
-    "activation": activations,
-    MADE: maximise,
-    "occlusion": occlusion,
-    "rise": rise,
-}
-
-INCOMPLETE = 0.01  # of f(input) - f(baseline): integrated gradients that miss more are told
+INCOMPLETE = 0.01  # relative completeness error above which a note is added
 
 
 class Engine:
@@ -114,9 +98,9 @@ class Engine:
         model: Model,
         images: Images,
         layer: str | None = None,
-        method: str = "deconvnet",
+        method: str | Method = "deconvnet",
         units: Units = None,
-        **choices: Unpack[Choices],
+        **choices: Any,
     ) -> Explanation:
         """Project units of a layer back to the pixels of each image.
 
@@ -126,11 +110,11 @@ class Engine:
         layer: a tensor's, node's or module's name; None is the class score.
             For class activation maps (grad_cam and its like) it names the layer that the map lies
             over, and `score_layer` the one that is explained.
-        method: a name of `onnxplain.graphops.METHODS`, or "occlusion", "rise" or
-            "activation_maximisation".
+        method: a name of `onnxplain.engine.METHODS`, or a method of your own.
         units: None for the strongest unit of each image (the top class), "top:K" for the K
             strongest, "all", channel numbers, or "whole" for the layer all at once, which is
             method inverse's default.
+        choices: see `Choices`, and the options of methods, see `METHODS`.
 
         Raises InputError, ModelError, DeviceError or Cancelled.
         """
@@ -148,7 +132,7 @@ class Engine:
             if size > self._result_bytes:
                 raise AnswerTooLarge(
                     f"the attributions take more than {self._result_bytes:,.0f} bytes: ask for "
-                    "fewer images or units, or for them piece by piece"
+                    "fewer images or units, or call explain_units, which yields them one by one"
                 )
             yield piece
 
@@ -157,47 +141,51 @@ class Engine:
         model: Model,
         images: Images,
         layer: str | None = None,
-        method: str = "deconvnet",
+        method: str | Method = "deconvnet",
         units: Units = None,
-        **choices: Unpack[Choices],
+        **choices: Any,
     ) -> Iterator[Explanation]:
         """Yield the same result as `explain` in pieces: one image and a chunk of its units each.
 
         The pieces come in the order of images and units; `first_image` tells a piece's image.
         """
-        require_known(choices, method)
-        progress = choices.get("progress") or (lambda done, total: None)
-        with self.stop(choices.get("timeout"), choices.get("cancel")).watching() as stop:
+        method = find_method(method)
+        chosen = Choices.of(method, choices)
+        progress = chosen.progress or (lambda done, total: None)
+        with self.stop(chosen.timeout, chosen.cancel).watching() as stop:
             whole = is_whole(units, method)
-            work, prepared = self._work(model, images, layer, method, whole, choices, stop)
-            subject = work.subject
-            given = choices.get("names")
-            names = prepared.names if given is None else name_pictures(prepared.rows, given)
-            run = RUNNERS.get(method, project)
-            chosen = choose_units(work, units, whole)
+            run, prepared = self._prepared(model, images, layer, method, whole, chosen, stop)
+            subject = run.subject
+            names = prepared.names
+            if chosen.names is not None:
+                names = name_pictures(prepared.rows, chosen.names)
+            labels = _labels(run, whole, chosen)
+            # Pictures that are made of noise have nothing of the image.
+            made = method.drawn == "picture" and run.own.get("start") == "noise"
+            wanted = choose_units(run, units, whole)
             notes, done = (*prepared.notes, *subject.warnings), 0
-            progress(done, chosen.channels.size)
-            for image, chunk, result in run(work, chosen):
+            progress(done, wanted.channels.size)
+            for image, chunk, result in run_method(run, wanted):
                 error = result.completeness_error
                 yield Explanation(
                     attribution=result.attribution[None],
                     score=result.score[None],
-                    channels=chosen.channels[image : image + 1, chunk],
+                    channels=wanted.channels[image : image + 1, chunk],
                     position=None if result.position is None else result.position[None],
                     layer=subject.layer.tensor,
                     to=subject.to,
-                    method=method,
-                    pictures=() if _is_made(work) else prepared.pictures[image : image + 1],
-                    labels=_labels(work, whole),
+                    method=method.name,
+                    pictures=() if made else prepared.pictures[image : image + 1],
+                    labels=labels,
                     preprocess=prepared.preprocess,
-                    notes=(*notes, *pinpoints(work, work.rows[image]), *_oddities(method, result)),
+                    notes=(*notes, *pinpoints(run, run.rows[image]), *_oddities(method, result)),
                     first_image=image,
                     names=names[image : image + 1],
-                    seed_value=_seed_value(work),
+                    seed_value=run.options.seed_value or method.seed_value,
                     completeness_error=None if error is None else error[None],
                 )
                 done += len(result.score)
-                progress(done, chosen.channels.size)
+                progress(done, wanted.channels.size)
 
     def values(
         self,
@@ -211,38 +199,41 @@ class Engine:
         The arguments are those of `explain`. As many images as fit into the memory are run at once.
         """
         with self.stop().watching() as stop:
-            choices: Choices = {"preprocess": preprocess}
-            work, _ = self._work(model, images, layer, "activation", False, choices, stop)
-            axis = work.subject.channel_axis
-            for _, values in work.forward():
+            method, choices = find_method("activation"), Choices(preprocess=preprocess)
+            run, _ = self._prepared(model, images, layer, method, False, choices, stop)
+            axis = run.subject.channel_axis
+            for _, values in run.forward():
                 yield from np.moveaxis(values, axis, 1) if values.ndim > axis else values
 
-    def _work(
+    def _prepared(
         self,
         model: Model,
         images: Images,
         layer: str | None,
-        method: str,
+        method: Method,
         whole: bool,
         choices: Choices,
         stop: Stop,
-    ) -> tuple[Work, Prepared]:
+    ) -> tuple[Run, PreparedInputs]:
         opened = self.open(model)
-        prepared = prepare(opened.model, images, choices.get("preprocess"))
+        prepared = prepare(opened.model, images, choices.preprocess)
         stop.check()
         options = to_options(choices, method, whole, prepared)
 
         def resolved() -> tuple[Subject, int]:
             return find_subject(opened, layer, method, options, self.device), 0
 
-        # What the picture's values are does not change what is explained.
-        key = ("subject", opened.sha256, layer, method, replace(options, low=(), high=()))
-        work = Work(
+        # Of the method's own options only this one changes what is explained.
+        rest = (options.score_layer, replace(options, own=()))
+        key = ("subject", opened.sha256, layer, method, rest)
+        run = Run(
             opened=opened,
             subject=self._cache.get(key, resolved),
             method=method,
             options=options,
-            choices=choices,
+            own=choices.own,
+            position=choices.position,
+            passes=choices.passes,
             rows=prepared.rows,
             preprocess=prepared.preprocess,
             device=self.device,
@@ -251,7 +242,7 @@ class Engine:
             cache=self._cache,
             stop=stop,
         )
-        return work, prepared
+        return run, prepared
 
 
 _default: list[Engine] = []
@@ -262,9 +253,9 @@ def explain(
     model: Model,
     images: Images,
     layer: str | None = None,
-    method: str = "deconvnet",
+    method: str | Method = "deconvnet",
     units: Units = None,
-    **choices: Unpack[Choices],
+    **choices: Any,
 ) -> Explanation:
     """Do what `Engine.explain` does, with one Engine that all callers of the process share."""
     with _default_lock:
@@ -273,32 +264,27 @@ def explain(
     return _default[0].explain(model, images, layer, method, units, **choices)
 
 
-def _is_made(work: Work) -> bool:
-    """Tell whether the results are pictures made of noise, in which the image given has no part."""
-    return work.method == MADE and work.choices.get("start", "noise") == "noise"
+explain.__doc__ = "\n\n".join(
+    (cleandoc(explain.__doc__ or ""), cleandoc(Engine.explain.__doc__ or ""), describe_options())
+)
 
 
-def _seed_value(work: Work) -> str:
-    if work.options.seed_value is not None:
-        return work.options.seed_value
-    return METHODS[work.method].seed_value if work.method in METHODS else "one"
-
-
-def _labels(work: Work, whole: bool) -> tuple[str, ...]:
-    if whole or not {"class score", "output"} & set(work.subject.layer.marks):
+def _labels(run: Run, whole: bool, choices: Choices) -> tuple[str, ...]:
+    if whole or not {"class score", "output"} & set(run.subject.layer.marks):
         return ()
-    given = work.choices.get("labels")
-    return stored_labels(work.opened.model) if given is None else tuple(given)
+    if choices.labels is None:
+        return stored_labels(run.opened.model)
+    return tuple(choices.labels)
 
 
-def _oddities(method: str, result: Projections) -> Iterator[str]:
+def _oddities(method: Method, result: Projections) -> Iterator[str]:
     if not (np.isfinite(result.attribution).all() and np.isfinite(result.score).all()):
         yield (
             "some values are NaN or infinite: the network overflows, or the picture has such values"
         )
         return
     error = result.completeness_error
-    if method == "integrated_gradients" and error is not None:
+    if STEPS in method.takes and error is not None:
         change = result.attribution.reshape(len(error), -1).sum(axis=1, dtype=np.float64) - error
         if (np.abs(error) > INCOMPLETE * np.abs(change)).any():
             yield (

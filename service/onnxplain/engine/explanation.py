@@ -11,7 +11,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from onnxplain.engine.drawing import MADE, Panel, View, drawn, enlarged, figure, legend, overlay
+from onnxplain.engine.drawing import Panel, View, drawn, enlarged, figure, legend, overlay
+from onnxplain.engine.methods import drawn_as
 from onnxplain.engine.pictures import Preprocess
 from onnxplain.graphops.errors import OptionError, PictureError
 
@@ -70,7 +71,9 @@ class Explanation(View):
         """
         self.require_drawable()
         images, units = self.channels.shape
-        overlays = bool(self.pictures) and units <= WITH_OVERLAYS and self.method != MADE
+        overlays = (
+            bool(self.pictures) and units <= WITH_OVERLAYS and drawn_as(self.method) != "picture"
+        )
         side = int(min(SIDE, math.sqrt(PAGE / (images * units * (1 + overlays)))))
         columns = _columns(units, 4) if overlays else math.ceil(math.sqrt(units))
         rows: list[list[Panel | None]] = []

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from onnxplain.engine.options import Choices
 from onnxplain.engine.pictures import Preprocess
 from onnxplain.engine.runtime import (
     Activity,
@@ -25,13 +24,13 @@ from onnxplain.engine.runtime import (
     make_activity,
     make_plan,
 )
-from onnxplain.graphops import METHODS, Network, Options, begin_at
+from onnxplain.graphops import Method, Network, Options, begin_at
 from onnxplain.graphops.errors import OptionError
 
-__all__ = ["Chosen", "Result", "Work", "batches"]
+__all__ = ["Chosen", "ProjectedUnits", "Run", "batches"]
 
 Array = npt.NDArray[Any]
-Result = tuple[int, slice, Projections]  # the image, which of its units, and what became of them
+ProjectedUnits = tuple[int, slice, Projections]  # the image, which of its units, and the results
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,17 +45,22 @@ class Chosen:
 
 
 @dataclass(frozen=True, eq=False)
-class Work:
-    """What every method is given. rows: the images, as the network takes them, without a batch.
+class Run:
+    """What every method is given.
 
-    preprocess: how these were made of pictures, None where they were given as they are.
+    own: the method's options, see `Choices`. position: a word, coordinates, or None for the
+    method's default. rows: the images, as the network takes them, without a batch. preprocess: how
+    these were made of pictures, None where they came as arrays. passes: called with the runs done
+    of the projections under way, and their total.
     """
 
     opened: OpenedModel
     subject: Subject
-    method: str
+    method: Method
     options: Options
-    choices: Choices
+    own: Mapping[str, Any]
+    position: object
+    passes: Callable[[int, int], None] | None
     rows: tuple[Array, ...]
     preprocess: Preprocess | None
     device: str
@@ -65,7 +69,7 @@ class Work:
     cache: ByteCache
     stop: Stop
 
-    def plan(self, method: str, options: Options, begun: bool = False) -> Plan:
+    def plan(self, method: Method, options: Options, begun: bool = False) -> Plan:
         """Return the plan of a method, from the cache if it was made before.
 
         begun: of the network that begins at the tensor projected back to, instead of the picture.
@@ -120,21 +124,20 @@ class Work:
     def passed(self, done: int, total: int) -> None:
         """Tell the caller how far the projections under way are, and see whether to stop."""
         self.stop.check()
-        passes = self.choices.get("passes")
-        if passes is not None:
-            passes(done, total)
+        if self.passes is not None:
+            self.passes(done, total)
 
     def require_whole_way(self) -> None:
         """Raise OptionError where an attribution to another tensor than the input is asked for."""
         if self.options.to is not None and self.subject.to != self.subject.input.name:
             raise OptionError(
-                f"method '{self.method}' changes the picture itself and knows no other end: leave "
-                "`to` out"
+                f"method '{self.method.name}' changes the picture itself and knows no other end: "
+                "leave `to` out"
             )
 
-    def _layer(self, method: str) -> str:
+    def _layer(self, method: Method) -> str:
         """Return what a rewrite is given as its layer: class activation maps name their map's."""
-        over = self.options.score_layer is not None or _is_map(method)
+        over = self.options.score_layer is not None or method.over == "map"
         return self.subject.to if over else self.subject.layer.tensor
 
 
@@ -147,7 +150,3 @@ def batches(
         most = max(1, footprint.rows(rows[images[0]].shape, memory_bytes) // units)
         for start in range(0, len(images), most):
             yield images[start : start + most]
-
-
-def _is_map(method: str) -> bool:
-    return method in METHODS and METHODS[method].over == "map"

@@ -4,15 +4,68 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from onnxplain.engine.run import Chosen, Run
+from onnxplain.graphops import Method
 from onnxplain.graphops.errors import ChannelError, OptionError
 
-__all__ = ["Units", "choose", "place", "strongest", "top_count"]
+__all__ = [
+    "Units", "choose", "choose_units", "is_whole", "pinpoints", "place", "strongest", "top_count",
+]  # fmt: skip
 
 Units = str | int | Sequence[int] | None
+
+SMALL = 16  # so many times larger than what a unit sees is a picture in which that is a dot
+
+
+def choose_units(run: Run, units: Units, whole: bool) -> Chosen:
+    """Return the channels and, where they are given, their positions. Raises InputError."""
+    if whole:
+        return Chosen(np.full((len(run.rows), 1), -1, np.int64))
+    position = run.position
+    given = position is not None and not isinstance(position, str)
+    layer, rows = run.subject.layer, run.rows
+    if top_count(units) is None and not given and layer.channels is not None:
+        return Chosen(choose(units, len(rows), layer.channels, None, layer.tensor))
+    axis = run.subject.channel_axis
+    strengths, sizes = [], []
+    for group, values in run.forward():
+        if values.ndim <= axis:
+            raise OptionError(
+                f"layer '{layer.tensor}' has rank {values.ndim}, so it has no units: choose another"
+            )
+        strengths.append(strongest(values, axis))
+        sizes += [values.shape[1:axis] + values.shape[axis + 1 :]] * len(group)
+    strength = np.concatenate(strengths)
+    chosen = choose(units, len(rows), strength.shape[1], strength, layer.tensor)
+    if not given:
+        return Chosen(chosen)
+    return Chosen(chosen, place(position, sizes, chosen.shape[1], layer.tensor))
+
+
+def pinpoints(run: Run, row: npt.NDArray[Any]) -> tuple[str, ...]:
+    """Return a note where a method's own choice of one position leaves next to nothing to see."""
+    sees_all = max(row.shape)
+    seen = [size or sees_all for size in run.subject.layer.receptive_field or ()]
+    chosen = run.position is not None or run.options.select == "whole"
+    if chosen or run.method.position != "max" or not seen or SMALL * max(seen) > sees_all:
+        return ()
+    return (
+        f"a unit of '{run.subject.layer.tensor}' sees {'x'.join(map(str, seen))} pixels, and "
+        f"{run.method.name} starts where it is strongest, there alone: choose position 'all' to "
+        "see where else it is active",
+    )
+
+
+def is_whole(units: Units, method: Method) -> bool:
+    """Tell whether the layer is explained as one: asked for, or the method's default."""
+    if units is None:
+        return method.select == "whole"
+    return isinstance(units, str) and units == "whole"  # an array compares its numbers
 
 
 def top_count(units: Units) -> int | None:

@@ -24,7 +24,7 @@ from onnxplain.graphops.errors import (
     nearest,
 )
 
-__all__ = ["Model", "Models", "Value"]
+__all__ = ["Models", "ServedModel", "Value"]
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Value:
 
 
 @dataclass(frozen=True)
-class Model:
+class ServedModel:
     """One version of a model. `problem` says why it cannot be used, and is empty where it can."""
 
     name: str
@@ -54,11 +54,11 @@ class Models:
 
     def __init__(self, folder: str | Path) -> None:
         self._folder = Path(folder)
-        self._described: dict[Path, tuple[tuple[int, int, int], Model]] = {}
+        self._described: dict[Path, tuple[tuple[int, int, int], ServedModel]] = {}
         if not self._folder.is_dir():
             raise MissingFile(f"no folder '{folder}' to serve models from")
 
-    def all(self) -> list[Model]:
+    def all(self) -> list[ServedModel]:
         """Return every version of every model by name, the newest version of each last."""
         return [
             self._describe(name, version, paths)
@@ -66,7 +66,7 @@ class Models:
             for version, paths in sorted(versions.items())
         ]
 
-    def get(self, name: str) -> Model:
+    def get(self, name: str) -> ServedModel:
         """Return one version of a model. Raises InputError or MissingModel."""
         return self._describe(*self._look_up(name))
 
@@ -126,15 +126,15 @@ class Models:
                 found.setdefault(model, {}).setdefault(int(version), []).append(path)
         return found
 
-    def _describe(self, model: str, version: int, paths: list[Path]) -> Model:
+    def _describe(self, model: str, version: int, paths: list[Path]) -> ServedModel:
         name = _full_name(model, version)
         if len(paths) > 1:
-            return Model(name, problem=self._clash(paths))
+            return ServedModel(name, problem=self._clash(paths))
         path = paths[0]
         try:
             stat = path.stat()
         except OSError as e:
-            return Model(name, problem=f"its file cannot be read: {e.strerror}")
+            return ServedModel(name, problem=f"its file cannot be read: {e.strerror}")
         stamp = (stat.st_mtime_ns, stat.st_size, stat.st_ino)
         if path not in self._described or self._described[path][0] != stamp:
             self._described[path] = (stamp, _read(name, path, stat.st_size))
@@ -159,13 +159,13 @@ def _without_places(text: str, places: Sequence[tuple[str, Path]]) -> str:
     return text
 
 
-def _read(name: str, path: Path, size: int) -> Model:
+def _read(name: str, path: Path, size: int) -> ServedModel:
     try:
         model = load(path)
     except OnnxplainError as error:
-        return Model(name, size, problem=_without_places(str(error), [(name, path)]))
+        return ServedModel(name, size, problem=_without_places(str(error), [(name, path)]))
     weights = {tensor.name for tensor in model.graph.initializer}
-    return Model(
+    return ServedModel(
         name=name,
         size_bytes=size,
         opset=next(o.version for o in model.opset_import if o.domain in ("", "ai.onnx")),

@@ -5,7 +5,6 @@ What a request gets wrong raises InputError, with the name of the field in front
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -13,9 +12,10 @@ import numpy as np
 import numpy.typing as npt
 
 from onnxplain.engine import Preprocess
-from onnxplain.engine.options import require_bounded
+from onnxplain.engine.methods import find_method
 from onnxplain.graphops import Options
 from onnxplain.graphops.errors import InputError
+from onnxplain.graphops.options import OPTIONS
 from onnxplain.v1 import explain_pb2 as pb
 from onnxplain.v1 import tensors
 
@@ -34,14 +34,13 @@ Array = npt.NDArray[Any]
 Request = pb.CheckRequest | pb.RewriteRequest | pb.ExplainRequest
 
 DEFAULT_METHOD = "deconvnet"
-MOST_SAMPLES = 1000
 
 
 def check_arguments(request: pb.CheckRequest) -> dict[str, Any]:
     """Return the arguments of `graphops.check`, all but the model. Raises InputError."""
     return {
         "layer": request.layer or None,
-        "method": request.method or DEFAULT_METHOD,
+        "method": find_method(request.method or DEFAULT_METHOD),
         "to": request.to or None,
         "unpool": _unpool(request),
         "channel_axis": _channel_axis(request),
@@ -65,22 +64,11 @@ def rewrite_arguments(request: pb.RewriteRequest) -> dict[str, Any]:
         "keep_shape": request.keep_shape,
         "target": _choice("target", pb.Target.Name, request.target) or "cpu",
         "backward": _choice("backward", pb.Backward.Name, request.backward) or "same",
-        **method_options_of(request),
+        **_baked_in(request),
     }
-    known = {field.name for field in dataclasses.fields(Options)}
-    for name in options.keys() - known:
-        raise InputError(
-            f"method_options.{name}: a rewritten model is not told this beforehand; leave it out"
-        )
-    require_bounded(options)
-    if options.get("samples", 0) > MOST_SAMPLES:
-        raise InputError(
-            f"method_options.samples: {options['samples']} copies in one run of a rewritten model "
-            f"are more than {MOST_SAMPLES}; Explain takes any number"
-        )
     return {
         "layer": request.layer or None,
-        "method": request.method or DEFAULT_METHOD,
+        "method": find_method(request.method or DEFAULT_METHOD),
         "options": Options(**options),
     }
 
@@ -180,6 +168,21 @@ def method_options_of(request: Request | pb.MapsView) -> dict[str, Any]:
         if field.name == "baseline":
             value = _array("method_options.baseline", value)
         given[field.name] = tuple(value) if field.is_repeated else value
+    return given
+
+
+def _baked_in(request: pb.RewriteRequest) -> dict[str, Any]:
+    """Return the method's options that an artefact holds. Raises InputError."""
+    given = method_options_of(request)
+    for name, value in given.items():
+        option = OPTIONS.get(name)
+        if option is None or option.input:
+            raise InputError(f"method_options.{name}: no option of a rewritten model; leave it out")
+        if option.type is int and option.checked(value) > option.most_exported:
+            raise InputError(
+                f"method_options.{name}: {value} in one run of a rewritten model is more than "
+                f"{option.most_exported}; Explain takes any number"
+            )
     return given
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from onnxplain.engine import Explanation, Preprocess
-from onnxplain.graphops import Layer, Report
-from onnxplain.server.models import Model, Value
+from onnxplain.graphops import Layer, Method, Option, Report
+from onnxplain.server.models import ServedModel, Value
 from onnxplain.v1 import explain_pb2 as pb
 from onnxplain.v1 import tensors
 
@@ -16,6 +17,7 @@ __all__ = [
     "explain_parts",
     "explain_response",
     "layer_message",
+    "method_message",
     "model_message",
     "rewrite_parts",
 ]
@@ -23,7 +25,7 @@ __all__ = [
 SEED_VALUES = {"one": pb.SEED_VALUE_ONE, "activation": pb.SEED_VALUE_ACTIVATION}
 
 
-def model_message(model: Model) -> pb.Model:
+def model_message(model: ServedModel) -> pb.Model:
     """Return a model of the folder as a message."""
     return pb.Model(
         name=model.name,
@@ -33,6 +35,29 @@ def model_message(model: Model) -> pb.Model:
         outputs=[_value(v) for v in model.outputs],
         metadata=model.metadata,
         problem=model.problem,
+    )
+
+
+def method_message(method: Method) -> pb.MethodInfo:
+    """Return a method as a message."""
+    return pb.MethodInfo(
+        name=method.name,
+        summary=method.summary,
+        exportable=method.exportable,
+        options=[_option_message(option) for option in method.takes],
+    )
+
+
+def _option_message(option: Option) -> pb.OptionInfo:
+    least, most = option.bounds
+    return pb.OptionInfo(
+        name=option.name,
+        type=option.type.__name__,
+        default=option.shown_default,
+        minimum=least if math.isfinite(least) else None,
+        maximum=most if math.isfinite(most) else None,
+        choices=option.choices,
+        help=option.help,
     )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -14,8 +13,7 @@ from weakref import WeakSet
 
 import grpc
 
-from onnxplain.engine import VIEWS, Engine, Explanation, evaluate
-from onnxplain.engine.explanation import join_images, join_units, require_same_size
+from onnxplain.engine import METHODS, Engine, evaluate
 from onnxplain.graphops import check, convolutionalize, layers, load, rewrite
 from onnxplain.graphops.errors import AnswerTooLarge
 from onnxplain.server import requests, responses, views
@@ -84,6 +82,12 @@ class ExplainServicer(explain_pb2_grpc.ExplainServiceServicer):
         """List the layers of a model."""
         return await self._work(self._list_layers, request)
 
+    async def ListMethods(
+        self, request: pb.ListMethodsRequest, context: Context
+    ) -> pb.ListMethodsResponse:
+        """List the methods of Explain and their options."""
+        return pb.ListMethodsResponse(methods=map(responses.method_message, METHODS.values()))
+
     async def Check(self, request: pb.CheckRequest, context: Context) -> pb.CheckResponse:
         """Say whether a layer can be explained."""
         return await self._work(self._check, request)
@@ -146,28 +150,26 @@ class ExplainServicer(explain_pb2_grpc.ExplainServiceServicer):
         yield from responses.rewrite_parts(artefact.SerializeToString())
 
     def _explain(self, request: pb.ExplainRequest, call: Call) -> pb.ExplainResponse:
-        images: list[Explanation] = []
-        size = 0
+        engine = self._engine.limited(call.timeout, call.gone, MAX_ANSWER_BYTES)
         with self._models.use(request.model) as (name, path):
-            pieces = self._pieces(request, str(path), call)
-            for _, group in itertools.groupby(pieces, key=lambda piece: piece.first_image):
-                units = []
-                for piece in group:
-                    # Stopped here and not at the end: a layer's projections can be gigabytes.
-                    size += piece.attribution.nbytes
-                    _require_small(size)
-                    units.append(piece)
-                images.append(join_units(units))
-                require_same_size(images[0], images[-1])
-        answer = responses.explain_response(name, join_images(images), request.return_pictures)
-        _require_small(answer.ByteSize())
+            result = engine.explain(str(path), **requests.explain_arguments(request))
+        answer = responses.explain_response(name, result, request.return_pictures)
+        if answer.ByteSize() > MAX_ANSWER_BYTES:
+            raise AnswerTooLarge(
+                f"the answer is over the {MAX_ANSWER_BYTES} bytes that one message may have: call "
+                "ExplainUnits, which streams it, or ask for fewer images or units"
+            )
         return answer
 
     def _explain_units(
         self, request: pb.ExplainRequest, call: Call, news: News[pb.ExplainUnitsResponse]
     ) -> Iterator[pb.ExplainUnitsResponse]:
+        engine = self._engine.limited(call.timeout, call.gone)
         with self._models.use(request.model) as (name, path):
-            pieces = self._pieces(request, str(path), call, news)
+            arguments = requests.explain_arguments(request)
+            pieces = engine.explain_units(
+                str(path), **arguments, progress=news.count, passes=news.runs
+            )
             yield from responses.explain_parts(
                 name, pieces, request.return_pictures, lambda: news.total
             )
@@ -175,19 +177,11 @@ class ExplainServicer(explain_pb2_grpc.ExplainServiceServicer):
     def _view(
         self, request: pb.ViewRequest, call: Call, news: News[pb.ViewResponse]
     ) -> Iterator[pb.ViewResponse]:
-        view, arguments = views.view_arguments(request)
+        asked = views.view_call(request)
         engine = self._engine.limited(call.timeout, call.gone, MAX_VIEW_BYTES)
-        names = [*request.training.earlier, request.model]
-        with self._models.use_all(names) as used:
-            if view == "training":
-                arguments["checkpoints"] = [str(path) for _, path in used]
-                arguments["names"] = [name.removeprefix("models/") for name in names]
-            else:
-                arguments["model"] = str(used[-1][1])
-            if view == "maps":
-                arguments["passes"] = news.runs
-            found = VIEWS[view](engine, **arguments, progress=news.steps)
-            yield from views.view_parts(found)
+        with self._models.use_all(asked.models) as used:
+            view = asked.compute(engine, [str(path) for _, path in used], news)
+            yield from views.view_parts(view)
 
     def _evaluate(
         self, request: pb.EvaluateRequest, call: Call, news: News[pb.EvaluateResponse]
@@ -205,18 +199,6 @@ class ExplainServicer(explain_pb2_grpc.ExplainServiceServicer):
             made = convolutionalize(load(path), views.size_of(request))
         yield from responses.rewrite_parts(made.SerializeToString())
 
-    def _pieces(
-        self,
-        request: pb.ExplainRequest,
-        path: str,
-        call: Call,
-        news: News[Any] | None = None,
-    ) -> Iterator[Explanation]:
-        arguments = requests.explain_arguments(request)
-        if news is not None:
-            arguments |= {"progress": news.count, "passes": news.runs}
-        return self._engine.explain_units(path, **arguments, timeout=call.timeout, cancel=call.gone)
-
     async def _work(self, function: Callable[..., T], *arguments: Any) -> T:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._workers, function, *arguments)
@@ -231,11 +213,3 @@ class ExplainServicer(explain_pb2_grpc.ExplainServiceServicer):
             if (done := await part) is None:
                 return
             yield done
-
-
-def _require_small(size: int) -> None:
-    if size > MAX_ANSWER_BYTES:
-        raise AnswerTooLarge(
-            f"the answer is over the {MAX_ANSWER_BYTES} bytes that one message may have: call "
-            "ExplainUnits, which streams it, or ask for fewer images or units"
-        )

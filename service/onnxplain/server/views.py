@@ -1,16 +1,18 @@
-"""The requests of View and Evaluate as arguments of the engine, and what it finds as messages."""
+"""The requests of View and Evaluate as arguments of the engine, and its results as messages."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from onnxplain.engine import VIEWS, Evaluation, View, class_methods
+from onnxplain.engine import Engine, Evaluation, View, class_methods
+from onnxplain.engine.views import DECLARED_VIEWS, ViewArgument, ViewDeclaration
 from onnxplain.graphops.errors import InputError, OptionError
+from onnxplain.server.progress import News
 from onnxplain.server.requests import (
-    DEFAULT_METHOD,
     images_of,
     method_options_of,
     preprocess_of,
@@ -20,43 +22,71 @@ from onnxplain.v1 import explain_pb2 as pb
 from onnxplain.v1 import tensors
 
 __all__ = [
+    "ViewCall",
     "evaluate_arguments",
     "evaluate_parts",
     "size_of",
-    "view_arguments",
+    "view_call",
     "view_parts",
 ]
 
-SEVERAL = ("maps", "top")  # the views that take more than one picture
 
+@dataclass(frozen=True)
+class ViewCall:
+    """What a request asks for: a view, and what it is computed from.
 
-def view_arguments(request: pb.ViewRequest) -> tuple[str, dict[str, Any]]:
-    """Return a view's name in `engine.VIEWS` and its arguments, all but the model, `earlier` apart.
-
-    Raises InputError.
+    models: resource names, of which a view of one model takes the last. arguments: all others of
+    the view's function by their names, but for `progress` and `passes`.
     """
-    view = request.WhichOneof("view")
-    if view is None:
-        raise InputError(f"view: none is set; set one of {', '.join(VIEWS)}")
-    asked = getattr(request, view)
-    arguments = {
-        field.name: list(value) if field.is_repeated else value
-        for field, value in asked.ListFields()
-        if field.name not in ("units", "method_options", "earlier", "height", "width")
+
+    view: ViewDeclaration
+    models: tuple[str, ...]
+    pictures: list[Any]
+    arguments: dict[str, Any]
+
+    def compute(self, engine: Engine, paths: Sequence[str], news: News[pb.ViewResponse]) -> View:
+        """Return the view of the models in `paths`, and report the progress as it is computed."""
+        return self.view.compute(
+            engine, paths, self.pictures, news.steps, news.runs, **self.arguments
+        )
+
+
+def view_call(request: pb.ViewRequest) -> ViewCall:
+    """Return what a request asks for. Raises InputError or OptionError."""
+    name = request.WhichOneof("view")
+    if name is None:
+        raise InputError(f"view: none is set; set one of {', '.join(DECLARED_VIEWS)}")
+    view, asked = DECLARED_VIEWS[name], getattr(request, name)
+    models = [request.model]
+    arguments: dict[str, Any] = {
+        "labels": tuple(request.labels) or None,
+        "preprocess": preprocess_of(request),
     }
-    arguments |= {"labels": tuple(request.labels) or None, "preprocess": preprocess_of(request)}
-    if "units" in asked.DESCRIPTOR.fields_by_name:
-        arguments["units"] = units_of(asked.units)
-    if view == "maps":
-        arguments = {"methods": [DEFAULT_METHOD]} | arguments | method_options_of(asked)
-    if view == "slide":
-        arguments["size"] = size_of(asked)
+    for argument in view.arguments:
+        arguments |= _keywords(argument, asked)
+    if view.models == "several":
+        models = [*asked.earlier, request.model]
+        arguments["names"] = [model.removeprefix("models/") for model in models]
     pictures = _pictures("images", request.images)
-    if view in SEVERAL:
-        return view, arguments | {"pictures": pictures}
-    if len(pictures) != 1:
-        raise InputError(f"images: there are {len(pictures)}, and the view '{view}' takes one")
-    return view, arguments | {"picture": pictures[0]}
+    if view.pictures == "one" and len(pictures) != 1:
+        raise InputError(f"images: there are {len(pictures)}, and the view '{name}' takes one")
+    return ViewCall(view, tuple(models), pictures, arguments)
+
+
+def _keywords(argument: ViewArgument, asked: Any) -> dict[str, Any]:
+    """Return an argument's value in a view's message as keywords; none where it is not set."""
+    match argument.type:
+        case "method_options":
+            return method_options_of(asked)
+        case "size":
+            return {argument.name: size_of(asked)}
+        case "units":
+            return {argument.name: units_of(getattr(asked, argument.name))}
+    given = {field.name: value for field, value in asked.ListFields()}
+    value = given.get(argument.name, argument.default)
+    if value is None:
+        return {}
+    return {argument.name: list(value) if argument.many or argument.type == "channels" else value}
 
 
 def view_parts(view: View) -> Iterator[pb.ViewResponse]:

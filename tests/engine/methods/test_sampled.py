@@ -10,13 +10,14 @@ from engine.nets import classifier, pictures, with_random_weights
 from oracle import relative_error
 
 from onnxplain.engine import Engine
-from onnxplain.engine.options import to_options
+from onnxplain.engine.options import Choices, to_options
 from onnxplain.engine.pictures.inputs import prepare
 from onnxplain.engine.pictures.preprocess import parse
 from onnxplain.graphops import METHODS, Method, check
 from onnxplain.graphops.backward.context import Attribution
 from onnxplain.graphops.errors import Cancelled, OptionError
 from onnxplain.graphops.operators import GRADIENT
+from onnxplain.graphops.options import SCORE_LAYER
 
 MODEL = classifier()
 PICTURES = pictures(2)
@@ -231,22 +232,22 @@ def test_maps_lie_over_the_layer_that_is_named(engine, monkeypatch):
     plain = engine.explain(MODEL, PICTURES, None, "gradient", to="r1", **choices)
     expected = plain.attribution.sum(axis=2, keepdims=True)
     np.testing.assert_allclose(found.attribution, expected, rtol=1e-4, atol=1e-7)
-    takes = Method("summed", GRADIENT, summed, over="map", takes=("score_layer",))
+    takes = Method("summed", GRADIENT, summed, over="map", takes=(SCORE_LAYER,))
     monkeypatch.setitem(METHODS, "summed", takes)
     scored = engine.explain(MODEL, PICTURES, "r1", "summed", score_layer="r2", **choices)
     assert (scored.layer, scored.to) == ("r2", "r1")
 
 
-def test_the_range_of_values_is_the_preprocessing_s(monkeypatch):
-    monkeypatch.setitem(METHODS, "a_gamma_box", METHODS["gradient"])
+def test_the_range_of_values_is_the_preprocessing_s():
+    boxed = METHODS["lrp_epsilon_gamma_box"]
     prepared = prepare(MODEL, PICTURES, parse("imagenet"))
-    options = to_options({}, "a_gamma_box", False, prepared)
+    options = to_options(Choices.of(boxed, {}), boxed, False, prepared)
     mean, std = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
     np.testing.assert_allclose(options.low, -mean / std, rtol=1e-5)
     np.testing.assert_allclose(options.high, (1 - mean) / std, rtol=1e-5)
-    given = to_options({"low": [0], "high": [9]}, "a_gamma_box", False, prepared)
+    given = to_options(Choices.of(boxed, {"low": [0], "high": [9]}), boxed, False, prepared)
     assert (given.low, given.high) == ((0.0,), (9.0,))
-    assert to_options({}, "gradient", False, prepared).low == ()
+    assert to_options(Choices(), METHODS["gradient"], False, prepared).low == ()
 
 
 @pytest.mark.parametrize(

@@ -89,9 +89,9 @@ def test_panels_of_other_units_say_so(engine, model, pictures):
     found = maps(engine, model, pictures[0], ["gradient", "grad_cam"], "s", [3], preprocess=UNIT)
     first, cam = found.explanations
     assert (first.layer, cam.layer) == ("s", "y")
-    assert found._panel(first, 0, 0).captions == ("gradient",)
-    assert found._panel(cam, 0, 0).captions[0] == "grad_cam of 3"
-    assert "grad_cam explains units of y" in found._notes()
+    assert found.panel(first, 0, 0).captions == ("gradient",)
+    assert found.panel(cam, 0, 0).captions[0] == "grad_cam of 3"
+    assert "grad_cam explains units of y" in [note.text for note in found.legend()]
 
 
 def test_a_signal_of_activity_has_the_unit_s_own_strength(engine, model, pictures):
@@ -108,7 +108,7 @@ def test_where_a_covered_part_lies(engine, model, pictures):
     assert found.rows == (0, 6, 12, 18)
     assert found.columns == (0, 6, 12, 18)  # the last is cut off after two pixels
     low, high = found.strength.min(), max(found.strength.max(), found.untouched[1])
-    drawn = found._laid(found.strength, low, high)
+    drawn = found.loss_map(found.strength, low, high)
     pale = 0.6 * (found.picture @ (0.299, 0.587, 0.114)) + 0.4 * 255
     for row, r in enumerate((3, 9, 15, 21)):
         for column, c in enumerate((3, 9, 15, 19)):
@@ -119,7 +119,7 @@ def test_where_a_covered_part_lies(engine, model, pictures):
 
 def test_what_no_square_covered_has_no_colour(engine, model, pictures):
     found = covered(engine, model, pictures[0], "s", 2, window=4, stride=10, preprocess=UNIT)
-    drawn = found._laid(found.strength, found.strength.min(), found.strength.max())
+    drawn = found.loss_map(found.strength, found.strength.min(), found.strength.max())
     grey = np.array([[len(set(pixel)) == 1 for pixel in row] for row in drawn.tolist()])
     expected = np.ones((24, 20), bool)
     for r in found.rows:

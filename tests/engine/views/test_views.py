@@ -22,8 +22,8 @@ from onnxplain.engine import (
     through_training,
 )
 from onnxplain.engine.drawing.charts import Chart, charts
-from onnxplain.engine.views.invariance import CHANGES, changed
 from onnxplain.engine.views.top import seen_pixels
+from onnxplain.engine.views.transformations import CHANGES, changed
 from onnxplain.graphops import layers
 from onnxplain.graphops.errors import (
     AnswerTooLarge,

@@ -1,4 +1,4 @@
-"""Flags that several commands share, so that they read and mean the same everywhere.
+"""Flags that several commands share; those of options follow from the options' declarations.
 
 Names of layers, methods and forms stay text here: the library knows them, and says the nearest.
 """
@@ -6,20 +6,24 @@ Names of layers, methods and forms stay text here: the library knows them, and s
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable, Iterable
 from typing import Any
+
+from onnxplain.engine.methods import METHODS, method_options
+from onnxplain.graphops import options as o
 
 __all__ = [
     "add_method_options",
+    "add_option",
     "add_model",
-    "add_class",
     "add_path",
-    "add_score_layer",
     "add_seed",
     "add_size",
     "add_target",
     "byte_count",
     "channel_list",
-    "method_options",
+    "chosen_method_options",
+    "listed",
 ]
 
 
@@ -40,23 +44,10 @@ def add_path(parser: argparse.ArgumentParser, several: str = "") -> None:
         "--method",
         metavar="METHOD",
         default="deconvnet",
-        help="deconvnet (default), or another of `onnxplain methods`" + several,
+        help=f"{listed(METHODS)}; see `onnxplain methods` (default: deconvnet)" + several,
     )
-    parser.add_argument(
-        "--to", metavar="TENSOR", help="the tensor to project back to (default: the picture)"
-    )
-    parser.add_argument(
-        "--unpool",
-        metavar="FORM",
-        default="auto",
-        help="how a max-pool is passed: auto (default), maxunpool, scatter, portable or window",
-    )
-    parser.add_argument(
-        "--channel-axis",
-        metavar="AXIS",
-        type=int,
-        help="the layer's channel axis (default: 1, or the last of a layer of rank 3 or NHWC)",
-    )
+    for option, metavar in ((o.TO, "TENSOR"), (o.UNPOOL, "FORM"), (o.CHANNEL_AXIS, "AXIS")):
+        add_option(parser, option, metavar)
 
 
 def add_size(parser: argparse.ArgumentParser, what: str) -> None:
@@ -66,75 +57,68 @@ def add_size(parser: argparse.ArgumentParser, what: str) -> None:
 
 def add_target(parser: argparse.ArgumentParser) -> None:
     """Add the runtime that the rewritten model is meant for."""
-    parser.add_argument(
-        "--target",
-        metavar="RUNTIME",
-        default="cpu",
-        help="what the model is to run on: cpu (default) or cuda (ONNX Runtime), openvino, "
-        "web (onnxruntime-web) or tensorrt; --unpool auto takes a form that it has",
-    )
+    add_option(parser, o.TARGET, "RUNTIME")
 
 
 def add_seed(parser: argparse.ArgumentParser, positions: str) -> None:
     """Add what the backward pass starts from: `positions` names the ones that can be asked for."""
+    add_option(parser, o.POSITION, "POSITION", words=positions)
+    add_option(parser, o.SEED_VALUE, "VALUE")
+
+
+def add_option(
+    parser: argparse._ActionsContainer,
+    option: o.Option,
+    metavar: str | None = None,
+    of: str = "",
+    words: str = "",
+) -> None:
+    """Add the flag of an option; not given, it is None.
+
+    of: the methods that take it, where not all do. words: the values to name in the help.
+    """
+    flag, about = option.name.replace("_", "-"), f"of {of}: " if of else ""
+    if option.type is bool:
+        parser.add_argument(
+            f"--no-{flag}" if option.default else f"--{flag}",
+            dest=option.name,
+            action="store_const",
+            const=not option.default,
+            help=about + ("do not " if option.default else "") + option.help,
+        )
+        return
+    about += option.help
+    if words or option.choices:
+        about += f": {words or listed(option.choices)}"
+    if option.each:
+        about += f", one number or one for each {option.each}"
+    if option.shown_default:
+        about += f" (default: {option.shown_default})"
     parser.add_argument(
-        "--position",
-        metavar="POSITION",
-        help=f"where in the channel to start: {positions} (default: max for deconvnet, else all)",
-    )
-    parser.add_argument(
-        "--seed-value",
-        metavar="VALUE",
-        help="what to start with: activation or one (default: activation for deconvnet, else one)",
+        f"--{flag}", metavar=metavar or _metavar(option), type=_parser_of(option), help=about
     )
 
 
-def add_score_layer(parser: argparse._ActionsContainer) -> None:
-    """Add the layer whose unit a class activation map explains."""
-    parser.add_argument(
-        "--score-layer",
-        metavar="LAYER",
-        help="of class activation maps, which lie over --layer: the layer whose unit is explained "
-        "(default: the class score)",
-    )
+def listed(words: Iterable[str]) -> str:
+    """Return 'a, b or c'."""
+    *first, last = list(words) or [""]
+    return f"{', '.join(first)} or {last}" if first else last
 
 
 def add_method_options(parser: argparse.ArgumentParser, exported: bool) -> None:
-    """Add what single methods take besides; `exported`: those alone that are one graph."""
+    """Add what single methods take besides; `exported`: what is written into an artefact."""
     group = parser.add_argument_group("options of single methods")
-    add_score_layer(group)
-    group.add_argument(
-        "--no-upsample",
-        dest="upsample",
-        action="store_const",
-        const=False,
-        help="leave a class activation map at its layer's size",
-    )
-    flags = EXPORTED if exported else (*EXPORTED, *RUN)
-    for flag, kind, what in flags:
-        group.add_argument(flag, metavar="N[,N]" if kind in LISTS else "N", type=kind, help=what)
-    if not exported:
-        group.add_argument(
-            "--start", choices=("noise", "picture"), help="of activation_maximisation"
-        )
+    for option in method_options().values():
+        takers = [m for m in METHODS.values() if option in m.takes]
+        takers = [m for m in takers if m.exportable or not exported]
+        if takers and not (exported and option.input):
+            add_option(group, option, of=", ".join(m.name for m in takers))
 
 
-def method_options(arguments: argparse.Namespace) -> dict[str, Any]:
+def chosen_method_options(arguments: argparse.Namespace) -> dict[str, Any]:
     """Return the options of single methods that were given, by their names in the library."""
-    names = [flag[2:].replace("-", "_") for flag, _, _ in (*EXPORTED, *RUN)]
-    names += ["score_layer", "upsample", "start"]
-    return {n: v for n in names if (v := getattr(arguments, n, None)) is not None}
-
-
-def add_class(parser: argparse.ArgumentParser) -> None:
-    """Add the class whose probability is watched."""
-    parser.add_argument(
-        "--class",
-        dest="class_index",
-        metavar="C",
-        type=int,
-        help="a class (default: the predicted one)",
-    )
+    values = {name: getattr(arguments, name, None) for name in method_options()}
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def byte_count(text: str) -> int:
@@ -181,44 +165,23 @@ def _numbers(text: str) -> tuple[float, ...]:
         ) from e
 
 
-def _baseline(text: str) -> float | tuple[float, ...]:
-    """Parse '0.5' into a number, and '0.5,0,-1' into one for each channel."""
+def _one_or_several(text: str) -> float | tuple[float, ...]:
+    """Parse '0.5' into a number, and '0.5,0,-1' into several."""
     numbers = _numbers(text)
     return numbers if len(numbers) > 1 else numbers[0]
 
 
-LISTS = (_numbers, _baseline, channel_list)
-EXPORTED = (
-    ("--samples", int, "of smoothgrad, smoothgrad_sq, vargrad: noisy copies (default: 50)"),
-    ("--noise-level", float, "of those: deviation, as a part of the input's range (default: 0.15)"),
-    ("--noise-seed", int, "of those, rise and activation_maximisation: which noise (default: 0)"),
-    ("--steps", int, "of integrated_gradients: points on the way (default: 50)"),
-    ("--low", _numbers, "of lrp_epsilon_gamma_box: the lowest input, one or one for each channel"),
-    ("--high", _numbers, "of lrp_epsilon_gamma_box: the highest input"),
-)
-RUN = (
-    (
-        "--baseline",
-        _baseline,
-        "of integrated_gradients, deeplift, occlusion and rise: what stands for nothing, in the "
-        "network's values, one number or one for each channel (default: 0)",
-    ),
-    ("--window", channel_list, "of occlusion: pixels (default: an eighth of each side)"),
-    ("--stride", channel_list, "of occlusion: pixels (default: half the window)"),
-    ("--masks", int, "of rise: how many masks (default: 1000)"),
-    ("--resolution", int, "of rise: a mask's cells along a side (default: 8)"),
-    ("--keep", float, "of rise: the part of the cells that is kept (default: 0.5)"),
-    ("--iterations", int, "of activation_maximisation: steps (default: 128)"),
-    (
-        "--step-size",
-        float,
-        "of activation_maximisation: how far, in parts of the range (default: 0.02)",
-    ),
-    ("--jitter", int, "of activation_maximisation: pixels of shift (default: 4)"),
-    ("--blur", float, "of activation_maximisation: deviation in pixels (default: 0.5)"),
-    (
-        "--decay",
-        float,
-        "of activation_maximisation: part of the way to grey (default: 0.01)",
-    ),
-)
+def _parser_of(option: o.Option) -> Callable[[str], Any]:
+    """Return what parses an option's value."""
+    if not option.each:
+        parse: Callable[[str], Any] = option.type
+        return parse
+    if option.type is int:
+        return channel_list
+    return _one_or_several if option.input else _numbers
+
+
+def _metavar(option: o.Option) -> str:
+    if option.type is str:
+        return "WORD" if option.choices else "NAME"
+    return "N[,N]" if option.each else "N"

@@ -1,4 +1,4 @@
-"""What the commands that draw share: flags, files, and having a view drawn here or by a server."""
+"""What the commands that draw share: flags, and the files that they write."""
 
 from __future__ import annotations
 
@@ -6,13 +6,12 @@ import argparse
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from onnxplain.cli.arguments import byte_count
 from onnxplain.cli.failures import UsageError
 from onnxplain.cli.output import check_writable, printable, working
-from onnxplain.cli.preprocessing import PREPROCESS_HELP, read_labels, read_preprocess
+from onnxplain.cli.preprocessing import PREPROCESS_HELP
 
 if TYPE_CHECKING:
     from onnxplain.engine import View
@@ -23,7 +22,6 @@ __all__ = [
     "add_viewing",
     "add_where",
     "engine_choices",
-    "look",
     "output_files",
     "require_servers_choice",
     "tell",
@@ -67,13 +65,13 @@ def add_server(parser: argparse.ArgumentParser) -> None:
 
 
 def engine_choices(arguments: argparse.Namespace) -> dict[str, Any]:
-    """Return how the engine is to be made."""
+    """Return the keyword arguments of Engine."""
     choices = {"device": arguments.device, "memory_bytes": arguments.memory}
     return {name: value for name, value in choices.items() if value is not None}
 
 
 def require_servers_choice(arguments: argparse.Namespace) -> None:
-    """Raise UsageError for a flag that is not for a client to choose."""
+    """Raise UsageError for a flag that only the server can choose."""
     for flag in ("device", "memory"):
         if getattr(arguments, flag):
             raise UsageError(f"--{flag} is the server's to choose: leave it out")
@@ -82,9 +80,9 @@ def require_servers_choice(arguments: argparse.Namespace) -> None:
 def output_files(
     arguments: argparse.Namespace, default: str, pictures: Sequence[str]
 ) -> dict[str, str]:
-    """Return what is to be written where, by "picture" and "npz", all known to be writable.
+    """Return the files to write, by "picture" and "npz", after checking that they are writable.
 
-    default: the picture's file where none is named. Raises OutputError, and OptionError where a
+    default: the drawing's file where none is named. Raises OutputError, and OptionError where a
     name does not end in .png, or names one of the pictures, the model or the labels.
     """
     from onnxplain.graphops.errors import OptionError
@@ -105,51 +103,21 @@ def output_files(
     return files
 
 
-def look(
-    arguments: argparse.Namespace,
-    view: str,
-    pictures: Sequence[str],
-    what: str,
-    earlier: Sequence[str] = (),
-    **options: Any,
-) -> View:
-    """Return a view of `engine.VIEWS`, drawn here or, with --server, there.
+def write(view: View, files: Mapping[str, str]) -> None:
+    """Write the drawing to files["picture"] and the arrays to files["npz"], where these are named.
 
-    what: is being done, to be told meanwhile. earlier: the checkpoints before the model.
+    The drawing comes first: a view that cannot be drawn leaves no file behind.
     """
-    how = read_preprocess(arguments.preprocess)
-    labels = read_labels(arguments.labels)
-    if arguments.server:
-        require_servers_choice(arguments)
-        options |= {"earlier": earlier} if earlier else {}
-        with working(f"waiting for {arguments.server}") as progress:
-            from onnxplain.cli.served_view import receive
-
-            there = None if how is None else asdict(how)
-            return receive(
-                arguments.server, arguments.model, pictures, view, there, labels, progress, options
-            )
-    with working(what) as progress:
-        from onnxplain.engine import VIEWS, Engine
-
-        options |= {"labels": labels, "preprocess": how, "progress": progress}
-        shown = pictures if view == "top" else pictures[0]
-        model = [*earlier, arguments.model] if view == "training" else arguments.model
-        return VIEWS[view](Engine(**engine_choices(arguments)), model, shown, **options)
-
-
-def write(found: View, files: Mapping[str, str]) -> None:
-    """Draw, then save: what cannot be drawn leaves nothing behind."""
     with working("writing"):
         if "picture" in files:
-            found.save(files["picture"])
+            view.save(files["picture"])
         if "npz" in files:
-            found.save_npz(files["npz"])
+            view.save_npz(files["npz"])
 
 
-def tell(found: View, files: Mapping[str, str]) -> None:
-    """Say what was written, and on stderr what was assumed."""
+def tell(view: View, files: Mapping[str, str]) -> None:
+    """Print which files were written, and on stderr what was assumed."""
     for path in files.values():
         print(printable(f"wrote {path}"))
-    for note in found.notes:
+    for note in view.notes:
         print(printable(f"onnxplain: {note}"), file=sys.stderr)

@@ -17,23 +17,18 @@ from onnxplain.cli.commands import (
     convolutionalize,
     evaluate,
     explain,
-    invariance,
     layers,
     methods,
-    occlusion,
     rewrite,
     serve,
-    slide,
-    top,
-    training,
+    views,
 )
 from onnxplain.cli.failures import UsageError, fail
 
 __all__ = ["build_parser", "main"]
 
 COMMANDS = (
-    layers, methods, check, rewrite, explain, top, training, invariance, occlusion, evaluate,
-    convolutionalize, slide, serve,
+    layers, methods, check, rewrite, explain, views, evaluate, convolutionalize, serve,
 )  # fmt: skip
 
 EPILOG = """\

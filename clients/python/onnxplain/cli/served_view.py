@@ -3,59 +3,32 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy.typing as npt
 from PIL import Image
 
-from onnxplain.client import Client
+from onnxplain.client import ServedView
 from onnxplain.engine import View
 
-__all__ = ["Received", "receive"]
+__all__ = ["Received"]
 
 
 class Received(View):
-    """A view as a server drew it."""
+    """A view as a server drew it, which saves its files whole or not at all."""
 
-    def __init__(
-        self, png: bytes, arrays: dict[str, npt.NDArray[Any]], notes: tuple[str, ...]
-    ) -> None:
-        self.notes = notes
-        self._png, self._arrays = png, arrays
+    def __init__(self, view: ServedView) -> None:
+        self.notes = view.notes
+        self._view = view
 
     def draw(self) -> Image.Image:
         """Return the drawing."""
-        return Image.open(io.BytesIO(self._png))
+        return Image.open(io.BytesIO(self._view.png))
 
     def png(self) -> bytes:
-        """Return the drawing as it came."""
-        return self._png
+        """Return the drawing as the server sent it."""
+        return self._view.png
 
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
-        """Return the arrays and texts that came."""
-        return self._arrays
-
-
-def receive(
-    server: str,
-    model: str,
-    pictures: Sequence[str],
-    view: str,
-    preprocess: Mapping[str, Any] | None,
-    labels: Sequence[str] | None,
-    progress: Callable[[int, int], None],
-    options: Mapping[str, Any],
-) -> Received:
-    """Have a server draw a view. Raises ClientError."""
-    with Client(server) as client:
-        found = client.view(
-            model,
-            pictures,
-            view,
-            preprocess=preprocess,
-            labels=labels,
-            progress=progress,
-            **options,
-        )
-    return Received(found.png, found.arrays, found.notes)
+        """Return the arrays and texts that the server sent."""
+        return self._view.arrays

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
-from types import TracebackType
-from typing import Any, Self
+from contextlib import contextmanager
+from typing import Any, Self, cast
 
 import grpc
 from grpc import StatusCode
@@ -26,7 +25,7 @@ from onnxplain.client.requests import (
     preprocessing,
 )
 from onnxplain.client.results import Result, gather, whole_file, without_progress
-from onnxplain.client.views import View, gather_view, view_request
+from onnxplain.client.views import ServedView, gather_view, view_request
 from onnxplain.v1 import explain_pb2 as pb
 from onnxplain.v1 import explain_pb2_grpc
 
@@ -53,19 +52,15 @@ class Client:
         self._timeout = timeout
         # gRPC would send even calls to this machine through a proxy that the environment names.
         local = re.match(r"localhost:|127\.|\[::1\]", address) is not None
-        options = [("grpc.enable_http_proxy", 0)] if local else []
-        self._channel = grpc.insecure_channel(address, options)
+        self._channel = grpc.insecure_channel(
+            address, [("grpc.enable_http_proxy", 0)] if local else []
+        )
         self._stub = explain_pb2_grpc.ExplainServiceStub(self._channel)
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()
 
     def close(self) -> None:
@@ -74,15 +69,12 @@ class Client:
 
     def list_models(self) -> list[pb.Model]:
         """Return every version of every model; one that cannot be used says why in `problem`."""
-        with self._plain_errors():
-            return list(self._stub.ListModels(pb.ListModelsRequest(), self._timeout).models)
+        return list(self._answer(self._stub.ListModels, pb.ListModelsRequest()).models)
 
     def model(self, name: str) -> pb.Model:
         """Return one version of a model, the newest if `name` says none."""
         request = pb.GetModelRequest(name=model_name(name))
-        with self._plain_errors():
-            found: pb.Model = self._stub.GetModel(request, self._timeout)
-        return found
+        return cast(pb.Model, self._answer(self._stub.GetModel, request))
 
     def layers(self, name: str, size: Sequence[int] = ()) -> list[pb.Layer]:
         """Return the layers of a model, in the order in which they are computed.
@@ -91,8 +83,11 @@ class Client:
         """
         with fitting():
             request = pb.ListLayersRequest(model=model_name(name), size=size)
-        with self._plain_errors():
-            return list(self._stub.ListLayers(request, self._timeout).layers)
+        return list(self._answer(self._stub.ListLayers, request).layers)
+
+    def methods(self) -> list[pb.MethodInfo]:
+        """Return the methods that `explain` takes, each with its own options."""
+        return list(self._answer(self._stub.ListMethods, pb.ListMethodsRequest()).methods)
 
     def check(
         self,
@@ -119,9 +114,7 @@ class Client:
             target=enum("target", pb.Target.Value, target),
             method_options=options_of_method({"score_layer": score_layer}),
         )
-        with self._plain_errors():
-            report: pb.CheckResponse = self._stub.Check(request, self._timeout)
-        return report
+        return cast(pb.CheckResponse, self._answer(self._stub.Check, request))
 
     def rewrite(
         self,
@@ -144,8 +137,8 @@ class Client:
     ) -> bytes:
         """Return the ONNX file of a model that explains one of its layers by itself.
 
-        The options are those of `onnxplain rewrite`, and of single methods those of the message
-        MethodOptions, such as `samples=25`; None is the default of the method.
+        The options are those of `onnxplain rewrite`, and of single methods those that `methods`
+        lists, such as `samples=25`; None is the default of the method.
         """
         request = pb.RewriteRequest(
             model=model_name(name),
@@ -164,8 +157,8 @@ class Client:
             backward=enum("backward", pb.Backward.Value, backward),
             method_options=options_of_method(method_options),
         )
-        with self._plain_errors():
-            return whole_file(self._stub.Rewrite(request, self._timeout))
+        with self._streaming(self._stub.Rewrite, request) as stream:
+            return whole_file(stream)
 
     def explain(
         self,
@@ -200,8 +193,7 @@ class Client:
         labels: class names by channel. pictures: have the pictures as the network saw them back.
         progress: called with the projections that have come, and their total. passes: with the
             runs done of those under way, and their total, by methods that take many.
-        method_options: what single methods take, such as `samples=25`: see the message
-            MethodOptions.
+        method_options: the options of single methods, such as `samples=25`, see `methods`.
 
         What is None takes the default of the method or the model.
         """
@@ -235,15 +227,15 @@ class Client:
         progress: Callable[[int, int], None] | None = None,
         passes: Callable[[int, int], None] | None = None,
         **options: Any,
-    ) -> View:
-        """Have the service draw one of the views that people look at, and give its numbers.
+    ) -> ServedView:
+        """Have the service draw one of its views, and return the drawing and its arrays.
 
         images: one picture or, for "maps" and "top", several: paths, bytes of files or uint8 arrays
             [H, W, 3].
-        view: "maps", "top", "training", "invariance", "occlusion" or "slide".
-        options: the fields of the view's message in explain.proto, such as `layer="mixed"`,
-            `channels=[7, 44]` and `count=5` for "top". `units` are written as in `explain`, and
-            "maps" also takes the options of its methods.
+        view: the name of a field of ViewRequest's `view` in explain.proto, such as "occlusion".
+        options: the fields of the view's message, such as `layer="mixed"`, `channels=[7, 44]` and
+            `count=5` for "top". `units` are written as in `explain`, `size` stands for `height` and
+            `width`, and a view with `method_options` takes the options of its methods as they are.
 
         preprocess, labels, progress and passes are as in `explain`.
         """
@@ -287,18 +279,20 @@ class Client:
         """
         height, width = size or (0, 0)
         request = pb.ConvolutionalizeRequest(model=model_name(name), height=height, width=width)
-        with self._plain_errors():
-            return whole_file(self._stub.Convolutionalize(request, self._timeout))
+        with self._streaming(self._stub.Convolutionalize, request) as stream:
+            return whole_file(stream)
+
+    def _answer(self, call: Any, request: Any) -> Any:
+        """Return the one message that a call answers with."""
+        with plain_errors(self._address, self._timeout):
+            return call(request, self._timeout)
 
     @contextmanager
     def _streaming(self, call: Any, request: Any) -> Iterator[Any]:
         """Yield the messages of a call, which ends with the block, be it by an error or Ctrl-C."""
-        with self._plain_errors():
+        with plain_errors(self._address, self._timeout):
             stream = call(request, self._timeout)
             try:
                 yield stream
             finally:
                 stream.cancel()  # of no effect where all has come
-
-    def _plain_errors(self) -> AbstractContextManager[None]:
-        return plain_errors(self._address, self._timeout)

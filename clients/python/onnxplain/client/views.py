@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from google.protobuf.descriptor import Descriptor
 from grpc import StatusCode
 
 from onnxplain.client.errors import ClientError
@@ -28,13 +29,13 @@ from onnxplain.client.results import without_progress
 from onnxplain.v1 import explain_pb2 as pb
 from onnxplain.v1 import tensors
 
-__all__ = ["View", "gather_view", "view_request"]
+__all__ = ["ServedView", "View", "gather_view", "view_request"]
 
 VIEWS = [field.name for field in pb.ViewRequest.DESCRIPTOR.oneofs_by_name["view"].fields]
 
 
 @dataclass(frozen=True, eq=False)
-class View:
+class ServedView:
     """A view that the service drew. In a notebook it shows itself.
 
     png: the drawing, the bytes of a PNG file. arrays: by their names, which the view's message in
@@ -58,6 +59,9 @@ class View:
         return self.png
 
 
+View = ServedView  # the older name
+
+
 def view_request(
     name: str,
     images: Images,
@@ -74,22 +78,8 @@ def view_request(
             "OptionError",
         )
     message = type(getattr(pb.ViewRequest(), view))
-    known = message.DESCRIPTOR.fields_by_name
-    fields = {key: value for key, value in options.items() if value is not None}
-    if view == "slide" and "size" in fields:
-        fields["height"], fields["width"] = fields.pop("size")
-    own = {key: fields.pop(key) for key in list(fields) if key not in known}
-    if "method_options" in known:
-        fields["method_options"] = options_of_method(own)
-    elif own:
-        raise TypeError(
-            f"unexpected keyword argument '{next(iter(own))}'; '{view}' takes {[*known]}"
-        )
+    fields = _fields(view, message.DESCRIPTOR, options)
     with fitting():
-        if "units" in fields:
-            fields["units"] = pb.Units(**units_fields(fields["units"]))
-        if "earlier" in fields:
-            fields["earlier"] = [model_name(earlier) for earlier in fields["earlier"]]
         return pb.ViewRequest(
             model=model_name(name),
             images=pictures(images),
@@ -99,11 +89,35 @@ def view_request(
         )
 
 
+def _fields(view: str, message: Descriptor, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a caller's options as the fields of a view's message, by what holds in all of them.
+
+    `units` is a Units, `earlier` are models, `height` and `width` are together called `size`, and
+    `method_options` holds what is no field of the view itself. Raises TypeError for other options.
+    """
+    known = [field.name for field in message.fields]
+    named = {*known, "size"} if {"height", "width"} <= set(known) else set(known)
+    fields = {name: value for name, value in options.items() if value is not None}
+    others = {name: fields.pop(name) for name in fields.keys() - named}
+    if "method_options" in known:
+        fields["method_options"] = options_of_method(others)
+    elif others:
+        raise TypeError(f"unexpected keyword argument '{min(others)}'; '{view}' takes {known}")
+    with fitting():
+        if "size" in fields:
+            fields["height"], fields["width"] = fields.pop("size")
+        if "units" in fields:
+            fields["units"] = pb.Units(**units_fields(fields["units"]))
+        if "earlier" in fields:
+            fields["earlier"] = [model_name(earlier) for earlier in fields["earlier"]]
+    return fields
+
+
 def gather_view(
     stream: Iterable[pb.ViewResponse],
     progress: Callable[[int, int], None] | None = None,
     passes: Callable[[int, int], None] | None = None,
-) -> View:
+) -> ServedView:
     """Return the view whose pieces `stream` yields. Raises ClientError where they are damaged."""
     png: list[bytes] = []
     notes: list[str] = []
@@ -122,7 +136,7 @@ def gather_view(
                 arrays[name] = tensors.join(message.tensor.values for message in messages)
             except ValueError as e:
                 raise ClientError(StatusCode.DATA_LOSS, f"the answer is damaged: {e}") from e
-    return View(b"".join(png), arrays, tuple(notes))
+    return ServedView(b"".join(png), arrays, tuple(notes))
 
 
 def _place(message: pb.ViewResponse) -> tuple[str | None, str]:

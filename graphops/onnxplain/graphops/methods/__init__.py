@@ -1,22 +1,22 @@
 """The registry of methods, and what each makes of the signal."""
 
-from onnxplain.graphops.methods.registry import (
-    METHODS,
-    RUN,
-    Method,
-    find_method,
-    require_taken,
-    takes,
-)
-from onnxplain.graphops.methods.sampling import gauss_legendre, standard_noise
+from typing import TYPE_CHECKING
+
+from onnxplain.graphops.first_use import on_first_use
+from onnxplain.graphops.methods.method import Imported, Method
+from onnxplain.graphops.methods.registry import METHODS, find_method, require_taken
+
+if TYPE_CHECKING:
+    from onnxplain.graphops.methods.sampling import gauss_legendre, standard_noise
 
 __all__ = [
     "METHODS",
+    "Imported",
     "Method",
-    "RUN",
     "find_method",
     "gauss_legendre",
     "require_taken",
     "standard_noise",
-    "takes",
 ]
+
+__getattr__ = on_first_use(__name__, {"gauss_legendre": "sampling", "standard_noise": "sampling"})

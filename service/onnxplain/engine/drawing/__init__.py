@@ -1,6 +1,6 @@
 """Colour maps, figures and charts."""
 
-from onnxplain.engine.drawing.attribution import MADE, drawn, legend
+from onnxplain.engine.drawing.attribution import drawn, legend
 from onnxplain.engine.drawing.charts import Chart, charts
 from onnxplain.engine.drawing.colormaps import Pixels, enlarged, heat, laid, overlay
 from onnxplain.engine.drawing.figure import Note, Panel, figure
@@ -8,7 +8,6 @@ from onnxplain.engine.drawing.view import View, name_pictures
 
 __all__ = [
     "Chart",
-    "MADE",
     "Note",
     "Panel",
     "Pixels",

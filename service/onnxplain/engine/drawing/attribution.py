@@ -15,13 +15,11 @@ from onnxplain.engine.drawing.colormaps import (
     signed_map,
 )
 from onnxplain.engine.drawing.figure import Note
+from onnxplain.engine.methods import drawn_as
 from onnxplain.engine.pictures import Preprocess
 
-__all__ = ["MADE", "drawn", "legend"]
+__all__ = ["drawn", "legend"]
 
-MADE = "activation_maximisation"  # its results are pictures of their own, not maps of the input
-# What these carry back looks like a picture; the others share out a number, so they have a sign.
-PICTURED = ("gradient", "deconvnet", "guided_backprop", "guided_grad_cam", "smoothgrad", "inverse")
 BAR_WIDTH = 120
 
 Pixels = npt.NDArray[np.uint8]
@@ -32,7 +30,7 @@ def drawn(attribution: npt.NDArray[Any], method: str, how: Preprocess | None) ->
 
     how: what pictures went through, whose order of colours the attribution has.
     """
-    if method == MADE and how is not None:
+    if drawn_as(method) == "picture" and how is not None:
         return how.pixels(attribution)
     if not _is_pictured(attribution, method):
         return diverging(signed_map(attribution))
@@ -43,7 +41,7 @@ def drawn(attribution: npt.NDArray[Any], method: str, how: Preprocess | None) ->
 def legend(attribution: npt.NDArray[Any], method: str, overlays: bool) -> list[Note]:
     """Return what the colours of a method's drawings mean."""
     ramp = np.linspace(0, 1, BAR_WIDTH)
-    if method == MADE:
+    if drawn_as(method) == "picture":
         return [Note("Pictures that excite the unit, as the network would see them")]
     scaled = "each scaled by its own largest values"
     if _is_pictured(attribution, method):
@@ -57,4 +55,4 @@ def legend(attribution: npt.NDArray[Any], method: str, overlays: bool) -> list[N
 
 
 def _is_pictured(attribution: npt.NDArray[Any], method: str) -> bool:
-    return is_picture(attribution) and method in (*PICTURED, MADE)
+    return is_picture(attribution) and drawn_as(method) != "map"

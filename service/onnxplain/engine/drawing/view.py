@@ -1,4 +1,4 @@
-"""What the engine finds: arrays that draw themselves."""
+"""The base class of the engine's results: arrays, and a drawing of them."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ class View(abc.ABC):
 
     @abc.abstractmethod
     def draw(self) -> Image.Image:
-        """Draw what was found, labelled. Raises OptionError where it is nothing to look at."""
+        """Return the labelled drawing. Raises OptionError where the arrays are no picture."""
 
     @abc.abstractmethod
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
-        """Return the arrays and names that `save_npz` writes."""
+        """Return the arrays and texts that `save_npz` writes, by name."""
 
     def png(self) -> bytes:
         """Return the drawing as the bytes of a PNG file. Raises OptionError as `draw` does."""
@@ -44,7 +44,7 @@ class View(abc.ABC):
         write_atomically(path, self.png())
 
     def save_npz(self, path: str | os.PathLike[str]) -> None:
-        """Write the arrays and names for `numpy.load`, whole or not at all. Raises OutputError."""
+        """Write the arrays and texts for `numpy.load`, whole or not at all. Raises OutputError."""
         file = io.BytesIO()
         np.savez_compressed(file, allow_pickle=False, **self.arrays())
         write_atomically(path, file.getvalue())
@@ -52,14 +52,14 @@ class View(abc.ABC):
     def _repr_png_(self) -> bytes | None:
         try:
             return self.png()
-        except OptionError:  # nothing to look at: a notebook then writes what it is
+        except OptionError:  # no picture: the notebook then prints the object's repr
             return None
 
 
 def name_pictures(given: Any, names: Any = None, *, what: str = "picture") -> tuple[str, ...]:
-    """Return what to call pictures or models in a drawing: their files, without the folders.
+    """Return the names of pictures or models in a drawing: their file names, without folders.
 
-    names: to call them otherwise. Raises OptionError where these are not as many.
+    names: other names for them. Raises OptionError unless there is one for each.
     """
     if names is not None:
         if len(names) != len(given):

@@ -14,17 +14,15 @@ from onnxplain.engine.engine import Engine
 from onnxplain.engine.evaluation import metrics
 from onnxplain.engine.evaluation.randomization import randomized, weights_from_top
 from onnxplain.engine.explanation import Explanation
-from onnxplain.engine.pictures import Picture, Prepared, Preprocess, prepare, read_pictures
+from onnxplain.engine.methods import METHODS, find_method
+from onnxplain.engine.pictures import Picture, PreparedInputs, Preprocess, prepare, read_pictures
 from onnxplain.engine.runtime import Model
 from onnxplain.engine.views import class_probabilities, class_scores
-from onnxplain.graphops import METHODS
 from onnxplain.graphops.errors import OptionError
-from onnxplain.graphops.methods import RUN, find_method
 
 __all__ = ["RANDOM", "Evaluation", "class_methods", "evaluate"]
 
 RANDOM = "random"  # maps of noise, with which the others can be compared
-UNFIT = ("activation", "activation_maximisation")  # no explanations of a picture's class
 STEPS = 32  # of the deletion and insertion curves
 
 Array = npt.NDArray[Any]
@@ -128,23 +126,20 @@ def evaluate(
 
 def class_methods() -> list[str]:
     """Return the names of the methods that explain a class to a picture."""
-    others = ("inverse", "lrp")  # other names, where a class is explained, of what is there
-    return [name for name in (*METHODS, *RUN) if name not in (*UNFIT, *others)]
+    return [m.name for m in METHODS.values() if m.explains_class and not m.alias_of]
 
 
 def _require_class_methods(methods: Sequence[str]) -> None:
     """Raise UnknownMethod or OptionError for a method that does not explain a class."""
     for name in methods:
-        if name not in RUN:
-            find_method(name)
-        if name in UNFIT:
+        if not find_method(name).explains_class:
             raise OptionError(
                 f"method '{name}' does not explain a class of a picture: choose from "
                 f"{', '.join(class_methods())}"
             )
 
 
-def _regions(prepared: Prepared, masks: Sequence[Picture]) -> list[npt.NDArray[np.bool_]]:
+def _regions(prepared: PreparedInputs, masks: Sequence[Picture]) -> list[npt.NDArray[np.bool_]]:
     """Return the masks as the network sees its pictures, bool [H, W] each."""
     if masks and len(masks) != len(prepared.rows):
         raise OptionError(
@@ -170,8 +165,8 @@ def _regions(prepared: Prepared, masks: Sequence[Picture]) -> list[npt.NDArray[n
     return regions
 
 
-def _part(prepared: Prepared, count: int) -> Prepared:
-    return Prepared(
+def _part(prepared: PreparedInputs, count: int) -> PreparedInputs:
+    return PreparedInputs(
         prepared.rows[:count], prepared.pictures[:count], prepared.preprocess, prepared.notes
     )
 
@@ -179,7 +174,7 @@ def _part(prepared: Prepared, count: int) -> Prepared:
 def _maps(
     engine: Engine,
     model: Model,
-    prepared: Prepared,
+    prepared: PreparedInputs,
     method: str,
     channels: npt.NDArray[np.int64],
     tick: Callable[[], None],
@@ -209,7 +204,7 @@ def _maps(
 def _curves(
     engine: Engine,
     model: Model,
-    prepared: Prepared,
+    prepared: PreparedInputs,
     channels: npt.NDArray[np.int64],
     maps: Sequence[metrics.Map],
     tick: Callable[[], None],

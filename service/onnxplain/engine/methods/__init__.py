@@ -1,19 +1,30 @@
-"""How the engine runs the methods that take many runs."""
+"""The engine's registry of methods, and how it runs those that take many runs."""
 
-from onnxplain.engine.methods.activation_maximisation import maximise
-from onnxplain.engine.methods.activations import activations
-from onnxplain.engine.methods.occlusion import occlusion, windows
-from onnxplain.engine.methods.rise import rise
-from onnxplain.engine.methods.sampled import SAMPLED, sampled
-from onnxplain.engine.methods.single_graph import project
+from typing import TYPE_CHECKING
+
+from onnxplain.engine.methods.registry import (
+    METHODS,
+    EngineMethod,
+    drawn_as,
+    find_method,
+    method_options,
+    own_options,
+)
+from onnxplain.graphops.first_use import on_first_use
+
+if TYPE_CHECKING:
+    from onnxplain.engine.methods.occlusion import windows
+    from onnxplain.engine.methods.running import run_method
 
 __all__ = [
-    "SAMPLED",
-    "activations",
-    "maximise",
-    "occlusion",
-    "project",
-    "rise",
-    "sampled",
+    "METHODS",
+    "EngineMethod",
+    "drawn_as",
+    "find_method",
+    "method_options",
+    "own_options",
+    "run_method",
     "windows",
 ]
+
+__getattr__ = on_first_use(__name__, {"run_method": "running", "windows": "occlusion"})

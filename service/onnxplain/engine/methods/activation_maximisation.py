@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from onnxplain.engine.options import channel_axis_of
-from onnxplain.engine.run import Chosen, Result, Work
+from onnxplain.engine.methods.baseline import channel_axis_of
+from onnxplain.engine.run import Chosen, ProjectedUnits, Run
 from onnxplain.engine.runtime import Plan, Projections
-from onnxplain.graphops.errors import OptionError, UnsupportedModel
+from onnxplain.graphops.errors import UnsupportedModel
+from onnxplain.graphops.methods import METHODS
 
 __all__ = ["maximise"]
 
@@ -26,42 +27,40 @@ Array = npt.NDArray[Any]
 Pictures = npt.NDArray[np.float32]
 
 
-def maximise(work: Work, chosen: Chosen) -> Iterator[Result]:
+def maximise(run: Run, chosen: Chosen) -> Iterator[ProjectedUnits]:
     """Yield pictures [units, C, H, W] in the network's own values, and the units' scores there.
 
     Each iteration shifts the picture at random, steps along the gradient (divided by its root mean
     square), shifts back, blurs, and goes a part of the way to mid-grey. Where it is known what
     values pixels have the picture keeps to these; else their range is that of the image given.
     """
-    work.require_whole_way()
-    start = work.choices.get("start", "noise")
-    if start not in ("noise", "picture"):
-        raise OptionError(f"no start '{start}': choose 'noise' or 'picture'")
-    if work.rows[0].dtype.kind != "f" or work.rows[0].ndim < 2:
+    run.require_whole_way()
+    own = run.own
+    if run.rows[0].dtype.kind != "f" or run.rows[0].ndim < 2:
         raise UnsupportedModel(
-            f"the input '{work.subject.input.name}' takes no picture of real numbers, and no other "
+            f"the input '{run.subject.input.name}' takes no picture of real numbers, and no other "
             "can be stepped along a gradient: choose another method"
         )
-    count = _number(work, "iterations", 128, 1)
-    plan = work.plan("gradient", replace(work.options, to=work.subject.to))
-    seed = work.choices.get("noise_seed", 0)
-    for image, row in enumerate(work.rows):
-        scale = _Scale.of(work, row)
+    plan = run.plan(METHODS["gradient"], replace(run.options, to=run.subject.to))
+    for image, row in enumerate(run.rows):
+        scale = _Scale.of(run, row)
         units = chosen.channels.shape[1]
-        most = plan.footprint.rows(row.shape, work.memory_bytes)
+        most = plan.footprint.rows(row.shape, run.memory_bytes)
         for first in range(0, units, most):
             chunk = slice(first, min(first + most, units))
             width = chunk.stop - first
-            generators = [np.random.default_rng([seed, image, first + i]) for i in range(width)]
+            generators = [
+                np.random.default_rng([own["noise_seed"], image, first + i]) for i in range(width)
+            ]
             pictures = np.stack([
-                row.astype(np.float32) if start == "picture" else scale.noise(rng, row.shape)
+                row.astype(np.float32) if own["start"] == "picture" else scale.noise(rng, row.shape)
                 for rng in generators
             ])  # fmt: skip
             added = _added(plan, chosen, image, chunk)
-            for done in range(int(count)):
-                pictures = _stepped(work, plan, pictures, added, generators, scale)
-                work.passed(done + 1, int(count))
-            final = plan.run(list(pictures), added, work.stop)
+            for done in range(own["iterations"]):
+                pictures = _stepped(run, plan, pictures, added, generators, scale)
+                run.passed(done + 1, own["iterations"])
+            final = plan.run(list(pictures), added, run.stop)
             yield image, chunk, Projections(pictures, final.score, final.position)
 
 
@@ -75,13 +74,13 @@ class _Scale:
     span: float
 
     @staticmethod
-    def of(work: Work, row: Array) -> _Scale:
-        if work.preprocess is None:
+    def of(run: Run, row: Array) -> _Scale:
+        if run.preprocess is None:
             span = float(np.ptp(row)) or 1.0
             return _Scale(np.array(-np.inf), np.array(np.inf), np.zeros(()), span)
-        axis = channel_axis_of(work.subject.input)
+        axis = channel_axis_of(run.subject.input)
         fitting = [-1 if i == axis else 1 for i in range(row.ndim)]
-        low, high = (end.reshape(fitting) for end in work.preprocess.ends())
+        low, high = (end.reshape(fitting) for end in run.preprocess.ends())
         return _Scale(low, high, (low + high) / 2, float((high - low).mean()))
 
     def noise(self, rng: np.random.Generator, shape: tuple[int, ...]) -> Pictures:
@@ -91,26 +90,26 @@ class _Scale:
 
 
 def _stepped(
-    work: Work,
+    run: Run,
     plan: Plan,
     pictures: Pictures,
     added: dict[str, Array],
     generators: list[np.random.Generator],
     scale: _Scale,
 ) -> Pictures:
-    step, blur = scale.span * _number(work, "step_size", 0.02), _number(work, "blur", 0.5)
-    jitter, decay = int(_number(work, "jitter", 4)), _number(work, "decay", 0.01)
-    axis = channel_axis_of(work.subject.input)
+    own = run.own
+    step, jitter = scale.span * own["step_size"], own["jitter"]
+    axis = channel_axis_of(run.subject.input)
     sides = [i for i in range(pictures.ndim - 1) if i != axis]
     shifts = [rng.integers(-jitter, jitter + 1, len(sides)) for rng in generators]
     shifted = [np.roll(p, s, sides) for p, s in zip(pictures, shifts, strict=True)]
-    gradients = plan.run(shifted, added, work.stop).attribution
+    gradients = plan.run(shifted, added, run.stop).attribution
     moved = []
     for picture, gradient, shift in zip(shifted, gradients, shifts, strict=True):
         size = np.sqrt(np.mean(np.square(gradient, dtype=np.float64)))
         picture = picture + (step * gradient / (size + TINY)).astype(np.float32)
-        moved.append(_blurred(np.roll(picture, -shift, sides), sides, blur))
-    faded = scale.middle + (np.stack(moved) - scale.middle) * np.float32(1 - decay)
+        moved.append(_blurred(np.roll(picture, -shift, sides), sides, own["blur"]))
+    faded = scale.middle + (np.stack(moved) - scale.middle) * np.float32(1 - own["decay"])
     return np.asarray(np.clip(faded, scale.low, scale.high), np.float32)
 
 
@@ -139,10 +138,3 @@ def _added(plan: Plan, chosen: Chosen, image: int, chunk: slice) -> dict[str, Ar
     if chosen.positions is not None:
         added["position"] = chosen.positions[image, chunk]
     return added
-
-
-def _number(work: Work, name: str, default: float, least: float = 0) -> float:
-    value = work.choices.get(name, default)
-    if not isinstance(value, (int, float)) or not least <= value < np.inf:
-        raise OptionError(f"{name} {value!r}: give a number from {least}")
-    return value

@@ -7,20 +7,20 @@ from collections.abc import Iterator
 import numpy as np
 
 from onnxplain.engine.methods.signals import projections, signals
-from onnxplain.engine.run import Chosen, Result, Work
+from onnxplain.engine.run import Chosen, ProjectedUnits, Run
 
 __all__ = ["activations"]
 
 
-def activations(work: Work, chosen: Chosen) -> Iterator[Result]:
+def activations(run: Run, chosen: Chosen) -> Iterator[ProjectedUnits]:
     """Yield the units' own values where the signal starts, as a rewritten graph gives them.
 
     [units, 1, *spatial], with the channels' axis at its place; of a whole layer the channels' sum.
     """
-    axis = work.subject.channel_axis
-    for group, values in work.forward():
+    axis = run.subject.channel_axis
+    for group, values in run.forward():
         for image, own in zip(group, values, strict=True):
-            placed = signals(work, chosen, image, own)
+            placed = signals(run, chosen, image, own)
             maps = [
                 (s.weights * own).sum(axis=axis - 1)
                 if s.channel is None

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from onnxplain.engine.methods.baseline import baseline_row, channel_axis_of
 from onnxplain.engine.methods.signals import Signal, projections, signals
-from onnxplain.engine.options import baseline_row, channel_axis_of
-from onnxplain.engine.run import Chosen, Work
+from onnxplain.engine.run import Chosen, Run
 from onnxplain.engine.runtime import Projections
 from onnxplain.graphops.errors import UnsupportedModel
 
@@ -31,14 +31,14 @@ class Masking:
     sides: tuple[int, ...]
 
     @staticmethod
-    def of(work: Work, row: Array) -> Masking:
+    def of(run: Run, row: Array) -> Masking:
         """Return what masks an image [C, H, W] has."""
         if row.ndim < 2:
             raise UnsupportedModel(
-                f"the input '{work.subject.input.name}' has no height or width to cover: choose "
+                f"the input '{run.subject.input.name}' has no height or width to cover: choose "
                 "another method"
             )
-        axis = channel_axis_of(work.subject.input)
+        axis = channel_axis_of(run.subject.input)
         return Masking(axis, row.shape[:axis] + row.shape[axis + 1 :])
 
     @property
@@ -58,29 +58,29 @@ class Masking:
 
 
 def masked_scores(
-    work: Work, chosen: Chosen, image: int, masking: Masking, count: int, mask_at: MaskAt
+    run: Run, chosen: Chosen, image: int, masking: Masking, count: int, mask_at: MaskAt
 ) -> Iterator[tuple[slice, list[Signal], npt.NDArray[np.float64], Scores]]:
     """Yield for each chunk of units: their signals, empty maps to add to, and scores to come.
 
     The scores come as (number of the mask, the mask, [units]), for each of `count` masks.
     """
-    activity, row = work.activity(), work.rows[image]
-    (values,) = activity.run([row], work.stop)
-    placed = signals(work, chosen, image, values)
+    activity, row = run.activity(), run.rows[image]
+    (values,) = activity.run([row], run.stop)
+    placed = signals(run, chosen, image, values)
     # The maps of a chunk of units take no more than a quarter of the memory.
-    most = max(1, work.memory_bytes // (4 * 8 * math.prod(masking.sides)))
-    at_once = activity.footprint.rows(row.shape, work.memory_bytes)
-    baseline = baseline_row(work.choices, row.shape, masking.axis)
+    most = max(1, run.memory_bytes // (4 * 8 * math.prod(masking.sides)))
+    at_once = activity.footprint.rows(row.shape, run.memory_bytes)
+    baseline = baseline_row(run.own, row.shape, masking.axis)
 
     def scored(part: list[Signal]) -> Scores:
         for first in range(0, count, at_once):
             last = min(first + at_once, count)
             masks = [mask_at(i) for i in range(first, last)]
             rows = [masking.masked(row, baseline, mask) for mask in masks]
-            values = activity.run(rows, work.stop)
+            values = activity.run(rows, run.stop)
             scores = np.stack([signal.dot(values) for signal in part], axis=1)
             yield from zip(range(first, last), masks, scores, strict=True)
-            work.passed(last, count)
+            run.passed(last, count)
 
     for start in range(0, len(placed), most):
         part = placed[start : start + most]

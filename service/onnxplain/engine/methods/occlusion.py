@@ -12,31 +12,32 @@ import numpy as np
 import numpy.typing as npt
 
 from onnxplain.engine.methods.masking import Masking, masked_scores
-from onnxplain.engine.run import Chosen, Result, Work
+from onnxplain.engine.run import Chosen, ProjectedUnits, Run
 from onnxplain.graphops.errors import OptionError
 
 __all__ = ["occlusion", "windows"]
 
 
-def occlusion(work: Work, chosen: Chosen) -> Iterator[Result]:
+def occlusion(run: Run, chosen: Chosen) -> Iterator[ProjectedUnits]:
     """Yield f(x) − f(covered), for each pixel the mean over the windows that cover it.
 
     As Captum's Occlusion with windows over all channels. [units, 1, H, W]: one map for all
     channels, zero where no window comes.
     """
-    work.require_whole_way()
-    for image, row in enumerate(work.rows):
-        masking = Masking.of(work, row)
+    run.require_whole_way()
+    own = run.own
+    for image, row in enumerate(run.rows):
+        masking = Masking.of(run, row)
         sides = masking.sides
-        size = _numbers("window", work.choices.get("window"), [max(1, n // 8) for n in sides])
+        size = _numbers("window", own["window"], [max(1, n // 8) for n in sides])
         half = [max(1, n // 2) for n in size]
-        places = windows(sides, size, _numbers("stride", work.choices.get("stride"), half))
+        places = windows(sides, size, _numbers("stride", own["stride"], half))
         covered = np.zeros(sides)
         for place in places:
             covered[place] += 1
         mask_at = functools.partial(_mask, sides, places)
         for chunk, placed, total, scored in masked_scores(
-            work, chosen, image, masking, len(places), mask_at
+            run, chosen, image, masking, len(places), mask_at
         ):
             clean = np.array([signal.score for signal in placed])
             for i, _, scores in scored:

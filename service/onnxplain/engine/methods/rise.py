@@ -9,33 +9,25 @@ import numpy as np
 import numpy.typing as npt
 
 from onnxplain.engine.methods.masking import Masking, masked_scores
-from onnxplain.engine.run import Chosen, Result, Work
-from onnxplain.graphops.errors import OptionError
+from onnxplain.engine.run import Chosen, ProjectedUnits, Run
 
 __all__ = ["random_mask", "rise"]
 
 
-def rise(work: Work, chosen: Chosen) -> Iterator[Result]:
+def rise(run: Run, chosen: Chosen) -> Iterator[ProjectedUnits]:
     """Yield Σ f(x · mask) · mask / (masks · keep), [units, 1, H, W].
 
     As DIANNA's: cells of a coarse grid are kept at random, and the grid, larger than the picture
     by one cell, is enlarged bilinearly and shifted at random.
     """
-    work.require_whole_way()
-    count = work.choices.get("masks", 1000)
-    cells = work.choices.get("resolution", 8)
-    keep = work.choices.get("keep", 0.5)
-    if count < 1 or cells < 1 or not 0 < keep < 1:
-        raise OptionError(
-            f"masks {count}, resolution {cells}, keep {keep}: give at least one mask and one cell, "
-            "and a part to keep between 0 and 1"
-        )
-    seed = work.choices.get("noise_seed", 0)
-    for image, row in enumerate(work.rows):
-        masking = Masking.of(work, row)
-        mask_at = functools.partial(random_mask, seed, masking.sides, cells, keep)
+    run.require_whole_way()
+    own = run.own
+    count, cells, keep = own["masks"], own["resolution"], own["keep"]
+    for image, row in enumerate(run.rows):
+        masking = Masking.of(run, row)
+        mask_at = functools.partial(random_mask, own["noise_seed"], masking.sides, cells, keep)
         for chunk, placed, total, scored in masked_scores(
-            work, chosen, image, masking, count, mask_at
+            run, chosen, image, masking, count, mask_at
         ):
             for _, mask, scores in scored:
                 total += scores.reshape(-1, *masking.ones) * mask

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from onnxplain.engine.run import Chosen, Work
+from onnxplain.engine.run import Chosen, Run
 from onnxplain.engine.runtime import Projections
 from onnxplain.graphops.errors import OptionError
 
@@ -51,9 +51,9 @@ class Signal:
         return whole
 
 
-def signals(work: Work, chosen: Chosen, image: int, values: Values) -> list[Signal]:
+def signals(run: Run, chosen: Chosen, image: int, values: Values) -> list[Signal]:
     """Return the signal of each unit of an image, whose layer has `values` [...]."""
-    options, axis = work.options, work.subject.channel_axis
+    options, axis = run.options, run.subject.channel_axis
     active = options.seed_value == "activation"
     if options.select == "whole":
         weights = values if active else np.ones_like(values)
@@ -62,7 +62,7 @@ def signals(work: Work, chosen: Chosen, image: int, values: Values) -> list[Sign
     word = options.position or "all"
     if word != "all" and values.ndim < 2:
         raise OptionError(
-            f"layer '{work.subject.layer.tensor}' has rank 2, so its units have no positions: "
+            f"layer '{run.subject.layer.tensor}' has rank 2, so its units have no positions: "
             "leave the position out"
         )
     made = []

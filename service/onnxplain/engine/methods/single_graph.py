@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from onnxplain.engine.options import baseline_row, channel_axis_of
-from onnxplain.engine.run import Chosen, Result, Work, batches
+from onnxplain.engine.methods.baseline import baseline_row, channel_axis_of
+from onnxplain.engine.run import Chosen, ProjectedUnits, Run, batches
 from onnxplain.engine.runtime import Plan
 
 __all__ = ["project"]
@@ -17,34 +17,34 @@ __all__ = ["project"]
 Array = npt.NDArray[Any]
 
 
-def project(work: Work, chosen: Chosen) -> Iterator[Result]:
+def project(run: Run, chosen: Chosen) -> Iterator[ProjectedUnits]:
     """Yield the projections in the order of images and units.
 
     One run takes as many images, or as many units of one image, as fit into the memory.
     """
-    plan = work.plan(work.method, work.options)
-    given = work.choices.get("baseline") is not None
+    plan = run.plan(run.method, run.options)
+    given = run.own.get("baseline") is not None
     units = chosen.channels.shape[1]
-    for group in batches(work.rows, plan.footprint, work.memory_bytes, units):
-        shape = work.rows[group[0]].shape
-        limit = plan.footprint.rows(shape, work.memory_bytes)
+    for group in batches(run.rows, plan.footprint, run.memory_bytes, units):
+        shape = run.rows[group[0]].shape
+        limit = plan.footprint.rows(shape, run.memory_bytes)
         for start in range(0, units, limit):
             chunk = slice(start, start + limit)
             width = chosen.channels[0, chunk].size
             added = _added(plan, chosen, group, chunk)
             if given:
-                added["baseline"] = _baseline(work, work.rows[group[0]])[None]
-            result = plan.run([work.rows[i] for i in group], added, work.stop)
+                added["baseline"] = _baseline(run, run.rows[group[0]])[None]
+            result = plan.run([run.rows[i] for i in group], added, run.stop)
             for i, image in enumerate(group):
                 yield image, chunk, result.rows(i * width, (i + 1) * width)
 
 
-def _baseline(work: Work, row: Array) -> Array:
+def _baseline(run: Run, row: Array) -> Array:
     """Return the baseline in the shape of the image, or of the tensor projected back to."""
-    if work.subject.to == work.subject.input.name:
-        return baseline_row(work.choices, row.shape, channel_axis_of(work.subject.input))
-    (value,) = work.activity(work.subject.to).run([row], work.stop)
-    return baseline_row(work.choices, np.shape(value))
+    if run.subject.to == run.subject.input.name:
+        return baseline_row(run.own, row.shape, channel_axis_of(run.subject.input))
+    (value,) = run.activity(run.subject.to).run([row], run.stop)
+    return baseline_row(run.own, np.shape(value))
 
 
 def _added(plan: Plan, chosen: Chosen, group: list[int], chunk: slice) -> dict[str, Array]:

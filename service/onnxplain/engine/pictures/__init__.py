@@ -1,6 +1,6 @@
 """From picture files to the network's inputs."""
 
-from onnxplain.engine.pictures.inputs import Images, Input, Prepared, picture_input, prepare
+from onnxplain.engine.pictures.inputs import Images, Input, PreparedInputs, picture_input, prepare
 from onnxplain.engine.pictures.preprocess import PRESETS, Preprocess, parse
 from onnxplain.engine.pictures.read import Picture, read_picture, read_pictures
 
@@ -9,7 +9,7 @@ __all__ = [
     "Input",
     "PRESETS",
     "Picture",
-    "Prepared",
+    "PreparedInputs",
     "Preprocess",
     "parse",
     "picture_input",

@@ -17,7 +17,7 @@ from onnxplain.engine.pictures.read import Picture, read_pictures
 from onnxplain.graphops import read_metadata
 from onnxplain.graphops.errors import OptionError, PictureError, UnsupportedModel
 
-__all__ = ["Images", "Input", "Prepared", "picture_input", "prepare"]
+__all__ = ["Images", "Input", "PreparedInputs", "picture_input", "prepare"]
 
 METADATA = "onnxplain.preprocess"
 
@@ -56,7 +56,7 @@ class Input:
 
 
 @dataclass(frozen=True)
-class Prepared:
+class PreparedInputs:
     """Pictures, ready for the network.
 
     rows: one array for each picture, without the batch axis. pictures: what the network saw, as
@@ -105,7 +105,7 @@ def picture_input(model: onnx.ModelProto) -> Input:
 
 def prepare(
     model: onnx.ModelProto, images: Images, preprocess: Preprocess | str | None = None
-) -> Prepared:
+) -> PreparedInputs:
     """Turn images into rows for the model's input.
 
     images: one or several pictures, or one float array [N, ...] that is already preprocessed.
@@ -121,7 +121,7 @@ def prepare(
                 "a float array is taken as already preprocessed: leave the preprocessing out, or "
                 "give pictures"
             )
-        return Prepared(tuple(_fitting_rows(images, target)), (), None, ())
+        return PreparedInputs(tuple(_fitting_rows(images, target)), (), None, ())
     sources = _pictures(images)
     if len(target.shape) != 4:
         raise UnsupportedModel(
@@ -138,7 +138,7 @@ def prepare(
         batch = (row.transpose(1, 2, 0) if target.channels_last else row)[None]
         rows += _fitting_rows(batch, target)
     files = (os.path.basename(s) if isinstance(s, str | os.PathLike) else "" for s in sources)
-    return Prepared(tuple(rows), fitted, chosen, notes, tuple(files))
+    return PreparedInputs(tuple(rows), fitted, chosen, notes, tuple(files))
 
 
 def _pictures(images: Images) -> list[Picture]:

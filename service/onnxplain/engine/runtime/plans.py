@@ -15,8 +15,8 @@ from onnxplain.engine.runtime.footprint import Footprint
 from onnxplain.engine.runtime.model import OpenedModel
 from onnxplain.engine.runtime.sessions import Session, Stop
 from onnxplain.graphops import (
-    METHODS,
     Layer,
+    Method,
     Network,
     Options,
     check,
@@ -96,13 +96,13 @@ class Subject:
 
 
 def find_subject(
-    opened: OpenedModel, layer: str | None, method: str, options: Options, device: str
+    opened: OpenedModel, layer: str | None, method: Method, options: Options, device: str
 ) -> Subject:
     """Resolve the names of the ends. Raises InputError or ModelError.
 
     Methods that are no graph see the network from outside, from its input to the layer.
     """
-    graph = method in METHODS
+    graph = method.exportable
     report = check(
         opened.network,
         layer,
@@ -185,7 +185,7 @@ class Plan:
 def make_plan(
     network: Network,
     layer: str | None,
-    method: str,
+    method: Method,
     options: Options,
     subject: Subject,
     device: str,

@@ -1,15 +1,26 @@
-"""What people look at: top, training, invariance, occlusion, sliding window, side by side."""
+"""What people look at: top, training, invariance, occlusion, sliding window, side by side.
 
-from onnxplain.engine.views.class_scores import class_probabilities, class_scores
-from onnxplain.engine.views.declarations import VIEWS
-from onnxplain.engine.views.invariance import Curve, Invariance, invariance
-from onnxplain.engine.views.occlusion import Covered, covered
-from onnxplain.engine.views.side_by_side import SideBySide, maps
-from onnxplain.engine.views.sliding_window import Sliding, slide
-from onnxplain.engine.views.top import Found, Strongest, strongest_pictures
-from onnxplain.engine.views.training import Training, through_training
+Names are loaded on first use: a view's declaration imports neither numpy nor onnx.
+"""
+
+from typing import TYPE_CHECKING
+
+from onnxplain.engine.views.catalogue import DECLARED_VIEWS, VIEWS
+from onnxplain.engine.views.declarations import ViewArgument, ViewCommand, ViewDeclaration
+from onnxplain.graphops.first_use import on_first_use
+
+if TYPE_CHECKING:
+    from onnxplain.engine.views.occlusion import Covered, covered
+    from onnxplain.engine.views.predictions import class_probabilities, class_scores
+    from onnxplain.engine.views.side_by_side import SideBySide, maps
+    from onnxplain.engine.views.sliding_window import Sliding, slide
+    from onnxplain.engine.views.top import Found, Strongest, strongest_pictures
+    from onnxplain.engine.views.training import Training, through_training
+    from onnxplain.engine.views.transformations import Curve, Invariance, invariance
 
 __all__ = [
+    "DECLARED_VIEWS",
+    "VIEWS",
     "Covered",
     "Curve",
     "Found",
@@ -18,7 +29,9 @@ __all__ = [
     "Sliding",
     "Strongest",
     "Training",
-    "VIEWS",
+    "ViewArgument",
+    "ViewCommand",
+    "ViewDeclaration",
     "class_probabilities",
     "class_scores",
     "covered",
@@ -28,3 +41,25 @@ __all__ = [
     "strongest_pictures",
     "through_training",
 ]
+
+__getattr__ = on_first_use(
+    __name__,
+    {
+        "Covered": "occlusion",
+        "Curve": "transformations",
+        "Found": "top",
+        "Invariance": "transformations",
+        "SideBySide": "side_by_side",
+        "Sliding": "sliding_window",
+        "Strongest": "top",
+        "Training": "training",
+        "class_probabilities": "predictions",
+        "class_scores": "predictions",
+        "covered": "occlusion",
+        "invariance": "transformations",
+        "maps": "side_by_side",
+        "slide": "sliding_window",
+        "strongest_pictures": "top",
+        "through_training": "training",
+    },
+)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,10 +16,10 @@ from onnxplain.engine.engine import Engine
 from onnxplain.engine.methods import windows
 from onnxplain.engine.pictures import Picture, Preprocess, read_picture
 from onnxplain.engine.runtime import Model
-from onnxplain.engine.views.class_scores import choose_class, class_probabilities
+from onnxplain.engine.views.predictions import choose_class, class_probabilities
 from onnxplain.graphops.errors import OptionError
 
-__all__ = ["Covered", "covered"]
+__all__ = ["Covered", "covered", "summary"]
 
 GREY = 127
 SIDE = 224
@@ -60,7 +60,7 @@ class Covered(View):
         notes = []
         for (caption, values), whole in zip(maps, self.untouched, strict=True):
             low, high = float(values.min()), float(max(values.max(), whole))
-            drawn = enlarged(self._laid(values, low, high), SIDE)
+            drawn = enlarged(self.loss_map(values, low, high), SIDE)
             panels.append(Panel((caption,), (drawn,)))
             ramp = heat(np.linspace(0, 1, BAR))
             notes.append(
@@ -69,8 +69,12 @@ class Covered(View):
         notes.append(Note("Each colour lies at the middle of what the square covered"))
         return figure([panels], f"Covered piece by piece · {self.layer}", notes)
 
-    def _laid(self, values: npt.NDArray[np.float64], low: float, high: float) -> Pixels:
-        """Colour what is lost from `high` on, at the middle of what the square covered."""
+    def loss_map(self, values: npt.NDArray[np.float64], low: float, high: float) -> Pixels:
+        """Return the picture with the loss of each place laid over the middle of its square.
+
+        values: [rows, columns] of the square's places. low, high: the values drawn as the greatest
+        loss and as none. Returns uint8 [H, W, 3].
+        """
         sides = (self.rows, self.columns)
         centres = [
             [(start + min(start + self.window, size)) / 2 for start in starts]
@@ -161,3 +165,15 @@ def covered(
         columns=tuple(columns),
         notes=tuple(dict.fromkeys((*clean.notes, *seen.notes))),
     )
+
+
+def summary(arrays: Mapping[str, npt.NDArray[Any]]) -> list[str]:
+    """Return two lines: the class's probability and the channel's strength in the picture itself.
+
+    arrays: those of `Covered.arrays`.
+    """
+    probability, strength = arrays["untouched"].tolist()
+    return [
+        f"{arrays['label']}: probability {probability:.4g}",
+        f"channel {arrays['channel']} of {arrays['layer']}: strength {strength:.4g}",
+    ]

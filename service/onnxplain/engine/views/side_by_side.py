@@ -5,20 +5,19 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Unpack, cast
+from typing import Any
 
 import numpy.typing as npt
 from PIL import Image
 
-from onnxplain.engine.drawing import MADE, Note, Panel, View, enlarged, figure, legend, overlay
+from onnxplain.engine.drawing import Note, Panel, View, enlarged, figure, legend, overlay
 from onnxplain.engine.engine import Engine
 from onnxplain.engine.explanation import Explanation
-from onnxplain.engine.options import Choices
+from onnxplain.engine.methods import drawn_as, own_options
 from onnxplain.engine.pictures import Images
 from onnxplain.engine.runtime import Model
 from onnxplain.engine.units import Units
 from onnxplain.graphops.errors import OptionError
-from onnxplain.graphops.methods import takes
 
 __all__ = ["SideBySide", "maps"]
 
@@ -51,9 +50,7 @@ class SideBySide(View):
         rows: list[list[Panel | None]] = []
         for image in range(images):
             for unit in range(units):
-                panels = [
-                    self._panel(explanation, image, unit) for explanation in self.explanations
-                ]
+                panels = [self.panel(explanation, image, unit) for explanation in self.explanations]
                 if not inputs:
                     captions = first.named(panels[0].captions, image)
                     panels[0] = replace(panels[0], captions=captions)
@@ -66,12 +63,15 @@ class SideBySide(View):
                         row.insert(0, None if start else shown)
                     rows.append(row)
         title = f"{len(self.explanations)} methods · {first.layer}"
-        return figure(rows, title, list(self._notes().values()))
+        return figure(rows, title, self.legend())
 
-    def _panel(self, explanation: Explanation, image: int, unit: int) -> Panel:
-        """Return a method's map, and that over the picture; a unit unlike the first's is told."""
+    def panel(self, explanation: Explanation, image: int, unit: int) -> Panel:
+        """Return a method's map, and the map over the picture.
+
+        The caption names the unit where it differs from the first explanation's.
+        """
         pictures = [enlarged(explanation.drawn(image, unit), SIDE)]
-        if explanation.pictures and explanation.method != MADE:
+        if explanation.pictures and drawn_as(explanation.method) != "picture":
             over = overlay(explanation.attribution[image, unit], explanation.pictures[image])
             pictures.append(enlarged(over, SIDE))
         first = self.explanations[0]
@@ -81,15 +81,15 @@ class SideBySide(View):
         where = f"of {own} · {explanation.method}"
         return Panel((f"{explanation.method} of {own}", where), tuple(pictures))
 
-    def _notes(self) -> dict[str, Note]:
-        """Return what the colours mean, and which methods explain another layer, by their texts."""
+    def legend(self) -> list[Note]:
+        """Return what the colours mean, and which methods explain another layer, each once."""
         first = self.explanations[0]
         notes = []
         for one in self.explanations:
             notes += legend(one.attribution[0, 0], one.method, bool(one.pictures))
             if one.layer != first.layer:
                 notes.append(Note(f"{one.method} explains units of {one.layer}"))
-        return {note.text: note for note in notes}
+        return list({note.text: note for note in notes}.values())
 
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
         """Return every explanation's arrays as METHOD.NAME."""
@@ -103,7 +103,7 @@ def maps(
     methods: Sequence[str],
     layer: str | None = None,
     units: Units = None,
-    **choices: Unpack[Choices],
+    **choices: Any,
 ) -> Explanation | SideBySide:
     """Explain units by one method, or by several to be seen side by side.
 
@@ -111,9 +111,8 @@ def maps(
     """
     found = []
     for method in methods:
-        others = {name for other in methods for name in takes(other)} - set(takes(method))
-        own = {name: value for name, value in choices.items() if name not in others}
-        found.append(engine.explain(model, pictures, layer, method, units, **cast(Choices, own)))
+        own = own_options(choices, method, methods)
+        found.append(engine.explain(model, pictures, layer, method, units, **own))
     if not found:
         raise OptionError("there are no methods: give at least one")
     return found[0] if len(found) == 1 else SideBySide(tuple(found))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +19,7 @@ from onnxplain.engine.runtime import Footprint, Model, Session, stored_labels
 from onnxplain.graphops import convolutionalize, read_metadata
 from onnxplain.graphops.errors import ChannelError, OptionError, PictureError, UnsupportedModel
 
-__all__ = ["Sliding", "slide"]
+__all__ = ["Sliding", "slide", "summary"]
 
 SLIDING = "onnxplain.sliding"  # metadata: how the windows of a convolutional network lie
 QUANTITIES = {
@@ -166,6 +166,22 @@ def slide(
         quantity=_quantity(network, facts["output"]),
         notes=(*prepared.notes, *_notes(facts)),
     )
+
+
+def summary(arrays: Mapping[str, npt.NDArray[Any]]) -> list[str]:
+    """Return one line: the class, its strongest window, and how many windows there are.
+
+    arrays: those of `Sliding.arrays`.
+    """
+    row, column = arrays["best"].tolist()
+    top, left = row * arrays["stride"][0], column * arrays["stride"][1]
+    label = f" ({arrays['label']})" if arrays["label"].item() else ""
+    rows, columns = arrays["scores"].shape
+    return [
+        f"channel {arrays['channel']}{label}: strongest {arrays['quantity']} "
+        f"{arrays['scores'][row, column]:.4g} in the window from row {top}, column {left} on; "
+        f"{rows} x {columns} windows"
+    ]
 
 
 def _facts(network: onnx.ModelProto) -> dict[str, Any]:

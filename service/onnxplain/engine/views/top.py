@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +11,6 @@ import numpy.typing as npt
 from PIL import Image
 
 from onnxplain.engine.drawing import (
-    MADE,
     Note,
     Panel,
     View,
@@ -22,12 +21,13 @@ from onnxplain.engine.drawing import (
     name_pictures,
 )
 from onnxplain.engine.engine import Engine
+from onnxplain.engine.methods import find_method
 from onnxplain.engine.pictures import Picture, Preprocess, read_picture
 from onnxplain.engine.runtime import Model
-from onnxplain.graphops import METHODS, Layer
+from onnxplain.graphops import Layer
 from onnxplain.graphops.errors import OptionError
 
-__all__ = ["Found", "Strongest", "strongest_pictures"]
+__all__ = ["Found", "Strongest", "rows", "seen_pixels", "strongest_pictures"]
 
 SIDE = 112  # pixels of a drawn patch's longer side
 
@@ -123,8 +123,8 @@ def strongest_pictures(
             f"{len(pictures)} pictures, {len(channels)} channels and a count of {count}: give at "
             "least one of each"
         )
-    over = METHODS[method].over if method in METHODS else "target"
-    if over != "target" or method == MADE:
+    declared = find_method(method)
+    if declared.over != "target" or declared.drawn == "picture":
         raise OptionError(
             f"method '{method}' does not carry a layer's units back to the pixels: choose "
             "deconvnet, guided_backprop or another that does"
@@ -179,6 +179,24 @@ def strongest_pictures(
             )
         rows.append(tuple(row))
     return Strongest(tuple(rows), seen.layer, method, result.preprocess, seen.labels, tuple(notes))
+
+
+def rows(arrays: Mapping[str, npt.NDArray[Any]], pictures: Sequence[str]) -> list[dict[str, Any]]:
+    """Return a dictionary for each channel and picture, the strongest picture of a channel first.
+
+    arrays: those of `Strongest.arrays`. pictures: the paths of all the pictures.
+    """
+    return [
+        {
+            "channel": channel,
+            "picture": pictures[arrays["picture"][row, i]],
+            "score": arrays["score"][row, i].item(),
+            "position": arrays["position"][row, i].tolist(),
+            "box": arrays["box"][row, i].tolist(),
+        }
+        for row, channel in enumerate(arrays["channels"].tolist())
+        for i in range(arrays["picture"].shape[1])
+    ]
 
 
 def seen_pixels(

@@ -5,8 +5,10 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from onnxplain.cli.arguments import add_model, add_path, add_score_layer, add_target
+from onnxplain.cli.arguments import add_model, add_option, add_path, add_target
 from onnxplain.cli.output import print_json, printable, table, working
+from onnxplain.engine.methods import find_method
+from onnxplain.graphops.options import SCORE_LAYER
 
 __all__ = ["add_parser", "run"]
 
@@ -23,7 +25,7 @@ def add_parser(commands: Any) -> None:
     add_model(parser)
     add_path(parser)
     add_target(parser)
-    add_score_layer(parser)
+    add_option(parser, SCORE_LAYER, "LAYER", of="class activation maps")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a report")
     parser.set_defaults(run=run)
 
@@ -37,7 +39,7 @@ def run(arguments: argparse.Namespace) -> None:
         report = graphops.check(
             graphops.load(arguments.model),
             arguments.layer,
-            arguments.method,
+            find_method(arguments.method),
             to=arguments.to,
             unpool=arguments.unpool,
             target=arguments.target,

@@ -6,7 +6,7 @@ import argparse
 import math
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +17,7 @@ from onnxplain.cli.arguments import (
     add_path,
     add_seed,
     channel_list,
-    method_options,
+    chosen_method_options,
 )
 from onnxplain.cli.drawing import (
     SERVED,
@@ -31,9 +31,11 @@ from onnxplain.cli.drawing import (
 from onnxplain.cli.failures import UsageError
 from onnxplain.cli.output import print_json, table, working
 from onnxplain.cli.preprocessing import read_labels, read_preprocess
+from onnxplain.engine.methods import own_options
 
 if TYPE_CHECKING:
-    from onnxplain.engine import Explanation, View
+    from onnxplain.client import Result
+    from onnxplain.engine import Engine, Explanation, View
 
 __all__ = ["add_parser", "run", "units"]
 
@@ -68,11 +70,11 @@ def run(arguments: argparse.Namespace) -> None:
     """Explain, write the files, print channels and scores, then tell what was assumed."""
     stem, method = Path(arguments.images[0]).stem, re.sub(r"\W", "_", arguments.method)
     files = output_files(arguments, f"{stem}_{method}.png", arguments.images)
-    explain = _explain_there if arguments.server else _explain_here
     methods = arguments.method.split(",")
     if "" in methods:
         raise UsageError(f"--method {arguments.method}: a name is missing beside a comma")
-    explanations = [explain(arguments, method) for method in methods]
+    explain = _explained_there if arguments.server else _explained_here
+    explanations = list(explain(arguments, methods))
     write(_together(explanations), files)
     if arguments.json:
         summaries = [_summary(arguments, explanation, files) for explanation in explanations]
@@ -91,36 +93,45 @@ def _together(explanations: Sequence[Explanation]) -> View:
     return explanations[0] if len(explanations) == 1 else SideBySide(tuple(explanations))
 
 
-def _explain_here(arguments: argparse.Namespace, method: str) -> Explanation:
-    with working(f"explaining by {method}") as progress:
-        from onnxplain.engine import Engine
+def _explained_here(arguments: argparse.Namespace, methods: list[str]) -> Iterator[Explanation]:
+    engine: Engine | None = None
+    for method in methods:
+        with working(f"explaining by {method}") as progress:
+            from onnxplain.engine import Engine
 
-        return Engine(**engine_choices(arguments)).explain(
-            arguments.model,
-            **_asked(arguments, method),
-            preprocess=read_preprocess(arguments.preprocess),
-            progress=progress,
-            passes=progress.runs,
-        )
-
-
-def _explain_there(arguments: argparse.Namespace, method: str) -> Explanation:
-    """Have a server explain, and take its answer as an explanation, for it to draw itself."""
-    require_servers_choice(arguments)
-    with working(f"waiting for {arguments.server}") as progress:
-        from onnxplain.client import Client
-        from onnxplain.engine import Explanation, Preprocess
-
-        how = read_preprocess(arguments.preprocess)
-        with Client(arguments.server) as client:
-            result = client.explain(
+            engine = engine or Engine(**engine_choices(arguments))
+            yield engine.explain(
                 arguments.model,
                 **_asked(arguments, method),
-                preprocess=None if how is None else asdict(how),
-                pictures=True,
+                preprocess=read_preprocess(arguments.preprocess),
                 progress=progress,
                 passes=progress.runs,
             )
+
+
+def _explained_there(arguments: argparse.Namespace, methods: list[str]) -> Iterator[Explanation]:
+    """Have a server explain, and take its answers as explanations, for them to draw themselves."""
+    require_servers_choice(arguments)
+    how = read_preprocess(arguments.preprocess)
+    for method in methods:
+        with working(f"waiting for {arguments.server}") as progress:
+            from onnxplain.client import Client
+
+            with Client(arguments.server) as client:
+                result = client.explain(
+                    arguments.model,
+                    **_asked(arguments, method),
+                    preprocess=None if how is None else asdict(how),
+                    pictures=True,
+                    progress=progress,
+                    passes=progress.runs,
+                )
+        yield _received(result, arguments.images)
+
+
+def _received(result: Result, images: Sequence[str]) -> Explanation:
+    from onnxplain.engine import Explanation, Preprocess
+
     used = result.preprocess
     return Explanation(
         attribution=result.attribution,
@@ -136,18 +147,14 @@ def _explain_there(arguments: argparse.Namespace, method: str) -> Explanation:
         seed_value=result.seed_value,
         preprocess=None if used is None else Preprocess(**used),
         notes=result.notes,
-        names=tuple(os.path.basename(image) for image in arguments.images),
+        names=tuple(os.path.basename(image) for image in images),
     )
 
 
 def _asked(arguments: argparse.Namespace, method: str) -> dict[str, Any]:
     """Return what the engine and the client are both asked, in the words that both understand."""
-    from onnxplain.graphops.methods import takes
-
-    # Each method gets its own; what none of them takes, all get, and refuse.
-    others = {name for other in arguments.method.split(",") for name in takes(other)}
-    others -= set(takes(method))
-    own = {n: v for n, v in method_options(arguments).items() if n not in others}
+    methods = arguments.method.split(",")
+    own = own_options(chosen_method_options(arguments), method, methods)
     return {
         "images": arguments.images,
         "layer": arguments.layer,

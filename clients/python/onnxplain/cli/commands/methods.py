@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from onnxplain.cli.output import print_json, table, working
+from onnxplain.cli.output import print_json, table
+from onnxplain.engine.methods import METHODS
 
 __all__ = ["add_parser", "run"]
 
@@ -25,11 +26,10 @@ def add_parser(commands: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Print the methods, those with an artefact first."""
-    with working("listing the methods"):
-        from onnxplain.graphops.methods import METHODS, RUN
-
-    rows = [(m.name, m.summary, m.takes, True) for m in METHODS.values()]
-    rows += [(name, summary, takes, False) for name, (takes, summary) in RUN.items()]
+    rows = [
+        (method.name, method.summary, [option.name for option in method.takes], method.exportable)
+        for method in METHODS.values()
+    ]
     if arguments.json:
         keys = ("method", "summary", "options", "artefact")
         print_json([dict(zip(keys, row, strict=True)) for row in rows])

@@ -10,14 +10,17 @@ from typing import Any
 from onnxplain.cli.arguments import (
     add_method_options,
     add_model,
+    add_option,
     add_path,
     add_seed,
     add_target,
     channel_list,
-    method_options,
+    chosen_method_options,
 )
 from onnxplain.cli.commands.layers import shape_text
 from onnxplain.cli.output import check_writable, printable, size, working
+from onnxplain.engine.methods import find_method
+from onnxplain.graphops.options import KEEP_SHAPE, SELECT
 
 __all__ = ["add_parser", "run"]
 
@@ -34,12 +37,7 @@ def add_parser(commands: Any) -> None:
     add_model(parser)
     add_path(parser)
     add_target(parser)
-    parser.add_argument(
-        "--select",
-        metavar="SELECT",
-        help="which inputs name the unit to explain: channel (default), pairs, fixed, predicted, "
-        "seed, or whole for the layer as one",
-    )
+    add_option(parser, SELECT, "SELECT")
     parser.add_argument(
         "--channel",
         metavar="C[,C]",
@@ -51,9 +49,7 @@ def add_parser(commands: Any) -> None:
     parser.add_argument(
         "--no-outputs", action="store_true", help="leave the network's own outputs out"
     )
-    parser.add_argument(
-        "--keep-shape", action="store_true", help="leave a fixed batch size as it is"
-    )
+    parser.add_argument("--keep-shape", action="store_true", help=KEEP_SHAPE.help)
     add_method_options(parser, exported=True)
     parser.add_argument("-o", "--output", metavar="OUT.onnx", required=True, help="file to write")
     parser.set_defaults(run=run)
@@ -67,7 +63,7 @@ def run(arguments: argparse.Namespace) -> None:
 
         path = {"to": arguments.to, "unpool": arguments.unpool, "target": arguments.target}
         path |= {"channel_axis": arguments.channel_axis, "keep_shape": arguments.keep_shape}
-        own = method_options(arguments)
+        own = chosen_method_options(arguments)
         options = graphops.Options(
             select=arguments.select or ("fixed" if arguments.channel else None),
             channels=arguments.channel,
@@ -78,9 +74,10 @@ def run(arguments: argparse.Namespace) -> None:
             **own,
         )
         path["score_layer"] = own.get("score_layer")
+        method = find_method(arguments.method)
         model = graphops.load(arguments.model)
-        artefact = graphops.rewrite(model, arguments.layer, arguments.method, options)
-        report = graphops.check(model, arguments.layer, arguments.method, **path)
+        artefact = graphops.rewrite(model, arguments.layer, method, options)
+        report = graphops.check(model, arguments.layer, method, **path)
         graphops.save(artefact, arguments.output)
     before, after = model.ByteSize(), os.path.getsize(arguments.output)
     nodes = f"{len(model.graph.node)} -> {len(artefact.graph.node)} nodes"

@@ -15,7 +15,7 @@ from onnxplain.engine.drawing import Chart, View, charts
 from onnxplain.engine.engine import Engine
 from onnxplain.engine.pictures import Picture, Preprocess, read_picture
 from onnxplain.engine.runtime import Model
-from onnxplain.engine.views.class_scores import choose_class, class_probabilities
+from onnxplain.engine.views.predictions import choose_class, class_probabilities
 from onnxplain.graphops.errors import OptionError
 
 __all__ = ["CHANGES", "Curve", "Invariance", "changed", "invariance"]
@@ -23,7 +23,7 @@ __all__ = ["CHANGES", "Curve", "Invariance", "changed", "invariance"]
 Pixels = npt.NDArray[np.uint8]
 
 STEPS = 25
-# What is done to the picture, from where to where, and in which unit.
+# Each change of the picture: its smallest and largest amount, and the unit.
 CHANGES: dict[str, tuple[float, float, str]] = {
     "translation": (-0.25, 0.25, "of the height, downwards"),
     "scale": (0.6, 1.8, "times"),
@@ -33,10 +33,10 @@ CHANGES: dict[str, tuple[float, float, str]] = {
 
 @dataclass(frozen=True, eq=False)
 class Curve:
-    """How one kind of change of a picture shows.
+    """How the layers and the class answer one change of a picture.
 
     amounts: [steps]. distance: by the layers' names, [steps], the Euclidean distance of the
-    layer's values from those of the untouched picture, over the length of these. probability:
+    layer's values from those of the untouched picture, over the norm of these. probability:
     [steps], of the class.
     """
 
@@ -48,7 +48,7 @@ class Curve:
 
 @dataclass(frozen=True, eq=False)
 class Invariance(View):
-    """How a picture's changes show, one curve for each of CHANGES. label: the class's name."""
+    """One curve for each of CHANGES, of the class `class_index`, called `label`."""
 
     class_index: int
     label: str
@@ -91,8 +91,9 @@ def invariance(
 ) -> Invariance:
     """Translate, scale and rotate a picture, as Zeiler and Fergus 2014 do in figure 5.
 
-    class_index: default the predicted one. labels: class names, default the model's own. What comes
-    in at the border is the picture's mean colour.
+    class_index: default the predicted one. labels: class names, default the model's own. The area
+    that the change uncovers has the picture's mean colour. Raises OptionError without layers,
+    ChannelError for a class that there is not, and what `Engine.explain` raises.
     """
     if not layers:
         raise OptionError("there are no layers: give at least one")

@@ -6,7 +6,7 @@ from artefacts import network, value_of
 from engine.viewed import NET, UNIT, pixels
 
 from onnxplain.engine import Engine
-from onnxplain.engine.views.class_scores import class_probabilities
+from onnxplain.engine.views.predictions import class_probabilities
 
 ENDS = {  # the last node of a network, and the probabilities that its scores mean
     "Softmax": ("q = Softmax (y)", lambda s: np.exp(s) / np.exp(s).sum()),

@@ -1,0 +1,200 @@
+"""The commands that draw a view: `onnxplain top`, `onnxplain occlusion` and the others declared."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import pkgutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from onnxplain.cli.arguments import add_model, add_size, channel_list
+from onnxplain.cli.commands.explain import units
+from onnxplain.cli.drawing import (
+    SERVED,
+    add_viewing,
+    engine_choices,
+    output_files,
+    require_servers_choice,
+    tell,
+    write,
+)
+from onnxplain.cli.output import print_json, printable, table, working
+from onnxplain.cli.preprocessing import read_labels, read_preprocess
+from onnxplain.engine.views import DECLARED_VIEWS, ViewArgument, ViewCommand, ViewDeclaration
+
+if TYPE_CHECKING:
+    from onnxplain.engine import View
+
+__all__ = ["add_parser", "run"]
+
+PARSERS: Mapping[str, Callable[[str], Any]] = {
+    "text": str,
+    "integer": int,
+    "channels": channel_list,
+    "units": units,
+}
+PICTURES = {".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"}
+
+
+def add_parser(commands: Any) -> None:
+    """Add a command for each declared view that has one to the subparsers of the command line."""
+    for view in DECLARED_VIEWS.values():
+        if view.command is not None:
+            _add_command(commands, view, view.command)
+
+
+def _add_command(commands: Any, view: ViewDeclaration, command: ViewCommand) -> None:
+    parser = commands.add_parser(
+        view.name,
+        help=command.help,
+        description=command.description,
+        epilog="Arrays of --npz: " + "; ".join(f"{n} ({what})" for n, what in view.arrays.items()),
+        allow_abbrev=False,
+    )
+    if view.models == "one":
+        add_model(parser, SERVED + command.model_help)
+    else:
+        parser.add_argument(
+            "models",
+            metavar="MODEL",
+            nargs="+",
+            help="ONNX files in the order of training, or with --server the names of models there",
+        )
+    if view.pictures == "several":
+        parser.add_argument("folder", metavar="FOLDER", help="a folder of pictures")
+    elif view.models == "one":
+        parser.add_argument("image", metavar="IMAGE", help="a picture: PNG, JPEG or the like")
+    else:  # a positional argument would be one of the models
+        parser.add_argument(
+            "--image", metavar="IMAGE", required=True, help="a picture: PNG, JPEG or the like"
+        )
+    for argument in view.arguments:
+        if argument.flag:
+            _add_flag(parser, argument)
+    add_viewing(parser, view.name if view.pictures == "several" else f"IMAGE_{view.name}")
+    if command.rows:
+        parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    parser.set_defaults(run=partial(run, view, command))
+
+
+def _add_flag(parser: argparse.ArgumentParser, argument: ViewArgument) -> None:
+    if argument.type == "size":
+        add_size(parser, argument.help)
+        return
+    parser.add_argument(
+        argument.flag,
+        dest=argument.name,
+        metavar=argument.metavar,
+        type=PARSERS[argument.type],
+        action="append" if argument.many else "store",
+        default=argument.default,
+        required=argument.required,
+        help=argument.help + (f" (default: {argument.default})" if argument.default else ""),
+    )
+
+
+def run(view: ViewDeclaration, command: ViewCommand, arguments: argparse.Namespace) -> None:
+    """Draw the view here or on a server, write its files and print its summary."""
+    several = view.pictures == "several"
+    pictures = _pictures(arguments.folder) if several else [arguments.image]
+    stem = view.name if several else f"{Path(arguments.image).stem}_{view.name}"
+    files = output_files(arguments, f"{stem}.png", pictures)
+    flags = {argument.name for argument in view.arguments if argument.flag}
+    options = {name: value for name in flags if (value := getattr(arguments, name)) is not None}
+    draw = _drawn_there if arguments.server else _drawn_here
+    drawn = draw(view, command, arguments, pictures, options)
+    write(drawn, files)
+    arrays = drawn.arrays()
+    if command.rows:
+        rows = pkgutil.resolve_name(command.rows)(arrays, pictures)
+        if arguments.json:
+            print_json(rows)
+            return
+        print(table(command.columns, [[_cell(row[c]) for c in command.columns] for row in rows]))
+    if command.summary:
+        for line in pkgutil.resolve_name(command.summary)(arrays):
+            print(printable(line))
+    tell(drawn, files)
+
+
+def _drawn_here(
+    view: ViewDeclaration,
+    command: ViewCommand,
+    arguments: argparse.Namespace,
+    pictures: Sequence[str],
+    options: Mapping[str, Any],
+) -> View:
+    how, labels = read_preprocess(arguments.preprocess), read_labels(arguments.labels)
+    with working(command.doing) as progress:
+        from onnxplain.engine import Engine
+
+        return view.compute(
+            Engine(**engine_choices(arguments)),
+            _models(arguments),
+            pictures,
+            progress,
+            progress.runs,
+            labels=labels,
+            preprocess=how,
+            **options,
+        )
+
+
+def _drawn_there(
+    view: ViewDeclaration,
+    command: ViewCommand,
+    arguments: argparse.Namespace,
+    pictures: Sequence[str],
+    options: Mapping[str, Any],
+) -> View:
+    how, labels = read_preprocess(arguments.preprocess), read_labels(arguments.labels)
+    require_servers_choice(arguments)
+    *earlier, model = _models(arguments)
+    added: dict[str, Any] = {"earlier": earlier} if earlier else {}
+    if any(argument.name == "names" for argument in view.arguments):
+        added["names"] = [os.path.basename(picture) for picture in pictures]
+    with working(f"waiting for {arguments.server}") as progress:
+        from onnxplain.cli.served_view import Received
+        from onnxplain.client import Client
+
+        with Client(arguments.server) as client:
+            drawn = client.view(
+                model,
+                pictures,
+                view.name,
+                preprocess=None if how is None else asdict(how),
+                labels=labels,
+                progress=progress,
+                passes=progress.runs,
+                **options,
+                **added,
+            )
+        return Received(drawn)
+
+
+def _models(arguments: argparse.Namespace) -> list[str]:
+    return getattr(arguments, "models", None) or [arguments.model]
+
+
+def _pictures(folder: str) -> list[str]:
+    """Return the paths of the pictures in a folder, sorted. Raises MissingFile without any."""
+    from onnxplain.graphops.errors import MissingFile
+
+    path = Path(folder)
+    if not path.is_dir():
+        raise MissingFile(f"no folder '{folder}'")
+    pictures = sorted(str(p) for p in path.iterdir() if p.suffix.lower() in PICTURES)
+    if not pictures:
+        raise MissingFile(f"no pictures in '{folder}': give a folder of PNG, JPEG or the like")
+    return pictures
+
+
+def _cell(value: Any) -> str:
+    """Return a value of a row as the table shows it: numbers to four digits, lists with commas."""
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return ",".join(map(str, value)) if isinstance(value, list) else str(value)

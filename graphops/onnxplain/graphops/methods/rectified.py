@@ -1,0 +1,13 @@
+"""DeconvNet and guided backpropagation: tables that differ from the gradient's at rectifiers."""
+
+from __future__ import annotations
+
+from onnxplain.graphops.operators import GRADIENT, gate, rectifiers
+
+__all__ = ["DECONVNET", "GUIDED_BACKPROP"]
+
+# Zeiler and Fergus 2014: rectify the signal itself, whatever the rectifier's input was.
+DECONVNET = GRADIENT | rectifiers(GRADIENT, lambda op, n, g: (op.Relu(g),))
+
+# Springenberg et al. 2015: rectify the signal, and gate it by the rectifier's input.
+GUIDED_BACKPROP = GRADIENT | rectifiers(GRADIENT, lambda op, n, g: (gate(op, n, op.Relu(g)),))

@@ -1,0 +1,25 @@
+"""How each method is run: by its one graph, by many gradients, or in a way of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from onnxplain.engine.methods.activations import activations
+from onnxplain.engine.methods.registry import EngineMethod
+from onnxplain.engine.methods.sampled import sampled
+from onnxplain.engine.methods.single_graph import project
+from onnxplain.engine.run import Chosen, ProjectedUnits, Run
+
+__all__ = ["run_method"]
+
+
+def run_method(run: Run, chosen: Chosen) -> Iterator[ProjectedUnits]:
+    """Yield the projections of the chosen units, in the order of images and units."""
+    method = run.method
+    if isinstance(method, EngineMethod):
+        return method.run(run, chosen)
+    if method.accumulated:
+        return sampled(run, chosen)
+    if method.over == "layer":
+        return activations(run, chosen)
+    return project(run, chosen)

@@ -1,0 +1,102 @@
+"""The declarations of methods and options: each holds, and the documentation has them."""
+
+import importlib.util
+import pickle
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from onnxplain.engine import METHODS, EngineMethod
+from onnxplain.engine.methods import method_options
+from onnxplain.graphops import Options, rewrite
+from onnxplain.graphops.errors import OptionError
+from onnxplain.graphops.options import GENERAL, OPTIONS
+
+ROOT = Path(__file__).parents[3]
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_what_is_declared_by_name_is_there(name):
+    method = METHODS[name]
+    assert name == method.name
+    assert callable(method.run if isinstance(method, EngineMethod) else method.compute)
+    assert method.rules
+    assert method.alias_of in ("", *METHODS)
+    assert method.summary and "|" not in method.summary
+
+
+@pytest.mark.parametrize("module", ["graphops", "engine", "graphops.methods", "engine.methods"])
+def test_a_package_loads_nothing_heavy_and_has_every_name(module):
+    code = f"""
+import sys
+import onnxplain.{module} as package
+assert not {{"numpy", "onnx", "onnxruntime", "PIL"}} & set(sys.modules)
+for name in package.__all__:
+    getattr(package, name)
+assert not hasattr(package, "no_such_name")
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+def test_one_name_means_one_option():
+    taken = [option for method in METHODS.values() for option in method.takes]
+    assert len({option.name for option in taken}) == len(set(taken))
+    assert not {option.name for option in taken} & GENERAL.keys()
+    rewritten = {o.name for m in METHODS.values() if m.exportable for o in m.takes}
+    assert rewritten == OPTIONS.keys()
+
+
+def test_options_are_values():
+    options = Options(samples=25, select="fixed", channels=[1, 2], low=[0, 1])
+    assert (options.samples, options.channels, options.low) == (25, (1, 2), (0, 1))
+    assert (options.steps, options.noise_level, options.score_layer) == (50, 0.15, None)
+    assert options.changed() == ["select", "channels", "low", "samples"]
+    same = Options(low=(0, 1), channels=(1, 2), samples=25, select="fixed", steps=50, to=None)
+    assert options == same and hash(options) == hash(same)
+    assert options != replace(options, samples=26)
+    assert replace(options, samples=50, low=()).changed() == ["select", "channels"]
+    assert replace(options, own=()) == Options(select="fixed", channels=(1, 2))
+    assert pickle.loads(pickle.dumps(options)) == options
+    with pytest.raises(AttributeError, match="cannot assign"):
+        options.to = "x"
+    with pytest.raises(AttributeError, match="no option 'sample'"):
+        options.sample  # noqa: B018
+    for unknown in ("sample", "baseline"):
+        with pytest.raises(TypeError, match=f"unexpected keyword argument '{unknown}'"):
+            Options(**{unknown: 1})
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "told"),
+    [
+        ("samples", 0, "samples 0: give a whole number from 1"),
+        ("samples", 2.5, "samples 2.5: give a whole number from 1"),
+        ("steps", 1001, "steps 1001: give a whole number from 1 to 1,000"),
+        ("noise_level", float("nan"), "noise level nan: give a number from 0"),
+        ("noise_level", float("inf"), "noise level inf: give a number from 0"),
+        ("keep", 1, "keep 1: give a number between 0 and 1"),
+        ("keep", "0.5", "keep '0.5': give a number between 0 and 1"),
+        ("start", "nose", "no start 'nose' (nearest: 'noise')"),
+    ],
+)
+def test_values_are_checked(option, value, told):
+    with pytest.raises(OptionError) as refusal:
+        method_options()[option].checked(value)
+    assert str(refusal.value) == told
+
+
+def test_the_rewriter_refuses_methods_of_many_runs():
+    with pytest.raises(OptionError, match="'rise' takes many runs of the network"):
+        rewrite(None, None, METHODS["rise"])
+
+
+def test_the_documentation_has_the_tables_of_today():
+    """`make docs-methods` writes them."""
+    spec = importlib.util.spec_from_file_location("generate", ROOT / "docs/generate_methods.py")
+    generate = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(generate)
+    text = (ROOT / "docs/methods.md").read_text("utf-8")
+    assert generate.page(text) == text
