@@ -9,7 +9,9 @@ from server.running import CLASSIFIER, model, pixels, running
 
 from onnxplain.cli.main import main
 from onnxplain.client import Client
-from onnxplain.engine import Engine
+from onnxplain.engine import METHODS as ENGINE_METHODS
+from onnxplain.engine import Engine, EngineMethod
+from onnxplain.engine.methods.single_graph import project
 from onnxplain.graphops import METHODS, Method, Option
 from onnxplain.graphops.backward import Attribution
 from onnxplain.graphops.errors import OptionError
@@ -64,6 +66,27 @@ def test_a_method_of_ones_own_needs_no_registry(folder):
     mine = replace(MULTIPLIED, name="mine")
     found = Engine("cpu").explain(folder / "net.onnx", pixels(), None, mine, preprocess="unit")
     assert found.method == "mine"
+
+
+def test_a_method_of_many_runs(folder, monkeypatch):
+    def halved(run, chosen):
+        for image, units, found in project(replace(run, method=METHODS["gradient"]), chosen):
+            attribution = found.attribution / run.own["parts"]
+            yield image, units, replace(found, attribution=attribution)
+
+    parts = Option("parts", int, 2, "of how many parts one is shown", bounds=(1, 4))
+    method = EngineMethod("halved", run=halved, takes=(parts,))
+    monkeypatch.setitem(ENGINE_METHODS, "halved", method)
+    engine = Engine("cpu")
+    gradient, two, four = (
+        engine.explain(folder / "net.onnx", pixels(), None, name, [1], preprocess="unit", **own)
+        for name, own in (("gradient", {}), ("halved", {}), (method, {"parts": 4}))
+    )
+    np.testing.assert_array_equal(two.attribution, gradient.attribution / 2)
+    np.testing.assert_array_equal(four.attribution, gradient.attribution / 4)
+    assert two.method == "halved"
+    for refused in ("halved", "nothing"):
+        assert main(["rewrite", str(folder / "net.onnx"), "--method", refused, "-o", "x.onnx"]) == 2
 
 
 @pytest.mark.parametrize("command", ["explain", "rewrite"])

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from inspect import cleandoc
 from numbers import Integral, Real
 from typing import Any, Literal, get_args
 
@@ -89,6 +90,12 @@ class Option:
             return f"between {least:g} and {most:g}"
         upper = f" to {most:,}" if most < math.inf else ""
         return f"from {least}{upper}" if least > -math.inf else ""
+
+    def described(self, of: str = "") -> str:
+        """Return a line for docstrings. of: the methods that take it, where not all do."""
+        default = f" (default: {self.shown_default})" if self.shown_default else ""
+        words = f": {', '.join(self.choices)}" if self.choices else ""
+        return f"{self.name}: {f'of {of}: ' if of else ''}{self.help}{words}{default}"
 
     def checked(self, value: Any) -> Any:
         """Return the value, or the default for None. Raises OptionError for one of another kind.
@@ -246,6 +253,12 @@ class Options:
         """Return the names of the options that are not what they are by default."""
         general = [name for name, o in GENERAL.items() if getattr(self, name) != o.default]
         return general + [name for name, _ in self.own]
+
+
+Options.__doc__ = "\n".join((
+    cleandoc(Options.__doc__ or ""), "", *(option.described() for option in GENERAL.values()), "",
+    "Of single methods:", "", *(o.described() for o in OPTIONS.values() if not o.input),
+))  # fmt: skip
 
 
 def _baked_in(name: str) -> bool:

@@ -75,11 +75,10 @@ class Choices:
 def describe_options() -> str:
     """Return the keyword arguments of `explain` as text: the general ones, then the methods'."""
     general = cleandoc(Choices.__doc__ or "").partition("\n\n")[2].rpartition("\nown:")[0]
-    lines = [general, "", "Of single methods (defaults in brackets):", ""]
-    for name, option in method_options().items():
+    lines = [general, "", "Of single methods:", ""]
+    for option in method_options().values():
         takers = [method.name for method in METHODS.values() if option in method.takes]
-        default = f" ({option.shown_default})" if option.shown_default else ""
-        lines.append(f"{name}{default}: of {', '.join(takers)}: {option.help}.")
+        lines.append(option.described(of=", ".join(takers)))
     return "\n".join(lines)
 
 

@@ -9,7 +9,7 @@ import math
 from collections import ChainMap
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from onnxplain.graphops.errors import UnknownMethod, nearest
 from onnxplain.graphops.methods import METHODS as REWRITTEN
@@ -64,7 +64,7 @@ DECAY = Option(
     "decay", float, 0.01, "the part of the way to mid-grey after a step", bounds=(0, math.inf)
 )
 
-OWN: Mapping[str, Method] = {
+OWN: dict[str, Method] = {
     method.name: method
     for method in (
         EngineMethod(
@@ -95,7 +95,8 @@ OWN: Mapping[str, Method] = {
     )
 }
 
-METHODS: Mapping[str, Method] = ChainMap(dict(OWN), REWRITTEN)  # type: ignore[arg-type]
+# A view of both, in which a method that is added to either is found.
+METHODS: Mapping[str, Method] = ChainMap(OWN, cast("dict[str, Method]", REWRITTEN))
 
 
 def find_method(name: str | Method) -> Method:
