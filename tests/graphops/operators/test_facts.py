@@ -7,7 +7,9 @@ import onnx
 import pytest
 
 from onnxplain.graphops import check, operators
+from onnxplain.graphops.analysis import track_batch
 from onnxplain.graphops.ir.io import MAX_OPSET
+from onnxplain.graphops.network import prepare
 from onnxplain.graphops.operators import (
     ACTIVATIONS,
     GRADIENT,
@@ -105,3 +107,15 @@ def test_a_batch_check_frees_a_fixed_batch():
     { y = Relu (x) }
     """
     assert check(onnx.parser.parse_model(model), "y", "gradient").batch == "freed"
+
+
+def test_of_an_input_whose_type_alone_counts_no_image_comes_through():
+    """A constant cast like the image is still the same for all images, so that y is batched."""
+    model = """
+    <ir_version: 8, opset_import: ["": 17]> net (float[N, 4] x, double[4] c) => (float[N, 4] y)
+    { k = CastLike (c, x)  y = Mul (x, k) }
+    """
+    model = onnx.parser.parse_model(model)
+    states = track_batch(prepare(model).graph)
+    assert states["k"] == "shared"
+    assert states["y"] == "batched"

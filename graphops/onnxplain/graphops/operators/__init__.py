@@ -15,7 +15,7 @@ from onnxplain.graphops.operators.catalogue import (
     operator_of,
 )
 from onnxplain.graphops.operators.max_pooling import unpooling
-from onnxplain.graphops.operators.operator import Channels, Operator, Refused, SizesOnly, Without
+from onnxplain.graphops.operators.operator import Channels, Operator, SizesOnly, Without
 from onnxplain.graphops.operators.rectifier import (
     PLACES,
     gate,
@@ -38,7 +38,7 @@ from onnxplain.graphops.operators.window_layout import Placed, Slide, refuse
 
 __all__ = [
     "ACTIVATIONS", "AxisField", "Channels", "Fields", "GRADIENT", "NO_FLOW", "ONWARDS",
-    "OPERATORS", "Operator", "PLACES", "Placed", "REFUSED", "Refused", "Rule", "Signals",
+    "OPERATORS", "Operator", "PLACES", "Placed", "REFUSED", "Rule", "Signals",
     "SizesOnly", "Slide", "Table", "Window", "Without", "broadcasting", "choose_form",
     "gate", "in_float32", "is_dilated", "is_rectifier", "merge", "operator_of", "rectified",
     "rectifiers", "refuse", "unbroadcast", "unpooling",
