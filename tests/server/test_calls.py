@@ -336,8 +336,8 @@ SHORT = pb.Tensor(data_type=pb.DATA_TYPE_FLOAT, shape=[3, 16, 16], data=b"1234")
     [
         ({"images": []}, "images: empty"),
         ({"images": [picture(), pb.Image()]}, r"images\[1\]: set one of"),
-        ({"images": [pb.Image(pixels=SHORT)]}, r"images\[0\]\.pixels: .* takes 3072 bytes, not 4"),
-        ({"images": [pb.Image(input=SHORT)]}, r"images\[0\]\.input: .* takes 3072 bytes, not 4"),
+        ({"images": [pb.Image(pixels=SHORT)]}, r"images\[0\]\.pixels: .* has 3072 bytes, not 4"),
+        ({"images": [pb.Image(input=SHORT)]}, r"images\[0\]\.input: .* has 3072 bytes, not 4"),
         ({"images": [picture(), pb.Image(input=ROW)]}, "images: send either pictures or network"),
         (
             {"images": [pb.Image(input=tensors.from_array(pixels()))]},

@@ -76,8 +76,8 @@ class ExplainServicer(explain_pb2_grpc.ExplainServiceServicer):
         self, request: pb.ListModelsRequest, context: Context
     ) -> pb.ListModelsResponse:
         """List every version of every model."""
-        found = await self._work(self._models.all)
-        return pb.ListModelsResponse(models=[responses.model_message(model) for model in found])
+        models = await self._work(self._models.all)
+        return pb.ListModelsResponse(models=[responses.model_message(model) for model in models])
 
     async def GetModel(self, request: pb.GetModelRequest, context: Context) -> pb.Model:
         """Return one version of a model."""
