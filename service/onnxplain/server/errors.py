@@ -45,7 +45,7 @@ STATUS: dict[type[Exception], StatusCode] = {
 
 
 class ErrorInterceptor(grpc.aio.ServerInterceptor):
-    """Ends a call that raises with the error's status, text and kind.
+    """Ends a call that raised, with the error's status, text and kind.
 
     An exception outside the table is a defect: the client receives an id, under which the log has
     the traceback.

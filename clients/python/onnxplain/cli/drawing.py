@@ -106,7 +106,7 @@ def output_files(
 
 
 def write(view: View, files: Mapping[str, str]) -> None:
-    """Write the drawing to files["picture"] and the arrays to files["npz"], as far as named.
+    """Write the drawing to files["picture"] and the arrays to files["npz"], if named.
 
     The drawing comes first: a view that cannot be drawn leaves no file behind.
     """

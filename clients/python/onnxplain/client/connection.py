@@ -46,7 +46,7 @@ class Connection:
         self._channel.close()
 
     def _call(self, call: Any, request: Any) -> Any:
-        """Return the response of a call that answers with one message."""
+        """Return the one message that is the response of a call."""
         with plain_errors(self._address, self._timeout):
             return call(request, self._timeout)
 

@@ -74,7 +74,7 @@ def _lines(report: Any) -> list[str]:
         lines.append("an explanation is possible")
     elif report.explainable_from:
         start = printable(report.explainable_from)
-        lines.append(f"no explanation back to {report.to} is possible, but one with --to {start}")
+        lines.append(f"no explanation back to {report.to}; one is possible with --to {start}")
     else:
         lines.append("no explanation is possible")
     return lines
