@@ -66,7 +66,7 @@ def test_arithmetic(run: Run, network: Path) -> None:
     total = sum(
         int(row[-2].replace(",", "")) for name, row in rows.items() if name in {"c", "scores"}
     )
-    assert rows["all"][1] == f"{total:,}"
+    assert rows["total"][1] == f"{total:,}"
 
 
 def test_arithmetic_at_a_size(run: Run, network: Path) -> None:

@@ -1,24 +1,22 @@
-"""Reading --preprocess and --labels."""
+"""The values of --preprocess and --labels."""
 
 from pathlib import Path
 
 import pytest
 
-from onnxplain.cli.preprocessing import read_labels, read_preprocess
+from onnxplain.cli.preprocessing import PREPROCESS_HELP, read_labels
 from onnxplain.engine import PRESETS, Preprocess
+from onnxplain.engine.pictures import parse
 from onnxplain.graphops.errors import InputError, MissingFile
 
 
 def test_help_names_every_preset() -> None:
-    from onnxplain.cli.preprocessing import PREPROCESS_HELP
-
     assert all(name in PREPROCESS_HELP for name in PRESETS)
 
 
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        (None, None),
         ("imagenet", PRESETS["imagenet"]),
         ("size=32", Preprocess(size=(32, 32))),
         ("size=24x32 color=gray", Preprocess(size=(24, 32), color="GRAY")),
@@ -27,8 +25,8 @@ def test_help_names_every_preset() -> None:
         ("raw_bgr,scale=1/255", Preprocess(color="BGR", scale=1 / 255)),
     ],
 )
-def test_preprocess(text: str | None, expected: Preprocess | None) -> None:
-    assert read_preprocess(text) == expected
+def test_preprocess(text: str, expected: Preprocess) -> None:
+    assert parse(text) == expected
 
 
 def test_numbered_labels_may_have_gaps(tmp_path: Path) -> None:

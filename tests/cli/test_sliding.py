@@ -100,10 +100,10 @@ def test_convolutionalize_writes_what_slide_takes(run: Run, classifier: Path, la
     result = run("convolutionalize", classifier, "-o", "out.onnx")
     assert (result.code, result.error) == (0, "")
     assert result.out.splitlines() == [
-        "wrote out.onnx: a map of windows, 'probabilities'",
+        "wrote out.onnx: 'probabilities' is a map of windows",
         "  window   16x16 pixels",
         "  stride   2 pixels",
-        "  padding  none: scores equal those of windows cut out",
+        "  padding  none: scores equal those of cropped windows",
     ]
     onnx.checker.check_model(onnx.load("out.onnx"), full_check=True)
     flags = ["--channel", 0, "--preprocess", "unit", "--npz"]

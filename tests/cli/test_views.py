@@ -163,8 +163,8 @@ def test_methods(run: Run) -> None:
     [
         (("top", MODEL, "nowhere", "--layer", "mixed", "--channel", "1"), "no folder 'nowhere'"),
         (("explain", MODEL, STAR, "--method", "gradient", "--samples", "3"), "takes no samples"),
-        (("explain", MODEL, STAR, "--channel", "3:1"), "there is no channel"),
-        (("explain", MODEL, STAR, "--memory", "2T"), "'2T' is no size"),
+        (("explain", MODEL, STAR, "--channel", "3:1"), "'3:1' is an empty range"),
+        (("explain", MODEL, STAR, "--memory", "2T"), "'2T' is not a size"),
         (("rewrite", MODEL, "--method", "rise", "-o", "out.onnx"), "many runs"),
         (("rewrite", MODEL, "--method", "lrp_epsilon_gamma_box", "-o", "o.onnx"), "low and high"),
         (("evaluate", MODEL, STAR, "--masks", "nowhere"), "no folder 'nowhere'"),

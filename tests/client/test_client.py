@@ -337,7 +337,7 @@ def test_damage_is_noticed(damaged):
     with Client(damaged) as client:
         with pytest.raises(ClientError, match="arrived damaged"):
             client.rewrite("classifier")
-        with pytest.raises(ClientError, match="the answer is damaged") as caught:
+        with pytest.raises(ClientError, match="the response is damaged") as caught:
             client.explain("classifier", pixels())
     assert caught.value.code is StatusCode.DATA_LOSS
 
@@ -352,7 +352,7 @@ def test_a_call_that_takes_too_long(damaged):
 
 
 def test_a_call_that_the_service_does_not_know(damaged):
-    with Client(damaged) as client, pytest.raises(ClientError, match="or an older one"):
+    with Client(damaged) as client, pytest.raises(ClientError, match="or an older version"):
         client.list_models()
 
 

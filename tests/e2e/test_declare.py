@@ -93,7 +93,7 @@ def test_a_method_of_many_runs(folder, monkeypatch):
 def test_in_the_command_lines_help(command, capsys):
     assert main([command, "--help"]) == 0
     told = " ".join(capsys.readouterr().out.split())
-    assert "--strength N of multiplied: what the gradient is multiplied by (default: 2.0)" in told
+    assert "--strength N for multiplied: what the gradient is multiplied by (default: 2.0)" in told
 
 
 def test_in_the_list_of_methods(capsys):

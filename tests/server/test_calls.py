@@ -11,16 +11,17 @@ import onnx
 import pytest
 from grpc import StatusCode
 from PIL import Image
-from server.running import pixels
+from server.running import CLASSIFIER, model, pixels, running
 
 from onnxplain.engine import Engine, Preprocess
-from onnxplain.graphops import Options, check, layers, load, rewrite
+from onnxplain.graphops import Options, check, layers, load, network, rewrite
 from onnxplain.graphops.errors import Cancelled
 from onnxplain.graphops.options import BACKWARDS, POSITIONS, SEED_VALUES, SELECTS, TARGETS, UNPOOLS
 from onnxplain.v1 import explain_pb2 as pb
-from onnxplain.v1 import tensors
+from onnxplain.v1 import explain_pb2_grpc, tensors
 
 MIB = 2**20
+NO_PROXY = [("grpc.enable_http_proxy", 0)]
 
 
 @pytest.fixture(scope="module")
@@ -333,10 +334,10 @@ SHORT = pb.Tensor(data_type=pb.DATA_TYPE_FLOAT, shape=[3, 16, 16], data=b"1234")
 @pytest.mark.parametrize(
     ("fields", "told"),
     [
-        ({"images": []}, "images: there is none"),
+        ({"images": []}, "images: empty"),
         ({"images": [picture(), pb.Image()]}, r"images\[1\]: set one of"),
-        ({"images": [pb.Image(pixels=SHORT)]}, r"images\[0\]\.pixels: .* takes 3072 bytes, not 4"),
-        ({"images": [pb.Image(input=SHORT)]}, r"images\[0\]\.input: .* takes 3072 bytes, not 4"),
+        ({"images": [pb.Image(pixels=SHORT)]}, r"images\[0\]\.pixels: .* has 3072 bytes, not 4"),
+        ({"images": [pb.Image(input=SHORT)]}, r"images\[0\]\.input: .* has 3072 bytes, not 4"),
         ({"images": [picture(), pb.Image(input=ROW)]}, "images: send either pictures or network"),
         (
             {"images": [pb.Image(input=tensors.from_array(pixels()))]},
@@ -389,6 +390,56 @@ def test_what_is_not_there(stub, fields, code):
     with pytest.raises(grpc.RpcError) as caught:
         stub.Explain(pb.ExplainRequest(**fields))
     assert caught.value.code() is code
+
+
+TWO_INPUTS = """
+<ir_version: 8, opset_import: ["": 17]>
+net (float[N, 3, 8, 8] image, float[N, 3, 8, 8] other) => (float[N, 3, 8, 8] y)
+{
+    s = Add (image, other)
+    y = Relu (s)
+}
+"""
+
+
+def test_a_model_is_prepared_once_while_its_file_does_not_change(tmp_path, monkeypatch):
+    prepared = []
+    canonicalize = network.canonicalize
+    monkeypatch.setattr(network, "canonicalize", lambda *a: prepared.append(a) or canonicalize(*a))
+    path, name = tmp_path / "net.onnx", "models/net"
+
+    def call_all():
+        stub.ListLayers(pb.ListLayersRequest(model=name))
+        stub.Check(pb.CheckRequest(model=name))
+        list(stub.Rewrite(pb.RewriteRequest(model=name)))
+        list(stub.Convolutionalize(pb.ConvolutionalizeRequest(model=name)))
+        stub.Explain(pb.ExplainRequest(model=name, images=[picture()]))
+
+    onnx.save(model(CLASSIFIER), path)
+    with running(tmp_path) as address, grpc.insecure_channel(address, NO_PROXY) as channel:
+        stub = explain_pb2_grpc.ExplainServiceStub(channel)
+        call_all()
+        call_all()
+        assert len(prepared) == 1
+        onnx.save(model(CLASSIFIER, seed=1), path)
+        call_all()
+        assert len(prepared) == 2
+
+
+def test_a_model_of_two_inputs_can_be_rewritten_but_not_run(tmp_path):
+    onnx.save(onnx.parser.parse_model(TWO_INPUTS), tmp_path / "net.onnx")
+    with running(tmp_path) as address, grpc.insecure_channel(address, NO_PROXY) as channel:
+        stub = explain_pb2_grpc.ExplainServiceStub(channel)
+        found = stub.ListLayers(pb.ListLayersRequest(model="models/net")).layers
+        assert [layer.tensor for layer in found] == ["image", "other", "s", "y"]
+        named = {"model": "models/net", "layer": "y", "to": "image", "method": "gradient"}
+        assert stub.Check(pb.CheckRequest(**named)).ok
+        data = b"".join(part.data for part in stub.Rewrite(pb.RewriteRequest(**named)))
+        artefact = onnx.load_from_string(data)
+        assert [v.name for v in artefact.graph.input] == ["image", "other", "channel"]
+        with pytest.raises(grpc.RpcError, match="needs the input 'other'") as caught:
+            stub.Explain(pb.ExplainRequest(**named, images=[picture(8, 8)]))
+        assert caught.value.code() is StatusCode.FAILED_PRECONDITION
 
 
 def test_the_place_of_a_file_is_not_told(stub, folder):

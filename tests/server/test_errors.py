@@ -69,7 +69,7 @@ def test_a_defect_is_told_to_the_log_only(stub, monkeypatch, caplog, kind):
         call(stub, kind)
     assert caught.value.code() is StatusCode.INTERNAL
     told = re.fullmatch(
-        "internal error, id ([0-9a-f]{8}): the service's log says more", caught.value.details()
+        "internal error, id ([0-9a-f]{8}): look it up in the service's log", caught.value.details()
     )
     assert dict(caught.value.trailing_metadata())["onnxplain-error"] == "InternalError"
     (record,) = caplog.records

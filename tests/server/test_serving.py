@@ -93,7 +93,9 @@ def test_so_reuseport_is_off(tmp_path):
 def test_a_port_in_use_by_another_program(tmp_path, capfd):
     with socket.create_server(("127.0.0.1", 0)) as other:
         address = f"127.0.0.1:{other.getsockname()[1]}"
-        with pytest.raises(ServiceError, match=f"port in use: something listens on {address}"):
+        with pytest.raises(
+            ServiceError, match=f"port in use: another program listens on {address}"
+        ):
             asyncio.run(start(tmp_path, address, "cpu"))
     assert capfd.readouterr().err == ""
 

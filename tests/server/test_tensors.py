@@ -56,11 +56,11 @@ def test_a_missing_piece_is_noticed():
 @pytest.mark.parametrize(
     ("fields", "problem"),
     [
-        ({"data_type": 1, "shape": [2], "data": b"1234"}, "takes 8 bytes, not 4"),
+        ({"data_type": 1, "shape": [2], "data": b"1234"}, "has 8 bytes, not 4"),
         ({"data_type": 1, "shape": [-1, -1], "data": b"1234"}, "negative"),
         ({"data_type": 1, "shape": [2**40, 2**40], "data": b""}, "bytes, not 0"),
-        ({"data_type": 0, "shape": [1], "data": b"1"}, "no data type 0"),
-        ({"data_type": 99, "shape": [1], "data": b"1"}, "no data type 99"),
+        ({"data_type": 0, "shape": [1], "data": b"1"}, "unknown data type 0"),
+        ({"data_type": 99, "shape": [1], "data": b"1"}, "unknown data type 99"),
     ],
 )
 def test_fields_that_disagree(fields, problem):

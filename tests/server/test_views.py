@@ -101,7 +101,7 @@ def test_an_array_larger_than_a_message(client, folder):
         ("top", PICTURES, {"layer": "r"}, StatusCode.INVALID_ARGUMENT, "0 channels"),
         ("top", PICTURES, {"layer": "r", "channels": [9]}, StatusCode.OUT_OF_RANGE, "channel 9"),
         ("invariance", PICTURES[:1], {}, StatusCode.INVALID_ARGUMENT, "no layers"),
-        ("occlusion", PICTURES, {}, StatusCode.INVALID_ARGUMENT, "there are 3, and"),
+        ("occlusion", PICTURES, {}, StatusCode.INVALID_ARGUMENT, "takes one, not 3"),
         ("occlusion", PICTURES[0], {"layer": "q"}, StatusCode.NOT_FOUND, "no layer 'q'"),
         ("occlusion", PICTURES[0], {"window": 0}, StatusCode.INVALID_ARGUMENT, "window of 0"),
         ("slide", PICTURES[0], {"size": (16, 0)}, StatusCode.INVALID_ARGUMENT, "neither"),
@@ -135,7 +135,7 @@ def test_an_array_larger_than_a_message(client, folder):
         ),
         ("maps", PICTURES[0], {"steps": 3}, StatusCode.INVALID_ARGUMENT, "takes no steps"),
         ("maps", np.zeros((1, 3, 16, 16), np.float32), {}, StatusCode.INVALID_ARGUMENT, "inputs"),
-        ("maps", [], {}, StatusCode.INVALID_ARGUMENT, "there is none"),
+        ("maps", [], {}, StatusCode.INVALID_ARGUMENT, "images: empty"),
         ("training", PICTURES[0], {"earlier": ["no"]}, StatusCode.NOT_FOUND, "no model 'no'"),
         ("heat", PICTURES[0], {}, StatusCode.INVALID_ARGUMENT, "no view 'heat'"),
     ],
@@ -245,7 +245,7 @@ def test_convolutionalize(client, folder):
 @pytest.mark.parametrize(
     ("method", "options", "text"),
     [
-        ("smoothgrad", {"samples": 10**6}, "samples: 1000000 in one run"),
+        ("smoothgrad", {"samples": 10**6}, "samples: 1000000 exceeds"),
         ("integrated_gradients", {"steps": 20000}, "steps 20000"),
     ],
 )

@@ -125,7 +125,7 @@ class ExplainServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def Check(self, request, context):
-        """Says whether a layer can be explained, and by which rule at each node, without running anything.
+        """Reports whether a layer can be explained, and the rule for each node. Runs nothing.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

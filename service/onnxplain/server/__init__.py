@@ -1,4 +1,4 @@
-"""The gRPC service: converts requests, has the engine do the work, converts the answers."""
+"""The gRPC service: converts requests, delegates to the engine, converts the results."""
 
 from onnxplain.server.serving import Service, serve, start
 

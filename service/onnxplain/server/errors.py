@@ -1,4 +1,4 @@
-"""How errors become gRPC statuses: one table, applied to every call by one interceptor."""
+"""Errors as gRPC statuses: one table, which one interceptor applies to every call."""
 
 from __future__ import annotations
 
@@ -16,12 +16,11 @@ __all__ = ["STATUS", "ErrorInterceptor"]
 
 log = logging.getLogger(__name__)
 
-# Status texts travel in HTTP/2 headers, of which gRPC takes 8 KiB with every byte escaped.
+# Status texts travel in HTTP/2 headers, which gRPC limits to 8 KiB; every byte may be escaped.
 MAX_TEXT = 1000
 
-
-# An error takes the status of its own class. FAILED_PRECONDITION and not UNIMPLEMENTED for what a
-# model makes impossible: gRPC tools read the latter as "the service has no such call".
+# A model that cannot be explained is FAILED_PRECONDITION, not UNIMPLEMENTED: gRPC tools read the
+# latter as "the service has no such call".
 STATUS: dict[type[Exception], StatusCode] = {
     errors.InputError: StatusCode.INVALID_ARGUMENT,
     errors.OptionError: StatusCode.INVALID_ARGUMENT,
@@ -46,9 +45,10 @@ STATUS: dict[type[Exception], StatusCode] = {
 
 
 class ErrorInterceptor(grpc.aio.ServerInterceptor):
-    """Ends a call of ExplainService that raises with the error's status, text and kind.
+    """Ends a call that raised, with the error's status, text and kind.
 
-    What is not in the table is a defect: the client gets an id, the log the same id and the rest.
+    An exception outside the table is a defect: the client receives an id, under which the log has
+    the traceback.
     """
 
     async def intercept_service(
@@ -56,7 +56,7 @@ class ErrorInterceptor(grpc.aio.ServerInterceptor):
         continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Any]],
         handler_call_details: grpc.HandlerCallDetails,
     ) -> Any:
-        """Return the handler of the call with the table around it."""
+        """Return the call's handler, wrapped to report its errors."""
         handler = await continuation(handler_call_details)
         if handler is None or not handler_call_details.method.startswith("/onnxplain."):
             return handler
@@ -97,7 +97,10 @@ async def _abort(context: grpc.aio.ServicerContext[Any, Any], error: Exception) 
     if code is None:
         code, identity = StatusCode.INTERNAL, secrets.token_hex(4)
         log.error("internal error, id %s", identity, exc_info=error)
-        text, kind = f"internal error, id {identity}: the service's log says more", "InternalError"
+        text, kind = (
+            f"internal error, id {identity}: look it up in the service's log",
+            "InternalError",
+        )
     else:
         text, kind = str(error)[:MAX_TEXT], type(error).__name__
     await context.abort(code, text, trailing_metadata=(("onnxplain-error", kind),))

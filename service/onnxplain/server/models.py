@@ -1,7 +1,7 @@
-"""The folder of models that a service answers for.
+"""The folder of models that a service serves.
 
-`NAME.onnx` is version 1 of the model NAME; `NAME/3/model.onnx` is its version 3. The folder is
-looked at anew for every request, so models can come, change and go while the service runs.
+`NAME.onnx` is version 1 of the model NAME; `NAME/3/model.onnx` is its version 3. Every request
+scans the folder, so models can be added, changed and removed while the service runs.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ __all__ = ["Models", "ServedModel", "Value"]
 
 @dataclass(frozen=True)
 class Value:
-    """An input or output of a model. Sizes are numbers, names, or None for what is not known."""
+    """An input or output of a model. A size is a number, a name, or None where it is unknown."""
 
     name: str
     dtype: str
@@ -38,7 +38,7 @@ class Value:
 
 @dataclass(frozen=True)
 class ServedModel:
-    """One version of a model. `problem` says why it cannot be used, and is empty where it can."""
+    """One version of a model. `problem` is the reason why it cannot be used, or empty."""
 
     name: str
     size_bytes: int = 0
@@ -50,7 +50,7 @@ class ServedModel:
 
 
 class Models:
-    """The models in a folder. Raises MissingFile where the folder is not there."""
+    """The models in a folder. Raises MissingFile if there is no such folder."""
 
     def __init__(self, folder: str | Path) -> None:
         self._folder = Path(folder)
@@ -67,64 +67,70 @@ class Models:
         ]
 
     def get(self, name: str) -> ServedModel:
-        """Return one version of a model. Raises InputError or MissingModel."""
-        return self._describe(*self._look_up(name))
+        """Return one version of a model, the newest if `name` has none.
+
+        Raises InputError or MissingModel.
+        """
+        return self._describe(*self._find(name))
 
     @contextmanager
     def use(self, name: str) -> Iterator[tuple[str, Path]]:
-        """Give the full name and the file of one version of a model.
+        """Yield the full name and the file of one version of a model.
 
-        Errors raised inside name the model and not its file, whose place is no client's business.
-        Raises InputError, MissingModel, or UnsupportedModel where two files claim the version.
+        Errors raised inside the block name the model instead of its file: clients must not learn
+        the service's paths. Raises InputError, MissingModel, or UnsupportedModel where two files
+        claim the version.
         """
-        with self.use_all([name]) as (place,):
-            yield place
+        with self.use_all([name]) as (file,):
+            yield file
 
     @contextmanager
     def use_all(self, names: Sequence[str]) -> Iterator[list[tuple[str, Path]]]:
-        """Give the full names and files of several models, as `use` does of one."""
-        places = [self._place(name) for name in names]
+        """Yield the full names and files of several models, as `use` does for one."""
+        files = [self._file(name) for name in names]
         try:
-            yield places
+            yield files
         except OnnxplainError as e:
-            raise type(e)(_without_places(str(e), places)) from e
+            raise type(e)(_hide_paths(str(e), files)) from e
 
-    def _place(self, name: str) -> tuple[str, Path]:
-        model, version, paths = self._look_up(name)
+    def _file(self, name: str) -> tuple[str, Path]:
+        """Return the full name and the only file of one version of a model."""
+        model, version, paths = self._find(name)
         if len(paths) > 1:
             raise UnsupportedModel(self._clash(paths))
         return _full_name(model, version), paths[0]
 
-    def _look_up(self, name: str) -> tuple[str, int, list[Path]]:
-        # A name is only ever compared with what the folder holds, so none can lead out of it.
+    def _find(self, name: str) -> tuple[str, int, list[Path]]:
+        """Return the model, the version and the files that a resource name means."""
+        # The name is only compared with the folder's contents, so it cannot lead out of the folder.
         parts = re.fullmatch(r"models/([^/]+)(?:/versions/([^/]+))?", name)
         if parts is None:
             raise InputError(
                 f"'{name}' does not name a model: write models/NAME or models/NAME/versions/VERSION"
             )
-        found = self._scan()
+        models = self._scan()
         model, version = parts[1], parts[2]
-        if model not in found:
-            raise MissingModel(f"no model '{model}' ({nearest(model, found)})")
-        versions = {str(number): number for number in sorted(found[model])}
+        if model not in models:
+            raise MissingModel(f"no model '{model}' ({nearest(model, models)})")
+        versions = {str(number): number for number in sorted(models[model])}
         if version is not None and version not in versions:
             raise MissingModel(
                 f"no version '{version}' of model '{model}': it has {', '.join(versions)}"
             )
         number = versions[version] if version is not None else max(versions.values())
-        return model, number, found[model][number]
+        return model, number, models[model][number]
 
     def _scan(self) -> dict[str, dict[int, list[Path]]]:
         """Return the files of each version of each model: one, or two where they clash."""
-        found: dict[str, dict[int, list[Path]]] = {}
+        models: dict[str, dict[int, list[Path]]] = {}
         for path in self._folder.glob("*.onnx"):
             if path.is_file() and not path.name.startswith("."):
-                found.setdefault(path.stem, {}).setdefault(1, []).append(path)
+                models.setdefault(path.stem, {}).setdefault(1, []).append(path)
         for path in self._folder.glob("*/*/model.onnx"):
             model, version = path.parts[-3:-1]
             if re.fullmatch("[1-9][0-9]{0,17}", version) and not model.startswith("."):
-                found.setdefault(model, {}).setdefault(int(version), []).append(path)
-        return found
+                models.setdefault(model, {}).setdefault(int(version), []).append(path)
+        return models
 
     def _describe(self, model: str, version: int, paths: list[Path]) -> ServedModel:
         name = _full_name(model, version)
@@ -142,19 +148,19 @@ class Models:
 
     def _clash(self, paths: list[Path]) -> str:
         files = " and ".join(f"'{path.relative_to(self._folder)}'" for path in paths)
-        return f"{files} are the same version of one model: remove one of them"
+        return f"{files} are the same version of the same model: remove one of them"
 
 
 def _full_name(model: str, version: int) -> str:
     return f"models/{model}/versions/{version}"
 
 
-def _without_places(text: str, places: Sequence[tuple[str, Path]]) -> str:
-    """Name the models in an error's text where it names their files, or the files' folders."""
-    for name, path in places:
+def _hide_paths(text: str, files: Sequence[tuple[str, Path]]) -> str:
+    """Replace paths of the models' files and folders in an error's text by the models' names."""
+    for name, path in files:
         text = text.replace(f"'{path}'", f"'{name}'")
-    for folder in (path.parent.resolve() for _, path in places):
-        if len(folder.parts) > 1:  # a name alone may stand in any text
+    for folder in (path.parent.resolve() for _, path in files):
+        if len(folder.parts) > 1:  # a bare name may occur in any text
             text = text.replace(f"'{folder}'", "its folder").replace(str(folder), "its folder")
     return text
 
@@ -163,7 +169,7 @@ def _read(name: str, path: Path, size: int) -> ServedModel:
     try:
         model = load(path)
     except OnnxplainError as error:
-        return ServedModel(name, size, problem=_without_places(str(error), [(name, path)]))
+        return ServedModel(name, size, problem=_hide_paths(str(error), [(name, path)]))
     weights = {tensor.name for tensor in model.graph.initializer}
     return ServedModel(
         name=name,

@@ -1,4 +1,4 @@
-"""What is told of work while it is going on: how far it is."""
+"""The progress of work that runs on a worker thread, as messages of its response stream."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from typing import Any, Generic, TypeVar
 
 from onnxplain.v1 import explain_pb2 as pb
 
-__all__ = ["News"]
+__all__ = ["ProgressQueue"]
 
 T = TypeVar("T")
 
 
-class News(Generic[T]):
-    """Progress, told by the thread that works, and sent by the event loop that made this.
+class ProgressQueue(Generic[T]):
+    """Takes progress from a worker thread, for the event loop that created it to send.
 
-    message: makes of a Progress what is sent.
+    message: turns a Progress into a message of the stream.
     """
 
     def __init__(self, message: Callable[[pb.Progress], T]) -> None:
@@ -24,32 +24,32 @@ class News(Generic[T]):
         self._done = 0
         self._message = message
         self._loop = asyncio.get_running_loop()
-        self._told: asyncio.Queue[T | None] = asyncio.Queue()
+        self._queue: asyncio.Queue[T | None] = asyncio.Queue()
 
     def count(self, done: int, total: int) -> None:
-        """Take note of how many steps are done, where their results tell it."""
+        """Record the steps done without a message, where their results are the message."""
         self._done, self.total = done, total
 
     def steps(self, done: int, total: int) -> None:
-        """Tell how many steps are done."""
+        """Queue the number of steps done."""
         self.count(done, total)
-        self._tell(pb.Progress(done=done, total=total))
+        self._put(pb.Progress(done=done, total=total))
 
     def runs(self, done: int, total: int) -> None:
-        """Tell how many runs of the step under way are done."""
-        self._tell(pb.Progress(done=self._done, total=self.total, runs_done=done, runs_total=total))
+        """Queue the number of runs done of the current step."""
+        self._put(pb.Progress(done=self._done, total=self.total, runs_done=done, runs_total=total))
 
     async def until(self, work: asyncio.Future[Any]) -> AsyncIterator[T]:
-        """Yield what is told until the work is done, whatever became of it."""
+        """Yield the queued messages until the work ends, whether it succeeds or fails."""
 
         def end(work: asyncio.Future[Any]) -> None:
             if not work.cancelled():
-                work.exception()  # which nobody else looks at where the client has gone
-            self._told.put_nowait(None)
+                work.exception()  # retrieved here: nobody awaits it once the client has gone
+            self._queue.put_nowait(None)
 
         work.add_done_callback(end)
-        while (message := await self._told.get()) is not None:
+        while (message := await self._queue.get()) is not None:
             yield message
 
-    def _tell(self, progress: pb.Progress) -> None:
-        self._loop.call_soon_threadsafe(self._told.put_nowait, self._message(progress))
+    def _put(self, progress: pb.Progress) -> None:
+        self._loop.call_soon_threadsafe(self._queue.put_nowait, self._message(progress))

@@ -1,6 +1,6 @@
-"""Requests as the arguments of the functions that do the work.
+"""Requests converted to the arguments of the rewriter and the engine.
 
-What a request gets wrong raises InputError, with the name of the field in front.
+An invalid field raises InputError, whose text begins with the field's name.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ DEFAULT_METHOD = "deconvnet"
 
 
 def check_arguments(request: pb.CheckRequest) -> dict[str, Any]:
-    """Return the arguments of `graphops.check`, all but the model. Raises InputError."""
+    """Return the arguments of `graphops.check`, except the model. Raises InputError."""
     return {
         "layer": request.layer or None,
         "method": find_method(request.method or DEFAULT_METHOD),
@@ -51,7 +51,7 @@ def check_arguments(request: pb.CheckRequest) -> dict[str, Any]:
 
 
 def rewrite_arguments(request: pb.RewriteRequest) -> dict[str, Any]:
-    """Return the arguments of `graphops.rewrite`, all but the model. Raises InputError."""
+    """Return the arguments of `graphops.rewrite`, except the model. Raises InputError."""
     options: dict[str, Any] = {
         "select": _choice("select", pb.Select.Name, request.select),
         "channels": tuple(request.channels),
@@ -64,7 +64,7 @@ def rewrite_arguments(request: pb.RewriteRequest) -> dict[str, Any]:
         "keep_shape": request.keep_shape,
         "target": _choice("target", pb.Target.Name, request.target) or "cpu",
         "backward": _choice("backward", pb.Backward.Name, request.backward) or "same",
-        **_baked_in(request),
+        **_exported_options(request),
     }
     return {
         "layer": request.layer or None,
@@ -74,7 +74,7 @@ def rewrite_arguments(request: pb.RewriteRequest) -> dict[str, Any]:
 
 
 def explain_arguments(request: pb.ExplainRequest) -> dict[str, Any]:
-    """Return the arguments of `Engine.explain`, all but the model. Raises InputError."""
+    """Return the arguments of `Engine.explain`, except the model. Raises InputError."""
     return {
         "images": images_of("images", request.images),
         "layer": request.layer or None,
@@ -95,7 +95,7 @@ def images_of(field: str, images: Sequence[pb.Image]) -> list[Any] | Array:
     """Return pictures as a list, or network inputs as one array [N, ...]. Raises InputError."""
     kinds = [image.WhichOneof("source") for image in images]
     if not kinds:
-        raise InputError(f"{field}: there is none; send at least one")
+        raise InputError(f"{field}: empty; send at least one image")
     if None in kinds:
         raise InputError(f"{field}[{kinds.index(None)}]: set one of encoded, pixels and input")
     if "input" not in kinds:
@@ -104,21 +104,22 @@ def images_of(field: str, images: Sequence[pb.Image]) -> list[Any] | Array:
             for i, (kind, image) in enumerate(zip(kinds, images, strict=True))
         ]
     if set(kinds) != {"input"}:
-        raise InputError(f"{field}: send either pictures or network inputs, not both at once")
-    rows = [_array(f"{field}[{i}].input", image.input) for i, image in enumerate(images)]
-    for i, row in enumerate(rows):
-        if row.dtype.kind != "f":
-            raise InputError(f"{field}[{i}].input: it holds {row.dtype}; send a float type")
-        if row.shape != rows[0].shape or row.dtype != rows[0].dtype:
+        raise InputError(f"{field}: send either pictures or network inputs, not both in a request")
+    inputs = [_array(f"{field}[{i}].input", image.input) for i, image in enumerate(images)]
+    first = inputs[0]
+    for i, array in enumerate(inputs):
+        if array.dtype.kind != "f":
+            raise InputError(f"{field}[{i}].input: it holds {array.dtype}; send a float type")
+        if array.shape != first.shape or array.dtype != first.dtype:
             raise InputError(
-                f"{field}[{i}].input: {row.dtype}{list(row.shape)} differs from the first image's "
-                f"{rows[0].dtype}{list(rows[0].shape)}; all inputs must be alike"
+                f"{field}[{i}].input: {array.dtype}{list(array.shape)} differs from the first "
+                f"image's {first.dtype}{list(first.shape)}; send inputs of one shape and type"
             )
-    return np.stack(rows)
+    return np.stack(inputs)
 
 
 def units_of(request: pb.ExplainRequest | pb.Units) -> str | list[int] | None:
-    """Return the units asked for, None for the strongest."""
+    """Return the units to explain, None for the strongest."""
     match request.WhichOneof("units"):
         case "top":
             return f"top:{request.top}"
@@ -134,56 +135,56 @@ def units_of(request: pb.ExplainRequest | pb.Units) -> str | list[int] | None:
 
 def _position(request: pb.ExplainRequest) -> str | Array | None:
     position = _choice("position", pb.Position.Name, request.position)
-    given = request.HasField("positions")
-    if given != (position == "given"):
+    has_positions = request.HasField("positions")
+    if has_positions != (position == "given"):
         raise InputError("positions: set them together with position POSITION_GIVEN, and only then")
-    return _array("positions", request.positions) if given else position
+    return _array("positions", request.positions) if has_positions else position
 
 
 def preprocess_of(
     request: pb.ExplainRequest | pb.ViewRequest | pb.EvaluateRequest,
 ) -> Preprocess | str | None:
-    """Return how pictures become inputs, None for the model's own way."""
+    """Return the preprocessing of pictures, None for the model's own."""
     match request.WhichOneof("preprocessing"):
         case "preset":
             return request.preset
         case "preprocess":
-            given = request.preprocess
+            steps = request.preprocess
             return Preprocess(
-                size=(given.height, given.width) if given.height or given.width else None,
-                crop=given.crop or "none",
-                color=given.color or "RGB",
-                mean=tuple(given.mean) or (0.0,),
-                std=tuple(given.std) or (1.0,),
-                scale=given.scale if given.HasField("scale") else 1.0,
+                size=(steps.height, steps.width) if steps.height or steps.width else None,
+                crop=steps.crop or "none",
+                color=steps.color or "RGB",
+                mean=tuple(steps.mean) or (0.0,),
+                std=tuple(steps.std) or (1.0,),
+                scale=steps.scale if steps.HasField("scale") else 1.0,
             )
         case _:
             return None
 
 
 def method_options_of(request: Request | pb.MapsView) -> dict[str, Any]:
-    """Return the method's options that are set, by their names. Raises InputError."""
-    given: dict[str, Any] = {}
+    """Return the method's options that are set, by name. Raises InputError."""
+    options: dict[str, Any] = {}
     for field, value in request.method_options.ListFields():
         if field.name == "baseline":
             value = _array("method_options.baseline", value)
-        given[field.name] = tuple(value) if field.is_repeated else value
-    return given
+        options[field.name] = tuple(value) if field.is_repeated else value
+    return options
 
 
-def _baked_in(request: pb.RewriteRequest) -> dict[str, Any]:
-    """Return the method's options that an artefact holds. Raises InputError."""
-    given = method_options_of(request)
-    for name, value in given.items():
+def _exported_options(request: pb.RewriteRequest) -> dict[str, Any]:
+    """Return the method's options that are constants of the artefact. Raises InputError."""
+    options = method_options_of(request)
+    for name, value in options.items():
         option = OPTIONS.get(name)
         if option is None or option.input:
-            raise InputError(f"method_options.{name}: no option of a rewritten model; leave it out")
+            raise InputError(f"method_options.{name}: not an option of Rewrite; leave it out")
         if option.type is int and option.checked(value) > option.most_exported:
             raise InputError(
-                f"method_options.{name}: {value} in one run of a rewritten model is more than "
-                f"{option.most_exported}; Explain takes any number"
+                f"method_options.{name}: {value} exceeds {option.most_exported}, the limit for a "
+                "rewritten model; Explain has no limit"
             )
-    return given
+    return options
 
 
 def _array(field: str, tensor: pb.Tensor) -> Array:
@@ -202,9 +203,9 @@ def _channel_axis(request: Request) -> int | None:
 
 
 def _choice(field: str, name_of: Callable[[Any], str], value: int) -> str | None:
-    """Return an enum's value as the word that options use, None for the unspecified one."""
+    """Return an enum's value as the option's word, None for the unspecified value."""
     try:
         word = name_of(value).removeprefix(f"{field.upper()}_").lower()
     except ValueError as e:
-        raise InputError(f"{field}: {value} is no value of its enum") from e
+        raise InputError(f"{field}: {value} is not a value of its enum") from e
     return None if word == "unspecified" else word

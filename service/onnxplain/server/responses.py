@@ -1,4 +1,4 @@
-"""Results as the messages that answer a request, large ones in pieces."""
+"""Results converted to response messages, large ones in pieces."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SEED_VALUES = {"one": pb.SEED_VALUE_ONE, "activation": pb.SEED_VALUE_ACTIVATION}
 
 
 def model_message(model: ServedModel) -> pb.Model:
-    """Return a model of the folder as a message."""
+    """Return a served model as a message."""
     return pb.Model(
         name=model.name,
         size_bytes=model.size_bytes,
@@ -115,7 +115,7 @@ def check_response(report: Report) -> pb.CheckResponse:
 
 
 def rewrite_parts(data: bytes) -> Iterator[pb.RewriteResponse]:
-    """Return the bytes of a model as messages of at most 1 MiB, the first with size and hash."""
+    """Yield a model's bytes in messages of at most 1 MiB, the first with the size and hash."""
     for start in range(0, len(data), tensors.MAX_PART_BYTES):
         message = pb.RewriteResponse(data=data[start : start + tensors.MAX_PART_BYTES])
         if start == 0:
@@ -148,18 +148,18 @@ def explain_response(model: str, result: Explanation, pictures: bool) -> pb.Expl
 def explain_parts(
     model: str, pieces: Iterable[Explanation], pictures: bool, total: Callable[[], int]
 ) -> Iterator[pb.ExplainUnitsResponse]:
-    """Return the pieces of an explanation, as `Engine.explain_units` gives them, as messages.
+    """Yield the pieces that `Engine.explain_units` yields as messages.
 
-    total: how many projections there will be, known once there is a piece.
+    total: returns the number of attributions, which is known once there is a piece.
     """
-    told: set[str] = set()
+    sent_notes: set[str] = set()
     image, unit = -1, 0
     for piece in pieces:
         if image < 0:
             yield pb.ExplainUnitsResponse(header=_header(model, piece, total()))
         for note in piece.notes:
-            if note not in told:
-                told.add(note)
+            if note not in sent_notes:
+                sent_notes.add(note)
                 yield pb.ExplainUnitsResponse(note=note)
         if piece.first_image != image:
             image, unit = piece.first_image, 0

@@ -1,4 +1,4 @@
-"""Starting and stopping the service: its address, its health, its reflection, its signals."""
+"""Starting and stopping the service: address, health checks, reflection and signals."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ from onnxplain.v1 import explain_pb2, explain_pb2_grpc
 __all__ = ["MAX_REQUEST_BYTES", "Service", "serve", "start"]
 
 MAX_REQUEST_BYTES = 64 * 2**20  # promised in explain.proto
-WORKERS = 4  # calls that compute at a time; ONNX Runtime uses all cores for each
-GRACE_SECONDS = 5.0  # what running calls get to finish when the service stops
+WORKERS = 4  # concurrent calls; ONNX Runtime uses all cores for each
+GRACE_SECONDS = 5.0  # for running calls to finish when the service stops
 SERVICE = explain_pb2.DESCRIPTOR.services_by_name["ExplainService"].full_name
 
 
@@ -38,13 +38,19 @@ def serve(
     device: str = "auto",
     ready: Callable[[str], None] | None = None,
 ) -> None:
-    """Serve the models in a folder until SIGINT or SIGTERM. Call it from the main thread.
+    """Serve the models in a folder until SIGINT or SIGTERM, from the main thread.
 
-    listen: HOST:PORT; port 0 takes a free one. device: as in `onnxplain.engine.Engine`.
-    ready: called with the HOST:PORT that is served, once it is.
+    Args:
+        models_dir: a folder of NAME.onnx files or NAME/VERSION/model.onnx; it may change meanwhile.
+        listen: HOST:PORT; port 0 is any free port.
+        device: "auto", "cpu", "cuda" or "cuda:N", as in `onnxplain.engine.Engine`.
+        ready: called once with the HOST:PORT of the running service.
 
-    Raises MissingFile (no such folder), OptionError (no such address), DeviceError, or ServiceError
-    (the port is in use).
+    Raises:
+        MissingFile: there is no such folder.
+        OptionError: `listen` is not HOST:PORT, or there is no such device.
+        DeviceError: the device cannot run models.
+        ServiceError: the port is in use, or the host is not this machine.
     """
     asyncio.run(_serve(models_dir, listen, device, ready))
 
@@ -52,7 +58,19 @@ def serve(
 async def start(
     models_dir: str | os.PathLike[str], listen: str = "127.0.0.1:50051", device: str = "auto"
 ) -> Service:
-    """Start serving in the running event loop. The arguments and errors are those of `serve`."""
+    """Start serving the models in a folder, in the running event loop.
+
+    Args:
+        models_dir: a folder of NAME.onnx files or NAME/VERSION/model.onnx; it may change meanwhile.
+        listen: HOST:PORT; port 0 is any free port.
+        device: "auto", "cpu", "cuda" or "cuda:N", as in `onnxplain.engine.Engine`.
+
+    Returns:
+        The running service; stop it with `Service.stop`.
+
+    Raises:
+        MissingFile, OptionError, DeviceError, ServiceError: as `serve` does.
+    """
     host, port = _parse(listen)
     _require_free(host, port)
     models = Models(Path(models_dir))
@@ -61,7 +79,7 @@ async def start(
     server = grpc.aio.server(
         interceptors=[ErrorInterceptor()],
         options=[
-            # On, two services would share one port and each get some of the calls.
+            # With it, two services could share a port and each receive some of the calls.
             ("grpc.so_reuseport", 0),
             ("grpc.max_receive_message_length", MAX_REQUEST_BYTES),
         ],
@@ -83,7 +101,7 @@ async def start(
 
 
 class Service:
-    """A running service. `address` is its HOST:PORT."""
+    """A running service, at the HOST:PORT `address`."""
 
     def __init__(
         self,
@@ -100,10 +118,17 @@ class Service:
         self._workers = workers
 
     async def stop(self, grace: float = GRACE_SECONDS) -> None:
-        """Take no new calls, let running ones finish for `grace` seconds, then cancel them."""
+        """Stop the service: accept no new calls, and let running calls finish.
+
+        Args:
+            grace: seconds after which running calls are cancelled.
+
+        Raises:
+            Nothing, even if a call fails meanwhile.
+        """
         await self._status.enter_graceful_shutdown()
         stopped = asyncio.ensure_future(self._server.stop(grace))
-        # gRPC would cut off what still runs at the end; asked in time, it ends by itself.
+        # After the grace period gRPC drops calls mid-message: cancelled earlier, they end cleanly.
         await asyncio.wait([stopped], timeout=grace / 2)
         self._servicer.cancel()
         await stopped
@@ -139,23 +164,23 @@ def _parse(listen: str) -> tuple[str, int]:
 
 
 def _require_free(host: str, port: int) -> None:
-    """Raise ServiceError where the port cannot be had: gRPC itself does not say why."""
+    """Raise ServiceError with the reason why the port cannot be bound, which gRPC omits."""
     try:
-        places = socket.getaddrinfo(host.strip("[]"), port, type=socket.SOCK_STREAM)
+        addresses = socket.getaddrinfo(host.strip("[]"), port, type=socket.SOCK_STREAM)
     except socket.gaierror as e:
         raise ServiceError(f"cannot listen on {host}:{port}: no such host ({e.strerror})") from e
-    for family, kind, protocol, _, place in places:
+    for family, kind, protocol, _, address in addresses:
         with socket.socket(family, kind, protocol) as probe:
-            if os.name == "posix":  # as gRPC binds; elsewhere the option means something else
+            if os.name == "posix":  # gRPC sets it too; elsewhere the option means something else
                 probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
-                probe.bind(place)
+                probe.bind(address)
             except OSError as e:
                 if e.errno == errno.EADDRINUSE:
                     raise ServiceError(
-                        f"port in use: something listens on {host}:{port} already; stop it, or "
-                        "listen on another port (0 takes a free one)"
+                        f"port in use: another program listens on {host}:{port}; stop it, or "
+                        "listen on another port (0 is any free port)"
                     ) from e
-                if e.errno == errno.EADDRNOTAVAIL and len(places) > 1:
-                    continue  # `localhost` without IPv6, say; the other address will do
+                if e.errno == errno.EADDRNOTAVAIL and len(addresses) > 1:
+                    continue  # such as `localhost` without IPv6: another address may do
                 raise ServiceError(f"cannot listen on {host}:{port}: {e.strerror}") from e

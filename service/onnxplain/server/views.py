@@ -1,4 +1,4 @@
-"""The requests of View and Evaluate as arguments of the engine, and its results as messages."""
+"""The requests of View and Evaluate as the engine's arguments, and its results as messages."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 from onnxplain.engine import Engine, Evaluation, View, class_methods
 from onnxplain.engine.views import DECLARED_VIEWS, ViewArgument, ViewDeclaration
 from onnxplain.graphops.errors import InputError, OptionError
-from onnxplain.server.progress import News
+from onnxplain.server.progress import ProgressQueue
 from onnxplain.server.requests import (
     images_of,
     method_options_of,
@@ -33,10 +33,10 @@ __all__ = [
 
 @dataclass(frozen=True)
 class ViewCall:
-    """What a request asks for: a view, and what it is computed from.
+    """A view to compute, with its arguments.
 
-    models: resource names, of which a view of one model takes the last. arguments: all others of
-    the view's function by their names, but for `progress` and `passes`.
+    models: resource names; a view of one model takes the last. arguments: the other keyword
+    arguments of the view's function, except `progress` and `passes`.
     """
 
     view: ViewDeclaration
@@ -44,53 +44,55 @@ class ViewCall:
     pictures: list[Any]
     arguments: dict[str, Any]
 
-    def compute(self, engine: Engine, paths: Sequence[str], news: News[pb.ViewResponse]) -> View:
-        """Return the view of the models in `paths`, and report the progress as it is computed."""
+    def compute(
+        self, engine: Engine, paths: Sequence[str], progress: ProgressQueue[pb.ViewResponse]
+    ) -> View:
+        """Compute the view of the models in `paths`, and report the progress."""
         return self.view.compute(
-            engine, paths, self.pictures, news.steps, news.runs, **self.arguments
+            engine, paths, self.pictures, progress.steps, progress.runs, **self.arguments
         )
 
 
 def view_call(request: pb.ViewRequest) -> ViewCall:
-    """Return what a request asks for. Raises InputError or OptionError."""
+    """Return the view that a request selects. Raises InputError or OptionError."""
     name = request.WhichOneof("view")
     if name is None:
         raise InputError(f"view: none is set; set one of {', '.join(DECLARED_VIEWS)}")
-    view, asked = DECLARED_VIEWS[name], getattr(request, name)
+    view, message = DECLARED_VIEWS[name], getattr(request, name)
     models = [request.model]
     arguments: dict[str, Any] = {
         "labels": tuple(request.labels) or None,
         "preprocess": preprocess_of(request),
     }
     for argument in view.arguments:
-        arguments |= _keywords(argument, asked)
+        arguments |= _keywords(argument, message)
     if view.models == "several":
-        models = [*asked.earlier, request.model]
+        models = [*message.earlier, request.model]
         arguments["names"] = [model.removeprefix("models/") for model in models]
     pictures = _pictures("images", request.images)
     if view.pictures == "one" and len(pictures) != 1:
-        raise InputError(f"images: there are {len(pictures)}, and the view '{name}' takes one")
+        raise InputError(f"images: the view '{name}' takes one, not {len(pictures)}")
     return ViewCall(view, tuple(models), pictures, arguments)
 
 
-def _keywords(argument: ViewArgument, asked: Any) -> dict[str, Any]:
+def _keywords(argument: ViewArgument, message: Any) -> dict[str, Any]:
     """Return an argument's value in a view's message as keywords; none where it is not set."""
     match argument.type:
         case "method_options":
-            return method_options_of(asked)
+            return method_options_of(message)
         case "size":
-            return {argument.name: size_of(asked)}
+            return {argument.name: size_of(message)}
         case "units":
-            return {argument.name: units_of(getattr(asked, argument.name))}
-    given = {field.name: value for field, value in asked.ListFields()}
-    value = given.get(argument.name, argument.default)
+            return {argument.name: units_of(getattr(message, argument.name))}
+    fields = {field.name: value for field, value in message.ListFields()}
+    value = fields.get(argument.name, argument.default)
     if value is None:
         return {}
     return {argument.name: list(value) if argument.many or argument.type == "channels" else value}
 
 
 def view_parts(view: View) -> Iterator[pb.ViewResponse]:
-    """Return a view's notes, its drawing and its arrays as messages. Raises OptionError."""
+    """Yield a view's notes, its drawing and its arrays as messages. Raises OptionError."""
     png = view.png()
     for note in view.notes:
         yield pb.ViewResponse(note=note)
@@ -106,7 +108,7 @@ def view_parts(view: View) -> Iterator[pb.ViewResponse]:
 
 
 def evaluate_arguments(request: pb.EvaluateRequest) -> dict[str, Any]:
-    """Return the arguments of `engine.evaluate`, all but the model. Raises InputError."""
+    """Return the arguments of `engine.evaluate`, except the model. Raises InputError."""
     return {
         "pictures": _pictures("images", request.images),
         "methods": list(request.methods) or class_methods(),
@@ -116,31 +118,31 @@ def evaluate_arguments(request: pb.EvaluateRequest) -> dict[str, Any]:
     }
 
 
-def evaluate_parts(found: Sequence[Evaluation]) -> Iterator[pb.EvaluateResponse]:
-    """Return each method's evaluation as a message."""
-    for one in found:
+def evaluate_parts(evaluations: Sequence[Evaluation]) -> Iterator[pb.EvaluateResponse]:
+    """Yield each method's evaluation as a message."""
+    for evaluation in evaluations:
         yield pb.EvaluateResponse(
             method=pb.MethodEvaluation(
-                method=one.method,
-                deletion=one.deletion,
-                insertion=one.insertion,
-                deletion_area=one.deletion_area,
-                insertion_area=one.insertion_area,
-                pointing=one.pointing,
-                mass=one.mass,
-                randomization=one.randomization,
+                method=evaluation.method,
+                deletion=evaluation.deletion,
+                insertion=evaluation.insertion,
+                deletion_area=evaluation.deletion_area,
+                insertion_area=evaluation.insertion_area,
+                pointing=evaluation.pointing,
+                mass=evaluation.mass,
+                randomization=evaluation.randomization,
             )
         )
 
 
 def size_of(request: pb.SlideView | pb.ConvolutionalizeRequest) -> tuple[int, int] | None:
-    """Return the height and width of a window, None where the model says them."""
+    """Return a window's height and width, None for the model's own."""
     if not request.height and not request.width:
         return None
     if request.height < 1 or request.width < 1:
         raise OptionError(
-            f"a window of {request.height} x {request.width} pixels: set height and width, or "
-            "neither of them"
+            f"a window of {request.height} x {request.width} pixels: set both height and width, or "
+            "neither"
         )
     return request.height, request.width
 
@@ -148,5 +150,5 @@ def size_of(request: pb.SlideView | pb.ConvolutionalizeRequest) -> tuple[int, in
 def _pictures(field: str, images: Sequence[pb.Image]) -> list[Any]:
     pictures = images_of(field, images)
     if isinstance(pictures, np.ndarray):
-        raise InputError(f"{field}: they are network inputs; send pictures, encoded or as pixels")
+        raise InputError(f"{field}: set encoded or pixels; this call takes no network inputs")
     return pictures

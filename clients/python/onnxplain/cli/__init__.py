@@ -1,6 +1,6 @@
-"""The command line: `onnxplain layers | check | rewrite | explain | serve`.
+"""The command line: `onnxplain layers | check | rewrite | explain | serve | ...`.
 
-Importing this package loads nothing heavy: each command imports what it runs, when it runs.
+Each command imports numpy, ONNX and the like only when it runs, so that `--help` is fast.
 """
 
 __all__: list[str] = []

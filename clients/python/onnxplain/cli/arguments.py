@@ -1,6 +1,6 @@
 """Flags that several commands share; those of options follow from the options' declarations.
 
-Names of layers, methods and forms stay text here: the library knows them, and says the nearest.
+Names of layers, methods and forms are not checked here: the library names the nearest ones.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ __all__ = [
     "add_path",
     "add_seed",
     "add_size",
-    "add_target",
     "byte_count",
     "channel_list",
     "chosen_method_options",
@@ -27,41 +26,36 @@ __all__ = [
 ]
 
 
-def add_model(parser: argparse.ArgumentParser, what: str = "an ONNX file") -> None:
-    """Add MODEL, the first argument of every command but `serve`."""
-    parser.add_argument("model", metavar="MODEL", help=what)
+def add_model(parser: argparse.ArgumentParser, text: str = "an ONNX file") -> None:
+    """Add the positional argument MODEL."""
+    parser.add_argument("model", metavar="MODEL", help=text)
 
 
-def add_path(parser: argparse.ArgumentParser, several: str = "") -> None:
-    """Add what names the way back: from which layer, by which method, to which tensor."""
+def add_path(parser: argparse.ArgumentParser, methods: Iterable[str], several: str = "") -> None:
+    """Add the flags of the backward pass: its layer, method, target tensor and form."""
     parser.add_argument(
         "--layer",
         metavar="LAYER",
-        help="tensor, node or module, see `onnxplain layers` (default: the class score, which is "
-        "the output before a final Softmax)",
+        help="a tensor, node or module path, see `onnxplain layers` (default: the class score, "
+        "which is the output before a final Softmax)",
     )
     parser.add_argument(
         "--method",
         metavar="METHOD",
         default="deconvnet",
-        help=f"{listed(METHODS)}; see `onnxplain methods` (default: deconvnet)" + several,
+        help=f"{listed(methods)}{several}; see `onnxplain methods` (default: deconvnet)",
     )
     for option, metavar in ((o.TO, "TENSOR"), (o.UNPOOL, "FORM"), (o.CHANNEL_AXIS, "AXIS")):
         add_option(parser, option, metavar)
 
 
-def add_size(parser: argparse.ArgumentParser, what: str) -> None:
+def add_size(parser: argparse.ArgumentParser, text: str) -> None:
     """Add --size HxW."""
-    parser.add_argument("--size", metavar="HxW", type=_size, help=what)
-
-
-def add_target(parser: argparse.ArgumentParser) -> None:
-    """Add the runtime that the rewritten model is meant for."""
-    add_option(parser, o.TARGET, "RUNTIME")
+    parser.add_argument("--size", metavar="HxW", type=_size, help=text)
 
 
 def add_seed(parser: argparse.ArgumentParser, positions: str) -> None:
-    """Add what the backward pass starts from: `positions` names the ones that can be asked for."""
+    """Add the flags of the cotangent: its position, one of `positions`, and its value."""
     add_option(parser, o.POSITION, "POSITION", words=positions)
     add_option(parser, o.SEED_VALUE, "VALUE")
 
@@ -70,32 +64,32 @@ def add_option(
     parser: argparse._ActionsContainer,
     option: o.Option,
     metavar: str | None = None,
-    of: str = "",
+    methods: str = "",
     words: str = "",
 ) -> None:
-    """Add the flag of an option; not given, it is None.
+    """Add the flag of an option, whose value is None if the flag is absent.
 
-    of: the methods that take it, where not all do. words: the values to name in the help.
+    methods: those that take the option, if not all do. words: the values that the help names.
     """
-    flag, about = option.name.replace("_", "-"), f"of {of}: " if of else ""
+    flag, text = option.name.replace("_", "-"), f"for {methods}: " if methods else ""
     if option.type is bool:
         parser.add_argument(
             f"--no-{flag}" if option.default else f"--{flag}",
             dest=option.name,
             action="store_const",
             const=not option.default,
-            help=about + ("do not " if option.default else "") + option.help,
+            help=text + ("do not " if option.default else "") + option.help,
         )
         return
-    about += option.help
+    text += option.help
     if words or option.choices:
-        about += f": {words or listed(option.choices)}"
+        text += f": {words or listed(option.choices)}"
     if option.each:
-        about += f", one number or one for each {option.each}"
+        text += f", one number or one per {option.each}"
     if option.shown_default:
-        about += f" (default: {option.shown_default})"
+        text += f" (default: {option.shown_default})"
     parser.add_argument(
-        f"--{flag}", metavar=metavar or _metavar(option), type=_parser_of(option), help=about
+        f"--{flag}", metavar=metavar or _metavar(option), type=_parser_of(option), help=text
     )
 
 
@@ -106,17 +100,17 @@ def listed(words: Iterable[str]) -> str:
 
 
 def add_method_options(parser: argparse.ArgumentParser, exported: bool) -> None:
-    """Add what single methods take besides; `exported`: what is written into an artefact."""
+    """Add the methods' own options; if `exported`, only those that an artefact bakes in."""
     group = parser.add_argument_group("options of single methods")
     for option in method_options().values():
         takers = [m for m in METHODS.values() if option in m.takes]
         takers = [m for m in takers if m.exportable or not exported]
         if takers and not (exported and option.input):
-            add_option(group, option, of=", ".join(m.name for m in takers))
+            add_option(group, option, methods=", ".join(m.name for m in takers))
 
 
 def chosen_method_options(arguments: argparse.Namespace) -> dict[str, Any]:
-    """Return the options of single methods that were given, by their names in the library."""
+    """Return the methods' own options that are set, by their names in the library."""
     values = {name: getattr(arguments, name, None) for name in method_options()}
     return {name: value for name, value in values.items() if value is not None}
 
@@ -126,7 +120,9 @@ def byte_count(text: str) -> int:
     powers = {"": 0, "K": 1, "M": 2, "G": 3}
     number, unit = text.rstrip("KMGkmg"), text[len(text.rstrip("KMGkmg")) :].upper()
     if not number.isdecimal() or not int(number) or unit not in powers:
-        raise argparse.ArgumentTypeError(f"'{text}' is no size: write bytes, or as in 512M or 2G")
+        raise argparse.ArgumentTypeError(
+            f"'{text}' is not a size: write a number of bytes, or such as 512M or 2G"
+        )
     return int(number) * int(1024 ** powers[unit])
 
 
@@ -139,11 +135,11 @@ def channel_list(text: str) -> tuple[int, ...]:
             numbers += range(int(first), int(end)) if colon else [int(first)]
     except ValueError as e:
         raise argparse.ArgumentTypeError(
-            f"'{text}' is not a list of channels: write numbers with commas between, as in 3,7, or "
-            "a range such as 0:32"
+            f"'{text}' is not a list of channels: write comma-separated numbers such as 3,7, or a "
+            "range such as 0:32"
         ) from e
     if not numbers:
-        raise argparse.ArgumentTypeError(f"there is no channel in '{text}'")
+        raise argparse.ArgumentTypeError(f"'{text}' is an empty range of channels")
     return tuple(numbers)
 
 
@@ -151,7 +147,7 @@ def _size(text: str) -> tuple[int, ...]:
     """Parse '224x224' into (224, 224)."""
     sizes = text.lower().split("x")
     if not all(s.isdecimal() and int(s) > 0 for s in sizes):
-        raise argparse.ArgumentTypeError(f"'{text}' is no size: write HxW, as in 224x224")
+        raise argparse.ArgumentTypeError(f"'{text}' is not a size: write HxW, such as 224x224")
     return tuple(int(s) for s in sizes)
 
 
@@ -161,24 +157,24 @@ def _numbers(text: str) -> tuple[float, ...]:
         return tuple(float(number) for number in text.split(","))
     except ValueError as e:
         raise argparse.ArgumentTypeError(
-            f"'{text}' is not a list of numbers: write them with commas between, as in -2.1,-2"
+            f"'{text}' is not a list of numbers: write comma-separated numbers such as -2.1,-2"
         ) from e
 
 
-def _one_or_several(text: str) -> float | tuple[float, ...]:
-    """Parse '0.5' into a number, and '0.5,0,-1' into several."""
+def _number_or_numbers(text: str) -> float | tuple[float, ...]:
+    """Parse '0.5' into a number, and '0.5,0,-1' into a tuple."""
     numbers = _numbers(text)
     return numbers if len(numbers) > 1 else numbers[0]
 
 
 def _parser_of(option: o.Option) -> Callable[[str], Any]:
-    """Return what parses an option's value."""
+    """Return the function that parses an option's value."""
     if not option.each:
         parse: Callable[[str], Any] = option.type
         return parse
     if option.type is int:
         return channel_list
-    return _one_or_several if option.input else _numbers
+    return _number_or_numbers if option.input else _numbers
 
 
 def _metavar(option: o.Option) -> str:

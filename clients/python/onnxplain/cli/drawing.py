@@ -1,4 +1,4 @@
-"""What the commands that draw share: flags, and the files that they write."""
+"""Flags and output files that the drawing commands share."""
 
 from __future__ import annotations
 
@@ -17,42 +17,44 @@ if TYPE_CHECKING:
     from onnxplain.engine import View
 
 __all__ = [
-    "SERVED",
+    "LOCAL_OR_SERVED",
+    "add_drawing",
+    "add_runtime",
     "add_server",
-    "add_viewing",
-    "add_where",
-    "engine_choices",
+    "engine_arguments",
+    "forbid_engine_flags",
     "output_files",
-    "require_servers_choice",
-    "tell",
+    "report",
     "write",
 ]
 
-SERVED = "an ONNX file, or with --server the name of a model there"
+LOCAL_OR_SERVED = "an ONNX file, or with --server the name of a served model"
 
 
-def add_viewing(parser: argparse.ArgumentParser, name: str) -> None:
-    """Add how pictures become inputs, what runs them, and where the results go."""
-    parser.add_argument("--labels", metavar="FILE", help="class names, one or `index,name` a line")
+def add_drawing(parser: argparse.ArgumentParser, name: str) -> None:
+    """Add the flags of the pictures' preprocessing, the runtime, and the output files."""
+    parser.add_argument(
+        "--labels", metavar="FILE", help="class names, one per line, or `index,name` on every line"
+    )
     parser.add_argument("--preprocess", metavar="HOW", help=PREPROCESS_HELP)
-    add_where(parser)
+    add_runtime(parser)
     parser.add_argument(
         "-o",
         "--output",
         metavar="PICTURE.png",
-        help=f"file to draw to (default: {name}.png in this folder; none with --npz alone)",
+        help=f"file for the drawing (default: {name}.png in this folder; none with --npz alone)",
     )
-    parser.add_argument("--npz", metavar="FILE.npz", help="file to write the arrays to")
+    parser.add_argument("--npz", metavar="FILE.npz", help="file for the arrays")
 
 
-def add_where(parser: argparse.ArgumentParser) -> None:
-    """Add what runs the model: a device here, or a server."""
+def add_runtime(parser: argparse.ArgumentParser) -> None:
+    """Add the flags that choose what runs the model: a device of this machine, or a server."""
     parser.add_argument("--device", metavar="DEVICE", help="auto (default), cpu, cuda or cuda:N")
     parser.add_argument(
         "--memory",
         metavar="SIZE",
         type=byte_count,
-        help="what one run may take, as in 512M or 2G (default: 1G); more takes more runs",
+        help="memory for one run, such as 512M or 2G (default: 1G); more work is split into runs",
     )
     add_server(parser)
 
@@ -60,21 +62,21 @@ def add_where(parser: argparse.ArgumentParser) -> None:
 def add_server(parser: argparse.ArgumentParser) -> None:
     """Add --server HOST:PORT."""
     parser.add_argument(
-        "--server", metavar="HOST:PORT", help="have an `onnxplain serve` there do the work"
+        "--server", metavar="HOST:PORT", help="address of an `onnxplain serve` to run this on"
     )
 
 
-def engine_choices(arguments: argparse.Namespace) -> dict[str, Any]:
+def engine_arguments(arguments: argparse.Namespace) -> dict[str, Any]:
     """Return the keyword arguments of Engine."""
-    choices = {"device": arguments.device, "memory_bytes": arguments.memory}
-    return {name: value for name, value in choices.items() if value is not None}
+    values = {"device": arguments.device, "memory_bytes": arguments.memory}
+    return {name: value for name, value in values.items() if value is not None}
 
 
-def require_servers_choice(arguments: argparse.Namespace) -> None:
-    """Raise UsageError for a flag that only the server can choose."""
+def forbid_engine_flags(arguments: argparse.Namespace) -> None:
+    """Raise UsageError for a flag that has no effect on a server."""
     for flag in ("device", "memory"):
         if getattr(arguments, flag):
-            raise UsageError(f"--{flag} is the server's to choose: leave it out")
+            raise UsageError(f"--{flag} has no effect on a server: leave it out with --server")
 
 
 def output_files(
@@ -82,8 +84,8 @@ def output_files(
 ) -> dict[str, str]:
     """Return the files to write, by "picture" and "npz", after checking that they are writable.
 
-    default: the drawing's file where none is named. Raises OutputError, and OptionError where a
-    name does not end in .png, or names one of the pictures, the model or the labels.
+    default: the drawing's file if the flags name none. Raises OutputError, and OptionError if the
+    drawing's name does not end in .png, or a file is one of the pictures, the model or the labels.
     """
     from onnxplain.graphops.errors import OptionError
 
@@ -99,12 +101,12 @@ def output_files(
     for path in files.values():
         check_writable(path, *inputs)
     if len({os.path.realpath(path) for path in files.values()}) < len(files):
-        raise OptionError(f"-o and --npz name one file, '{arguments.output}': name two")
+        raise OptionError(f"-o and --npz name the same file, '{arguments.output}': name two files")
     return files
 
 
 def write(view: View, files: Mapping[str, str]) -> None:
-    """Write the drawing to files["picture"] and the arrays to files["npz"], where these are named.
+    """Write the drawing to files["picture"] and the arrays to files["npz"], if named.
 
     The drawing comes first: a view that cannot be drawn leaves no file behind.
     """
@@ -115,8 +117,8 @@ def write(view: View, files: Mapping[str, str]) -> None:
             view.save_npz(files["npz"])
 
 
-def tell(view: View, files: Mapping[str, str]) -> None:
-    """Print which files were written, and on stderr what was assumed."""
+def report(view: View, files: Mapping[str, str]) -> None:
+    """Print the files written, and the view's notes on stderr."""
     for path in files.values():
         print(printable(f"wrote {path}"))
     for note in view.notes:

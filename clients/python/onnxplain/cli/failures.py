@@ -1,4 +1,4 @@
-"""What a failure looks like from outside: one line on stderr and an exit code."""
+"""Failures reported as one line on stderr and an exit code."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from onnxplain.cli.output import printable
 
 __all__ = ["EXIT_CODES", "UsageError", "exit_code", "fail"]
 
-# The class names of the error tree, and the status codes that a server answers with. Names, since
-# the classes would bring onnx and grpc along to report a mistyped flag. All else is 1.
+# By class in the error tree, and by gRPC status of a server's error; 1 for all others. The keys are
+# names, since importing the classes would load onnx and grpc just to report a mistyped flag.
 EXIT_CODES = {
     "UsageError": 2,
     "InputError": 2,
@@ -25,7 +25,7 @@ EXIT_CODES = {
 
 
 class UsageError(Exception):
-    """The command line itself is wrong: an unknown flag, or a value that does not parse."""
+    """An invalid command line: an unknown flag, or a value that does not parse."""
 
 
 def fail(error: Exception) -> int:
@@ -37,14 +37,14 @@ def fail(error: Exception) -> int:
 
 
 def exit_code(error: Exception) -> int:
-    """Return 2 where the caller's input is wrong, 3 where the model is, 1 for anything else."""
+    """Return 2 for invalid input, 3 for an unusable model, 1 for any other failure."""
     status = getattr(error, "code", None)  # the gRPC status of a ClientError
     names = [getattr(status, "name", ""), *(kind.__name__ for kind in type(error).__mro__)]
     return next((EXIT_CODES[name] for name in names if name in EXIT_CODES), 1)
 
 
 def _line(error: Exception) -> str:
-    """Return what went wrong in one line that a terminal can show."""
+    """Return the error's text as one printable line."""
     text = printable(" ".join(str(error).split()))
     if type(error).__module__.startswith("onnxplain.") or isinstance(error, OSError):
         return text or type(error).__name__

@@ -1,6 +1,4 @@
-"""The `onnxplain` command: reads the arguments, runs one command, and turns what goes wrong into
-one line on stderr and an exit code.
-"""
+"""The `onnxplain` program: parses the arguments, runs a command, and reports failures."""
 
 from __future__ import annotations
 
@@ -33,12 +31,12 @@ COMMANDS = (
 
 EPILOG = """\
 exit codes:
-  0  done
-  1  anything else: port in use, server unreachable, output not writable
-  2  what you gave is wrong: a flag, a layer, a channel, a missing file, not a picture
-  3  the model is wrong: corrupt, unsafe, not supported
+  0  success
+  1  any other failure: port in use, server unreachable, output not writable
+  2  invalid input: a flag, a layer, a channel, a missing file, a file that is not a picture
+  3  unusable model: corrupt, unsafe or not supported
 
-Set ONNXPLAIN_DEBUG=1 to see the traceback of a failure.
+Set ONNXPLAIN_DEBUG=1 to print the traceback of a failure.
 """
 
 
@@ -50,23 +48,23 @@ def main(argv: Sequence[str] | None = None) -> int:
             arguments = build_parser().parse_args(argv)
             arguments.run(arguments)
         finally:
-            sys.stdout.flush()  # what cannot be written shows here, not while the program exits
+            sys.stdout.flush()  # a failing write raises here, not while the program exits
         return 0
     except SystemExit as done:  # argparse, after --help or --version
         return int(done.code or 0)
     except KeyboardInterrupt:
         return 130
-    except BrokenPipeError:  # the reader has seen enough: `onnxplain layers model.onnx | head`
-        _forget_stdout()
+    except BrokenPipeError:  # the reader closed the pipe: `onnxplain layers model.onnx | head`
+        _discard_stdout()
         return 0
     except Exception as error:
         if isinstance(error, OSError):
-            _forget_stdout()
+            _discard_stdout()
         return fail(error)
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """Return the parser of the whole command line. Its namespace's `run` is the command."""
+    """Return the parser of the whole command line, whose namespace has the command as `run`."""
     parser = _Parser(
         prog="onnxplain",
         description="Explain any ONNX CNN: project a layer's channels back to the pixels.",
@@ -82,7 +80,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 class _Parser(argparse.ArgumentParser):
-    """An argument parser whose errors are one line, without the usage in front."""
+    """An argument parser that reports errors in one line, without the usage."""
 
     def error(self, message: str) -> None:  # type: ignore[override]
         raise UsageError(f"{message} (see `{self.prog} --help`)")
@@ -94,10 +92,10 @@ def _prepare_streams() -> None:
             setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115  open until the program ends
         stream = getattr(sys, name)
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")  # a terminal without a name's letters shows "?"
+            stream.reconfigure(errors="replace")  # "?" for letters that the terminal lacks
 
 
-def _forget_stdout() -> None:
-    """Point stdout at nothing: what is left in its buffer would fail once more at exit."""
-    with contextlib.suppress(OSError, ValueError):  # where stdout is no file of the system
+def _discard_stdout() -> None:
+    """Redirect stdout to nowhere: flushing its buffer would fail again at exit."""
+    with contextlib.suppress(OSError, ValueError):  # stdout may have no file descriptor
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

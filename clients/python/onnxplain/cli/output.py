@@ -1,4 +1,4 @@
-"""How results leave the program: tables, JSON, progress, and files known to be writable."""
+"""Output: tables, JSON, progress, and the check that a file can be written."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ __all__ = ["Progress", "check_writable", "print_json", "printable", "size", "tab
 
 
 def printable(text: str) -> str:
-    """Return `text` with control characters escaped: names in a file may hold any."""
+    """Return `text` with control characters escaped, which names in a file may contain."""
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Return the rows under their header, in aligned columns without the empty ones."""
+    """Return the rows under their header, in aligned columns; empty columns are left out."""
     cells = [[printable(cell) for cell in row] for row in rows]
     shown = [i for i in range(len(header)) if any(row[i] for row in cells)]
     lines = [[header[i] for i in shown]] + [[row[i] for i in shown] for row in cells]
@@ -32,7 +32,7 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def size(count: int) -> str:
-    """Return a number of bytes as people read it: 812 B, 3.4 kB, 97.8 MB."""
+    """Return a number of bytes with its unit: 812 B, 3.4 kB, 97.8 MB."""
     for power, unit in ((3, "GB"), (2, "MB"), (1, "kB")):
         if count >= 1000**power:
             return f"{count / 1000**power:.3g} {unit}"
@@ -40,20 +40,20 @@ def size(count: int) -> str:
 
 
 def print_json(value: Any) -> None:
-    """Print `value`, made of dataclasses, numbers, text, lists and dicts, as indented JSON."""
+    """Print a value of dataclasses, numbers, texts, lists and dicts as indented JSON."""
     print(json.dumps(value, indent=2, ensure_ascii=False, default=_plain))
 
 
 def check_writable(path: str, *inputs: str) -> None:
-    """Raise where `path` cannot be written, before the work whose result would be lost.
+    """Check that `path` can be written, before work whose result would be lost.
 
-    Raises OutputError where its folder is missing or closed, and OptionError where it is one of
-    the `inputs`, which it would overwrite.
+    Raises OutputError if its folder is missing or read-only, and OptionError if it is one of the
+    `inputs`, which it would overwrite.
     """
     from onnxplain.graphops.errors import OptionError, OutputError
 
-    for given in inputs:
-        if os.path.exists(path) and os.path.exists(given) and os.path.samefile(path, given):
+    for file in inputs:
+        if os.path.exists(path) and os.path.exists(file) and os.path.samefile(path, file):
             raise OptionError(f"'{path}' is an input and would be overwritten: name another file")
     folder = os.path.dirname(path) or "."
     if os.path.isdir(path):
@@ -65,33 +65,33 @@ def check_writable(path: str, *inputs: str) -> None:
 
 
 class Progress:
-    """How far some work is: called with the steps done and their total.
+    """The progress of some work: called with the steps done and their total.
 
-    runs: called with the runs done of the step under way, and their total.
+    runs: called with the runs done of the current step, and their total.
     """
 
     def __init__(self) -> None:
         self._steps = self._runs = (0, 0)
 
     def __call__(self, done: int, total: int) -> None:
-        """Tell how many steps are done; another one begins."""
+        """Record the steps done; the next step begins."""
         self._steps, self._runs = (done, total), (0, 0)
 
     def runs(self, done: int, total: int) -> None:
-        """Tell how far the step under way is."""
+        """Record the runs done of the current step."""
         self._runs = (done, total)
 
     def __str__(self) -> str:
-        """Return " 3/8", with the runs of the fourth behind: " 3/8 + 20/50"."""
-        told = [f"{done}/{total}" for done, total in (self._steps, self._runs) if total]
-        return " " + " + ".join(told) if told else ""
+        """Return " 3/8", or with the runs of the fourth step " 3/8 + 20/50"."""
+        counts = [f"{done}/{total}" for done, total in (self._steps, self._runs) if total]
+        return " " + " + ".join(counts) if counts else ""
 
 
 @contextlib.contextmanager
 def working(what: str) -> Iterator[Progress]:
-    """Show on a terminal, after a second, what is being done, how far it is and for how long.
+    """Show the progress and the elapsed time in a line on stderr, after the first second.
 
-    Yields what is to be told. Without a terminal on stderr nothing is written.
+    Yields the progress to update. Nothing is written unless stderr is a terminal.
     """
     progress = Progress()
     if not sys.stderr.isatty():
@@ -118,7 +118,7 @@ def working(what: str) -> Iterator[Progress]:
 
 
 def _plain(value: Any) -> Any:
-    """Turn what JSON does not know into what it does: dataclasses, and numbers of numpy."""
+    """Return a dataclass as a dict, and a NumPy number as Python's."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return dataclasses.asdict(value)
     return value.item() if hasattr(value, "item") else str(value)

@@ -1,30 +1,19 @@
-"""Reading --preprocess and --labels: how pictures become inputs, and what classes are called."""
+"""The values of --preprocess and --labels: the pictures' preprocessing and the classes' names."""
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from onnxplain.engine import Preprocess
-
-__all__ = ["PREPROCESS_HELP", "read_labels", "read_preprocess"]
+__all__ = ["PREPROCESS_HELP", "read_labels"]
 
 PREPROCESS_HELP = (
-    "a preset (imagenet, unit, signed, raw, raw_bgr, caffe, gray, gray_raw), or KEY=VALUE pairs, "
-    "or both: 'raw,size=240x320,mean=127,std=128'. Keys: size (height x width), crop (none or "
+    "a preset (imagenet, unit, signed, raw, raw_bgr, caffe, gray, gray_raw), KEY=VALUE pairs, or "
+    "both: 'raw,size=240x320,mean=127,std=128'. Keys: size (height x width), crop (none or "
     "center), color (RGB, BGR or GRAY), mean, std (one number or one per channel), scale. "
-    "value = (pixel * scale - mean) / std. Default: what the model's metadata says, else a guess "
-    "that is told"
+    "value = (pixel * scale - mean) / std. Default: the model's metadata, else an assumption that "
+    "is printed"
 )
-
-
-def read_preprocess(text: str | None) -> Preprocess | None:
-    """Return what --preprocess says, None for None. Raises OptionError."""
-    from onnxplain.engine.pictures import parse
-
-    return None if text is None else parse(text)
 
 
 def read_labels(path: str | None) -> list[str] | None:

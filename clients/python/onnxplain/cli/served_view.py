@@ -1,4 +1,4 @@
-"""A view that a server drew, to be written as one drawn here."""
+"""A view that a server drew, as a View of the engine."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from PIL import Image
 from onnxplain.client import ServedView
 from onnxplain.engine import View
 
-__all__ = ["Received"]
+__all__ = ["RemoteView"]
 
 
-class Received(View):
-    """A view as a server drew it, which saves its files whole or not at all."""
+class RemoteView(View):
+    """A view that a server drew, saved by the rules of the engine's views: whole or not at all."""
 
     def __init__(self, view: ServedView) -> None:
         self.notes = view.notes
@@ -26,9 +26,9 @@ class Received(View):
         return Image.open(io.BytesIO(self._view.png))
 
     def png(self) -> bytes:
-        """Return the drawing as the server sent it."""
+        """Return the bytes of the drawing, a PNG file."""
         return self._view.png
 
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
-        """Return the arrays and texts that the server sent."""
+        """Return the arrays and texts, by name."""
         return self._view.arrays

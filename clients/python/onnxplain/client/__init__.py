@@ -1,4 +1,4 @@
-"""A thin client of the onnxplain service: numpy, gRPC and nothing else.
+"""A thin client of the onnxplain service, which needs numpy and gRPC only.
 
 from onnxplain.client import Client
 

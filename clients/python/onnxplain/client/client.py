@@ -1,164 +1,34 @@
-"""The client of the gRPC service, one method per thing that the service can do."""
+"""The client of the gRPC service: one method per call."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from typing import Any, Self, cast
+from collections.abc import Callable, Sequence
+from typing import Any
 
-import grpc
-from grpc import StatusCode
-
-from onnxplain.client.errors import ClientError, plain_errors
+from onnxplain.client.models import ModelCalls
 from onnxplain.client.requests import (
     Images,
     Position,
     Preprocess,
     Units,
-    enum,
+    evaluate_request,
     explain_request,
-    fitting,
-    model_name,
-    options_of_method,
-    pictures,
-    preprocessing,
 )
-from onnxplain.client.results import Result, gather, whole_file, without_progress
+from onnxplain.client.results import Result, gather, without_progress
 from onnxplain.client.views import ServedView, gather_view, view_request
 from onnxplain.v1 import explain_pb2 as pb
-from onnxplain.v1 import explain_pb2_grpc
 
 __all__ = ["Client"]
 
 
-class Client:
+class Client(ModelCalls):
     """A connection to an onnxplain service. Use it in a `with` block, or close it.
 
-    address: HOST:PORT. timeout: seconds that each call may take, None for as long as it takes.
+    address: HOST:PORT. timeout: seconds that each call may take, None for no limit.
 
-    Models are named as the service lists them, `squeezenet` or `squeezenet/versions/2`, with or
-    without `models/` in front. Every method raises ClientError.
+    Models have the names that the service lists, such as `squeezenet` or `squeezenet/versions/2`,
+    with or without `models/` in front. Every call raises ClientError when it fails.
     """
-
-    def __init__(self, address: str, *, timeout: float | None = None) -> None:
-        if not re.search(r":\d+$|^unix:", address):
-            raise ClientError(
-                StatusCode.INVALID_ARGUMENT,
-                f"'{address}' is not the address of a service: write HOST:PORT",
-                "OptionError",
-            )
-        self._address = address
-        self._timeout = timeout
-        # gRPC would send even calls to this machine through a proxy that the environment names.
-        local = re.match(r"localhost:|127\.|\[::1\]", address) is not None
-        self._channel = grpc.insecure_channel(
-            address, [("grpc.enable_http_proxy", 0)] if local else []
-        )
-        self._stub = explain_pb2_grpc.ExplainServiceStub(self._channel)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Close the connection."""
-        self._channel.close()
-
-    def list_models(self) -> list[pb.Model]:
-        """Return every version of every model; one that cannot be used says why in `problem`."""
-        return list(self._answer(self._stub.ListModels, pb.ListModelsRequest()).models)
-
-    def model(self, name: str) -> pb.Model:
-        """Return one version of a model, the newest if `name` says none."""
-        request = pb.GetModelRequest(name=model_name(name))
-        return cast(pb.Model, self._answer(self._stub.GetModel, request))
-
-    def layers(self, name: str, size: Sequence[int] = ()) -> list[pb.Layer]:
-        """Return the layers of a model, in the order in which they are computed.
-
-        size: the picture's height and width, where the model leaves them free.
-        """
-        with fitting():
-            request = pb.ListLayersRequest(model=model_name(name), size=size)
-        return list(self._answer(self._stub.ListLayers, request).layers)
-
-    def methods(self) -> list[pb.MethodInfo]:
-        """Return the methods that `explain` takes, each with its own options."""
-        return list(self._answer(self._stub.ListMethods, pb.ListMethodsRequest()).methods)
-
-    def check(
-        self,
-        name: str,
-        layer: str | None = None,
-        method: str = "deconvnet",
-        *,
-        to: str | None = None,
-        unpool: str | None = None,
-        channel_axis: int | None = None,
-        keep_shape: bool = False,
-        target: str | None = None,
-        score_layer: str | None = None,
-    ) -> pb.CheckResponse:
-        """Return whether a layer can be explained, and by which rule at each node."""
-        request = pb.CheckRequest(
-            model=model_name(name),
-            layer=layer or "",
-            method=method,
-            to=to or "",
-            unpool=enum("unpool", pb.Unpool.Value, unpool),
-            channel_axis=channel_axis,
-            keep_shape=keep_shape,
-            target=enum("target", pb.Target.Value, target),
-            method_options=options_of_method({"score_layer": score_layer}),
-        )
-        return cast(pb.CheckResponse, self._answer(self._stub.Check, request))
-
-    def rewrite(
-        self,
-        name: str,
-        layer: str | None = None,
-        method: str = "deconvnet",
-        *,
-        select: str | None = None,
-        channels: Sequence[int] = (),
-        position: str | None = None,
-        seed_value: str | None = None,
-        to: str | None = None,
-        unpool: str | None = None,
-        channel_axis: int | None = None,
-        keep_outputs: bool = True,
-        keep_shape: bool = False,
-        target: str | None = None,
-        backward: str | None = None,
-        **method_options: Any,
-    ) -> bytes:
-        """Return the ONNX file of a model that explains one of its layers by itself.
-
-        The options are those of `onnxplain rewrite`, and of single methods those that `methods`
-        lists, such as `samples=25`; None is the default of the method.
-        """
-        request = pb.RewriteRequest(
-            model=model_name(name),
-            layer=layer or "",
-            method=method,
-            select=enum("select", pb.Select.Value, select),
-            channels=channels,
-            position=enum("position", pb.Position.Value, position),
-            seed_value=enum("seed_value", pb.SeedValue.Value, seed_value),
-            to=to or "",
-            unpool=enum("unpool", pb.Unpool.Value, unpool),
-            channel_axis=channel_axis,
-            keep_outputs=keep_outputs,
-            keep_shape=keep_shape,
-            target=enum("target", pb.Target.Value, target),
-            backward=enum("backward", pb.Backward.Value, backward),
-            method_options=options_of_method(method_options),
-        )
-        with self._streaming(self._stub.Rewrite, request) as stream:
-            return whole_file(stream)
 
     def explain(
         self,
@@ -182,20 +52,36 @@ class Client:
     ) -> Result:
         """Project units of a layer back to the pixels of each image.
 
-        images: one or several paths, bytes of files or uint8 arrays [H, W, 3]; or one float array
-            [N, ...], taken as already preprocessed.
-        layer: a tensor, node or module path; None is the class score.
-        units: None for the strongest, "top:K" for the K strongest, "all", channel numbers, or
-            "whole" for the layer as one.
-        position: "all", "max", or int64 [images, units, spatial rank], or one position for all.
-        preprocess: as the command line has it, such as "unit" or "raw_bgr,size=224x224", or a
-            mapping of size, crop, color, mean, std and scale.
-        labels: class names by channel. pictures: have the pictures as the network saw them back.
-        progress: called with the projections that have come, and their total. passes: with the
-            runs done of those under way, and their total, by methods that take many.
-        method_options: the options of single methods, such as `samples=25`, see `methods`.
+        Args:
+            name: the model.
+            images: one or several paths, bytes of files or uint8 arrays [H, W, 3]; or one float
+                array [N, ...] of preprocessed network inputs.
+            layer: a tensor, node or module path; None for the class score.
+            method: a name that `methods` lists.
+            units: None for the strongest, "top:K" for the K strongest, "all", channel numbers, or
+                "whole" for the layer as one.
+            position: "all", "max", or int64 [images, units, spatial rank], or one position for all;
+                None for the method's default.
+            seed_value: the value that the signal starts with, "activation" or "one"; None for the
+                method's default.
+            to: the tensor to project back to; None for the picture.
+            unpool: the form of max-unpooling; None for "auto".
+            channel_axis: the layer's channel axis, if the default is wrong.
+            preprocess: as on the command line, such as "unit" or "raw_bgr,size=224x224", or a
+                mapping of size, crop, color, mean, std and scale; None for the model's own.
+            labels: class names by channel.
+            pictures: also return the pictures as the network sees them.
+            progress: called with the projections received, and their total.
+            passes: called with the runs done of the current projection, and their total, by methods
+                that take many.
+            **method_options: the method's own options, such as `samples=25`.
 
-        What is None takes the default of the method or the model.
+        Returns:
+            The attributions, float32 [images, units, ...shape of `to`], with scores and channels.
+
+        Raises:
+            ClientError: an argument is wrong, the layer cannot be explained, or the call fails.
+            TypeError: no method takes an option.
         """
         request = explain_request(
             name,
@@ -213,7 +99,7 @@ class Client:
             return_pictures=pictures,
             method_options=method_options,
         )
-        with self._streaming(self._stub.ExplainUnits, request) as stream:
+        with self._stream(self._stub.ExplainUnits, request) as stream:
             return gather(stream, progress, passes)
 
     def view(
@@ -228,19 +114,30 @@ class Client:
         passes: Callable[[int, int], None] | None = None,
         **options: Any,
     ) -> ServedView:
-        """Have the service draw one of its views, and return the drawing and its arrays.
+        """Draw one of the service's views.
 
-        images: one picture or, for "maps" and "top", several: paths, bytes of files or uint8 arrays
-            [H, W, 3].
-        view: the name of a field of ViewRequest's `view` in explain.proto, such as "occlusion".
-        options: the fields of the view's message, such as `layer="mixed"`, `channels=[7, 44]` and
-            `count=5` for "top". `units` are written as in `explain`, `size` stands for `height` and
-            `width`, and a view with `method_options` takes the options of its methods as they are.
+        Args:
+            name: the model.
+            images: one picture, or several for "maps" and "top": paths, bytes of files or uint8
+                arrays [H, W, 3].
+            view: the name of a field of ViewRequest's `view` in explain.proto, such as "occlusion".
+            preprocess: as in `explain`.
+            labels: class names by channel.
+            progress: called with the steps done, and their total.
+            passes: called with the runs done of the current step, and their total.
+            **options: the fields of the view's message, such as `layer="mixed"`, `channels=[7, 44]`
+                and `count=5` for "top". `units` is written as in `explain`, `size` stands for
+                `height` and `width`, and method options are keywords of their own.
 
-        preprocess, labels, progress and passes are as in `explain`.
+        Returns:
+            The drawing and its arrays.
+
+        Raises:
+            ClientError: an argument is wrong, the view cannot be drawn, or the call fails.
+            TypeError: the view does not take an option.
         """
         request = view_request(name, images, view, preprocess, labels, options)
-        with self._streaming(self._stub.View, request) as stream:
+        with self._stream(self._stub.View, request) as stream:
             return gather_view(stream, progress, passes)
 
     def evaluate(
@@ -254,45 +151,23 @@ class Client:
         preprocess: Preprocess = None,
         progress: Callable[[int, int], None] | None = None,
     ) -> list[pb.MethodEvaluation]:
-        """Return how true the maps of each image's predicted class are, method by method.
+        """Measure how faithful the methods' maps of each image's predicted class are.
 
-        methods: none for all that explain a class. masks: one for each image, light where the class
-        is. randomize: how many of the images the randomisation check takes. progress: called with
-        the steps done, and their total.
+        Args:
+            name: the model.
+            images: pictures, as in `view`.
+            methods: names that `methods` lists; none for all that explain a class.
+            masks: one picture per image, light where the class is.
+            randomize: the number of images for the randomisation check.
+            preprocess: as in `explain`.
+            progress: called with the steps done, and their total.
+
+        Returns:
+            One message per method; the last is "random", maps of noise.
+
+        Raises:
+            ClientError: an argument is wrong, or the call fails.
         """
-        with fitting():
-            request = pb.EvaluateRequest(
-                model=model_name(name),
-                images=pictures(images),
-                masks=None if masks is None else pictures(masks),
-                methods=methods,
-                randomize=randomize,
-                **preprocessing(preprocess),
-            )
-        with self._streaming(self._stub.Evaluate, request) as stream:
+        request = evaluate_request(name, images, methods, masks, randomize, preprocess)
+        with self._stream(self._stub.Evaluate, request) as stream:
             return [part.method for part in without_progress(stream, progress)]
-
-    def convolutionalize(self, name: str, size: tuple[int, int] | None = None) -> bytes:
-        """Return the ONNX file of a classifier that takes larger pictures, window by window.
-
-        size: the window's height and width, where the model leaves them free.
-        """
-        height, width = size or (0, 0)
-        request = pb.ConvolutionalizeRequest(model=model_name(name), height=height, width=width)
-        with self._streaming(self._stub.Convolutionalize, request) as stream:
-            return whole_file(stream)
-
-    def _answer(self, call: Any, request: Any) -> Any:
-        """Return the one message that a call answers with."""
-        with plain_errors(self._address, self._timeout):
-            return call(request, self._timeout)
-
-    @contextmanager
-    def _streaming(self, call: Any, request: Any) -> Iterator[Any]:
-        """Yield the messages of a call, which ends with the block, be it by an error or Ctrl-C."""
-        with plain_errors(self._address, self._timeout):
-            stream = call(request, self._timeout)
-            try:
-                yield stream
-            finally:
-                stream.cancel()  # of no effect where all has come

@@ -1,4 +1,4 @@
-"""What a call can end with, as one error that a person can read."""
+"""Failed calls as one error with a readable text."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ __all__ = ["ClientError", "plain_errors"]
 
 
 class ClientError(Exception):
-    """A call failed. The text says what was wrong, where, and what to do.
+    """A call failed; the text says what was wrong, where, and what to do.
 
-    code: the gRPC status. kind: the service's name for it, such as `UnknownLayer`.
+    code: the gRPC status. kind: the service's name of the error, such as `UnknownLayer`.
     """
 
     def __init__(self, code: StatusCode, message: str, kind: str = "") -> None:
@@ -25,11 +25,11 @@ class ClientError(Exception):
 
 @contextmanager
 def plain_errors(address: str, timeout: float | None) -> Iterator[None]:
-    """Turn the errors of gRPC raised inside into ClientError."""
+    """Raise ClientError for gRPC's errors raised inside."""
     try:
         yield
     except grpc.RpcError as error:
-        # `from None`: gRPC's own text is a page of internals, and this has all that matters of it.
+        # `from None`: gRPC's own text is a page of internals and adds nothing.
         raise _translated(error, address, timeout) from None
 
 
@@ -38,7 +38,7 @@ def _translated(error: grpc.RpcError, address: str, timeout: float | None) -> Cl
     text = " ".join((error.details() or "").split())
     metadata = error.trailing_metadata() or ()
     kind = next((entry.value for entry in metadata if entry.key == "onnxplain-error"), "")
-    if kind:  # the service itself says what is wrong
+    if kind:  # the text is the service's own
         return ClientError(code, text, str(kind))
     if code is StatusCode.UNAVAILABLE:
         return ClientError(
@@ -50,16 +50,16 @@ def _translated(error: grpc.RpcError, address: str, timeout: float | None) -> Cl
     if code is StatusCode.DEADLINE_EXCEEDED:
         return ClientError(
             code,
-            f"the service at {address} gave no answer within {timeout:g} seconds: allow more time, "
-            "or ask for less",
+            f"no answer within {timeout:g} seconds from the service at {address}: allow more time, "
+            "or request less",
             "Cancelled",
         )
     if code is StatusCode.RESOURCE_EXHAUSTED:
         return ClientError(
-            code, f"a message is too large, send fewer or smaller images at a time: {text}"
+            code, f"a message is too large: send fewer or smaller images per call ({text})"
         )
     if code is StatusCode.UNIMPLEMENTED:
         return ClientError(
-            code, f"what answers at {address} is not an onnxplain service, or an older one: {text}"
+            code, f"the server at {address} is no onnxplain service, or an older version: {text}"
         )
     return ClientError(code, f"the call to {address} failed with {code.name}: {text}")

@@ -1,15 +1,16 @@
-"""A caller's arguments as the fields of a request."""
+"""A caller's arguments converted to requests."""
 
 from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 import numpy.typing as npt
+from google.protobuf.message import Message
 from grpc import StatusCode
 
 from onnxplain.client.errors import ClientError
@@ -21,15 +22,18 @@ __all__ = [
     "Position",
     "Preprocess",
     "Units",
-    "enum",
+    "evaluate_request",
     "explain_request",
-    "fitting",
+    "invalid_arguments",
     "model_name",
     "options_of_method",
     "pictures",
     "preprocessing",
+    "request_of",
     "units_fields",
 ]
+
+Request = TypeVar("Request", bound=Message)
 
 Picture: TypeAlias = str | os.PathLike[str] | bytes | npt.NDArray[np.uint8]
 Images: TypeAlias = Picture | Sequence[Picture] | npt.NDArray[Any]
@@ -39,62 +43,83 @@ Preprocess: TypeAlias = str | Mapping[str, Any] | None
 
 
 def model_name(name: str) -> str:
-    """Return the resource name of a model: `squeezenet` and `models/squeezenet` mean the same."""
+    """Return the resource name of a model: `models/squeezenet` for `squeezenet` and for itself."""
     return name if name.startswith("models/") else f"models/{name}"
 
 
-def enum(field: str, value_of: Callable[[str], int], word: str | None) -> Any:
-    """Return an enum's value for a word such as `auto`, the unspecified one for None."""
-    try:
-        return value_of(f"{field}_{word or 'unspecified'}".upper())
-    except ValueError:
-        raise _wrong(f"no {field.replace('_', ' ')} '{word}'", "OptionError") from None
+def request_of(kind: type[Request], name: str, **values: Any) -> Request:
+    """Return a request about a model, whose enum fields are set by words such as "auto".
+
+    name: the model. values: by field; None is left out. Raises ClientError for a value that does
+    not fit its field.
+    """
+    fields = {}
+    for field, value in values.items():
+        enum = kind.DESCRIPTOR.fields_by_name[field].enum_type
+        if enum is not None:
+            word = f"{field}_{value or 'unspecified'}".upper()
+            if word not in enum.values_by_name:
+                raise _wrong(f"no {field.replace('_', ' ')} '{value}'", "OptionError")
+            value = enum.values_by_name[word].number
+        if value is not None:
+            fields[field] = value
+    with invalid_arguments():
+        return kind(model=model_name(name), **fields)
 
 
 def explain_request(
     name: str,
     images: Images,
-    *,
-    layer: str | None,
-    method: str,
     units: Units,
     position: Position,
-    seed_value: str | None,
-    to: str | None,
-    unpool: str | None,
-    channel_axis: int | None,
     preprocess: Preprocess,
-    labels: Sequence[str] | None,
-    return_pictures: bool,
     method_options: Mapping[str, Any],
+    **fields: Any,
 ) -> pb.ExplainRequest:
-    """Return the request of Explain and ExplainUnits. See `Client.explain` for the arguments."""
+    """Return the request of ExplainUnits. See `Client.explain` for the arguments."""
     options = options_of_method(method_options)
-    with fitting():
-        request = pb.ExplainRequest(
-            model=model_name(name),
+    with invalid_arguments():
+        if position is not None and not isinstance(position, str):
+            fields["positions"] = tensors.from_array(np.asarray(position, np.int64))
+            position = "given"
+        return request_of(
+            pb.ExplainRequest,
+            name,
             images=pictures(images),
-            layer=layer or "",
-            method=method,
-            seed_value=enum("seed_value", pb.SeedValue.Value, seed_value),
-            to=to or "",
-            unpool=enum("unpool", pb.Unpool.Value, unpool),
-            channel_axis=channel_axis,
-            labels=labels,
-            return_pictures=return_pictures,
+            position=position,
             method_options=options,
             **units_fields(units),
             **preprocessing(preprocess),
+            **fields,
         )
-        _set_position(request, position)
-    return request
+
+
+def evaluate_request(
+    name: str,
+    images: Images,
+    methods: Sequence[str],
+    masks: Images | None,
+    randomize: int,
+    preprocess: Preprocess,
+) -> pb.EvaluateRequest:
+    """Return the request of Evaluate. See `Client.evaluate` for the arguments."""
+    with invalid_arguments():
+        return request_of(
+            pb.EvaluateRequest,
+            name,
+            images=pictures(images),
+            masks=None if masks is None else pictures(masks),
+            methods=methods,
+            randomize=randomize,
+            **preprocessing(preprocess),
+        )
 
 
 @contextlib.contextmanager
-def fitting() -> Iterator[None]:
-    """Raise ClientError for what does not fit into a request made inside.
+def invalid_arguments() -> Iterator[None]:
+    """Raise ClientError for a value that does not fit into a request constructed inside.
 
-    Such as numbers beyond 64 bits, text that is none, words where numbers belong.
+    Such as a number beyond 64 bits, invalid Unicode, or a word where a number belongs.
     """
     try:
         yield
@@ -103,23 +128,26 @@ def fitting() -> Iterator[None]:
         raise _wrong(f"an argument does not fit into a request: {reason}", "OptionError") from e
 
 
-def options_of_method(given: Mapping[str, Any]) -> pb.MethodOptions | None:
-    """Return what a method takes besides, None where nothing is given."""
+def options_of_method(options: Mapping[str, Any]) -> pb.MethodOptions | None:
+    """Return the method's own options as a message, None where none is set.
+
+    Raises TypeError for a name that no method takes, ClientError for a value that does not fit.
+    """
     known = pb.MethodOptions.DESCRIPTOR.fields_by_name
-    for name in given:
+    for name in options:
         if name not in known:
             raise TypeError(f"unexpected keyword argument '{name}'; methods take {sorted(known)}")
-    fields = {name: value for name, value in given.items() if value is not None}
+    fields = {name: value for name, value in options.items() if value is not None}
     if "baseline" in fields:
         fields["baseline"] = tensors.from_array(np.asarray(fields["baseline"], np.float32))
-    with fitting():
+    with invalid_arguments():
         return pb.MethodOptions(**fields) if fields else None
 
 
 def pictures(images: Images) -> list[pb.Image]:
-    """Return pictures, or the rows of one float array, as messages. Raises ClientError."""
+    """Return pictures, or the images of one float array, as messages. Raises ClientError."""
     if isinstance(images, np.ndarray) and images.dtype != np.uint8:
-        return [pb.Image(input=_tensor(row)) for row in images]
+        return [pb.Image(input=_tensor(image)) for image in images]
     if isinstance(images, np.ndarray) and images.ndim == 4:
         return [_picture(picture) for picture in images]
     if isinstance(images, (str, bytes, np.ndarray, os.PathLike)):
@@ -148,7 +176,7 @@ def _tensor(array: npt.NDArray[Any]) -> pb.Tensor:
 
 
 def units_fields(units: Units) -> dict[str, Any]:
-    """Return which units, as the fields that say so in a request. Raises ClientError."""
+    """Return the fields of a request that select units. Raises ClientError."""
     if units is None:
         return {}
     if not isinstance(units, str):
@@ -160,26 +188,18 @@ def units_fields(units: Units) -> dict[str, Any]:
     if word == "top" and count.isdecimal():
         return {"top": int(count)}
     raise _wrong(
-        f"no units '{units}': give channel numbers, 'all', 'whole', or 'top:K' as 'top:9'",
+        f"no units '{units}': give channel numbers, 'all', 'whole', or 'top:K' such as 'top:9'",
         "OptionError",
     )
 
 
-def _set_position(request: pb.ExplainRequest, position: Position) -> None:
-    if position is None or isinstance(position, str):
-        request.position = enum("position", pb.Position.Value, position)
-        return
-    request.position = pb.POSITION_GIVEN
-    request.positions.CopyFrom(tensors.from_array(np.asarray(position, np.int64)))
-
-
-def preprocessing(given: Preprocess) -> dict[str, Any]:
-    """Return how pictures become inputs, as the fields that say so. Raises ClientError."""
-    if given is None:
+def preprocessing(steps: Preprocess) -> dict[str, Any]:
+    """Return the fields of a request that set the preprocessing. Raises ClientError."""
+    if steps is None:
         return {}
-    if isinstance(given, str):
-        return {"preset": given}
-    fields = dict(given)
+    if isinstance(steps, str):
+        return {"preset": steps}
+    fields = dict(steps)
     height, width = fields.pop("size", None) or (0, 0)
     try:
         return {"preprocess": pb.Preprocess(height=height, width=width, **fields)}

@@ -1,4 +1,4 @@
-"""The answer of `Client.explain`, put together from the pieces that the service streams."""
+"""The result of `Client.explain`, assembled from the pieces that the service streams."""
 
 from __future__ import annotations
 
@@ -28,18 +28,18 @@ class Result:
 
     attribution: float32 [images, units, *shape of `to` without its batch].
     score: float32 [images, units]. channels: int64 [images, units].
-    position: int64 [images, units, spatial rank], None where units were explained at all positions.
-    completeness_error: float32 [images, units], what would be zero were the method's law of
-        conservation kept exactly; None for methods without one.
+    position: int64 [images, units, spatial rank], None where the signal started at all positions.
+    completeness_error: float32 [images, units], the violation of the method's conservation law;
+        None for methods without one.
     layer, to: the tensors projected from and to. method: the method's name.
     labels: class names by channel, where the layer is the class score.
-    seed_value: what the way back started with, "one" or "activation"; the score is with the latter
-        the sum of the activation's squares.
-    notes: what was assumed, or looks odd.
-    pictures: uint8 [H, W, 3] each, as the network saw them; empty unless asked for.
-    preprocess: how pictures became inputs (size, crop, color, mean, std, scale); None where the
-        images came as inputs.
-    model: the version that answered, `models/{model}/versions/{version}`.
+    seed_value: the value that the signal started with, "one" or "activation"; with the latter, the
+        score is the sum of the activation's squares.
+    notes: assumptions, and oddities of the result.
+    pictures: uint8 [H, W, 3] each, as the network sees them; empty unless requested.
+    preprocess: how pictures became inputs (size, crop, color, mean, std, scale); None if the images
+        were network inputs.
+    model: the version used, `models/{model}/versions/{version}`.
     """
 
     attribution: npt.NDArray[np.float32]
@@ -65,10 +65,10 @@ def gather(
 ) -> Result:
     """Return the result whose pieces `stream` yields.
 
-    progress: called with the projections that have come, and their total. passes: with the runs
-        done of those under way, and their total.
+    progress: called with the projections received, and their total. passes: called with the runs
+        done of the current projection, and their total.
 
-    Raises ClientError where the pieces do not make one result.
+    Raises ClientError if the pieces are damaged, or the attributions differ in shape.
     """
     header = pb.ExplainHeader()
     notes: list[str] = []
@@ -76,7 +76,7 @@ def gather(
     units: list[list[pb.UnitPart]] = []  # by image and unit, the first message of each
     maps: list[list[Array]] = []  # by image and unit
     done = 0
-    for (kind, image, _), group in groupby(without_progress(stream, None, passes), _place):
+    for (kind, image, _), group in groupby(without_progress(stream, None, passes), _key):
         messages = list(group)
         if kind == "header":
             header = messages[0].header
@@ -94,13 +94,13 @@ def gather(
         if progress is not None and kind in ("header", "unit"):
             progress(done, header.total)
     _require_one_shape(maps)
-    position = np.array([[unit.position for unit in row] for row in units], np.int64)
+    position = _by_unit(units, "position", np.int64)
     return Result(
         attribution=np.array(maps, np.float32),
-        score=np.array([[unit.score for unit in row] for row in units], np.float32),
-        channels=np.array([[unit.channel for unit in row] for row in units], np.int64),
+        score=_by_unit(units, "score", np.float32),
+        channels=_by_unit(units, "channel", np.int64),
         position=position if position.shape[-1] else None,
-        completeness_error=_errors(units),
+        completeness_error=_completeness_error(units),
         layer=header.layer,
         to=header.to,
         method=header.method,
@@ -118,7 +118,7 @@ def without_progress(
     progress: Callable[[int, int], None] | None,
     passes: Callable[[int, int], None] | None = None,
 ) -> Iterator[Part]:
-    """Yield the messages that are no progress, and tell what is as it comes."""
+    """Yield the messages other than progress, and report the progress to the callbacks."""
     for message in stream:
         if message.WhichOneof("part") != "progress":
             yield message
@@ -130,22 +130,27 @@ def without_progress(
 
 
 def whole_file(stream: Iterable[pb.RewriteResponse]) -> bytes:
-    """Return the file whose pieces `stream` yields. Raises ClientError where they are damaged."""
+    """Return the file whose pieces `stream` yields. Raises ClientError if it is damaged."""
     parts = list(stream)
     data = b"".join(part.data for part in parts)
     if not parts or hashlib.sha256(data).hexdigest() != parts[0].sha256:
-        raise ClientError(StatusCode.DATA_LOSS, "the model arrived damaged: try again")
+        raise ClientError(StatusCode.DATA_LOSS, "the model arrived damaged: call again")
     return data
 
 
-def _errors(units: list[list[pb.UnitPart]]) -> npt.NDArray[np.float32] | None:
+def _by_unit(units: list[list[pb.UnitPart]], field: str, dtype: type[np.generic]) -> Array:
+    """Return a field of every unit as an array [images, units, ...]."""
+    return np.array([[getattr(unit, field) for unit in row] for row in units], dtype)
+
+
+def _completeness_error(units: list[list[pb.UnitPart]]) -> npt.NDArray[np.float32] | None:
     if not all(unit.HasField("completeness_error") for row in units for unit in row):
         return None
-    return np.array([[unit.completeness_error for unit in row] for row in units], np.float32)
+    return _by_unit(units, "completeness_error", np.float32)
 
 
-def _place(message: pb.ExplainUnitsResponse) -> tuple[str | None, int, int]:
-    """Return what is alike in all the messages that one thing comes in."""
+def _key(message: pb.ExplainUnitsResponse) -> tuple[str | None, int, int]:
+    """Return what the pieces of one unit or picture have in common."""
     kind = message.WhichOneof("part")
     if kind == "unit":
         return kind, message.unit.image, message.unit.unit
@@ -156,7 +161,7 @@ def _join(parts: Iterable[pb.TensorPart]) -> Array:
     try:
         return tensors.join(parts)
     except ValueError as e:
-        raise ClientError(StatusCode.DATA_LOSS, f"the answer is damaged: {e}") from e
+        raise ClientError(StatusCode.DATA_LOSS, f"the response is damaged: {e}") from e
 
 
 def _require_one_shape(maps: list[list[Array]]) -> None:
@@ -165,8 +170,8 @@ def _require_one_shape(maps: list[list[Array]]) -> None:
         raise ClientError(
             StatusCode.INVALID_ARGUMENT,
             f"the pictures differ in size, so their attributions {list(shapes[0])} and "
-            f"{list(shapes[1])} do not fit one array: choose a size for the preprocessing, or "
-            "explain them one by one",
+            f"{list(shapes[1])} do not fit into one array: set a preprocessing size, or explain "
+            "them one by one",
             "PictureError",
         )
 

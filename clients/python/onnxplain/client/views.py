@@ -1,4 +1,4 @@
-"""Views that the service draws: their requests, and the answers put together."""
+"""Views that the service draws: their requests, and their responses assembled."""
 
 from __future__ import annotations
 
@@ -18,11 +18,12 @@ from onnxplain.client.errors import ClientError
 from onnxplain.client.requests import (
     Images,
     Preprocess,
-    fitting,
+    invalid_arguments,
     model_name,
     options_of_method,
     pictures,
     preprocessing,
+    request_of,
     units_fields,
 )
 from onnxplain.client.results import without_progress
@@ -36,10 +37,10 @@ VIEWS = [field.name for field in pb.ViewRequest.DESCRIPTOR.oneofs_by_name["view"
 
 @dataclass(frozen=True, eq=False)
 class ServedView:
-    """A view that the service drew. In a notebook it shows itself.
+    """A view that the service drew, displayed as a picture in notebooks.
 
-    png: the drawing, the bytes of a PNG file. arrays: by their names, which the view's message in
-    explain.proto lists. notes: what was assumed, or looks odd.
+    png: the drawing, the bytes of a PNG file. arrays: by name, as listed with the view's message in
+    explain.proto. notes: assumptions, and oddities of the result.
     """
 
     png: bytes
@@ -47,11 +48,25 @@ class ServedView:
     notes: tuple[str, ...]
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the drawing as PNG. Raises OSError."""
+        """Write the drawing.
+
+        Args:
+            path: the PNG file to write.
+
+        Raises:
+            OSError: the file cannot be written.
+        """
         Path(path).write_bytes(self.png)
 
     def save_npz(self, path: str | os.PathLike[str]) -> None:
-        """Write the arrays for `numpy.load`. Raises OSError."""
+        """Write the arrays.
+
+        Args:
+            path: the file to write, which `numpy.load` reads.
+
+        Raises:
+            OSError: the file cannot be written.
+        """
         with open(path, "wb") as file:
             np.savez_compressed(file, allow_pickle=False, **self.arrays)
 
@@ -79,9 +94,10 @@ def view_request(
         )
     message = type(getattr(pb.ViewRequest(), view))
     fields = _fields(view, message.DESCRIPTOR, options)
-    with fitting():
-        return pb.ViewRequest(
-            model=model_name(name),
+    with invalid_arguments():
+        return request_of(
+            pb.ViewRequest,
+            name,
             images=pictures(images),
             labels=labels,
             **preprocessing(preprocess),
@@ -90,10 +106,11 @@ def view_request(
 
 
 def _fields(view: str, message: Descriptor, options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a caller's options as the fields of a view's message, by what holds in all of them.
+    """Return a caller's options as the fields of a view's message.
 
-    `units` is a Units, `earlier` are models, `height` and `width` are together called `size`, and
-    `method_options` holds what is no field of the view itself. Raises TypeError for other options.
+    In every view `units` is a Units, `earlier` holds models, `size` sets `height` and `width`, and
+    options that are no fields of the view belong to `method_options`. Raises TypeError for an
+    option that the view does not take.
     """
     known = [field.name for field in message.fields]
     named = {*known, "size"} if {"height", "width"} <= set(known) else set(known)
@@ -103,7 +120,7 @@ def _fields(view: str, message: Descriptor, options: Mapping[str, Any]) -> dict[
         fields["method_options"] = options_of_method(others)
     elif others:
         raise TypeError(f"unexpected keyword argument '{min(others)}'; '{view}' takes {known}")
-    with fitting():
+    with invalid_arguments():
         if "size" in fields:
             fields["height"], fields["width"] = fields.pop("size")
         if "units" in fields:
@@ -118,11 +135,11 @@ def gather_view(
     progress: Callable[[int, int], None] | None = None,
     passes: Callable[[int, int], None] | None = None,
 ) -> ServedView:
-    """Return the view whose pieces `stream` yields. Raises ClientError where they are damaged."""
+    """Return the view whose pieces `stream` yields. Raises ClientError if they are damaged."""
     png: list[bytes] = []
     notes: list[str] = []
     arrays: dict[str, npt.NDArray[Any]] = {}
-    for (kind, name), group in groupby(without_progress(stream, progress, passes), _place):
+    for (kind, name), group in groupby(without_progress(stream, progress, passes), _key):
         messages = list(group)
         if kind == "png":
             png += [message.png for message in messages]
@@ -135,10 +152,10 @@ def gather_view(
             try:
                 arrays[name] = tensors.join(message.tensor.values for message in messages)
             except ValueError as e:
-                raise ClientError(StatusCode.DATA_LOSS, f"the answer is damaged: {e}") from e
+                raise ClientError(StatusCode.DATA_LOSS, f"the response is damaged: {e}") from e
     return ServedView(b"".join(png), arrays, tuple(notes))
 
 
-def _place(message: pb.ViewResponse) -> tuple[str | None, str]:
-    """Return what is alike in all the messages that one thing comes in."""
+def _key(message: pb.ViewResponse) -> tuple[str | None, str]:
+    """Return what the pieces of one array have in common."""
     return message.WhichOneof("part"), message.tensor.name or message.texts.name

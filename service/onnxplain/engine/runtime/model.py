@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 from dataclasses import dataclass
@@ -23,10 +24,14 @@ LABELS = "onnxplain.labels"  # metadata: a JSON list of class names
 
 @dataclass(frozen=True, eq=False)
 class OpenedModel:
-    """A model that was read and checked, and its input that takes the picture."""
+    """A model that was read and checked."""
 
     network: Network
-    input: Input
+
+    @functools.cached_property
+    def input(self) -> Input:
+        """The input that takes the picture. Raises UnsupportedModel, as `picture_input` does."""
+        return picture_input(self.network.model)
 
     @property
     def model(self) -> onnx.ModelProto:
@@ -71,7 +76,7 @@ def open_model(source: Model, cache: ByteCache) -> OpenedModel:
 
     def build() -> tuple[OpenedModel, int]:
         network = as_network(source)
-        return OpenedModel(network, picture_input(network.model)), network.size_bytes
+        return OpenedModel(network), network.size_bytes
 
     return cache.get(key, build)
 

@@ -1,1 +1,1 @@
-"""."""
+"""The commands, one module each; `views` adds one for each declared view."""

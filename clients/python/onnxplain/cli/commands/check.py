@@ -1,14 +1,14 @@
-"""`onnxplain check`: whether a layer can be explained, and how each node on the way is passed."""
+"""`onnxplain check`: whether a layer can be explained, and the rule for each node on the path."""
 
 from __future__ import annotations
 
 import argparse
 from typing import Any
 
-from onnxplain.cli.arguments import add_model, add_option, add_path, add_target
+from onnxplain.cli.arguments import add_model, add_option, add_path
 from onnxplain.cli.output import print_json, printable, table, working
-from onnxplain.engine.methods import find_method
-from onnxplain.graphops.options import SCORE_LAYER
+from onnxplain.engine.methods import METHODS, find_method
+from onnxplain.graphops.options import SCORE_LAYER, TARGET
 
 __all__ = ["add_parser", "run"]
 
@@ -17,27 +17,27 @@ def add_parser(commands: Any) -> None:
     """Add the command to the subparsers of the command line."""
     parser = commands.add_parser(
         "check",
-        help="say whether and how a layer can be explained",
-        description="Say whether a layer can be explained, and how the signal passes each node. "
-        "Exits with 3 where no explanation is possible.",
+        help="report whether a layer can be explained, and how",
+        description="Report whether a layer can be explained, and the rule for each node that the "
+        "signal passes. Exits with 3 if no explanation is possible.",
         allow_abbrev=False,
     )
     add_model(parser)
-    add_path(parser)
-    add_target(parser)
-    add_option(parser, SCORE_LAYER, "LAYER", of="class activation maps")
+    add_path(parser, METHODS)
+    add_option(parser, TARGET, "RUNTIME")
+    add_option(parser, SCORE_LAYER, "LAYER", methods="class activation maps")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a report")
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Print the report. Raises UnsupportedModel where no explanation is possible."""
+    """Print the report. Raises UnsupportedModel if no explanation is possible."""
     with working("checking the model"):
         from onnxplain import graphops
         from onnxplain.graphops.errors import UnsupportedModel
 
         report = graphops.check(
-            graphops.load(arguments.model),
+            arguments.model,
             arguments.layer,
             find_method(arguments.method),
             to=arguments.to,
@@ -55,7 +55,7 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def _lines(report: Any) -> list[str]:
-    """Return the report as lines: what was asked, each node on the way, and what follows."""
+    """Return the report as lines: the arguments, the nodes on the path, and the conclusion."""
     note = f" ({report.batch_note})" if report.batch_note else ""
     lines = [
         f"layer   {report.layer}",
@@ -74,7 +74,7 @@ def _lines(report: Any) -> list[str]:
         lines.append("an explanation is possible")
     elif report.explainable_from:
         start = printable(report.explainable_from)
-        lines.append(f"no explanation down to {report.to}, but one is possible with --to {start}")
+        lines.append(f"no explanation back to {report.to}; one is possible with --to {start}")
     else:
         lines.append("no explanation is possible")
     return lines

@@ -1,4 +1,4 @@
-"""`onnxplain convolutionalize`: write a classifier that slides over larger pictures."""
+"""`onnxplain convolutionalize`: rewrite a classifier into a sliding window."""
 
 from __future__ import annotations
 
@@ -10,37 +10,35 @@ from onnxplain.cli.arguments import add_model, add_size
 from onnxplain.cli.commands.layers import axes_text
 from onnxplain.cli.output import check_writable, printable, working
 
-__all__ = ["WINDOW_HELP", "add_parser", "run"]
-
-WINDOW_HELP = "the window's height and width, where the model leaves its picture's size free"
+__all__ = ["add_parser", "run"]
 
 
 def add_parser(commands: Any) -> None:
     """Add the command to the subparsers of the command line."""
     parser = commands.add_parser(
         "convolutionalize",
-        help="write a classifier as a network that gives class maps of larger pictures",
+        help="rewrite a classifier into a sliding window over larger pictures",
         description="Write a classifier as a fully convolutional network: dense layers become "
-        "convolutions, and a larger picture gives the scores of every window of it. See "
-        "docs/sliding-window.md for what padding changes.",
+        "convolutions, and a larger picture yields the scores of each of its windows. See "
+        "docs/sliding-window.md for the effect of padding.",
         allow_abbrev=False,
     )
     add_model(parser)
-    add_size(parser, WINDOW_HELP)
+    add_size(parser, "the window's height and width, if the model leaves its picture's size free")
     parser.add_argument("-o", "--output", metavar="OUT.onnx", required=True, help="file to write")
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Write the network, then say what its windows are."""
+    """Write the network, then print the size, stride and padding of its windows."""
     check_writable(arguments.output, arguments.model)
     with working("rewriting the model"):
         from onnxplain import graphops
 
-        made = graphops.convolutionalize(graphops.load(arguments.model), arguments.size)
-        graphops.save(made, arguments.output)
-    facts = json.loads(graphops.read_metadata(made)["onnxplain.sliding"])
-    print(printable(f"wrote {arguments.output}: a map of windows, '{facts['output']}'"))
+        sliding = graphops.convolutionalize(arguments.model, arguments.size)
+        graphops.save(sliding, arguments.output)
+    facts = json.loads(graphops.read_metadata(sliding)["onnxplain.sliding"])
+    print(printable(f"wrote {arguments.output}: '{facts['output']}' is a map of windows"))
     print(f"  window   {'x'.join(map(str, facts['window']))} pixels")
     print(f"  stride   {axes_text(facts['stride'])} pixels")
     padded = facts["padded"]
@@ -48,8 +46,8 @@ def run(arguments: argparse.Namespace) -> None:
         print(
             printable(
                 f"  padding  {len(padded)} of its nodes pad (the first: {padded[0]}): scores "
-                "differ from those of windows cut out"
+                "differ from those of cropped windows"
             )
         )
     else:
-        print("  padding  none: scores equal those of windows cut out")
+        print("  padding  none: scores equal those of cropped windows")

@@ -1,17 +1,21 @@
-"""`onnxplain evaluate`: how true the methods' maps of the predicted class are, in numbers."""
+"""`onnxplain evaluate`: measure how faithful the methods' maps of the predicted class are."""
 
 from __future__ import annotations
 
 import argparse
 import os
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from onnxplain.cli.arguments import add_model
-from onnxplain.cli.drawing import SERVED, add_where, engine_choices, require_servers_choice
+from onnxplain.cli.drawing import (
+    LOCAL_OR_SERVED,
+    add_runtime,
+    engine_arguments,
+    forbid_engine_flags,
+)
 from onnxplain.cli.output import print_json, table, working
-from onnxplain.cli.preprocessing import PREPROCESS_HELP, read_preprocess
+from onnxplain.cli.preprocessing import PREPROCESS_HELP
 
 if TYPE_CHECKING:
     from onnxplain.engine import Evaluation
@@ -23,101 +27,105 @@ def add_parser(commands: Any) -> None:
     """Add the command to the subparsers of the command line."""
     parser = commands.add_parser(
         "evaluate",
-        help="measure how true the methods' maps are",
+        help="measure how faithful the methods' maps are",
         description="Measure the maps of each picture's predicted class: the areas under the "
-        "deletion curve (lower is better) and the insertion curve (higher is); with --masks how "
-        "often the strongest pixel lies in the mask, and how much of the strength; with "
-        "--randomize how alike the maps stay while layers are shuffled from the top down (lower "
-        "is better). Maps of noise are measured beside them.",
+        "deletion curve (lower is better) and the insertion curve (higher is better); with "
+        "--masks, how often the strongest pixel lies in the mask, and the fraction of the map's "
+        "mass in it; with --randomize, how similar the maps stay while layers are shuffled from "
+        "the top down (lower is better). Maps of noise are measured for comparison.",
         allow_abbrev=False,
     )
-    add_model(parser, SERVED)
-    parser.add_argument("images", metavar="IMAGE", nargs="+", help="pictures")
+    add_model(parser, LOCAL_OR_SERVED)
+    parser.add_argument("images", metavar="IMAGE", nargs="+", help="a PNG, JPEG or other picture")
     parser.add_argument(
         "--method",
         metavar="M[,M]",
         help="methods (default: all that explain a class, see `onnxplain methods`)",
     )
     parser.add_argument(
-        "--masks", metavar="FOLDER", help="a mask for each picture, of the same name, light inside"
+        "--masks",
+        metavar="FOLDER",
+        help="folder with a mask of the same name for each picture, light where the class is",
     )
     parser.add_argument(
         "--randomize",
         metavar="N",
         type=int,
         default=0,
-        help="make the randomisation check, with so many of the pictures (default: 0, not at all)",
+        help="number of pictures for the randomisation check (default: 0, no check)",
     )
     parser.add_argument("--preprocess", metavar="HOW", help=PREPROCESS_HELP)
-    add_where(parser)
+    add_runtime(parser)
     parser.add_argument("--json", action="store_true", help="print JSON, with the curves")
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Print one row for each method."""
+    """Print one line per method."""
+    methods = arguments.method.split(",") if arguments.method else []
     masks = _masks(arguments.masks, arguments.images)
-    asked = {
-        "methods": arguments.method.split(",") if arguments.method else [],
-        "masks": masks,
-        "randomize": arguments.randomize,
-    }
-    evaluated = _evaluated_there if arguments.server else _evaluated_here
-    found = evaluated(arguments, asked)
+    evaluate = _evaluate_remotely if arguments.server else _evaluate_locally
+    evaluations = evaluate(arguments, methods, masks)
     if arguments.json:
-        print_json([_row(evaluation) for evaluation in found])
+        print_json([_summary(evaluation) for evaluation in evaluations])
         return
     header = ("method", "deletion", "insertion", "pointing", "mass", "randomized, top layer to all")
-    print(table(header, [_line(evaluation) for evaluation in found]))
+    print(table(header, [_line(evaluation) for evaluation in evaluations]))
 
 
-def _evaluated_here(arguments: argparse.Namespace, asked: dict[str, Any]) -> list[Evaluation]:
+def _evaluate_locally(
+    arguments: argparse.Namespace, methods: list[str], masks: list[str]
+) -> list[Evaluation]:
     with working("evaluating") as progress:
         from onnxplain.engine import Engine, class_methods, evaluate
 
         return evaluate(
-            Engine(**engine_choices(arguments)),
+            Engine(**engine_arguments(arguments)),
             arguments.model,
             arguments.images,
-            **{**asked, "methods": asked["methods"] or class_methods()},
-            preprocess=read_preprocess(arguments.preprocess),
+            methods=methods or class_methods(),
+            masks=masks,
+            randomize=arguments.randomize,
+            preprocess=arguments.preprocess,
             progress=progress,
         )
 
 
-def _evaluated_there(arguments: argparse.Namespace, asked: dict[str, Any]) -> list[Evaluation]:
-    """Have a server evaluate, and take its answer as evaluations."""
-    require_servers_choice(arguments)
+def _evaluate_remotely(
+    arguments: argparse.Namespace, methods: list[str], masks: list[str]
+) -> list[Evaluation]:
+    forbid_engine_flags(arguments)
     with working(f"waiting for {arguments.server}") as progress:
         import numpy as np
 
         from onnxplain.client import Client
         from onnxplain.engine import Evaluation
 
-        how = read_preprocess(arguments.preprocess)
         with Client(arguments.server) as client:
-            found = client.evaluate(
+            messages = client.evaluate(
                 arguments.model,
                 arguments.images,
-                **asked,
-                preprocess=None if how is None else asdict(how),
+                methods=methods,
+                masks=masks,
+                randomize=arguments.randomize,
+                preprocess=arguments.preprocess,
                 progress=progress,
             )
         return [
             Evaluation(
-                method=one.method,
-                deletion=np.array(one.deletion),
-                insertion=np.array(one.insertion),
-                pointing=one.pointing if one.HasField("pointing") else None,
-                mass=one.mass if one.HasField("mass") else None,
-                randomization=np.array(one.randomization),
+                method=message.method,
+                deletion=np.array(message.deletion),
+                insertion=np.array(message.insertion),
+                pointing=message.pointing if message.HasField("pointing") else None,
+                mass=message.mass if message.HasField("mass") else None,
+                randomization=np.array(message.randomization),
             )
-            for one in found
+            for message in messages
         ]
 
 
 def _masks(folder: str | None, images: list[str]) -> list[str]:
-    """Return the mask of each picture: the file of its name in the folder, whatever its ending."""
+    """Return the mask of each picture: the folder's file of the same name, but for its suffix."""
     from onnxplain.graphops.errors import MissingFile
 
     if folder is None:
@@ -127,24 +135,25 @@ def _masks(folder: str | None, images: list[str]) -> list[str]:
     by_stem = {path.stem: str(path) for path in sorted(Path(folder).iterdir())}
     for image in images:
         if Path(image).stem not in by_stem:
-            raise MissingFile(f"no mask for '{image}' in '{folder}': give one of the same name")
+            raise MissingFile(f"no mask for '{image}' in '{folder}': add one of the same name")
     return [by_stem[Path(image).stem] for image in images]
 
 
-def _line(found: Evaluation) -> tuple[str, ...]:
-    values = (found.deletion_area, found.insertion_area, found.pointing, found.mass)
+def _line(evaluation: Evaluation) -> tuple[str, ...]:
+    areas = (evaluation.deletion_area, evaluation.insertion_area)
+    values = (*areas, evaluation.pointing, evaluation.mass)
     numbers = ["" if value is None else f"{value:.3f}" for value in values]
-    steps = found.randomization
+    steps = evaluation.randomization
     shown = [steps[i] for i in (0, len(steps) // 2, -1)] if len(steps) > 2 else list(steps)
-    return (found.method, *numbers, " ".join(f"{s:.2f}" for s in shown))
+    return (evaluation.method, *numbers, " ".join(f"{s:.2f}" for s in shown))
 
 
-def _row(found: Evaluation) -> dict[str, Any]:
+def _summary(evaluation: Evaluation) -> dict[str, Any]:
     return {
-        "method": found.method,
-        "deletion": {"area": found.deletion_area, "curve": found.deletion.tolist()},
-        "insertion": {"area": found.insertion_area, "curve": found.insertion.tolist()},
-        "pointing": found.pointing,
-        "mass": found.mass,
-        "randomization": found.randomization.tolist(),
+        "method": evaluation.method,
+        "deletion": {"area": evaluation.deletion_area, "curve": evaluation.deletion.tolist()},
+        "insertion": {"area": evaluation.insertion_area, "curve": evaluation.insertion.tolist()},
+        "pointing": evaluation.pointing,
+        "mass": evaluation.mass,
+        "randomization": evaluation.randomization.tolist(),
     }

@@ -1,4 +1,4 @@
-"""`onnxplain explain`: draw what a layer's channels, or the predicted class, see in pictures."""
+"""`onnxplain explain`: draw what excites a layer's channels, or a class, in pictures."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ from onnxplain.cli.arguments import (
     chosen_method_options,
 )
 from onnxplain.cli.drawing import (
-    SERVED,
-    add_viewing,
-    engine_choices,
+    LOCAL_OR_SERVED,
+    add_drawing,
+    engine_arguments,
+    forbid_engine_flags,
     output_files,
-    require_servers_choice,
-    tell,
+    report,
     write,
 )
 from onnxplain.cli.failures import UsageError
 from onnxplain.cli.output import print_json, table, working
-from onnxplain.cli.preprocessing import read_labels, read_preprocess
-from onnxplain.engine.methods import own_options
+from onnxplain.cli.preprocessing import read_labels
+from onnxplain.engine.methods import METHODS, own_options
 
 if TYPE_CHECKING:
     from onnxplain.client import Result
@@ -45,37 +45,38 @@ def add_parser(commands: Any) -> None:
     parser = commands.add_parser(
         "explain",
         help="draw what the network sees in pictures",
-        description="Draw what the network sees in pictures: without flags, the evidence for each "
+        description="Draw what the network sees in pictures: by default, the evidence for each "
         "picture's top class; with --layer, what excites that layer's channels.",
         allow_abbrev=False,
     )
-    add_model(parser, SERVED)
-    parser.add_argument("images", metavar="IMAGE", nargs="+", help="a PNG, JPEG or the like")
-    add_path(parser, ", or several with commas between, to be drawn side by side")
+    add_model(parser, LOCAL_OR_SERVED)
+    parser.add_argument("images", metavar="IMAGE", nargs="+", help="a PNG, JPEG or other picture")
+    add_path(parser, METHODS, ", or several separated by commas, drawn side by side")
     parser.add_argument(
         "--channel",
         metavar="C[,C]|A:B|top:K|all|whole",
         type=units,
-        help="channels of the layer, A to B - 1, its K strongest on each picture, all, or the "
-        "layer as one (default: top:1)",
+        help="channels of the layer: numbers, A to B - 1, the K strongest on each picture, all, or "
+        "the whole layer as one (default: top:1)",
     )
-    add_seed(parser, "all, max, or coordinates as in 5,7 (row, column)")
+    add_seed(parser, "all, max, or a row and a column such as 5,7")
     add_method_options(parser, exported=False)
-    add_viewing(parser, "IMAGE_METHOD")
+    add_drawing(parser, "IMAGE_METHOD")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Explain, write the files, print channels and scores, then tell what was assumed."""
+    """Explain, write the files, print channels and scores, then the notes."""
     stem, method = Path(arguments.images[0]).stem, re.sub(r"\W", "_", arguments.method)
     files = output_files(arguments, f"{stem}_{method}.png", arguments.images)
     methods = arguments.method.split(",")
     if "" in methods:
-        raise UsageError(f"--method {arguments.method}: a name is missing beside a comma")
-    explain = _explained_there if arguments.server else _explained_here
+        raise UsageError(f"--method {arguments.method}: a name is missing before or after a comma")
+    explain = _explain_remotely if arguments.server else _explain_locally
     explanations = list(explain(arguments, methods))
-    write(_together(explanations), files)
+    view = _view(explanations)
+    write(view, files)
     if arguments.json:
         summaries = [_summary(arguments, explanation, files) for explanation in explanations]
         print_json(summaries if len(summaries) > 1 else summaries[0])
@@ -84,35 +85,33 @@ def run(arguments: argparse.Namespace) -> None:
             if len(explanations) > 1:
                 print(f"{explanation.method} of {explanation.layer}:")
             print(_table(arguments.images, explanation))
-    tell(_together(explanations), {} if arguments.json else files)
+    report(view, {} if arguments.json else files)
 
 
-def _together(explanations: Sequence[Explanation]) -> View:
+def _view(explanations: Sequence[Explanation]) -> View:
     from onnxplain.engine import SideBySide
 
     return explanations[0] if len(explanations) == 1 else SideBySide(tuple(explanations))
 
 
-def _explained_here(arguments: argparse.Namespace, methods: list[str]) -> Iterator[Explanation]:
+def _explain_locally(arguments: argparse.Namespace, methods: list[str]) -> Iterator[Explanation]:
     engine: Engine | None = None
     for method in methods:
         with working(f"explaining by {method}") as progress:
             from onnxplain.engine import Engine
 
-            engine = engine or Engine(**engine_choices(arguments))
+            engine = engine or Engine(**engine_arguments(arguments))
             yield engine.explain(
                 arguments.model,
-                **_asked(arguments, method),
-                preprocess=read_preprocess(arguments.preprocess),
+                **_keywords(arguments, method),
                 progress=progress,
                 passes=progress.runs,
             )
 
 
-def _explained_there(arguments: argparse.Namespace, methods: list[str]) -> Iterator[Explanation]:
-    """Have a server explain, and take its answers as explanations, for them to draw themselves."""
-    require_servers_choice(arguments)
-    how = read_preprocess(arguments.preprocess)
+def _explain_remotely(arguments: argparse.Namespace, methods: list[str]) -> Iterator[Explanation]:
+    """Yield a server's results as explanations, to be drawn on this machine."""
+    forbid_engine_flags(arguments)
     for method in methods:
         with working(f"waiting for {arguments.server}") as progress:
             from onnxplain.client import Client
@@ -120,16 +119,15 @@ def _explained_there(arguments: argparse.Namespace, methods: list[str]) -> Itera
             with Client(arguments.server) as client:
                 result = client.explain(
                     arguments.model,
-                    **_asked(arguments, method),
-                    preprocess=None if how is None else asdict(how),
+                    **_keywords(arguments, method),
                     pictures=True,
                     progress=progress,
                     passes=progress.runs,
                 )
-        yield _received(result, arguments.images)
+        yield _explanation(result, arguments.images)
 
 
-def _received(result: Result, images: Sequence[str]) -> Explanation:
+def _explanation(result: Result, images: Sequence[str]) -> Explanation:
     from onnxplain.engine import Explanation, Preprocess
 
     used = result.preprocess
@@ -151,8 +149,8 @@ def _received(result: Result, images: Sequence[str]) -> Explanation:
     )
 
 
-def _asked(arguments: argparse.Namespace, method: str) -> dict[str, Any]:
-    """Return what the engine and the client are both asked, in the words that both understand."""
+def _keywords(arguments: argparse.Namespace, method: str) -> dict[str, Any]:
+    """Return the arguments that `Engine.explain` and `Client.explain` both take."""
     methods = arguments.method.split(",")
     own = own_options(chosen_method_options(arguments), method, methods)
     return {
@@ -165,33 +163,34 @@ def _asked(arguments: argparse.Namespace, method: str) -> dict[str, Any]:
         "to": arguments.to,
         "unpool": arguments.unpool,
         "channel_axis": arguments.channel_axis,
+        "preprocess": arguments.preprocess,
         "labels": read_labels(arguments.labels),
         **own,
     }
 
 
 def units(text: str) -> str | tuple[int, ...]:
-    """Parse '3,7' and '0:4' into channels, and leave words alone."""
+    """Parse '3,7' and '0:4' into channels; 'all', 'whole' and 'top:K' stay text."""
     return text if text in ("all", "whole") or text.startswith("top:") else channel_list(text)
 
 
 def _position(text: str | None) -> str | tuple[int, ...] | None:
-    """Parse '5,7' into (5, 7), and leave words alone."""
+    """Parse '5,7' into (5, 7); words stay text."""
     if text is None or not re.fullmatch(r"\s*-?\d+\s*(,\s*-?\d+\s*)*", text):
         return text
     return tuple(int(number) for number in text.split(","))
 
 
 def _rows(explanation: Explanation, image: int) -> list[dict[str, Any]]:
-    """Return what is known of each unit of one picture."""
+    """Return the channel, label, score and position of each unit on one picture."""
     rows = []
+    position, error = explanation.position, explanation.completeness_error
     for unit, channel in enumerate(explanation.channels[image].tolist()):
-        where, error = explanation.position, explanation.completeness_error
         row = {
             "channel": channel,
             "label": (explanation.labels[channel : channel + 1] or ("",))[0],
             "score": _finite(explanation.score[image, unit]),
-            "position": None if where is None else where[image, unit].tolist(),
+            "position": None if position is None else position[image, unit].tolist(),
         }
         if explanation.seed_value == "activation":
             row["activity"] = _finite(explanation.strength[image, unit])
@@ -206,25 +205,26 @@ def _finite(value: Any) -> float | None:
 
 
 def _table(images: list[str], explanation: Explanation) -> str:
-    """Return one line a unit: how active it is, and by how much a law of conservation is missed."""
-    lines, value, error = [], explanation.strength_name, "completeness_error"
+    """Return one line per unit, with its strength and the method's completeness error."""
+    lines, strength = [], explanation.strength_name
     for i, image in enumerate(images):
         for j, row in enumerate(_rows(explanation, i)):
-            where = ",".join(str(p) for p in row["position"] or [])
-            name = os.path.basename(image) if j == 0 else ""
-            missed = _shown(row[error]) if error in row else ""
+            error = row.get("completeness_error", "")
             lines.append(
-                (name, _channel(row["channel"]), row["label"], _shown(row[value]), where, missed)
+                (
+                    os.path.basename(image) if j == 0 else "",
+                    "whole" if row["channel"] < 0 else str(row["channel"]),
+                    row["label"],
+                    _number(row[strength]),
+                    ",".join(str(p) for p in row["position"] or []),
+                    "" if error == "" else _number(error),
+                )
             )
-    header = ("picture", "channel", "label", value, "position", "completeness error")
+    header = ("picture", "channel", "label", strength, "position", "completeness error")
     return table(header, lines)
 
 
-def _channel(number: int) -> str:
-    return "whole" if number < 0 else str(number)
-
-
-def _shown(value: float | None) -> str:
+def _number(value: float | None) -> str:
     return "not finite" if value is None else f"{value:.4g}"
 
 

@@ -1,4 +1,4 @@
-"""`onnxplain layers`: what a model has to explain, one line per layer."""
+"""`onnxplain layers`: the layers of a model, one line each."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from onnxplain.cli.arguments import add_model, add_size
-from onnxplain.cli.drawing import SERVED, add_server
+from onnxplain.cli.drawing import LOCAL_OR_SERVED, add_server
 from onnxplain.cli.output import print_json, table, working
 
 if TYPE_CHECKING:
@@ -22,16 +22,16 @@ def add_parser(commands: Any) -> None:
     parser = commands.add_parser(
         "layers",
         help="list a model's layers",
-        description="List a model's layers, by the names that --layer takes.",
+        description="List a model's layers, with the names that --layer takes.",
         allow_abbrev=False,
     )
-    add_model(parser, SERVED)
+    add_model(parser, LOCAL_OR_SERVED)
     parser.add_argument(
         "--arithmetic",
         action="store_true",
-        help="show windows, strides, padding, parameters and multiply-adds, with their sums",
+        help="show kernels, strides, padding, parameters and multiply-adds, with totals",
     )
-    add_size(parser, "the picture's height and width, where the model leaves them free")
+    add_size(parser, "the picture's height and width, if the model leaves them free")
     add_server(parser)
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     parser.set_defaults(run=run)
@@ -40,12 +40,12 @@ def add_parser(commands: Any) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Print the layers of the model, in the order they are computed."""
     with working("reading the model"):
-        found = (_layers_there if arguments.server else _layers_here)(arguments)
+        layers = (_remote_layers if arguments.server else _local_layers)(arguments)
     if arguments.json:
-        print_json(found)
+        print_json(layers)
         return
     if arguments.arithmetic:
-        print(_arithmetic(found))
+        print(_arithmetic(layers))
         return
     header = (
         "layer", "operator", "shape", "channels", "axis", "receptive field", "stride", "offset",
@@ -59,109 +59,110 @@ def run(arguments: argparse.Namespace) -> None:
                     layer.tensor,
                     layer.operator,
                     shape_text(layer.shape),
-                    _or_nothing(layer.channels),
-                    _or_nothing(layer.channel_axis),
+                    "" if layer.channels is None else str(layer.channels),
+                    "" if layer.channel_axis is None else str(layer.channel_axis),
                     axes_text(layer.receptive_field),
                     axes_text(layer.stride),
                     axes_text(layer.offset),
                     layer.module,
                     ", ".join(layer.marks),
                 )
-                for layer in found
+                for layer in layers
             ],
         )
     )
 
 
-def _layers_here(arguments: argparse.Namespace) -> list[Layer]:
+def _local_layers(arguments: argparse.Namespace) -> list[Layer]:
     from onnxplain import graphops
 
-    return graphops.layers(graphops.load(arguments.model), arguments.size)
+    return graphops.layers(arguments.model, arguments.size)
 
 
-def _layers_there(arguments: argparse.Namespace) -> list[Layer]:
+def _remote_layers(arguments: argparse.Namespace) -> list[Layer]:
     from onnxplain.client import Client
 
     with Client(arguments.server) as client:
-        return [_received(m) for m in client.layers(arguments.model, arguments.size or ())]
+        return [_layer(message) for message in client.layers(arguments.model, arguments.size or ())]
 
 
-def _received(message: pb.Layer) -> Layer:
-    """Return a layer as it would be told here."""
+def _layer(message: pb.Layer) -> Layer:
+    """Return the layer that a message of the service describes."""
     from onnxplain.graphops import Arithmetic, Layer
 
-    def known(part: Any, field: str) -> Any:
+    def optional(part: Any, field: str) -> Any:
         return getattr(part, field) if part.HasField(field) else None
 
-    def seen(field: str) -> tuple[int | None, ...] | None:
-        return tuple(known(axis, field) for axis in message.receptive_field) or None
+    def by_axis(field: str) -> tuple[int | None, ...] | None:
+        return tuple(optional(axis, field) for axis in message.receptive_field) or None
 
     return Layer(
         tensor=message.tensor,
         node=message.node,
         operator=message.operator,
         module=message.module,
-        shape=tuple(d.name or known(d, "size") for d in message.shape) or None,
+        shape=tuple(d.name or optional(d, "size") for d in message.shape) or None,
         dtype=message.data_type,
-        channel_axis=known(message, "channel_axis"),
-        channels=known(message, "channels"),
-        receptive_field=seen("size"),
-        stride=seen("stride"),
-        offset=seen("offset"),
+        channel_axis=optional(message, "channel_axis"),
+        channels=optional(message, "channels"),
+        receptive_field=by_axis("size"),
+        stride=by_axis("stride"),
+        offset=by_axis("offset"),
         arithmetic=Arithmetic(
             kernel=tuple(message.kernel) or None,
             step=tuple(message.step) or None,
             padding=tuple(message.padding) or None,
             parameters=message.parameters,
-            multiply_adds=known(message, "multiply_adds"),
+            multiply_adds=optional(message, "multiply_adds"),
         ),
         marks=tuple(message.marks),
     )
 
 
-def _arithmetic(found: Sequence[Layer]) -> str:
-    """Return the table of convolution arithmetic, its sums in the last row."""
+def _arithmetic(layers: Sequence[Layer]) -> str:
+    """Return the table of convolution arithmetic, whose last row holds the totals."""
     header = (
         "layer", "operator", "output", "kernel", "stride", "padding", "receptive field",
         "parameters", "multiply-adds",
     )  # fmt: skip
     rows = []
-    for layer in found:
-        done = layer.arithmetic
-        unknown = done.multiply_adds is None
+    for layer in layers:
+        cost = layer.arithmetic
         rows.append(
             (
                 layer.tensor,
                 layer.operator,
                 shape_text(layer.shape),
-                axes_text(done.kernel),
-                axes_text(done.step),
-                axes_text(done.padding),
+                axes_text(cost.kernel),
+                axes_text(cost.step),
+                axes_text(cost.padding),
                 axes_text(layer.receptive_field),
-                f"{done.parameters:,}" if done.parameters else "",
-                "?" if unknown else f"{done.multiply_adds:,}" if done.multiply_adds else "",
+                _count(cost.parameters),
+                _count(cost.multiply_adds),
             )
         )
-    products = [layer.arithmetic.multiply_adds for layer in found]
-    total = "?" if None in products else f"{sum(p or 0 for p in products):,}"
-    parameters = f"{sum(layer.arithmetic.parameters for layer in found):,}"
-    rows.append(("all", "", "", "", "", "", "", parameters, total))
+    products = [layer.arithmetic.multiply_adds for layer in layers]
+    total = None if None in products else sum(p or 0 for p in products)
+    parameters = sum(layer.arithmetic.parameters for layer in layers)
+    sums = (f"{parameters:,}", "?" if total is None else f"{total:,}")
+    rows.append(("total", "", "", "", "", "", "", *sums))
     lines = table(header, rows)
-    if total == "?":
-        lines += "\n\nsizes that are not known are '?': name the picture's with --size HxW"
+    if total is None:
+        lines += "\n\n'?' depends on the picture's size: set it with --size HxW"
     return lines
 
 
+def _count(number: int | None) -> str:
+    """Return a number with thousands separators, "" for 0 and "?" for None."""
+    return "?" if number is None else f"{number:,}" if number else ""
+
+
 def shape_text(shape: tuple[int | str | None, ...] | None) -> str:
-    """Return a shape as it is read, 'Nx3x224x224', with '?' for what is not known."""
+    """Return a shape as 'Nx3x224x224', with '?' for unknown sizes."""
     return "?" if shape is None else "x".join("?" if n in (None, "") else str(n) for n in shape)
 
 
 def axes_text(numbers: tuple[int | None, ...] | None) -> str:
-    """Return one number for each spatial axis, '11,7', only one where all are the same."""
+    """Return one number per axis, '11,7', or a single one if they are equal."""
     texts = ["?" if n is None else str(n) for n in numbers or ()]
     return texts[0] if len(set(texts)) == 1 else ",".join(texts)
-
-
-def _or_nothing(number: int | None) -> str:
-    return "" if number is None else str(number)

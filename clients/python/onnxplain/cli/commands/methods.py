@@ -1,4 +1,4 @@
-"""`onnxplain methods`: list the methods, what each shows, and the options that it takes."""
+"""`onnxplain methods`: list the methods, with what each shows and its own options."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ def add_parser(commands: Any) -> None:
     """Add the command to the subparsers of the command line."""
     parser = commands.add_parser(
         "methods",
-        help="list the methods",
-        description="List the methods: what each shows, the options that it alone takes, and "
-        "whether `rewrite` can export it as one ONNX file.",
+        help="list the methods of explanation",
+        description="List the methods: what each shows, its own options, and whether `rewrite` "
+        "can export it as one ONNX file, an artefact.",
         allow_abbrev=False,
     )
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
@@ -25,7 +25,7 @@ def add_parser(commands: Any) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Print the methods, those with an artefact first."""
+    """Print the methods, those that can be exported first."""
     rows = [
         (method.name, method.summary, [option.name for option in method.takes], method.exportable)
         for method in METHODS.values()

@@ -1,4 +1,4 @@
-"""`onnxplain rewrite`: write the model that explains itself, as one plain ONNX file."""
+"""`onnxplain rewrite`: write one plain ONNX file that also computes the explanation."""
 
 from __future__ import annotations
 
@@ -13,14 +13,13 @@ from onnxplain.cli.arguments import (
     add_option,
     add_path,
     add_seed,
-    add_target,
     channel_list,
     chosen_method_options,
 )
 from onnxplain.cli.commands.layers import shape_text
 from onnxplain.cli.output import check_writable, printable, size, working
-from onnxplain.engine.methods import find_method
-from onnxplain.graphops.options import KEEP_SHAPE, SELECT
+from onnxplain.engine.methods import METHODS, find_method
+from onnxplain.graphops.options import KEEP_SHAPE, SELECT, TARGET
 
 __all__ = ["add_parser", "run"]
 
@@ -31,19 +30,20 @@ def add_parser(commands: Any) -> None:
         "rewrite",
         help="write an ONNX model that also computes the explanation",
         description="Write one ONNX model that runs forward to the layer and back to the picture. "
-        "It answers with the network's own outputs, then `attribution`, `score` and `position`.",
+        "Its outputs are the network's own, then `attribution`, `score` and, if the signal starts "
+        "at one position, `position`.",
         allow_abbrev=False,
     )
     add_model(parser)
-    add_path(parser)
-    add_target(parser)
+    add_path(parser, (name for name, method in METHODS.items() if method.exportable))
+    add_option(parser, TARGET, "RUNTIME")
     add_option(parser, SELECT, "SELECT")
     parser.add_argument(
         "--channel",
         metavar="C[,C]",
         type=channel_list,
         default=(),
-        help="the channels that --select fixed bakes in; given without --select it means fixed",
+        help="the channels that --select fixed bakes in; alone, it implies --select fixed",
     )
     add_seed(parser, "all, max or given")
     parser.add_argument(
@@ -56,7 +56,7 @@ def add_parser(commands: Any) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Write the rewritten model, then say what goes in, what comes out, and how much it grew."""
+    """Write the artefact, then print its inputs, outputs and growth."""
     check_writable(arguments.output, arguments.model)
     with working("rewriting the model"):
         from onnxplain import graphops
@@ -75,12 +75,12 @@ def run(arguments: argparse.Namespace) -> None:
         )
         path["score_layer"] = own.get("score_layer")
         method = find_method(arguments.method)
-        model = graphops.load(arguments.model)
-        artefact = graphops.rewrite(model, arguments.layer, method, options)
-        report = graphops.check(model, arguments.layer, method, **path)
+        network = graphops.Network(arguments.model)
+        artefact = graphops.rewrite(network, arguments.layer, method, options)
+        report = graphops.check(network, arguments.layer, method, **path)
         graphops.save(artefact, arguments.output)
-    before, after = model.ByteSize(), os.path.getsize(arguments.output)
-    nodes = f"{len(model.graph.node)} -> {len(artefact.graph.node)} nodes"
+    before, after = network.size_bytes, os.path.getsize(arguments.output)
+    nodes = f"{len(network.model.graph.node)} -> {len(artefact.graph.node)} nodes"
     print(printable(f"wrote {arguments.output}: {report.method} of {report.layer}"))
     print(printable(f"  inputs   {_values(artefact.graph.input)}"))
     print(printable(f"  outputs  {_values(artefact.graph.output)}"))
@@ -90,7 +90,7 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def _values(values: Any) -> str:
-    """Return a graph's inputs or outputs as text: 'x float32[Nx3x64x64], channel int64[N]'."""
+    """Return a graph's inputs or outputs as 'x float32[Nx3x64x64], channel int64[N]'."""
     from onnx import helper
 
     texts = []

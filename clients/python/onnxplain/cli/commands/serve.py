@@ -1,4 +1,4 @@
-"""`onnxplain serve`: the gRPC service, for clients in any language."""
+"""`onnxplain serve`: run the gRPC service, for clients in any language."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ def add_parser(commands: Any) -> None:
     """Add the command to the subparsers of the command line."""
     parser = commands.add_parser(
         "serve",
-        help="answer for a folder of models over gRPC",
-        description="Answer for a folder of models over gRPC until Ctrl-C. One line on stdout says "
-        "when it is ready and where.",
+        help="serve a folder of models over gRPC",
+        description="Serve a folder of models over gRPC until Ctrl-C. A line on stdout gives the "
+        "address once the service is ready.",
         allow_abbrev=False,
     )
     parser.add_argument(
         "--models",
         metavar="DIR",
         default=".",
-        help="folder with NAME.onnx files, or NAME/VERSION/model.onnx (default: this folder)",
+        help="folder of NAME.onnx files or NAME/VERSION/model.onnx (default: this folder)",
     )
     parser.add_argument(
         "--listen",
         metavar="HOST:PORT",
         default="127.0.0.1:50051",
-        help="where to listen (default: %(default)s); port 0 takes a free one",
+        help="address to listen on (default: %(default)s); port 0 is any free port",
     )
     parser.add_argument(
         "--device", metavar="DEVICE", default="auto", help="auto (default), cpu, cuda or cuda:N"

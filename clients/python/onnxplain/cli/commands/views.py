@@ -1,4 +1,4 @@
-"""The commands that draw a view: `onnxplain top`, `onnxplain occlusion` and the others declared."""
+"""The commands that draw a declared view, such as `onnxplain top` and `onnxplain occlusion`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import argparse
 import os
 import pkgutil
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,16 +13,16 @@ from typing import TYPE_CHECKING, Any
 from onnxplain.cli.arguments import add_model, add_size, channel_list
 from onnxplain.cli.commands.explain import units
 from onnxplain.cli.drawing import (
-    SERVED,
-    add_viewing,
-    engine_choices,
+    LOCAL_OR_SERVED,
+    add_drawing,
+    engine_arguments,
+    forbid_engine_flags,
     output_files,
-    require_servers_choice,
-    tell,
+    report,
     write,
 )
 from onnxplain.cli.output import print_json, printable, table, working
-from onnxplain.cli.preprocessing import read_labels, read_preprocess
+from onnxplain.cli.preprocessing import read_labels
 from onnxplain.engine.views import DECLARED_VIEWS, ViewArgument, ViewCommand, ViewDeclaration
 
 if TYPE_CHECKING:
@@ -37,11 +36,12 @@ PARSERS: Mapping[str, Callable[[str], Any]] = {
     "channels": channel_list,
     "units": units,
 }
-PICTURES = {".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"}
+PICTURE_HELP = "a PNG, JPEG or other picture"
+PICTURE_SUFFIXES = {".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"}
 
 
 def add_parser(commands: Any) -> None:
-    """Add a command for each declared view that has one to the subparsers of the command line."""
+    """Add the commands of the declared views to the subparsers of the command line."""
     for view in DECLARED_VIEWS.values():
         if view.command is not None:
             _add_command(commands, view, view.command)
@@ -56,26 +56,24 @@ def _add_command(commands: Any, view: ViewDeclaration, command: ViewCommand) -> 
         allow_abbrev=False,
     )
     if view.models == "one":
-        add_model(parser, SERVED + command.model_help)
+        add_model(parser, LOCAL_OR_SERVED + command.model_help)
     else:
         parser.add_argument(
             "models",
             metavar="MODEL",
             nargs="+",
-            help="ONNX files in the order of training, or with --server the names of models there",
+            help="ONNX files in the order of training, or with --server names of served models",
         )
     if view.pictures == "several":
         parser.add_argument("folder", metavar="FOLDER", help="a folder of pictures")
     elif view.models == "one":
-        parser.add_argument("image", metavar="IMAGE", help="a picture: PNG, JPEG or the like")
-    else:  # a positional argument would be one of the models
-        parser.add_argument(
-            "--image", metavar="IMAGE", required=True, help="a picture: PNG, JPEG or the like"
-        )
+        parser.add_argument("image", metavar="IMAGE", help=PICTURE_HELP)
+    else:  # a flag: argparse would take a positional argument as one of the models
+        parser.add_argument("--image", metavar="IMAGE", required=True, help=PICTURE_HELP)
     for argument in view.arguments:
         if argument.flag:
             _add_flag(parser, argument)
-    add_viewing(parser, view.name if view.pictures == "several" else f"IMAGE_{view.name}")
+    add_drawing(parser, view.name if view.pictures == "several" else f"IMAGE_{view.name}")
     if command.rows:
         parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     parser.set_defaults(run=partial(run, view, command))
@@ -98,14 +96,14 @@ def _add_flag(parser: argparse.ArgumentParser, argument: ViewArgument) -> None:
 
 
 def run(view: ViewDeclaration, command: ViewCommand, arguments: argparse.Namespace) -> None:
-    """Draw the view here or on a server, write its files and print its summary."""
+    """Draw the view on this machine or on a server, write its files and print its summary."""
     several = view.pictures == "several"
     pictures = _pictures(arguments.folder) if several else [arguments.image]
     stem = view.name if several else f"{Path(arguments.image).stem}_{view.name}"
     files = output_files(arguments, f"{stem}.png", pictures)
     flags = {argument.name for argument in view.arguments if argument.flag}
     options = {name: value for name in flags if (value := getattr(arguments, name)) is not None}
-    draw = _drawn_there if arguments.server else _drawn_here
+    draw = _draw_remotely if arguments.server else _draw_locally
     drawn = draw(view, command, arguments, pictures, options)
     write(drawn, files)
     arrays = drawn.arrays()
@@ -118,47 +116,47 @@ def run(view: ViewDeclaration, command: ViewCommand, arguments: argparse.Namespa
     if command.summary:
         for line in pkgutil.resolve_name(command.summary)(arrays):
             print(printable(line))
-    tell(drawn, files)
+    report(drawn, files)
 
 
-def _drawn_here(
+def _draw_locally(
     view: ViewDeclaration,
     command: ViewCommand,
     arguments: argparse.Namespace,
     pictures: Sequence[str],
     options: Mapping[str, Any],
 ) -> View:
-    how, labels = read_preprocess(arguments.preprocess), read_labels(arguments.labels)
+    labels = read_labels(arguments.labels)
     with working(command.doing) as progress:
         from onnxplain.engine import Engine
 
         return view.compute(
-            Engine(**engine_choices(arguments)),
+            Engine(**engine_arguments(arguments)),
             _models(arguments),
             pictures,
             progress,
             progress.runs,
             labels=labels,
-            preprocess=how,
+            preprocess=arguments.preprocess,
             **options,
         )
 
 
-def _drawn_there(
+def _draw_remotely(
     view: ViewDeclaration,
     command: ViewCommand,
     arguments: argparse.Namespace,
     pictures: Sequence[str],
     options: Mapping[str, Any],
 ) -> View:
-    how, labels = read_preprocess(arguments.preprocess), read_labels(arguments.labels)
-    require_servers_choice(arguments)
+    forbid_engine_flags(arguments)
+    labels = read_labels(arguments.labels)
     *earlier, model = _models(arguments)
-    added: dict[str, Any] = {"earlier": earlier} if earlier else {}
+    names: dict[str, Any] = {"earlier": earlier} if earlier else {}
     if any(argument.name == "names" for argument in view.arguments):
-        added["names"] = [os.path.basename(picture) for picture in pictures]
+        names["names"] = [os.path.basename(picture) for picture in pictures]
     with working(f"waiting for {arguments.server}") as progress:
-        from onnxplain.cli.served_view import Received
+        from onnxplain.cli.served_view import RemoteView
         from onnxplain.client import Client
 
         with Client(arguments.server) as client:
@@ -166,14 +164,14 @@ def _drawn_there(
                 model,
                 pictures,
                 view.name,
-                preprocess=None if how is None else asdict(how),
+                preprocess=arguments.preprocess,
                 labels=labels,
                 progress=progress,
                 passes=progress.runs,
                 **options,
-                **added,
+                **names,
             )
-        return Received(drawn)
+        return RemoteView(drawn)
 
 
 def _models(arguments: argparse.Namespace) -> list[str]:
@@ -181,20 +179,20 @@ def _models(arguments: argparse.Namespace) -> list[str]:
 
 
 def _pictures(folder: str) -> list[str]:
-    """Return the paths of the pictures in a folder, sorted. Raises MissingFile without any."""
+    """Return the sorted paths of the pictures in a folder. Raises MissingFile if it has none."""
     from onnxplain.graphops.errors import MissingFile
 
     path = Path(folder)
     if not path.is_dir():
         raise MissingFile(f"no folder '{folder}'")
-    pictures = sorted(str(p) for p in path.iterdir() if p.suffix.lower() in PICTURES)
+    pictures = sorted(str(p) for p in path.iterdir() if p.suffix.lower() in PICTURE_SUFFIXES)
     if not pictures:
-        raise MissingFile(f"no pictures in '{folder}': give a folder of PNG, JPEG or the like")
+        raise MissingFile(f"no pictures in '{folder}': name a folder of PNG, JPEG or other files")
     return pictures
 
 
 def _cell(value: Any) -> str:
-    """Return a value of a row as the table shows it: numbers to four digits, lists with commas."""
+    """Return the text of a table cell: numbers to four digits, lists separated by commas."""
     if isinstance(value, float):
         return f"{value:.4g}"
     return ",".join(map(str, value)) if isinstance(value, list) else str(value)

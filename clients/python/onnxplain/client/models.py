@@ -1,0 +1,187 @@
+"""The calls that inspect or rewrite a model, and take no pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, cast
+
+from onnxplain.client.connection import Connection
+from onnxplain.client.requests import model_name, options_of_method, request_of
+from onnxplain.client.results import whole_file
+from onnxplain.v1 import explain_pb2 as pb
+
+__all__ = ["ModelCalls"]
+
+
+class ModelCalls(Connection):
+    """The calls of a client that inspect or rewrite a model."""
+
+    def list_models(self) -> list[pb.Model]:
+        """Return every version of every model; `problem` is why one cannot be used."""
+        return list(self._call(self._stub.ListModels, pb.ListModelsRequest()).models)
+
+    def model(self, name: str) -> pb.Model:
+        """Return one version of a model.
+
+        Args:
+            name: the model, in its newest version if it names none.
+
+        Returns:
+            Its inputs, outputs, opset, size and metadata.
+
+        Raises:
+            ClientError: no such model, or the call fails.
+        """
+        request = pb.GetModelRequest(name=model_name(name))
+        return cast(pb.Model, self._call(self._stub.GetModel, request))
+
+    def layers(self, name: str, size: Sequence[int] = ()) -> list[pb.Layer]:
+        """Return the layers of a model, in the order in which they are computed.
+
+        Args:
+            name: the model.
+            size: the picture's height and width in pixels, if the model leaves them free.
+
+        Returns:
+            One message per floating-point tensor.
+
+        Raises:
+            ClientError: no such model, a size that does not fit it, or the call fails.
+        """
+        request = request_of(pb.ListLayersRequest, name, size=size)
+        return list(self._call(self._stub.ListLayers, request).layers)
+
+    def methods(self) -> list[pb.MethodInfo]:
+        """Return the methods that `explain` takes, each with its own options."""
+        return list(self._call(self._stub.ListMethods, pb.ListMethodsRequest()).methods)
+
+    def check(
+        self,
+        name: str,
+        layer: str | None = None,
+        method: str = "deconvnet",
+        *,
+        to: str | None = None,
+        unpool: str | None = None,
+        channel_axis: int | None = None,
+        keep_shape: bool = False,
+        target: str | None = None,
+        score_layer: str | None = None,
+    ) -> pb.CheckResponse:
+        """Report whether a layer can be explained, without running the network.
+
+        Args:
+            name: the model.
+            layer: a tensor, node or module path; None for the class score.
+            method: a name that `methods` lists.
+            to: the tensor to project back to; None for the picture.
+            unpool: the form of max-unpooling; None for "auto".
+            channel_axis: the layer's channel axis, if the default is wrong.
+            keep_shape: leave a fixed batch fixed.
+            target: the runtime that an artefact would be for; None for "cpu".
+            score_layer: of class activation maps, the layer whose unit is explained.
+
+        Returns:
+            Whether and why not, and the rule for each node on the path.
+
+        Raises:
+            ClientError: an argument is wrong, the model cannot be read, or the call fails.
+        """
+        request = request_of(
+            pb.CheckRequest,
+            name,
+            layer=layer,
+            method=method,
+            to=to,
+            unpool=unpool,
+            channel_axis=channel_axis,
+            keep_shape=keep_shape,
+            target=target,
+            method_options=options_of_method({"score_layer": score_layer}),
+        )
+        return cast(pb.CheckResponse, self._call(self._stub.Check, request))
+
+    def rewrite(
+        self,
+        name: str,
+        layer: str | None = None,
+        method: str = "deconvnet",
+        *,
+        select: str | None = None,
+        channels: Sequence[int] = (),
+        position: str | None = None,
+        seed_value: str | None = None,
+        to: str | None = None,
+        unpool: str | None = None,
+        channel_axis: int | None = None,
+        keep_outputs: bool = True,
+        keep_shape: bool = False,
+        target: str | None = None,
+        backward: str | None = None,
+        **method_options: Any,
+    ) -> bytes:
+        """Rewrite a model into one ONNX file that also computes the explanation of a layer.
+
+        Args:
+            name: the model.
+            layer: a tensor, node or module path; None for the class score.
+            method: a name that `methods` lists as exportable.
+            select: which inputs name the unit: "channel", "pairs", "fixed", "predicted", "seed" or
+                "whole".
+            channels: the channels that select "fixed" bakes in.
+            position: where the signal starts: "all", "max" or "given".
+            seed_value: the value that the signal starts with: "activation" or "one".
+            to: the tensor to project back to; None for the picture.
+            unpool: the form of max-unpooling; None for "auto".
+            channel_axis: the layer's channel axis, if the default is wrong.
+            keep_outputs: keep the network's own outputs.
+            keep_shape: leave a fixed batch fixed.
+            target: the runtime that the file is for; None for "cpu".
+            backward: the backward pass's precision in half-precision networks: "same" or "float32".
+            **method_options: the method's own options, such as `samples=25`.
+
+        Returns:
+            The bytes of the ONNX file.
+
+        Raises:
+            ClientError: an argument is wrong, the layer cannot be explained, or the call fails.
+            TypeError: no method takes an option.
+        """
+        request = request_of(
+            pb.RewriteRequest,
+            name,
+            layer=layer,
+            method=method,
+            select=select,
+            channels=channels,
+            position=position,
+            seed_value=seed_value,
+            to=to,
+            unpool=unpool,
+            channel_axis=channel_axis,
+            keep_outputs=keep_outputs,
+            keep_shape=keep_shape,
+            target=target,
+            backward=backward,
+            method_options=options_of_method(method_options),
+        )
+        with self._stream(self._stub.Rewrite, request) as stream:
+            return whole_file(stream)
+
+    def convolutionalize(self, name: str, size: tuple[int, int] | None = None) -> bytes:
+        """Rewrite a classifier into a sliding window over larger pictures.
+
+        Args:
+            name: the model.
+            size: the window's height and width in pixels, if the model leaves them free.
+
+        Returns:
+            The bytes of the ONNX file.
+
+        Raises:
+            ClientError: the model is not such a classifier, or the call fails.
+        """
+        height, width = size or (0, 0)
+        request = request_of(pb.ConvolutionalizeRequest, name, height=height, width=width)
+        with self._stream(self._stub.Convolutionalize, request) as stream:
+            return whole_file(stream)
