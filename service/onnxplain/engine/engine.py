@@ -17,7 +17,7 @@ from onnxplain.engine.explanation import Explanation
 from onnxplain.engine.joining import join_pieces
 from onnxplain.engine.methods import find_method, run_method
 from onnxplain.engine.notes import position_notes, result_notes
-from onnxplain.engine.options import Choices, to_options
+from onnxplain.engine.options import Choices, class_labels, to_options
 from onnxplain.engine.pictures import Images, PreparedInputs, Preprocess, prepare
 from onnxplain.engine.run import Run
 from onnxplain.engine.runtime import (
@@ -29,7 +29,6 @@ from onnxplain.engine.runtime import (
     find_subject,
     open_model,
     resolve_device,
-    stored_labels,
 )
 from onnxplain.engine.units import Units, choose_units, is_whole
 from onnxplain.graphops import Method
@@ -192,7 +191,7 @@ class Engine:
             names = prepared.names
             if chosen.names is not None:
                 names = name_pictures(prepared.rows, chosen.names)
-            labels = _labels(run, whole, chosen)
+            labels = class_labels(run.opened, subject.layer, whole, chosen)
             # Pictures that grow from noise have nothing of the image.
             from_noise = method.drawn == "picture" and run.own.get("start") == "noise"
             chosen_units = choose_units(run, units, whole)
@@ -290,11 +289,3 @@ class Engine:
             stop=stop,
         )
         return run, prepared
-
-
-def _labels(run: Run, whole: bool, choices: Choices) -> tuple[str, ...]:
-    if whole or not {"class score", "output"} & set(run.subject.layer.marks):
-        return ()
-    if choices.labels is None:
-        return stored_labels(run.opened.model)
-    return tuple(choices.labels)

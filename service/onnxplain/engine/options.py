@@ -14,12 +14,13 @@ import numpy.typing as npt
 
 from onnxplain.engine.methods import METHODS, method_options
 from onnxplain.engine.pictures import PreparedInputs, Preprocess
-from onnxplain.graphops import Method, Options
+from onnxplain.engine.runtime import OpenedModel, stored_labels
+from onnxplain.graphops import Layer, Method, Options
 from onnxplain.graphops.errors import OptionError
 from onnxplain.graphops.methods import require_taken
 from onnxplain.graphops.options import LOW
 
-__all__ = ["Choices", "describe_options", "to_options"]
+__all__ = ["Choices", "class_labels", "describe_options", "to_options"]
 
 Progress = Callable[[int, int], None]
 
@@ -93,6 +94,15 @@ def describe_options() -> str:
         lines.append(option.described(of=", ".join(takers)))
     own = indent("\n".join(lines), "    ")
     return f"Choices:\n{indent(general, '    ')}\n\nChoices of single methods:\n{own}"
+
+
+def class_labels(
+    opened: OpenedModel, layer: Layer, whole: bool, choices: Choices
+) -> tuple[str, ...]:
+    """Return the class names of a layer's channels, none where these are no classes."""
+    if whole or not {"class score", "output"} & set(layer.marks):
+        return ()
+    return stored_labels(opened.model) if choices.labels is None else tuple(choices.labels)
 
 
 def to_options(choices: Choices, method: Method, whole: bool, prepared: PreparedInputs) -> Options:

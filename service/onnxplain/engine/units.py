@@ -46,7 +46,6 @@ def choose_units(run: Run, units: Units, whole: bool) -> Chosen:
     return Chosen(chosen, checked_positions(position, sizes, chosen.shape[1], layer.tensor))
 
 
-
 def is_whole(units: Units, method: Method) -> bool:
     """Tell whether the whole layer is explained at once: by request, or by the method's default."""
     if units is None:

@@ -2,7 +2,7 @@
 
 from onnxplain.engine.drawing.attribution import drawn, legend
 from onnxplain.engine.drawing.charts import Chart, charts
-from onnxplain.engine.drawing.colormaps import Pixels, enlarged, heat, laid, overlay
+from onnxplain.engine.drawing.colormaps import Pixels, enlarged, heat, heat_grid, overlay
 from onnxplain.engine.drawing.figure import Note, Panel, even_columns, figure
 from onnxplain.engine.drawing.view import View, name_pictures
 
@@ -18,7 +18,7 @@ __all__ = [
     "even_columns",
     "figure",
     "heat",
-    "laid",
+    "heat_grid",
     "legend",
     "name_pictures",
     "overlay",

@@ -1,4 +1,4 @@
-"""How an attribution is drawn, as a picture or as a signed map, and what its colours mean."""
+"""The drawing of an attribution, as a picture or a signed map, and the legend of its colours."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Pixels = npt.NDArray[np.uint8]
 def drawn(attribution: npt.NDArray[Any], method: str, how: Preprocess | None) -> Pixels:
     """Draw one attribution [C, H, W], [H, W, C] or [H, W] as uint8 [H, W, 3].
 
-    how: what pictures went through, whose order of colours the attribution has.
+    how: the preprocessing, whose channel order the attribution has.
     """
     if drawn_as(method) == "picture" and how is not None:
         return how.pixels(attribution)
@@ -39,7 +39,7 @@ def drawn(attribution: npt.NDArray[Any], method: str, how: Preprocess | None) ->
 
 
 def legend(attribution: npt.NDArray[Any], method: str, overlays: bool) -> list[Note]:
-    """Return what the colours of a method's drawings mean."""
+    """Return the meaning of the colours in a method's drawings."""
     ramp = np.linspace(0, 1, BAR_WIDTH)
     if drawn_as(method) == "picture":
         return [Note("Pictures that excite the unit, as the network would see them")]
