@@ -1,8 +1,8 @@
 """Drawing: colour maps, labelled figures and line charts."""
 
-from onnxplain.engine.drawing.attribution import drawn, legend
+from onnxplain.engine.drawing.attribution import drawn, heat_bar, legend
 from onnxplain.engine.drawing.charts import Chart, charts
-from onnxplain.engine.drawing.colormaps import Pixels, enlarged, heat, heat_grid, overlay
+from onnxplain.engine.drawing.colormaps import Pixels, enlarged, heat_grid, overlay
 from onnxplain.engine.drawing.figure import Note, Panel, even_columns, figure
 from onnxplain.engine.drawing.view import View, name_pictures
 
@@ -17,7 +17,7 @@ __all__ = [
     "enlarged",
     "even_columns",
     "figure",
-    "heat",
+    "heat_bar",
     "heat_grid",
     "legend",
     "name_pictures",

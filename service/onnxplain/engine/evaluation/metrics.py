@@ -60,8 +60,8 @@ def replaced(
     """Return [steps + 1, H, W, 3], from `start` to `end`: pixels are replaced in their order."""
     frames = np.repeat(start[None], steps + 1, axis=0)
     for step in range(1, steps + 1):
-        taken = np.unravel_index(order[: round(len(order) * step / steps)], start.shape[:2])
-        frames[step][taken] = end[taken]
+        pixels = np.unravel_index(order[: round(len(order) * step / steps)], start.shape[:2])
+        frames[step][pixels] = end[pixels]
     return frames
 
 

@@ -152,10 +152,11 @@ def _pictures(images: Images) -> list[Picture]:
 
 
 def _choose(
-    model: onnx.ModelProto, target: Input, given: Preprocess | str | None
+    model: onnx.ModelProto, target: Input, preprocess: Preprocess | str | None
 ) -> tuple[Preprocess, tuple[str, ...]]:
-    if given is not None:
-        return (parse(given) if isinstance(given, str) else given), ()
+    """Return the preprocessing, and a note if it is a guess."""
+    if preprocess is not None:
+        return (parse(preprocess) if isinstance(preprocess, str) else preprocess), ()
     stored = read_metadata(model).get(METADATA)
     if stored is not None:
         try:

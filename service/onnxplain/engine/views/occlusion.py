@@ -11,7 +11,16 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from onnxplain.engine.drawing import Note, Panel, Pixels, View, enlarged, figure, heat, heat_grid
+from onnxplain.engine.drawing import (
+    Note,
+    Panel,
+    Pixels,
+    View,
+    enlarged,
+    figure,
+    heat_bar,
+    heat_grid,
+)
 from onnxplain.engine.engine import Engine
 from onnxplain.engine.methods import windows
 from onnxplain.engine.pictures import Picture, Preprocess, read_picture
@@ -23,7 +32,7 @@ __all__ = ["Covered", "covered", "summary"]
 
 GREY = 127
 SIDE = 224
-BAR = 120
+
 AT_ONCE = 16  # covered pictures per call of the engine
 
 
@@ -66,10 +75,8 @@ class Covered(View):
             low, high = float(values.min()), float(max(values.max(), whole))
             drawn = enlarged(self.loss_map(values, low, high), SIDE)
             panels.append(Panel((caption,), (drawn,)))
-            ramp = heat(np.linspace(0, 1, BAR))
-            notes.append(
-                Note(f"{caption}, untouched {whole:.3g}:", ramp, (f"{high:.3g}", f"{low:.3g}"))
-            )
+            ends = (f"{high:.3g}", f"{low:.3g}")
+            notes.append(Note(f"{caption}, untouched {whole:.3g}:", heat_bar(), ends))
         notes.append(Note("Each colour lies at the centre of the covered square"))
         return figure([panels], f"Covered piece by piece · {self.layer}", notes)
 

@@ -66,8 +66,8 @@ class SideBySide(View):
                 for start in range(0, len(panels), columns):
                     row: list[Panel | None] = list(panels[start : start + columns])
                     if inputs:
-                        whose = first.captions(image, unit)
-                        captions = first.named((whose[0], whose[-1]), image)
+                        longest, *_, shortest = first.captions(image, unit)
+                        captions = first.named((longest, shortest), image)
                         shown = Panel(captions, (enlarged(inputs[image], SIDE),))
                         row.insert(0, None if start else shown)
                     rows.append(row)

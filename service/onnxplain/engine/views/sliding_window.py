@@ -12,7 +12,7 @@ import numpy.typing as npt
 import onnx
 from PIL import Image, ImageDraw
 
-from onnxplain.engine.drawing import Note, Panel, View, enlarged, figure, heat, heat_grid
+from onnxplain.engine.drawing import Note, Panel, View, enlarged, figure, heat_bar, heat_grid
 from onnxplain.engine.engine import Engine
 from onnxplain.engine.pictures import Picture, Preprocess, picture_input, prepare, read_picture
 from onnxplain.engine.runtime import Footprint, Model, Session, stored_labels
@@ -28,7 +28,7 @@ QUANTITIES = {
     "LogSoftmax": "log probability",
 }
 SIDE = 448  # pixels of a drawn picture's longer side
-BAR_WIDTH = 120
+
 OUTLINE = (214, 39, 40)
 
 Pixels = npt.NDArray[np.uint8]
@@ -80,11 +80,11 @@ class Sliding(View):
                 (f"heat map, {rows} x {columns} windows", "heat map"), (self._heat_map(low, high),)
             ),
         )
-        ramp = heat(np.linspace(0, 1, BAR_WIDTH))
+
         # A negligible probability, such as 1e-11, is written as 0.
         ends = ("0" if abs(low) < 1e-3 * abs(high) else f"{low:.3g}", f"{high:.3g}")
         notes = [
-            Note(f"The {self.quantity} of the window centred there:", ramp, ends),
+            Note(f"The {self.quantity} of the window centred there:", heat_bar(), ends),
             Note(
                 f"A window: {self.window[0]} x {self.window[1]} pixels. Grey: no window is centred "
                 "there"

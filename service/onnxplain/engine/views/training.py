@@ -61,8 +61,7 @@ class Training(View):
             rows.append(row)
         notes = [
             Note(
-                "One row per channel, one column per checkpoint; in brackets the "
-                f"{last.strength_name}"
+                f"One row a channel, one column a checkpoint; in brackets the {last.strength_name}"
             ),
             *legend(last.attribution[0, 0], last.method, False),
         ]
