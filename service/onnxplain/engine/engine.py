@@ -145,7 +145,7 @@ class Engine:
             **choices: the fields of `Choices`, and options of the method.
 
         Returns:
-            The attributions [images, units, ...], and what they belong to.
+            The explanation: attributions [images, units, ...] with scores, channels and notes.
 
         Raises:
             InputError, TypeError: an argument is wrong.
