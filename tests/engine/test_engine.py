@@ -60,7 +60,7 @@ def torch_gradient(picture, channel):
 def room_for(rows, shape):
     """The memory that so many rows of the deconvnet of r2 take."""
     graph = rewrite(MODEL, "r2", "deconvnet", Options(select="pairs", keep_outputs=False))
-    return rows * Footprint(graph, "x").row_bytes(shape)
+    return rows * Footprint(graph, "x").item_bytes(shape)
 
 
 def same(a, b):

@@ -3,14 +3,14 @@
 import numpy as np
 import pytest
 
-from onnxplain.engine.units import choose, place, strongest, top_count
+from onnxplain.engine.units import checked_positions, choose_channels, strongest, top_count
 from onnxplain.graphops.errors import ChannelError, OptionError
 
 STRENGTH = np.array([[0.1, 3.0, 2.0, 3.0], [np.nan, -1.0, -2.0, 0.5]], np.float32)
 
 
 def chosen(units, strength=None):
-    return choose(units, 2, 4, strength, "conv5").tolist()
+    return choose_channels(units, 2, 4, strength, "conv5").tolist()
 
 
 def test_numbers_are_taken_for_every_image():
@@ -56,18 +56,18 @@ def test_strength_is_the_maximum_over_positions():
 
 
 def test_one_position_is_taken_for_all_units():
-    assert place((1, 2), [(3, 4)] * 2, 3, "conv5").tolist() == [[[1, 2]] * 3] * 2
+    assert checked_positions((1, 2), [(3, 4)] * 2, 3, "conv5").tolist() == [[[1, 2]] * 3] * 2
     each = np.arange(8).reshape(2, 2, 2) % 3
-    assert place(each, [(3, 4)] * 2, 2, "conv5").tolist() == each.tolist()
+    assert checked_positions(each, [(3, 4)] * 2, 2, "conv5").tolist() == each.tolist()
 
 
 @pytest.mark.parametrize("position", [(3, 0), (0, 4), (-1, 0)])
 def test_a_position_outside_is_named_with_the_layer_s_size(position):
     with pytest.raises(ChannelError, match=r"'conv5'.*0 to 2, 0 to 3"):
-        place(position, [(3, 4)], 1, "conv5")
+        checked_positions(position, [(3, 4)], 1, "conv5")
 
 
 @pytest.mark.parametrize("position", [(1,), (1.5, 2.0), np.zeros((2, 2), int), "corner"])
 def test_a_position_of_another_form_is_refused(position):
     with pytest.raises(OptionError, match="position"):
-        place(position, [(3, 4)], 1, "conv5")
+        checked_positions(position, [(3, 4)], 1, "conv5")

@@ -118,34 +118,34 @@ class Option:
 
 
 SELECT = Option(
-    "select", str, None, "which inputs name the unit to explain", choices=SELECTS,
+    "select", str, None, "the inputs that select the unit", choices=SELECTS,
     default_text="whole for inverse, else channel",
 )  # fmt: skip
-CHANNELS = Option("channels", int, (), "the channels that select 'fixed' bakes in", each="unit")
+CHANNELS = Option("channels", int, (), "the channels to bake in by select 'fixed'", each="unit")
 POSITION = Option(
-    "position", str, None, "where in the channel the signal starts", choices=POSITIONS,
+    "position", str, None, "the position in the layer where the signal starts", choices=POSITIONS,
     default_text="max for deconvnet, else all",
 )  # fmt: skip
 SEED_VALUE = Option(
-    "seed_value", str, None, "what the signal starts with", choices=SEED_VALUES,
+    "seed_value", str, None, "the value that the signal starts with", choices=SEED_VALUES,
     default_text="activation for deconvnet, inverse, LRP and excitation_backprop, else one",
 )  # fmt: skip
 TO = Option("to", str, None, "the tensor to project back to", default_text="the picture")
-UNPOOL = Option("unpool", str, "auto", "how the signal passes a max-pool", choices=UNPOOLS)
+UNPOOL = Option("unpool", str, "auto", "the form of max-unpooling", choices=UNPOOLS)
 TARGET = Option(
-    "target", str, "cpu", "the runtime that the artefact is for, cpu and cuda by ONNX Runtime, web "
-    "by onnxruntime-web; unpool 'auto' takes a form that it has", choices=TARGETS,
+    "target", str, "cpu", "the runtime of the artefact, cpu and cuda for ONNX Runtime, web for "
+    "onnxruntime-web; unpool 'auto' takes a form that it supports", choices=TARGETS,
 )  # fmt: skip
 BACKWARD = Option(
-    "backward", str, "same", "the precision of the backward part of a network in half precision, "
-    "and of its attribution", choices=BACKWARDS,
+    "backward", str, "same", "the precision of the backward pass and the attribution of a network "
+    "in half precision", choices=BACKWARDS,
 )  # fmt: skip
 CHANNEL_AXIS = Option(
     "channel_axis", int, None, "the layer's channel axis",
     default_text="1, or the last of a layer of rank 3 or NHWC",
 )  # fmt: skip
 KEEP_OUTPUTS = Option("keep_outputs", bool, True, "keep the network's own outputs")
-KEEP_SHAPE = Option("keep_shape", bool, False, "leave a fixed batch size as it is")
+KEEP_SHAPE = Option("keep_shape", bool, False, "keep a fixed batch size fixed")
 
 # The options of every method.
 GENERAL: Mapping[str, Option] = {
@@ -160,27 +160,29 @@ SCORE_LAYER = Option(
     "score_layer", str, None, "the layer whose unit is explained; `layer` is the one that the map "
     "lies over", default_text="the class score",
 )  # fmt: skip
-UPSAMPLE = Option("upsample", bool, True, "bring the map to the picture's height and width")
+UPSAMPLE = Option("upsample", bool, True, "resize the map to the picture's height and width")
 SAMPLES = Option(
-    "samples", int, 50, "how many noisy copies", bounds=(1, math.inf), most_exported=1000
+    "samples", int, 50, "the number of noisy copies", bounds=(1, math.inf), most_exported=1000
 )
 NOISE_LEVEL = Option(
-    "noise_level", float, 0.15, "the noise's standard deviation, as a part of the input's range",
-    bounds=(0, math.inf),
+    "noise_level", float, 0.15, "the standard deviation of the noise, as a fraction of the input's "
+    "range", bounds=(0, math.inf),
 )  # fmt: skip
 NOISE_SEED = Option("noise_seed", int, 0, "the seed of the noise", bounds=(0, 2**63 - 1))
-STEPS = Option("steps", int, 50, "points between baseline and input", bounds=(1, 1000))
+STEPS = Option(
+    "steps", int, 50, "the number of points between baseline and input", bounds=(1, 1000)
+)
 BASELINE = Option(
-    "baseline", float, None, "the reference that stands for an absent picture, in the network's "
-    "values",    each="channel", input=True, default_text="0",
+    "baseline", float, None, "the reference that stands for an absent picture, in the values of "
+    "the network's input", each="channel", input=True, default_text="0",
 )  # fmt: skip
 LOW = Option(
     "low", float, (), "the lowest value of the input", each="channel",
-    default_text="what a pixel of 0 becomes; a rewritten model needs it",
+    default_text="that of a pixel of 0; required by a rewrite",
 )  # fmt: skip
 HIGH = Option(
     "high", float, (), "the highest value of the input", each="channel",
-    default_text="what a pixel of 255 becomes; a rewritten model needs it",
+    default_text="that of a pixel of 255; required by a rewrite",
 )  # fmt: skip
 
 # The options that only single methods take, see `Method.takes`.

@@ -1,4 +1,4 @@
-"""Runs rewritten graphs on ONNX Runtime: explanations of pictures, as arrays and as drawings.
+"""Explanations of pictures on ONNX Runtime, as arrays and as drawings.
 
 from onnxplain.engine import explain
 
@@ -13,10 +13,12 @@ from onnxplain.graphops.first_use import on_first_use
 
 if TYPE_CHECKING:
     from onnxplain.engine.drawing import View
-    from onnxplain.engine.engine import Choices, Engine, explain
+    from onnxplain.engine.engine import Engine
     from onnxplain.engine.evaluation import Evaluation, class_methods, evaluate
     from onnxplain.engine.explanation import Explanation
+    from onnxplain.engine.options import Choices
     from onnxplain.engine.pictures import PRESETS, Preprocess, read_picture
+    from onnxplain.engine.shared import explain
     from onnxplain.engine.views import (
         VIEWS,
         Covered,
@@ -69,7 +71,7 @@ __all__ = [
 __getattr__ = on_first_use(
     __name__,
     {
-        "Choices": "engine",
+        "Choices": "options",
         "Covered": "views",
         "Curve": "views",
         "Engine": "engine",
@@ -88,7 +90,7 @@ __getattr__ = on_first_use(
         "class_methods": "evaluation",
         "covered": "views",
         "evaluate": "evaluation",
-        "explain": "engine",
+        "explain": "shared",
         "invariance": "views",
         "maps": "views",
         "read_picture": "pictures",

@@ -1,49 +1,58 @@
-"""What an explanation is: the arrays, what was assumed on the way, and how it draws itself."""
+"""The result of an explanation: its arrays, the assumptions behind them, and its drawing."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from onnxplain.engine.drawing import Panel, View, drawn, enlarged, figure, legend, overlay
+from onnxplain.engine.drawing import (
+    Panel,
+    View,
+    drawn,
+    enlarged,
+    even_columns,
+    figure,
+    legend,
+    overlay,
+)
 from onnxplain.engine.methods import drawn_as
 from onnxplain.engine.pictures import Preprocess
-from onnxplain.graphops.errors import OptionError, PictureError
+from onnxplain.graphops.errors import OptionError
 
-__all__ = ["Explanation", "join_images", "join_units", "require_same_size"]
+__all__ = ["Explanation"]
 
 Pixels = npt.NDArray[np.uint8]
 
 SIDE = 224  # pixels of a drawn picture's longer side, where there is room
-PAGE = 30e6  # pixels that all the drawn pictures of a page have together, at most
-WITH_OVERLAYS = 16  # units of a picture that still get an overlay each; beyond, they only crowd
+PAGE = 30e6  # the most pixels of all drawn pictures of a page together
+WITH_OVERLAYS = 16  # the most units of a picture that get an overlay each: more would only crowd
 
 
 @dataclass(frozen=True, eq=False)
 class Explanation(View):
-    """Projections of units of a layer back to a picture, for one or more pictures.
+    """Projections of a layer's units back to one or more pictures.
 
-    attribution: float32 [images, units, *shape of `to` without its batch].
+    attribution: float32 [images, units, *shape of `to` without its batch axis].
     score: float32 [images, units], the cotangent-weighted sum of the layer's values.
-    channels: int64 [images, units], which channel each unit is, -1 for the whole layer; they may
-        differ by image.
-    position: int64 [images, units, spatial rank] for positions "max" and given ones, else None.
-    layer, to: the tensors projected from and to. method: the method's name.
-    pictures: uint8 [H, W, 3] each, as the network saw them; empty if images came as float arrays.
-    labels: class names by channel when the layer is the class score, else empty.
-    preprocess: what was done to the pictures, None if images came as float arrays.
-    notes: sentences that say what was assumed or looked odd.
-    seed_value: what the signal started with, "one" or the unit's own "activation".
-    names: what the pictures are called, "" for those without a name; empty where none has one.
-    first_image: which of the images given the first one here is; 0 but for pieces of a result.
-    completeness_error: float32 [images, units], what should be zero by the method's own law of
-        conservation; None where it has none.
+    channels: int64 [images, units], each unit's channel, -1 for the whole layer; they may differ
+        between images.
+    position: int64 [images, units, spatial rank], None where units start at all positions.
+    layer, to: the tensors projected from and to.
+    method: the method's name.
+    pictures: uint8 [H, W, 3] each, as the network sees them; empty for float arrays.
+    labels: class names by channel if the layer is the class score, else empty.
+    preprocess: the preprocessing of the pictures; None for float arrays.
+    notes: sentences about assumptions and oddities.
+    seed_value: the value that the signal starts with, "one" or the unit's own "activation".
+    names: the pictures' names, "" where one has none; empty for float arrays.
+    first_image: the index of the first image; 0 except for pieces of a result.
+    completeness_error: float32 [images, units], the violation of the method's conservation law;
+        None where it has none.
     """
 
     attribution: npt.NDArray[np.float32]
@@ -63,11 +72,13 @@ class Explanation(View):
     completeness_error: npt.NDArray[np.float32] | None = None
 
     def draw(self) -> Image.Image:
-        """Draw one row for each picture: the picture, each unit's projection and its overlay.
+        """Draw one row per picture: the picture, each unit's projection and its overlay.
 
-        Many units take several rows, and above 16 the overlays are left out; many pictures of one
-        unit each share rows. Raises OptionError where the attribution is not a map, such as one of
-        a vector.
+        Many units take several rows, and more than 16 have no overlays; many pictures of one unit
+        each share rows.
+
+        Raises:
+            OptionError: the attribution has no height and width.
         """
         self.require_drawable()
         images, units = self.channels.shape
@@ -75,7 +86,7 @@ class Explanation(View):
             bool(self.pictures) and units <= WITH_OVERLAYS and drawn_as(self.method) != "picture"
         )
         side = int(min(SIDE, math.sqrt(PAGE / (images * units * (1 + overlays)))))
-        columns = _columns(units, 4) if overlays else math.ceil(math.sqrt(units))
+        columns = even_columns(units, 4) if overlays else math.ceil(math.sqrt(units))
         rows: list[list[Panel | None]] = []
         for i in range(images):
             panels = [self._panel(i, u, side, overlays) for u in range(units)]
@@ -95,29 +106,65 @@ class Explanation(View):
         return figure(rows, f"{self.method} · {self.layer}", notes)
 
     def name(self, image: int) -> str:
-        """Return what a picture is called beside others; "" where it is alone or has no name."""
+        """Return a picture's name, "" where it is the only one or has none.
+
+        Args:
+            image: the index of the picture.
+
+        Returns:
+            The name.
+
+        Raises:
+            IndexError: there is no such picture.
+        """
         return self.names[image] if len(self.names) > 1 else ""
 
     def named(self, captions: tuple[str, ...], image: int) -> tuple[str, ...]:
-        """Return captions with the picture's name, if it has one."""
+        """Append a picture's name, if it has one, to captions.
+
+        Args:
+            captions: the captions.
+            image: the index of the picture.
+
+        Returns:
+            As many captions.
+
+        Raises:
+            IndexError: there is no such picture.
+        """
         name = self.name(image)
         return tuple(f"{caption} · {name}" for caption in captions) if name else captions
 
     def require_drawable(self) -> None:
-        """Raise OptionError where the attribution is not a map, such as one of a vector."""
+        """Check that the attribution can be drawn.
+
+        Raises:
+            OptionError: it has no height and width, as that of a vector.
+        """
         if self.attribution.ndim not in (4, 5):
             raise OptionError(
-                f"what '{self.method}' gives to '{self.to}', of shape "
+                f"the attribution of '{self.method}' to '{self.to}' has the shape "
                 f"{list(self.attribution.shape[2:])}, is not a picture and cannot be drawn: save "
                 "its numbers instead"
             )
 
     def drawn(self, image: int, unit: int) -> Pixels:
-        """Return one unit's attribution as a picture, uint8 [H, W, 3]."""
+        """Draw one unit's attribution.
+
+        Args:
+            image: the index of the picture.
+            unit: the index of the unit.
+
+        Returns:
+            uint8 [H, W, 3].
+
+        Raises:
+            IndexError: there is no such picture or unit.
+        """
         return drawn(self.attribution[image, unit], self.method, self.preprocess)
 
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
-        """Return the arrays and names that `save_npz` writes."""
+        """Return the arrays and texts that `save_npz` writes, by name."""
         arrays: dict[str, npt.NDArray[Any]] = {
             "attribution": self.attribution,
             "score": self.score,
@@ -146,23 +193,34 @@ class Explanation(View):
         return Panel(captions if self.pictures else self.named(captions, image), tuple(pictures))
 
     def captions(self, image: int, unit: int) -> tuple[str, ...]:
-        """Return wordings of which unit it is and how strong, the longest first."""
+        """Return captions of a unit, its name and strength, the longest first.
+
+        Args:
+            image: the index of the picture.
+            unit: the index of the unit.
+
+        Returns:
+            The captions, of which a drawing takes the longest that fits.
+
+        Raises:
+            IndexError: there is no such picture or unit.
+        """
         channel, value = int(self.channels[image, unit]), _short(self.strength[image, unit])
-        told = f"{self.strength_name} {value}"
+        strength = f"{self.strength_name} {value}"
         if 0 <= channel < len(self.labels):
             label = self.labels[channel]
             short = label.partition(",")[0]  # ImageNet's names list their synonyms
-            return (f"{label} ({told})", f"{short} ({told})", short)
+            return (f"{label} ({strength})", f"{short} ({strength})", short)
         if channel < 0:
-            return (f"whole layer ({told})", f"whole ({value})", "whole")
-        return (f"channel {channel} ({told})", f"{channel} ({value})", str(channel))
+            return (f"whole layer ({strength})", f"whole ({value})", "whole")
+        return (f"channel {channel} ({strength})", f"{channel} ({value})", str(channel))
 
     @property
     def strength(self) -> npt.NDArray[np.float32]:
-        """How active each unit is, [images, units]: its score, or what that is the square of.
+        """How active each unit is, [images, units]: its score, or the square root of that.
 
-        A signal that starts with the unit's own activity makes a score of its squares: this is then
-        the root, the length of the activity that was sent back, which has lost its sign.
+        A signal that starts with the unit's own activation has the sum of its squares as score: its
+        square root is the norm of that activation, without its sign.
         """
         if self.seed_value != "activation":
             return self.score
@@ -170,50 +228,8 @@ class Explanation(View):
 
     @property
     def strength_name(self) -> str:
-        """What `strength` is called in drawings: "score", or "activity" where it is a root."""
+        """The name of `strength` in drawings: "score", or "activity" where it is a square root."""
         return "activity" if self.seed_value == "activation" else "score"
-
-
-def join_units(pieces: Sequence[Explanation]) -> Explanation:
-    """Join explanations of the same pictures along their units."""
-    return _join(pieces, 1, pieces[:1])
-
-
-def join_images(pieces: Sequence[Explanation]) -> Explanation:
-    """Join explanations of pictures of one size along their pictures."""
-    return _join(pieces, 0, pieces)
-
-
-def require_same_size(one: Explanation, other: Explanation) -> None:
-    """Raise PictureError where the attributions differ in size, so that no one array holds them."""
-    shapes = [list(e.attribution.shape[2:]) for e in (one, other)]
-    if shapes[0] != shapes[1]:
-        raise PictureError(
-            f"the pictures differ in size, so their attributions {shapes[0]} and {shapes[1]} do "
-            "not fit one array: choose a size for the preprocessing, or explain them one by one"
-        )
-
-
-def _join(pieces: Sequence[Explanation], axis: int, images: Sequence[Explanation]) -> Explanation:
-    """Join along an axis. images: the pieces whose pictures are those of the result."""
-    positions = [p.position for p in pieces if p.position is not None]
-    errors = [p.completeness_error for p in pieces if p.completeness_error is not None]
-    return replace(
-        pieces[0],
-        attribution=np.concatenate([p.attribution for p in pieces], axis),
-        score=np.concatenate([p.score for p in pieces], axis),
-        channels=np.concatenate([p.channels for p in pieces], axis),
-        position=np.concatenate(positions, axis) if positions else None,
-        completeness_error=np.concatenate(errors, axis) if errors else None,
-        pictures=tuple(picture for p in images for picture in p.pictures),
-        names=tuple(name for p in images for name in p.names),
-        notes=tuple(dict.fromkeys(note for p in pieces for note in p.notes)),
-    )
-
-
-def _columns(count: int, most: int) -> int:
-    """Return a number of columns up to `most` that fills the rows as evenly as can be."""
-    return math.ceil(count / math.ceil(count / most))
 
 
 def _short(score: float) -> str:

@@ -1,4 +1,4 @@
-"""What may be chosen about an explanation, and what of it the rewriter is given."""
+"""The choices of an explanation, and the rewriter's options that follow from them."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from inspect import cleandoc
+from textwrap import indent
 from typing import Any
 
 import numpy as np
@@ -13,32 +14,36 @@ import numpy.typing as npt
 
 from onnxplain.engine.methods import METHODS, method_options
 from onnxplain.engine.pictures import PreparedInputs, Preprocess
-from onnxplain.graphops import Method, Options
+from onnxplain.engine.runtime import OpenedModel, stored_labels
+from onnxplain.graphops import Layer, Method, Options
 from onnxplain.graphops.errors import OptionError
 from onnxplain.graphops.methods import require_taken
 from onnxplain.graphops.options import LOW
 
-__all__ = ["Choices", "describe_options", "to_options"]
+__all__ = ["Choices", "class_labels", "describe_options", "to_options"]
 
 Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Choices:
-    """What may be chosen about an explanation besides model, images, layer, method and units.
+    """The choices of an explanation besides model, images, layer, method and units.
 
-    position: "all", "max", or coordinates: a sequence for all units, or [images, units, rank].
-    seed_value: "activation" or "one". Both default to the method's own.
-    to: the tensor projected back to. unpool, channel_axis: see `onnxplain.graphops.Options`.
-    preprocess: a Preprocess, or as the command line has it, "unit" or "raw_bgr,size=224x224";
-        default the model's own, or a guess.
-    labels: class names by channel, for the drawing of class scores.
-    names: what to call the pictures where several are drawn; default their files' names.
-    timeout: seconds after which Cancelled is raised. cancel: an event that does so when set.
-    progress: called with the projections done and their total.
-    passes: called with the runs done of the projections under way, and their total, by methods
-        that take many.
-    own: the options of the method, those that were not chosen with their defaults.
+    position: "all", "max", or coordinates: one position for all units, or [images, units, rank];
+        None for the method's default.
+    seed_value: "activation" or "one"; None for the method's default.
+    to: the tensor projected back to; None for the picture.
+    unpool, channel_axis: see `onnxplain.graphops.Options`.
+    preprocess: a Preprocess, or its text as on the command line, "unit" or
+        "raw_bgr,size=224x224"; None for the model's own, or a guess.
+    labels: class names by channel, for drawings of class scores.
+    names: the names of the pictures in a drawing of several; None for their file names.
+    timeout: seconds after which Cancelled is raised.
+    cancel: an event after which, once set, Cancelled is raised.
+    progress: called with the number of projections done and their total.
+    passes: called with the number of runs done for the current projections and their total, by
+        methods of many runs.
+    own: the values of the method's own options, defaults included.
     """
 
     position: str | Sequence[int] | npt.NDArray[np.int64] | None = None
@@ -57,10 +62,18 @@ class Choices:
 
     @staticmethod
     def of(method: Method, given: Mapping[str, Any]) -> Choices:
-        """Return the keyword arguments of `explain`, checked.
+        """Check the keyword arguments of `explain`.
 
-        Raises TypeError for one that there is not, as Python does for unknown arguments, and
-        OptionError for one that only other methods take, or whose value is out of bounds.
+        Args:
+            method: the method, whose options may be among them.
+            given: the arguments by name.
+
+        Returns:
+            The choices, with the method's options in `own`.
+
+        Raises:
+            TypeError: an unknown name, as for any Python function.
+            OptionError: an option of other methods only, or a value out of bounds.
         """
         general = {f.name for f in fields(Choices)} - {"own"}
         own = {name: value for name, value in given.items() if name not in general}
@@ -73,20 +86,30 @@ class Choices:
 
 
 def describe_options() -> str:
-    """Return the keyword arguments of `explain` as text: the general ones, then the methods'."""
+    """Return two docstring sections: the fields of `Choices`, and the options of single methods."""
     general = cleandoc(Choices.__doc__ or "").partition("\n\n")[2].rpartition("\nown:")[0]
-    lines = [general, "", "Of single methods:", ""]
+    lines = []
     for option in method_options().values():
         takers = [method.name for method in METHODS.values() if option in method.takes]
         lines.append(option.described(of=", ".join(takers)))
-    return "\n".join(lines)
+    own = indent("\n".join(lines), "    ")
+    return f"Choices:\n{indent(general, '    ')}\n\nChoices of single methods:\n{own}"
+
+
+def class_labels(
+    opened: OpenedModel, layer: Layer, whole: bool, choices: Choices
+) -> tuple[str, ...]:
+    """Return the class names of a layer's channels, none where these are no classes."""
+    if whole or not {"class score", "output"} & set(layer.marks):
+        return ()
+    return stored_labels(opened.model) if choices.labels is None else tuple(choices.labels)
 
 
 def to_options(choices: Choices, method: Method, whole: bool, prepared: PreparedInputs) -> Options:
-    """Return the rewriter's options. Raises OptionError for words that are none of its own."""
+    """Return the rewriter's options. Raises OptionError for an unknown word."""
     position = choices.position
     if isinstance(position, str) and position == "given":
-        raise OptionError("position 'given' is not a place: give its coordinates instead")
+        raise OptionError("position 'given' names no position: give its coordinates instead")
     own: dict[str, Any] = {}
     if method.exportable and not method.accumulated:
         own = {o.name: choices.own[o.name] for o in method.takes if not o.input}

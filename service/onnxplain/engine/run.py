@@ -1,4 +1,4 @@
-"""One explanation on its way: what is explained, with which choices, and the graphs it runs."""
+"""One call of the engine: what is explained, with which choices, and the graphs that are run."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from onnxplain.engine.runtime import (
     Projections,
     Stop,
     Subject,
-    give_back,
     make_activity,
     make_plan,
+    release_memory,
 )
 from onnxplain.graphops import Method, Network, Options, begin_at
 from onnxplain.graphops.errors import OptionError
@@ -30,14 +30,15 @@ from onnxplain.graphops.errors import OptionError
 __all__ = ["Chosen", "ProjectedUnits", "Run", "batches"]
 
 Array = npt.NDArray[Any]
-ProjectedUnits = tuple[int, slice, Projections]  # the image, which of its units, and the results
+ProjectedUnits = tuple[int, slice, Projections]  # index of the image, its units, their results
 
 
 @dataclass(frozen=True, eq=False)
 class Chosen:
-    """The units: channels [images, units], -1 for the whole layer; positions where given.
+    """The units to explain.
 
-    positions: [images, units, spatial rank] or None.
+    channels: [images, units], -1 for the whole layer. positions: [images, units, spatial rank] of
+    explicit coordinates, else None.
     """
 
     channels: npt.NDArray[np.int64]
@@ -46,12 +47,12 @@ class Chosen:
 
 @dataclass(frozen=True, eq=False)
 class Run:
-    """What every method is given.
+    """The argument of every method: the model, the images, the choices, and the means to run.
 
-    own: the method's options, see `Choices`. position: a word, coordinates, or None for the
-    method's default. rows: the images, as the network takes them, without a batch. preprocess: how
-    these were made of pictures, None where they came as arrays. passes: called with the runs done
-    of the projections under way, and their total.
+    own: the values of the method's own options. position: a word, coordinates, or None for the
+    method's default. rows: the network's input for each image, without the batch axis. preprocess:
+    the preprocessing of the pictures, None for float arrays. passes: called with the number of runs
+    done for the current projections, and their total.
     """
 
     opened: OpenedModel
@@ -69,15 +70,15 @@ class Run:
     cache: ByteCache
     stop: Stop
 
-    def plan(self, method: Method, options: Options, begun: bool = False) -> Plan:
-        """Return the plan of a method, from the cache if it was made before.
+    def plan(self, method: Method, options: Options, from_target: bool = False) -> Plan:
+        """Return the plan of a method, from the cache where it has it.
 
-        begun: of the network that begins at the tensor projected back to, instead of the picture.
+        from_target: rewrite the network that starts at the target instead of the picture.
         """
 
         def build() -> tuple[Plan, int]:
-            made = make_plan(
-                self.begun() if begun else self.opened.network,
+            plan = make_plan(
+                self.network_from_target() if from_target else self.opened.network,
                 self._layer(method),
                 method,
                 options,
@@ -85,68 +86,68 @@ class Run:
                 self.device,
                 self.threads,
             )
-            give_back()
-            return made, made.session.bytes
+            release_memory()
+            return plan, plan.session.bytes
 
         ends = (self.subject.layer.tensor, self.subject.to, self.options.channel_axis)
-        key = ("plan", self.opened.sha256, method, ends, options, begun)
+        key = ("plan", self.opened.sha256, method, ends, options, from_target)
         return self.cache.get(key, build)
 
-    def activity(self, tensor: str | None = None, begun: bool = False) -> Activity:
+    def activity(self, tensor: str | None = None, from_target: bool = False) -> Activity:
         """Return the network cut at a tensor, by default the layer."""
         name = self.subject.layer.tensor if tensor is None else tensor
 
         def build() -> tuple[Activity, int]:
-            network = self.begun() if begun else self.opened.network
-            made = make_activity(network, name, self.subject, self.device, self.threads)
-            give_back()
-            return made, made.session.bytes
+            network = self.network_from_target() if from_target else self.opened.network
+            activity = make_activity(network, name, self.subject, self.device, self.threads)
+            release_memory()
+            return activity, activity.session.bytes
 
-        start = self.subject.to if begun else None
+        start = self.subject.to if from_target else None
         axis = self.options.channel_axis
         return self.cache.get(("activity", self.opened.sha256, name, start, axis), build)
 
     def forward(self) -> Iterator[tuple[list[int], npt.NDArray[np.float32]]]:
-        """Yield the numbers of the images that fit into a run, and the layer's values for them."""
+        """Yield the indices of the images of one run, and the layer's values for them."""
         activity = self.activity()
         for group in batches(self.rows, activity.footprint, self.memory_bytes):
             yield group, activity.run([self.rows[i] for i in group], self.stop)
 
-    def begun(self) -> Network:
-        """Return the network that has the tensor projected back to as an input beside its own."""
+    def network_from_target(self) -> Network:
+        """Return the network with the target, the tensor projected back to, as a further input."""
 
         def build() -> tuple[Network, int]:
             network = Network(begin_at(self.opened.network, self.subject.to))
             return network, network.size_bytes
 
-        return self.cache.get(("begun", self.opened.sha256, self.subject.to), build)
+        return self.cache.get(("from target", self.opened.sha256, self.subject.to), build)
 
-    def passed(self, done: int, total: int) -> None:
-        """Tell the caller how far the projections under way are, and see whether to stop."""
+    def report(self, done: int, total: int) -> None:
+        """Report the runs done for the current projections. Raises Cancelled at the deadline."""
         self.stop.check()
         if self.passes is not None:
             self.passes(done, total)
 
-    def require_whole_way(self) -> None:
-        """Raise OptionError where an attribution to another tensor than the input is asked for."""
+    def require_picture_target(self) -> None:
+        """Raise OptionError for a target other than the picture."""
         if self.options.to is not None and self.subject.to != self.subject.input.name:
             raise OptionError(
-                f"method '{self.method.name}' changes the picture itself and knows no other end: "
-                "leave `to` out"
+                f"method '{self.method.name}' changes the picture, so it explains to nothing but "
+                f"the picture, not to '{self.subject.to}': leave `to` out"
             )
 
     def _layer(self, method: Method) -> str:
-        """Return what a rewrite is given as its layer: class activation maps name their map's."""
-        over = self.options.score_layer is not None or method.over == "map"
-        return self.subject.to if over else self.subject.layer.tensor
+        """Return the `layer` of a rewrite: for class activation maps, the one the map lies over."""
+        is_map = self.options.score_layer is not None or method.over == "map"
+        return self.subject.to if is_map else self.subject.layer.tensor
 
 
 def batches(
     rows: Sequence[Array], footprint: Footprint, memory_bytes: int, units: int = 1
 ) -> Iterator[list[int]]:
-    """Yield the numbers of consecutive images of one shape whose `units` fit into the memory."""
+    """Yield the indices of consecutive images of one shape whose `units` fit into memory."""
     for _, same in itertools.groupby(range(len(rows)), key=lambda i: rows[i].shape):
         images = list(same)
-        most = max(1, footprint.rows(rows[images[0]].shape, memory_bytes) // units)
+        most = max(1, footprint.max_batch(rows[images[0]].shape, memory_bytes) // units)
         for start in range(0, len(images), most):
             yield images[start : start + most]

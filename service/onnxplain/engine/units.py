@@ -1,10 +1,9 @@
-"""Which units of a layer to explain, and where: what callers say, as numbers that are checked."""
+"""Which units of a layer to explain, and at which positions: the caller's arguments, checked."""
 
 from __future__ import annotations
 
 import operator
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,64 +13,50 @@ from onnxplain.graphops import Method
 from onnxplain.graphops.errors import ChannelError, OptionError
 
 __all__ = [
-    "Units", "choose", "choose_units", "is_whole", "pinpoints", "place", "strongest", "top_count",
+    "Units", "checked_positions", "choose_channels", "choose_units", "is_whole", "strongest",
+    "top_count",
 ]  # fmt: skip
 
 Units = str | int | Sequence[int] | None
 
-SMALL = 16  # so many times larger than what a unit sees is a picture in which that is a dot
-
 
 def choose_units(run: Run, units: Units, whole: bool) -> Chosen:
-    """Return the channels and, where they are given, their positions. Raises InputError."""
+    """Return the channels and, where the caller names positions, these. Raises InputError."""
     if whole:
         return Chosen(np.full((len(run.rows), 1), -1, np.int64))
     position = run.position
-    given = position is not None and not isinstance(position, str)
+    has_coordinates = position is not None and not isinstance(position, str)
     layer, rows = run.subject.layer, run.rows
-    if top_count(units) is None and not given and layer.channels is not None:
-        return Chosen(choose(units, len(rows), layer.channels, None, layer.tensor))
+    if top_count(units) is None and not has_coordinates and layer.channels is not None:
+        return Chosen(choose_channels(units, len(rows), layer.channels, None, layer.tensor))
     axis = run.subject.channel_axis
     strengths, sizes = [], []
     for group, values in run.forward():
         if values.ndim <= axis:
             raise OptionError(
-                f"layer '{layer.tensor}' has rank {values.ndim}, so it has no units: choose another"
+                f"layer '{layer.tensor}' has rank {values.ndim}, so it has no units: choose "
+                "another layer"
             )
         strengths.append(strongest(values, axis))
         sizes += [values.shape[1:axis] + values.shape[axis + 1 :]] * len(group)
     strength = np.concatenate(strengths)
-    chosen = choose(units, len(rows), strength.shape[1], strength, layer.tensor)
-    if not given:
+    chosen = choose_channels(units, len(rows), strength.shape[1], strength, layer.tensor)
+    if not has_coordinates:
         return Chosen(chosen)
-    return Chosen(chosen, place(position, sizes, chosen.shape[1], layer.tensor))
-
-
-def pinpoints(run: Run, row: npt.NDArray[Any]) -> tuple[str, ...]:
-    """Return a note where a method's own choice of one position leaves next to nothing to see."""
-    sees_all = max(row.shape)
-    seen = [size or sees_all for size in run.subject.layer.receptive_field or ()]
-    chosen = run.position is not None or run.options.select == "whole"
-    if chosen or run.method.position != "max" or not seen or SMALL * max(seen) > sees_all:
-        return ()
-    return (
-        f"a unit of '{run.subject.layer.tensor}' sees {'x'.join(map(str, seen))} pixels, and "
-        f"{run.method.name} starts where it is strongest, there alone: choose position 'all' to "
-        "see where else it is active",
-    )
+    return Chosen(chosen, checked_positions(position, sizes, chosen.shape[1], layer.tensor))
 
 
 def is_whole(units: Units, method: Method) -> bool:
-    """Tell whether the layer is explained as one: asked for, or the method's default."""
+    """Tell whether the whole layer is explained at once: by request, or by the method's default."""
     if units is None:
         return method.select == "whole"
-    return isinstance(units, str) and units == "whole"  # an array compares its numbers
+    return isinstance(units, str) and units == "whole"  # an array would compare element by element
 
 
 def top_count(units: Units) -> int | None:
-    """Return K where the K strongest units are wanted (None means one), else None.
+    """Return K where the K strongest units are asked for (1 for None), else None.
 
-    Raises OptionError for words that mean no units.
+    Raises OptionError for text other than "all" and "top:K".
     """
     if units is None:
         return 1
@@ -89,7 +74,7 @@ def strongest(activation: npt.NDArray[np.float32], channel_axis: int) -> npt.NDA
     return np.asarray(moved.reshape(*moved.shape[:2], -1).max(axis=2))
 
 
-def choose(
+def choose_channels(
     units: Units,
     images: int,
     channels: int,
@@ -98,10 +83,10 @@ def choose(
 ) -> npt.NDArray[np.int64]:
     """Return the channels to explain, [images, units].
 
-    channels: how many the layer has. strength: [images, channels], needed for the strongest units
-    only; of equal ones the lower channel comes first.
+    channels: the number of the layer's channels. strength: [images, channels], needed for the
+    strongest units only; among equals the lower channel comes first.
 
-    Raises ChannelError for a channel that the layer does not have, OptionError for no units at all.
+    Raises ChannelError for a channel outside the layer, OptionError for an empty list.
     """
     count = top_count(units)
     if count is not None and strength is not None:
@@ -120,37 +105,38 @@ def choose(
     return np.tile(np.array(listed, np.int64), (images, 1))
 
 
-def place(
+def checked_positions(
     coordinates: object, sizes: Sequence[tuple[int, ...]], units: int, layer: str
 ) -> npt.NDArray[np.int64]:
     """Return positions in a layer, int64 [images, units, spatial rank].
 
     coordinates: one position for all units, or [images, units, spatial rank].
-    sizes: of the layer at each image, without batch and channels.
+    sizes: the layer's spatial shape for each image.
 
-    Raises OptionError where they do not fit, ChannelError where one is outside the layer.
+    Raises OptionError for another shape or dtype, ChannelError for a position outside the layer.
     """
-    given = np.asarray(coordinates)
-    wanted = (len(sizes), units, len(sizes[0]))
-    if given.dtype.kind not in "iu" or given.shape not in (wanted, wanted[2:]):
+    values = np.asarray(coordinates)
+    shape = (len(sizes), units, len(sizes[0]))
+    if values.dtype.kind not in "iu" or values.shape not in (shape, shape[2:]):
         raise OptionError(
-            f"positions of shape {list(given.shape)} and type {given.dtype} do not fit layer "
-            f"'{layer}': give {wanted[2]} integers, or an array of them of shape {list(wanted)}"
+            f"positions of shape {list(values.shape)} and type {values.dtype} do not fit layer "
+            f"'{layer}': give {shape[2]} integers, or an integer array of shape {list(shape)}"
         )
-    positions = np.broadcast_to(given, wanted).astype(np.int64)
+    positions = np.broadcast_to(values, shape).astype(np.int64)
     for image, size in enumerate(sizes):
         for position in positions[image]:
             if not all(0 <= p < n for p, n in zip(position, size, strict=True)):
                 ranges = ", ".join(f"0 to {n - 1}" for n in size)
                 raise ChannelError(
-                    f"no position {position.tolist()} in layer '{layer}': it goes from {ranges}"
+                    f"no position {position.tolist()} in layer '{layer}': its positions are "
+                    f"{ranges}"
                 )
     return positions
 
 
 def _numbers(units: int | Sequence[int] | None) -> Sequence[int]:
     try:
-        listed = [operator.index(c) for c in (np.atleast_1d(np.asarray(units)).tolist())]
+        listed = [operator.index(c) for c in np.atleast_1d(np.asarray(units)).tolist()]
     except TypeError as e:
         raise OptionError(f"units {units!r} are not channel numbers: give integers") from e
     if not listed:

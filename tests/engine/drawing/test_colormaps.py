@@ -7,8 +7,8 @@ from onnxplain.engine.drawing.colormaps import (
     diverging,
     enlarged,
     heat,
+    heat_grid,
     is_picture,
-    laid,
     overlay,
     reconstruction,
     signed_map,
@@ -83,7 +83,7 @@ def test_values_are_laid_around_their_places():
     """Two by two places, each of which reaches two pixels around; the rest stays pale."""
     picture = np.full((12, 12, 3), 100, np.uint8)
     values = np.array([[0.0, 1.0], [0.5, np.nan]])
-    drawn = laid(values, 0.0, 1.0, picture, [(3, 8), (3.0, 8.0)], 2.0).astype(int)
+    drawn = heat_grid(values, 0.0, 1.0, picture, [(3, 8), (3.0, 8.0)], 2.0).astype(int)
     grey = drawn[0, 0]
     assert np.ptp(grey) == 0
     for row, column, value in ((3, 3, 0.0), (2, 8, 1.0), (8, 3, 0.5), (9, 9, 0.0)):

@@ -164,7 +164,7 @@ def test_masks_in_colours(colour):
 
 def test_a_mask_with_nothing_inside_is_refused():
     masks = [mask(0), np.zeros_like(mask(0))]
-    with pytest.raises(OptionError, match="mask 2 of 2 has nothing light"):
+    with pytest.raises(OptionError, match="mask 2 of 2 has no light pixel"):
         evaluate(
             Engine("cpu"), quarters(), [picture(0)] * 2, ["gradient"], masks=masks, preprocess=PLAIN
         )

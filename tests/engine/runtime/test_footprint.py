@@ -32,9 +32,9 @@ def test_by_hand():
     footprint = Footprint(onnx.parser.parse_model(CHAIN), "x")
     for height, width in ((5, 7), (10, 7)):
         picture = 2 * height * width * 4
-        assert footprint.row_bytes((2, height, width)) == int(OVERHEAD * 6 * picture)
-    assert footprint.rows((2, 5, 7), 1) == 1
-    assert footprint.rows((2, 5, 7), 3 * footprint.row_bytes((2, 5, 7))) == 3
+        assert footprint.item_bytes((2, height, width)) == int(OVERHEAD * 6 * picture)
+    assert footprint.max_batch((2, 5, 7), 1) == 1
+    assert footprint.max_batch((2, 5, 7), 3 * footprint.item_bytes((2, 5, 7))) == 3
 
 
 @pytest.mark.parametrize("unpool", ["auto", "scatter"])
@@ -54,7 +54,7 @@ def test_the_sizes_are_those_of_a_run(net, unpool):
         made = {name for before in nodes[:i] for name in before.output}
         live = {n for n in made if n in needed} | set(node.input) & made | set(node.output)
         peak = max(peak, x.nbytes + sum(sizes.get(name, 0) for name in live))
-    told = Footprint(graph, "x").row_bytes(x.shape[1:]) / OVERHEAD
+    told = Footprint(graph, "x").item_bytes(x.shape[1:]) / OVERHEAD
     assert 0.99 * peak <= told <= 1.05 * peak
 
 
@@ -79,7 +79,7 @@ def measured(graph, **feeds):
 
 def test_samples_run_as_many_at_once_as_fit():
     model, graph = classifier(), artefact(classifier(), select="seed", keep_outputs=False)
-    room = 4 * Footprint(graph, "x").row_bytes((3, 17, 15))
+    room = 4 * Footprint(graph, "x").item_bytes((3, 17, 15))
     seen = []
     Engine("cpu", threads=1, memory_bytes=room).explain(
         model, pictures(1), method="smoothgrad", samples=10, passes=lambda *p: seen.append(p)

@@ -227,7 +227,7 @@ def test_checkpoints_of_different_networks_are_told_apart(engine, tmp_path, pict
         (
             "other",
             OptionError,
-            r"'other' gives maps \[3, 9, 7\], and 'two' \[3, 24, 20\]: they are",
+            r"'other' has .* \[3, 9, 7\], and 'two' of shape \[3, 24, 20\]: they are",
         ),
     ):
         paths = [tmp_path / f"{one}.onnx" for one in ("two", name, "two")]

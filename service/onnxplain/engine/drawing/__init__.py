@@ -1,9 +1,9 @@
-"""Colour maps, figures and charts."""
+"""Drawing: colour maps, labelled figures and line charts."""
 
-from onnxplain.engine.drawing.attribution import drawn, legend
+from onnxplain.engine.drawing.attribution import drawn, heat_bar, legend
 from onnxplain.engine.drawing.charts import Chart, charts
-from onnxplain.engine.drawing.colormaps import Pixels, enlarged, heat, laid, overlay
-from onnxplain.engine.drawing.figure import Note, Panel, figure
+from onnxplain.engine.drawing.colormaps import Pixels, enlarged, heat_grid, overlay
+from onnxplain.engine.drawing.figure import Note, Panel, even_columns, figure
 from onnxplain.engine.drawing.view import View, name_pictures
 
 __all__ = [
@@ -15,9 +15,10 @@ __all__ = [
     "charts",
     "drawn",
     "enlarged",
+    "even_columns",
     "figure",
-    "heat",
-    "laid",
+    "heat_bar",
+    "heat_grid",
     "legend",
     "name_pictures",
     "overlay",

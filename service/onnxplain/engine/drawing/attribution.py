@@ -1,4 +1,4 @@
-"""How an attribution is drawn, as a picture or as a signed map, and what its colours mean."""
+"""The drawing of an attribution, as a picture or a signed map, and the legend of its colours."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from onnxplain.engine.drawing.figure import Note
 from onnxplain.engine.methods import drawn_as
 from onnxplain.engine.pictures import Preprocess
 
-__all__ = ["drawn", "legend"]
+__all__ = ["drawn", "heat_bar", "legend"]
 
 BAR_WIDTH = 120
 
@@ -28,31 +28,35 @@ Pixels = npt.NDArray[np.uint8]
 def drawn(attribution: npt.NDArray[Any], method: str, how: Preprocess | None) -> Pixels:
     """Draw one attribution [C, H, W], [H, W, C] or [H, W] as uint8 [H, W, 3].
 
-    how: what pictures went through, whose order of colours the attribution has.
+    how: the preprocessing, whose channel order the attribution has.
     """
     if drawn_as(method) == "picture" and how is not None:
         return how.pixels(attribution)
-    if not _is_pictured(attribution, method):
+    if not _is_reconstruction(attribution, method):
         return diverging(signed_map(attribution))
     pixels = reconstruction(attribution)
     return pixels[:, :, ::-1] if how is not None and how.color == "BGR" else pixels
 
 
 def legend(attribution: npt.NDArray[Any], method: str, overlays: bool) -> list[Note]:
-    """Return what the colours of a method's drawings mean."""
-    ramp = np.linspace(0, 1, BAR_WIDTH)
+    """Return the meaning of the colours in a method's drawings."""
     if drawn_as(method) == "picture":
         return [Note("Pictures that excite the unit, as the network would see them")]
     scaled = "each scaled by its own largest values"
-    if _is_pictured(attribution, method):
+    if _is_reconstruction(attribution, method):
         lines = [Note(f"Projections: grey is zero, {scaled}")]
     else:
-        signed = diverging(2 * ramp[None] - 1)[0]
+        signed = diverging(2 * np.linspace(0, 1, BAR_WIDTH)[None] - 1)[0]
         lines = [Note(f"Maps, {scaled}:", signed, ("negative", "positive"))]
     if overlays:
-        lines.append(Note("Overlays, strength of each:", heat(ramp), ("weak", "strong")))
+        lines.append(Note("Overlays, strength of each:", heat_bar(), ("weak", "strong")))
     return lines
 
 
-def _is_pictured(attribution: npt.NDArray[Any], method: str) -> bool:
+def heat_bar() -> Pixels:
+    """Return the colours of heat from weak to strong, the bar of a Note."""
+    return heat(np.linspace(0, 1, BAR_WIDTH))
+
+
+def _is_reconstruction(attribution: npt.NDArray[Any], method: str) -> bool:
     return is_picture(attribution) and drawn_as(method) != "map"

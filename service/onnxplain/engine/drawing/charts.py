@@ -1,4 +1,4 @@
-"""Line charts, drawn with Pillow: a few curves over one axis each, side by side on a page."""
+"""Line charts, drawn with Pillow and laid out on a page."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["Chart", "charts"]
 WIDTH, HEIGHT = 300, 216
 LEFT, RIGHT, TOP, BOTTOM = 48, 12, 44, 40
 INK, MUTED, GRID = (25, 25, 25), (105, 105, 105), (225, 225, 225)
-# Okabe and Ito's colours, which colour-blind readers can tell apart.
+# Okabe and Ito's palette, which colour-blind readers can distinguish.
 COLOURS = [
     (0, 114, 178),
     (213, 94, 0),
@@ -30,7 +30,10 @@ TICKS = 4
 
 @dataclass(frozen=True, eq=False)
 class Chart:
-    """Curves over the same x: title, what x is, and the curves [len(x)] by their names."""
+    """Curves over the same x.
+
+    axis: the label of the x axis. x: [points]. curves: [points] each, by name.
+    """
 
     title: str
     axis: str
@@ -39,7 +42,7 @@ class Chart:
 
 
 def charts(rows: Sequence[Sequence[Chart]], title: str) -> Image.Image:
-    """Draw rows of charts under a title; the names of the curves stand in each chart."""
+    """Draw rows of charts under a title; each chart has a legend of its curves' names."""
     columns = max(len(row) for row in rows)
     page = Image.new("RGB", (columns * WIDTH + 40, len(rows) * HEIGHT + 60), "white")
     ImageDraw.Draw(page).text((20, 14), title, INK, ImageFont.load_default(18))

@@ -1,7 +1,6 @@
-"""Drawing attributions: diverging colour maps, reconstructions and overlays.
+"""Colour maps, reconstructions and overlays of attributions.
 
-Every function is pure: arrays in, a uint8 RGB array or a Pillow image out, the same for the same
-input.
+Every function is pure: arrays in, a uint8 RGB array or a Pillow image out.
 """
 
 from __future__ import annotations
@@ -17,8 +16,8 @@ __all__ = [
     "diverging",
     "enlarged",
     "heat",
+    "heat_grid",
     "is_picture",
-    "laid",
     "overlay",
     "reconstruction",
     "signed_map",
@@ -27,12 +26,12 @@ __all__ = [
 Pixels = npt.NDArray[np.uint8]
 Values = npt.NDArray[Any]
 
-PERCENTILE = 99.5  # of the magnitudes, drawn at full strength: a few extreme pixels do not dim all
-OPACITY = 0.75  # of what is laid over a picture place by place
+PERCENTILE = 99.5  # of the magnitudes, drawn at full strength: a few extremes do not dim the rest
+OPACITY = 0.75  # of a grid of heat over a picture
 BLUR = 1 / 120  # of the longer side: joins the dots of a strided network, keeps its outlines
 
-# Blue, white, red: negative, zero, positive. The anchors are ColorBrewer's RdBu, whose two halves
-# are equally dark at equal magnitude and stay apart for colour-blind readers.
+# Blue, white, red: negative, zero, positive. The anchors are ColorBrewer's RdBu, whose halves are
+# equally dark at equal magnitude and which colour-blind readers can distinguish.
 _SIGNED = np.array(
     [
         (5, 48, 97), (33, 102, 172), (67, 147, 195), (146, 197, 222), (209, 229, 240),
@@ -41,7 +40,7 @@ _SIGNED = np.array(
     ],
     np.float64,
 )  # fmt: skip
-# ColorBrewer's YlOrRd, without its near-white end: it lies on a pale picture.
+# ColorBrewer's YlOrRd, without its near-white end, since it lies on a pale picture.
 _HEAT = np.array(
     [(254, 217, 118), (254, 178, 76), (253, 141, 60), (252, 78, 42), (227, 26, 28), (177, 0, 38)],
     np.float64,
@@ -70,9 +69,9 @@ def diverging(values: Values) -> Pixels:
 
 
 def overlay(attribution: Values, picture: Pixels) -> Pixels:
-    """Show on a picture [H, W, 3] where an attribution is strong, whatever its sign.
+    """Draw the strength of an attribution, regardless of its sign, over a picture [H, W, 3].
 
-    The magnitude over the channels, slightly blurred, is laid as heat over the picture in pale
+    The Euclidean norm over the channels, slightly blurred, is laid as heat over the picture in pale
     grey. An attribution of another height or width is resized to the picture's.
     """
     height, width = picture.shape[:2]
@@ -91,7 +90,7 @@ def heat(values: Values) -> Pixels:
     return _bytes(_looked_up(np.clip(values, 0, 1), np.linspace(0, 1, len(_HEAT)), _HEAT))
 
 
-def laid(
+def heat_grid(
     values: Values,
     low: float,
     high: float,
@@ -99,16 +98,16 @@ def laid(
     centres: Sequence[Sequence[float] | Values],
     reach: float,
 ) -> Pixels:
-    """Lay the colour of each value [rows, columns] over the pixels of a picture around its place.
+    """Draw a grid of values [rows, columns] as heat over a picture, each around its centre.
 
-    low, high: the values that are drawn weak and strong. centres: of the places, in pixels, along
-    rows and columns. reach: how far around a place its colour goes; beyond, the picture is pale.
+    low, high: the values drawn weak and strong. centres: those of the grid's rows and columns, in
+    pixels. reach: the largest distance from a centre that is coloured; beyond, the picture is pale.
     """
     nearest, near = [], []
-    for size, places in zip(picture.shape, centres, strict=False):
-        apart = np.abs(np.arange(size)[:, None] + 0.5 - np.asarray(places, np.float64))
-        nearest.append(apart.argmin(axis=1))
-        near.append(apart.min(axis=1) <= reach)
+    for size, along in zip(picture.shape, centres, strict=False):
+        distance = np.abs(np.arange(size)[:, None] + 0.5 - np.asarray(along, np.float64))
+        nearest.append(distance.argmin(axis=1))
+        near.append(distance.min(axis=1) <= reach)
     pale = _pale(picture)
     known = np.nan_to_num(values, nan=low, posinf=high, neginf=low)
     strength = ((known - low) / ((high - low) or 1))[np.ix_(*nearest)]
@@ -118,9 +117,9 @@ def laid(
 
 
 def enlarged(pixels: Pixels, side: int) -> Image.Image:
-    """Return the picture with its longer side near `side`: enlarged in whole steps, or reduced.
+    """Return the picture with its longer side near `side`: enlarged by a whole factor, or reduced.
 
-    Whole steps keep a network's pixels square and sharp: 64 pixels become 128 or 192, never 150.
+    A whole factor keeps pixels square and sharp: 64 pixels become 128 or 192, never 150.
     """
     image = Image.fromarray(pixels)
     longer = max(image.size)
@@ -132,13 +131,13 @@ def enlarged(pixels: Pixels, side: int) -> Image.Image:
 
 
 def _pale(picture: Pixels) -> npt.NDArray[np.float64]:
-    """Return the picture in pale grey, for colours to be laid over, [H, W, 3]."""
+    """Return the picture in pale grey, the background of heat, [H, W, 3]."""
     grey = picture.astype(np.float64) @ (0.299, 0.587, 0.114)
     return np.repeat((0.6 * grey + 0.4 * 255)[:, :, None], 3, axis=2)
 
 
 def _channels_last(attribution: Values) -> npt.NDArray[np.float64]:
-    """Return [H, W, C]; which axis is the channels' is told by a length of 1 or 3 there."""
+    """Return [H, W, C]; the channel axis is the one with a size of 1 or 3."""
     values = np.asarray(attribution, np.float64)
     if values.ndim == 2:
         return values[:, :, None]
@@ -151,13 +150,13 @@ def _scaled(values: Values) -> npt.NDArray[np.float64]:
     """Divide by a high percentile of the magnitude and clip to -1..1. Zeros stay zeros."""
     finite = np.nan_to_num(np.asarray(values, np.float64), nan=0.0, posinf=0.0, neginf=0.0)
     magnitude = np.abs(finite)
-    # A sparse map can have a zero percentile: then the maximum scales it.
+    # The percentile of a sparse map can be zero: then the maximum scales it.
     limit = float(np.percentile(magnitude, PERCENTILE)) or float(magnitude.max())
     return np.clip(finite / limit, -1, 1) if limit else finite
 
 
 def _looked_up(values: Values, stops: Values, colours: Values) -> npt.NDArray[np.float64]:
-    """Interpolate a colour for each value; adds a last axis of red, green, blue."""
+    """Interpolate a colour for each value; a last axis of red, green, blue is added."""
     return np.stack([np.interp(values, stops, colours[:, c]) for c in range(3)], axis=-1)
 
 

@@ -1,7 +1,8 @@
-"""Laying pictures out on a labelled page: rows of panels, each a caption over pictures."""
+"""The layout of pictures on a labelled page: rows of panels, each a caption over pictures."""
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,13 +11,13 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
-__all__ = ["Font", "Note", "Panel", "clipped", "figure"]
+__all__ = ["Font", "Note", "Panel", "clipped", "even_columns", "figure"]
 
 MARGIN, GAP, PANEL_GAP, ROW_GAP, NOTE_GAP = 20, 4, 16, 16, 8
 TITLE_SIZE, CAPTION_SIZE, NOTE_SIZE = 18, 14, 12
 INK, MUTED = (25, 25, 25), (105, 105, 105)
 BAR_HEIGHT = 10
-WIDEST = 1600  # pixels of a title or a note
+WIDEST = 1600  # the most pixels of a title or a note
 
 Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
@@ -25,7 +26,7 @@ Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 class Panel:
     """Pictures side by side under one caption.
 
-    captions: the wordings to choose from, longest first: the first that fits is written.
+    captions: from the longest to the shortest; the first that fits is written.
     """
 
     captions: tuple[str, ...]
@@ -44,9 +45,9 @@ class Panel:
 
 @dataclass(frozen=True)
 class Note:
-    """A line under the panels: a text, then a colour bar with a word at each end if it has one.
+    """A line under the panels: a text, and optionally a colour bar with a word at each end.
 
-    bar: the bar's colours, uint8 [width, 3].
+    bar: the bar's colours, uint8 [width, 3]. ends: the words.
     """
 
     text: str
@@ -57,7 +58,7 @@ class Note:
 def figure(
     rows: Sequence[Sequence[Panel | None]], title: str, notes: Sequence[Note]
 ) -> Image.Image:
-    """Draw rows of panels between a title and notes; None in place of a panel leaves it empty."""
+    """Draw rows of panels between a title and notes; None leaves a cell empty."""
     widths = _column_widths(rows)
     title_font, caption_font, note_font = map(_font, (TITLE_SIZE, CAPTION_SIZE, NOTE_SIZE))
     caption_height = _line_height(caption_font) + 3
@@ -86,6 +87,11 @@ def figure(
         page.paste(line, (MARGIN, top))
         top += line.height
     return page
+
+
+def even_columns(count: int, most: int) -> int:
+    """Return the number of columns, up to `most`, that fills the rows most evenly."""
+    return math.ceil(count / math.ceil(count / most))
 
 
 def _column_widths(rows: Sequence[Sequence[Panel | None]]) -> list[int]:

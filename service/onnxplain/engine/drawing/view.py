@@ -1,4 +1,4 @@
-"""The base class of the engine's results: arrays, and a drawing of them."""
+"""The base class of the engine's results: arrays, and their drawing."""
 
 from __future__ import annotations
 
@@ -18,33 +18,56 @@ __all__ = ["View", "name_pictures"]
 
 
 class View(abc.ABC):
-    """Arrays and a drawing of them. In a notebook it shows itself.
+    """Arrays and their drawing, which a notebook shows.
 
-    notes: sentences that say what was assumed or looked odd.
+    notes: sentences about assumptions and oddities.
     """
 
     notes: tuple[str, ...]
 
     @abc.abstractmethod
     def draw(self) -> Image.Image:
-        """Return the labelled drawing. Raises OptionError where the arrays are no picture."""
+        """Return the labelled drawing.
+
+        Raises:
+            OptionError: the arrays cannot be drawn.
+        """
 
     @abc.abstractmethod
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
         """Return the arrays and texts that `save_npz` writes, by name."""
 
     def png(self) -> bytes:
-        """Return the drawing as the bytes of a PNG file. Raises OptionError as `draw` does."""
+        """Return the drawing as the bytes of a PNG file.
+
+        Raises:
+            OptionError: the arrays cannot be drawn.
+        """
         file = io.BytesIO()
         self.draw().save(file, "PNG")
         return file.getvalue()
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the drawing as PNG, whole or not at all. Raises OutputError or OptionError."""
+        """Write the drawing as a PNG file, whole or not at all.
+
+        Args:
+            path: the file.
+
+        Raises:
+            OptionError: the arrays cannot be drawn.
+            OutputError: the file cannot be written.
+        """
         write_atomically(path, self.png())
 
     def save_npz(self, path: str | os.PathLike[str]) -> None:
-        """Write the arrays and texts for `numpy.load`, whole or not at all. Raises OutputError."""
+        """Write the arrays and texts as an npz file, whole or not at all.
+
+        Args:
+            path: the file.
+
+        Raises:
+            OutputError: the file cannot be written.
+        """
         file = io.BytesIO()
         np.savez_compressed(file, allow_pickle=False, **self.arrays())
         write_atomically(path, file.getvalue())
@@ -52,20 +75,20 @@ class View(abc.ABC):
     def _repr_png_(self) -> bytes | None:
         try:
             return self.png()
-        except OptionError:  # no picture: the notebook then prints the object's repr
+        except OptionError:  # the notebook then prints the object's repr
             return None
 
 
-def name_pictures(given: Any, names: Any = None, *, what: str = "picture") -> tuple[str, ...]:
+def name_pictures(sources: Any, names: Any = None, *, what: str = "picture") -> tuple[str, ...]:
     """Return the names of pictures or models in a drawing: their file names, without folders.
 
     names: other names for them. Raises OptionError unless there is one for each.
     """
     if names is not None:
-        if len(names) != len(given):
-            raise OptionError(f"{len(names)} names for {len(given)} {what}s: give one for each")
+        if len(names) != len(sources):
+            raise OptionError(f"{len(names)} names for {len(sources)} {what}s: give one for each")
         return tuple(map(str, names))
     return tuple(
-        os.path.basename(one) if isinstance(one, str | os.PathLike) else f"{what} {number}"
-        for number, one in enumerate(given)
+        os.path.basename(source) if isinstance(source, str | os.PathLike) else f"{what} {number}"
+        for number, source in enumerate(sources)
     )

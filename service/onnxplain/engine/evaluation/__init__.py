@@ -1,4 +1,4 @@
-"""How faithful the maps are, in numbers."""
+"""The faithfulness of maps, in numbers."""
 
 from onnxplain.engine.evaluation.evaluate import Evaluation, class_methods, evaluate
 

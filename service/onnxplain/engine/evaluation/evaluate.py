@@ -1,10 +1,10 @@
-"""Are the maps true? Deletion and insertion, the pointing game, mass in a mask, random weights."""
+"""The faithfulness of maps: deletion, insertion, pointing game, mass in a mask, random weights."""
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -22,7 +22,7 @@ from onnxplain.graphops.errors import OptionError
 
 __all__ = ["RANDOM", "Evaluation", "class_methods", "evaluate"]
 
-RANDOM = "random"  # maps of noise, with which the others can be compared
+RANDOM = "random"  # maps of noise, for comparison
 STEPS = 32  # of the deletion and insertion curves
 
 Array = npt.NDArray[Any]
@@ -31,16 +31,17 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
-    """How true one method's maps are, means over the pictures.
+    """The faithfulness of one method's maps, as means over the pictures.
 
-    method: its name, or "random" for maps of noise, with which to compare.
-    deletion, insertion: the class probability, [steps + 1], while ever more of the strongest pixels
-        become the picture's mean, or come into the blurred picture; the areas under these curves
-        are `deletion_area` (lower is better) and `insertion_area` (higher is).
-    pointing: the part of the pictures whose strongest pixel lies in the mask; None without masks.
-    mass: the part of the strength that lies in the mask; None without masks.
-    randomization: Spearman's rank correlation of the strengths with those of the network whose top
-        layers were shuffled, [layers], the topmost alone first; empty if it was not asked for.
+    method: its name, or "random" for maps of noise, for comparison.
+    deletion, insertion: the class probability, [steps + 1], as the strongest pixels are replaced by
+        the picture's mean colour, or inserted into the blurred picture, step by step; the areas
+        under these curves are `deletion_area` (lower is better) and `insertion_area` (higher is
+        better).
+    pointing: the fraction of pictures whose strongest pixel lies in the mask; None without masks.
+    mass: the fraction of the map's strength that lies in the mask; None without masks.
+    randomization: Spearman's rank correlation with the maps of networks whose layers are shuffled
+        from the top down, [layers], the topmost alone first; empty without the check.
     """
 
     method: str
@@ -72,25 +73,38 @@ def evaluate(
     preprocess: Preprocess | str | None = None,
     progress: Progress = lambda done, total: None,
 ) -> list[Evaluation]:
-    """Return how true the maps of the predicted class are, for each method and for random maps.
-
-    masks: one for each picture, lighter than half of its lightest where the class is. randomize:
-    how many of the pictures the randomisation check takes, which explains them once for each layer
-    with weights.
+    """Measure the faithfulness of the maps of each picture's predicted class.
 
     After Petsiuk et al. 2018 (curves), Zhang et al. 2016 (pointing game) and Adebayo et al. 2018
-    (randomisation). Raises OptionError where masks do not fit or are empty, or a method explains no
-    class, and what `Engine.explain` raises.
+    (randomisation).
+
+    Args:
+        engine: the engine that explains.
+        model: a path, the bytes of a file, a ModelProto, or the result of `Engine.open`.
+        pictures: paths, bytes, Pillow images or uint8 arrays [H, W, 3].
+        methods: the names of methods that explain a class, see `class_methods`.
+        masks: one per picture, lighter than half of its maximum where the class is; or none.
+        randomize: the number of pictures for the randomisation check, which explains them once per
+            layer with weights; 0 for no check.
+        preprocess: the preprocessing; None for the model's own, or a guess.
+        progress: called with the steps done and their total.
+
+    Returns:
+        One evaluation per method, then that of random maps.
+
+    Raises:
+        OptionError: masks do not fit or are empty, or a method does not explain a class.
+        InputError, ModelError, DeviceError, Cancelled: as `Engine.explain`.
     """
     if randomize < 0:
-        raise OptionError(f"randomize {randomize}: give a number of pictures from 0")
+        raise OptionError(f"randomize {randomize}: give a number of pictures, 0 or more")
     names = [*methods, RANDOM]
     _require_class_methods(names[:-1])
     opened = engine.open(model)
     prepared = prepare(opened.model, list(pictures), preprocess)
     regions = _regions(prepared, masks)
     layers = len(weights_from_top(opened.model)) if randomize else 0
-    few = _part(prepared, randomize)
+    few = replace(prepared, rows=prepared.rows[:randomize], pictures=prepared.pictures[:randomize])
     total = len(names) * (2 * len(prepared.rows) + layers * len(few.rows))
     steps = itertools.count(1)
     progress(0, total)
@@ -99,13 +113,13 @@ def evaluate(
         progress(next(steps), total)
 
     predicted = class_scores(engine, opened, prepared.pictures, prepared.preprocess).argmax(axis=1)
-    found = []
-    first = []  # the maps that the randomisation check compares with, by method
+    evaluations = []
+    originals = []  # by method, the maps that the randomisation check compares with
     for name in names:
         maps = _maps(engine, opened, prepared, name, predicted, tick, seed=0)
         deletion, insertion = _curves(engine, opened, prepared, predicted, maps, tick)
         inside = list(zip(maps, regions, strict=False))
-        found.append(
+        evaluations.append(
             Evaluation(
                 method=name,
                 deletion=deletion,
@@ -115,17 +129,17 @@ def evaluate(
                 randomization=np.zeros(layers),
             )
         )
-        first.append(maps[:randomize])
+        originals.append(maps[:randomize])
     for i, step in enumerate(randomized(opened.model) if layers else ()):
         shuffled = engine.open(step)
-        for name, before, one in zip(names, first, found, strict=True):
+        for name, original, one in zip(names, originals, evaluations, strict=True):
             maps = _maps(engine, shuffled, few, name, predicted, tick, seed=i + 1)
-            one.randomization[i] = np.mean(list(map(metrics.rank_correlation, before, maps)))
-    return found
+            one.randomization[i] = np.mean(list(map(metrics.rank_correlation, original, maps)))
+    return evaluations
 
 
 def class_methods() -> list[str]:
-    """Return the names of the methods that explain a class to a picture."""
+    """Return the names of the methods whose map explains a picture's class."""
     return [m.name for m in METHODS.values() if m.explains_class and not m.alias_of]
 
 
@@ -140,7 +154,7 @@ def _require_class_methods(methods: Sequence[str]) -> None:
 
 
 def _regions(prepared: PreparedInputs, masks: Sequence[Picture]) -> list[npt.NDArray[np.bool_]]:
-    """Return the masks as the network sees its pictures, bool [H, W] each."""
+    """Return the masks, fitted as the pictures are, bool [H, W] each."""
     if masks and len(masks) != len(prepared.rows):
         raise OptionError(
             f"there are {len(masks)} masks for {len(prepared.rows)} pictures: give one for each"
@@ -148,27 +162,21 @@ def _regions(prepared: PreparedInputs, masks: Sequence[Picture]) -> list[npt.NDA
     fit = prepared.preprocess
     if fit is None or len({row.shape for row in prepared.rows}) != 1:
         raise OptionError(
-            "an evaluation takes pictures of one size: give their files, and a size for the "
-            "preprocessing where they differ"
+            "an evaluation takes pictures of one size, not float arrays: give their files, and a "
+            "size for the preprocessing where they differ"
         )
     regions = []
     for number, mask in enumerate(read_pictures(masks, "mask"), 1):
-        # Masks are written as 0 and 255, or as 0 and 1, or in colours.
+        # Masks come as 0 and 255, as 0 and 1, or in colours.
         light = mask.max(axis=2, keepdims=True) > mask.max() / 2
         light = np.repeat(np.where(light, 255, 0).astype(np.uint8), 3, axis=2)
         regions.append(fit.fit(light).max(axis=2) > 127)
         if not regions[-1].any():
             raise OptionError(
-                f"mask {number} of {len(masks)} has nothing light in what the network sees of its "
-                "picture: give masks that are light where the class is"
+                f"mask {number} of {len(masks)} has no light pixel in the part of the picture that "
+                "the network sees: give masks that are light where the class is"
             )
     return regions
-
-
-def _part(prepared: PreparedInputs, count: int) -> PreparedInputs:
-    return PreparedInputs(
-        prepared.rows[:count], prepared.pictures[:count], prepared.preprocess, prepared.notes
-    )
 
 
 def _maps(
@@ -180,7 +188,7 @@ def _maps(
     tick: Callable[[], None],
     seed: int,
 ) -> list[metrics.Map]:
-    """Return each picture's strengths [H, W], of the class that the network predicts."""
+    """Return the map [H, W] of each picture's class. seed: that of random maps."""
     rng = np.random.default_rng(seed)
     maps = []
     for picture, channel in zip(prepared.pictures, channels, strict=False):
@@ -209,18 +217,20 @@ def _curves(
     maps: Sequence[metrics.Map],
     tick: Callable[[], None],
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """Return the mean probability of the predicted class, pixel after pixel gone and come."""
-    gone: list[Array] = []
-    come: list[Array] = []
+    """Return the deletion and the insertion curve, means over the pictures."""
+    deletion: list[Array] = []
+    insertion: list[Array] = []
     for picture, channel, strengths in zip(prepared.pictures, channels, maps, strict=True):
         order = metrics.ranked_pixels(strengths)
-        ends = (gone, picture, metrics.grey(picture)), (come, metrics.blurred(picture), picture)
-        for curve, start, end in ends:
+        for curves, start, end in (
+            (deletion, picture, metrics.grey(picture)),
+            (insertion, metrics.blurred(picture), picture),
+        ):
             frames = metrics.replaced(start, end, order, STEPS)
-            seen = class_probabilities(engine, model, list(frames), prepared.preprocess)
-            curve.append(seen[:, channel])
+            probability = class_probabilities(engine, model, list(frames), prepared.preprocess)
+            curves.append(probability[:, channel])
         tick()
-    return np.mean(gone, axis=0), np.mean(come, axis=0)
+    return np.mean(deletion, axis=0), np.mean(insertion, axis=0)
 
 
 def _mean(values: Sequence[float]) -> float | None:

@@ -1,4 +1,4 @@
-"""Networks that have forgotten what they learnt, from the top layer down.
+"""Networks with shuffled weights, from the top layer down.
 
 Adebayo et al. 2018: an explanation that stays the same while the weights become random does not
 explain the network.
@@ -20,27 +20,27 @@ __all__ = ["randomized", "weights_from_top"]
 def weights_from_top(model: onnx.ModelProto) -> list[list[str]]:
     """Return the names of the floating-point weights of each node that has any, last node first.
 
-    What several nodes read is the last one's. Raises UnsupportedModel where no node has weights.
+    A weight that several nodes read belongs to the last. Raises UnsupportedModel without weights.
     """
     weights = {tensor.name for tensor in model.graph.initializer if _is_weight(tensor)}
-    found = []
+    by_node = []
     for node in reversed(model.graph.node):
         if own := [name for name in dict.fromkeys(node.input) if name in weights]:
             weights.difference_update(own)
-            found.append(own)
-    if not found:
+            by_node.append(own)
+    if not by_node:
         raise UnsupportedModel(
-            "no node of the model reads weights of its own, so there are none to shuffle: export "
-            "it with its weights as initialisers"
+            "no node of the model reads weights, so there are none to shuffle: export it with its "
+            "weights as initialisers"
         )
-    return found
+    return by_node
 
 
 def randomized(model: onnx.ModelProto, seed: int = 0) -> Iterator[onnx.ModelProto]:
-    """Yield the model with ever more weights shuffled, those of its last node first.
+    """Yield the model with more and more weights shuffled, those of its last node first.
 
-    One model for each of `weights_from_top`, whose weights and all before them keep their own
-    values in another order. Raises UnsupportedModel where no node has weights.
+    One model per entry of `weights_from_top`: its weights and those of the entries before it are
+    permuted. Raises UnsupportedModel without weights.
     """
     rng = np.random.default_rng(seed)
     shuffled = onnx.ModelProto()

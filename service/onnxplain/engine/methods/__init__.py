@@ -1,4 +1,4 @@
-"""The engine's registry of methods, and how it runs those that take many runs."""
+"""The engine's registry of methods, and the computation of those that take many runs."""
 
 from typing import TYPE_CHECKING
 

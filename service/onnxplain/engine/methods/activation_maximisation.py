@@ -1,4 +1,4 @@
-"""Activation maximisation: the picture that excites a unit most, by regularised gradient ascent.
+"""Activation maximisation: a picture that excites a unit strongly, by regularised gradient ascent.
 
 Erhan et al. 2009; the regularisers are those of Yosinski et al. 2015 and Mordvintsev et al. 2015.
 """
@@ -20,32 +20,32 @@ from onnxplain.graphops.methods import METHODS
 
 __all__ = ["maximise"]
 
-START = 0.02  # the deviation of the noise that it starts from, as a part of the range
-TINY = 1e-12  # a gradient that is zero everywhere stays so
+START = 0.02  # the standard deviation of the initial noise, as a fraction of the range
+TINY = 1e-12  # a gradient of zeros stays zero
 
 Array = npt.NDArray[Any]
 Pictures = npt.NDArray[np.float32]
 
 
 def maximise(run: Run, chosen: Chosen) -> Iterator[ProjectedUnits]:
-    """Yield pictures [units, C, H, W] in the network's own values, and the units' scores there.
+    """Yield preprocessed pictures [units, C, H, W], and the units' scores on them.
 
     Each iteration shifts the picture at random, steps along the gradient (divided by its root mean
-    square), shifts back, blurs, and goes a part of the way to mid-grey. Where it is known what
-    values pixels have the picture keeps to these; else their range is that of the image given.
+    square), shifts back, blurs, and fades towards mid-grey. The preprocessing bounds the values;
+    without one, the range of the image sets the scale.
     """
-    run.require_whole_way()
+    run.require_picture_target()
     own = run.own
     if run.rows[0].dtype.kind != "f" or run.rows[0].ndim < 2:
         raise UnsupportedModel(
-            f"the input '{run.subject.input.name}' takes no picture of real numbers, and no other "
-            "can be stepped along a gradient: choose another method"
+            f"the input '{run.subject.input.name}' takes no picture of floats, and only such a "
+            "picture can be stepped along a gradient: choose another method"
         )
     plan = run.plan(METHODS["gradient"], replace(run.options, to=run.subject.to))
     for image, row in enumerate(run.rows):
-        scale = _Scale.of(run, row)
+        scale = _Range.of(run, row)
         units = chosen.channels.shape[1]
-        most = plan.footprint.rows(row.shape, run.memory_bytes)
+        most = plan.footprint.max_batch(row.shape, run.memory_bytes)
         for first in range(0, units, most):
             chunk = slice(first, min(first + most, units))
             width = chunk.stop - first
@@ -56,17 +56,17 @@ def maximise(run: Run, chosen: Chosen) -> Iterator[ProjectedUnits]:
                 row.astype(np.float32) if own["start"] == "picture" else scale.noise(rng, row.shape)
                 for rng in generators
             ])  # fmt: skip
-            added = _added(plan, chosen, image, chunk)
+            added = _unit_inputs(plan, chosen, image, chunk)
             for done in range(own["iterations"]):
-                pictures = _stepped(run, plan, pictures, added, generators, scale)
-                run.passed(done + 1, own["iterations"])
+                pictures = _step(run, plan, pictures, added, generators, scale)
+                run.report(done + 1, own["iterations"])
             final = plan.run(list(pictures), added, run.stop)
             yield image, chunk, Projections(pictures, final.score, final.position)
 
 
 @dataclass(frozen=True, eq=False)
-class _Scale:
-    """What values a picture has: bounds and middle fit its shape; span: the mean range."""
+class _Range:
+    """The range of a picture's values: bounds and middle, which broadcast, and the mean span."""
 
     low: Array
     high: Array
@@ -74,29 +74,30 @@ class _Scale:
     span: float
 
     @staticmethod
-    def of(run: Run, row: Array) -> _Scale:
+    def of(run: Run, row: Array) -> _Range:
         if run.preprocess is None:
             span = float(np.ptp(row)) or 1.0
-            return _Scale(np.array(-np.inf), np.array(np.inf), np.zeros(()), span)
+            return _Range(np.array(-np.inf), np.array(np.inf), np.zeros(()), span)
         axis = channel_axis_of(run.subject.input)
-        fitting = [-1 if i == axis else 1 for i in range(row.ndim)]
-        low, high = (end.reshape(fitting) for end in run.preprocess.ends())
-        return _Scale(low, high, (low + high) / 2, float((high - low).mean()))
+        per_channel = [-1 if i == axis else 1 for i in range(row.ndim)]
+        low, high = (end.reshape(per_channel) for end in run.preprocess.ends())
+        return _Range(low, high, (low + high) / 2, float((high - low).mean()))
 
     def noise(self, rng: np.random.Generator, shape: tuple[int, ...]) -> Pictures:
-        """Return noise about the middle, [C, H, W]."""
-        drawn = rng.standard_normal(shape, np.float32)
-        return np.asarray(self.middle + START * self.span * drawn, np.float32)
+        """Return normal noise around the middle, [C, H, W]."""
+        noise = rng.standard_normal(shape, np.float32)
+        return np.asarray(self.middle + START * self.span * noise, np.float32)
 
 
-def _stepped(
+def _step(
     run: Run,
     plan: Plan,
     pictures: Pictures,
     added: dict[str, Array],
     generators: list[np.random.Generator],
-    scale: _Scale,
+    scale: _Range,
 ) -> Pictures:
+    """Return the pictures after one iteration."""
     own = run.own
     step, jitter = scale.span * own["step_size"], own["jitter"]
     axis = channel_axis_of(run.subject.input)
@@ -114,7 +115,7 @@ def _stepped(
 
 
 def _blurred(picture: Pictures, sides: list[int], deviation: float) -> Pictures:
-    """Return the picture blurred by a Gaussian, its edges going on for ever."""
+    """Return the picture blurred by a Gaussian, with its edges repeated."""
     if deviation == 0:
         return picture
     reach = max(1, round(3 * deviation))
@@ -129,8 +130,8 @@ def _blurred(picture: Pictures, sides: list[int], deviation: float) -> Pictures:
     return picture
 
 
-def _added(plan: Plan, chosen: Chosen, image: int, chunk: slice) -> dict[str, Array]:
-    """Return the inputs that say which unit each picture is stepped towards."""
+def _unit_inputs(plan: Plan, chosen: Chosen, image: int, chunk: slice) -> dict[str, Array]:
+    """Return the inputs of a run that select one unit per picture."""
     channels = chosen.channels[image, chunk]
     if plan.select == "whole":
         return {}

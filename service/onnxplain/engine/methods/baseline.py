@@ -1,4 +1,4 @@
-"""What stands for an absent picture, and where a picture's channels lie."""
+"""The baseline, the reference that stands for an absent picture."""
 
 from __future__ import annotations
 
@@ -17,24 +17,23 @@ __all__ = ["baseline_row", "channel_axis_of"]
 def baseline_row(
     own: Mapping[str, Any], shape: tuple[int, ...], axis: int = 0
 ) -> npt.NDArray[np.float32]:
-    """Return the baseline in a row's shape. Raises OptionError where it does not fit.
+    """Return the baseline in the shape of an image. Raises OptionError where it does not fit.
 
-    own: the method's options. axis: that of the row's channels, each of which a list of numbers
-    has one for.
+    own: the method's options. axis: the image's channel axis, along which a list of numbers lies.
     """
-    given = own.get("baseline")
-    values = np.asarray(0 if given is None else given, np.float32)
+    baseline = own.get("baseline")
+    values = np.asarray(0 if baseline is None else baseline, np.float32)
     if values.ndim == 1 and len(shape) > 1:
         values = values.reshape([-1 if i == axis else 1 for i in range(len(shape))])
     try:
         return np.broadcast_to(values, shape)
     except ValueError as e:
         raise OptionError(
-            f"a baseline of shape {list(values.shape)} does not fit {list(shape)}: give one of "
-            "that shape, without a batch, a number, or one for each channel"
+            f"a baseline of shape {list(values.shape)} does not fit {list(shape)}: give an array "
+            "of that shape, without a batch axis, a number, or one number per channel"
         ) from e
 
 
 def channel_axis_of(target: Input) -> int:
-    """Return the axis of a row [C, H, W] that its channels lie along."""
+    """Return the channel axis of the input, counted without the batch axis."""
     return len(target.shape) - 2 if target.channels_last else 0

@@ -1,4 +1,4 @@
-"""What occlusion and RISE share: copies of an image with masks on, and what units make of them."""
+"""The part that occlusion and RISE share: the scores of units on masked copies of an image."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ from onnxplain.graphops.errors import UnsupportedModel
 __all__ = ["Masking", "masked_scores"]
 
 Array = npt.NDArray[Any]
-MaskAt = Callable[[int], Array]  # the mask of that number, 0 where the image is covered
+MaskAt = Callable[[int], Array]  # returns the mask of an index, 0 where the image is covered
 Scores = Iterator[tuple[int, Array, Array]]
 
 
 @dataclass(frozen=True)
 class Masking:
-    """Masks over the sides of an image, whose channels lie along `axis`."""
+    """The geometry of an image's masks: its channel axis and its other sides."""
 
     axis: int
     sides: tuple[int, ...]
 
     @staticmethod
     def of(run: Run, row: Array) -> Masking:
-        """Return what masks an image [C, H, W] has."""
+        """Return the geometry for an image [C, H, W]."""
         if row.ndim < 2:
             raise UnsupportedModel(
                 f"the input '{run.subject.input.name}' has no height or width to cover: choose "
@@ -43,7 +43,7 @@ class Masking:
 
     @property
     def ones(self) -> tuple[int, ...]:
-        """A shape that spreads one number over a mask."""
+        """The shape of a number that broadcasts over a mask."""
         return (1,) * len(self.sides)
 
     def masked(self, row: Array, baseline: Array, mask: Array) -> Array:
@@ -52,24 +52,24 @@ class Masking:
         mixed: Array = row * over + baseline * (1 - over)
         return (np.rint(mixed) if row.dtype.kind in "iu" else mixed).astype(row.dtype)
 
-    def result(self, placed: Sequence[Signal], total: npt.NDArray[np.float64]) -> Projections:
+    def result(self, units: Sequence[Signal], total: npt.NDArray[np.float64]) -> Projections:
         """Return maps [units, H, W] as projections with one channel."""
-        return projections(placed, np.expand_dims(total, 1 + self.axis))
+        return projections(units, np.expand_dims(total, 1 + self.axis))
 
 
 def masked_scores(
     run: Run, chosen: Chosen, image: int, masking: Masking, count: int, mask_at: MaskAt
 ) -> Iterator[tuple[slice, list[Signal], npt.NDArray[np.float64], Scores]]:
-    """Yield for each chunk of units: their signals, empty maps to add to, and scores to come.
+    """Yield for each chunk of units: its slice, its signals, maps of zeros, and its scores.
 
-    The scores come as (number of the mask, the mask, [units]), for each of `count` masks.
+    The scores are an iterator of (index of the mask, the mask, [units]), for each of `count` masks.
     """
     activity, row = run.activity(), run.rows[image]
     (values,) = activity.run([row], run.stop)
-    placed = signals(run, chosen, image, values)
-    # The maps of a chunk of units take no more than a quarter of the memory.
+    units = signals(run, chosen, image, values)
+    # The float64 maps of a chunk of units take a quarter of the memory at most.
     most = max(1, run.memory_bytes // (4 * 8 * math.prod(masking.sides)))
-    at_once = activity.footprint.rows(row.shape, run.memory_bytes)
+    at_once = activity.footprint.max_batch(row.shape, run.memory_bytes)
     baseline = baseline_row(run.own, row.shape, masking.axis)
 
     def scored(part: list[Signal]) -> Scores:
@@ -80,9 +80,9 @@ def masked_scores(
             values = activity.run(rows, run.stop)
             scores = np.stack([signal.dot(values) for signal in part], axis=1)
             yield from zip(range(first, last), masks, scores, strict=True)
-            run.passed(last, count)
+            run.report(last, count)
 
-    for start in range(0, len(placed), most):
-        part = placed[start : start + most]
+    for start in range(0, len(units), most):
+        part = units[start : start + most]
         total = np.zeros((len(part), *masking.sides))
         yield slice(start, start + len(part)), part, total, scored(part)

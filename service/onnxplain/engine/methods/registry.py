@@ -1,4 +1,4 @@
-"""The engine's methods: those of the rewriter, and here those of many runs, which are no one graph.
+"""The engine's methods: the rewriter's, and those of many runs, which no single graph computes.
 
 Only the standard library is imported.
 """
@@ -28,7 +28,7 @@ HERE = "onnxplain.engine.methods"
 class EngineMethod(Method):
     """A method that takes many runs of the network.
 
-    run: yields the projections of the chosen units, or names the function that does.
+    run: a generator of the chosen units' projections, or its "module:function" name.
     """
 
     run: Imported[Callable[[Run, Chosen], Iterator[ProjectedUnits]]] = Imported()
@@ -37,32 +37,39 @@ class EngineMethod(Method):
 
 
 WINDOW = Option(
-    "window", int, None, "pixels of the window's sides", each="side",
+    "window", int, None, "the window's sides in pixels", each="side",
     default_text="an eighth of each side",
 )  # fmt: skip
 STRIDE = Option(
-    "stride", int, None, "pixels from one window to the next", each="side",
+    "stride", int, None, "the distance between windows in pixels", each="side",
     default_text="half the window",
 )  # fmt: skip
-MASKS = Option("masks", int, 1000, "how many masks", bounds=(1, math.inf))
-RESOLUTION = Option("resolution", int, 8, "a mask's cells along a side", bounds=(1, 1000))
-KEEP = Option("keep", float, 0.5, "the part of the cells that is kept", bounds=(0, 1), inside=True)
-START = Option("start", str, "noise", "what the ascent starts from", choices=("noise", "picture"))
-ITERATIONS = Option("iterations", int, 128, "how many steps", bounds=(1, math.inf))
+MASKS = Option("masks", int, 1000, "the number of masks", bounds=(1, math.inf))
+RESOLUTION = Option(
+    "resolution", int, 8, "the number of a mask's cells along a side", bounds=(1, 1000)
+)
+KEEP = Option(
+    "keep", float, 0.5, "the probability that a cell stays visible", bounds=(0, 1), inside=True
+)
+START = Option(
+    "start", str, "noise", "the picture that the ascent starts from", choices=("noise", "picture")
+)
+ITERATIONS = Option("iterations", int, 128, "the number of steps", bounds=(1, math.inf))
 STEP_SIZE = Option(
-    "step_size", float, 0.02, "how far a step goes, root mean square, as a part of the range of "
-    "values that pixels can have", bounds=(0, math.inf),
+    "step_size", float, 0.02, "the root mean square of a step, as a fraction of the range of pixel "
+    "values", bounds=(0, math.inf),
 )  # fmt: skip
 JITTER = Option(
-    "jitter", int, 4, "pixels that the picture is shifted by at most before a step",
-    bounds=(0, 10_000),
-)  # fmt: skip
+    "jitter", int, 4, "the largest random shift before a step, in pixels", bounds=(0, 10_000)
+)
 BLUR = Option(
-    "blur", float, 0.5, "the deviation in pixels of the Gaussian after a step", bounds=(0, 1000)
-)
+    "blur", float, 0.5, "the standard deviation of the Gaussian blur after a step, in pixels",
+    bounds=(0, 1000),
+)  # fmt: skip
 DECAY = Option(
-    "decay", float, 0.01, "the part of the way to mid-grey after a step", bounds=(0, math.inf)
-)
+    "decay", float, 0.01, "the fraction by which a step fades the picture to mid-grey",
+    bounds=(0, math.inf),
+)  # fmt: skip
 
 OWN: dict[str, Method] = {
     method.name: method
@@ -71,7 +78,7 @@ OWN: dict[str, Method] = {
             "occlusion",
             run=f"{HERE}.occlusion:occlusion",
             takes=(WINDOW, STRIDE, BASELINE),
-            summary="what the score loses where a window of the picture is covered",
+            summary="the drop of the score where a window covers the picture",
             paper="Zeiler & Fergus 2014",
             peer="Captum `Occlusion`",
         ),
@@ -79,7 +86,7 @@ OWN: dict[str, Method] = {
             "rise",
             run=f"{HERE}.rise:rise",
             takes=(MASKS, RESOLUTION, KEEP, NOISE_SEED, BASELINE),
-            summary="the mean of random masks, weighted by the score behind them",
+            summary="the mean of random masks, weighted by the score of the masked picture",
             paper="Petsiuk et al. 2018",
             peer="DIANNA",
         ),
@@ -87,7 +94,7 @@ OWN: dict[str, Method] = {
             "activation_maximisation",
             run=f"{HERE}.activation_maximisation:maximise",
             takes=(START, ITERATIONS, STEP_SIZE, JITTER, BLUR, DECAY, NOISE_SEED),
-            summary="a picture that excites the unit, by gradient ascent",
+            summary="a picture that excites the unit strongly, by gradient ascent",
             paper="Erhan et al. 2009",
             drawn="picture",
             explains_class=False,
@@ -95,12 +102,12 @@ OWN: dict[str, Method] = {
     )
 }
 
-# A view of both, in which a method that is added to either is found.
+# A live view of both registries, so that a method added to either is in it.
 METHODS: Mapping[str, Method] = ChainMap(OWN, cast("dict[str, Method]", REWRITTEN))
 
 
 def find_method(name: str | Method) -> Method:
-    """Return the method of that name. Raises UnknownMethod with the nearest names."""
+    """Return the named method. Raises UnknownMethod, whose text has the nearest names."""
     if isinstance(name, Method):
         return name
     if name not in METHODS:
@@ -109,16 +116,16 @@ def find_method(name: str | Method) -> Method:
 
 
 def method_options() -> dict[str, Option]:
-    """Return the options that only single methods take, by their names."""
+    """Return the options that only single methods take, by name."""
     return {option.name: option for method in METHODS.values() for option in method.takes}
 
 
 def own_options(
     given: Mapping[str, Any], method: str | Method, methods: Sequence[str | Method]
 ) -> dict[str, Any]:
-    """Return the options that one of several methods is given: without those of the others.
+    """Return the options for one of several methods: those given, less those of the others.
 
-    What none of them takes stays, for the method to refuse. Raises UnknownMethod.
+    An option that none of them takes stays, for the method to refuse. Raises UnknownMethod.
     """
     taken = {option.name for other in methods for option in find_method(other).takes}
     taken -= {option.name for option in find_method(method).takes}
@@ -126,5 +133,5 @@ def own_options(
 
 
 def drawn_as(method: str) -> str:
-    """Return how a method's attributions are drawn; those of unknown methods are maps."""
+    """Return how a method's attributions are drawn, "map" for unknown methods."""
     return METHODS[method].drawn if method in METHODS else "map"

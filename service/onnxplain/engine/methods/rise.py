@@ -1,4 +1,4 @@
-"""RISE (Petsiuk et al. 2018): the mean of random masks, weighted by what is left of the unit."""
+"""RISE (Petsiuk et al. 2018): the mean of random masks, weighted by the masked picture's score."""
 
 from __future__ import annotations
 
@@ -17,27 +17,27 @@ __all__ = ["random_mask", "rise"]
 def rise(run: Run, chosen: Chosen) -> Iterator[ProjectedUnits]:
     """Yield Σ f(x · mask) · mask / (masks · keep), [units, 1, H, W].
 
-    As DIANNA's: cells of a coarse grid are kept at random, and the grid, larger than the picture
-    by one cell, is enlarged bilinearly and shifted at random.
+    As DIANNA's: random cells of a coarse grid stay visible; the grid is enlarged bilinearly to one
+    cell more than the picture, and shifted at random.
     """
-    run.require_whole_way()
+    run.require_picture_target()
     own = run.own
     count, cells, keep = own["masks"], own["resolution"], own["keep"]
     for image, row in enumerate(run.rows):
         masking = Masking.of(run, row)
         mask_at = functools.partial(random_mask, own["noise_seed"], masking.sides, cells, keep)
-        for chunk, placed, total, scored in masked_scores(
+        for chunk, units, total, scored in masked_scores(
             run, chosen, image, masking, count, mask_at
         ):
             for _, mask, scores in scored:
                 total += scores.reshape(-1, *masking.ones) * mask
-            yield image, chunk, masking.result(placed, total / (count * keep))
+            yield image, chunk, masking.result(units, total / (count * keep))
 
 
 def random_mask(
     seed: int, sides: tuple[int, ...], cells: int, keep: float, number: int
 ) -> npt.NDArray[np.float32]:
-    """Return one mask of values 0 to 1, the same for the same seed and number."""
+    """Return one mask of values 0 to 1, determined by the seed and its number."""
     rng = np.random.default_rng([seed, number])
     mask = (rng.random((cells,) * len(sides)) < keep).astype(np.float64)
     for axis, side in enumerate(sides):
@@ -49,7 +49,7 @@ def random_mask(
 
 
 def _bilinear(cells: int, size: int) -> npt.NDArray[np.float64]:
-    """Return the weights [size, cells] of an enlargement; beyond the last centres it turns back."""
+    """Return the weights [size, cells] of a bilinear enlargement with mirrored edges."""
     at = (np.arange(size) + 0.5) * cells / size - 0.5
     near = np.maximum(0, 1 - np.abs(at[:, None] - np.arange(-1, cells + 1)))
     mirrored = np.pad(np.eye(cells), ((1, 1), (0, 0)), mode="reflect")

@@ -1,4 +1,4 @@
-"""How each method is run: by its one graph, by many gradients, or in a way of its own."""
+"""Running a method: one graph, the sum of many gradients, or a method of the engine."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """smoothgrad, smoothgrad_sq, vargrad and integrated_gradients, a few copies of the image at a time.
 
-The exported artefact runs all of its copies in one batch, which for a large network is more than
-there is memory. Here the same numbers come of the gradient's graph alone, run as often as it takes.
+An artefact runs all copies in one batch, which a large network has no memory for. Here the graph
+of the gradient alone is run as often as necessary, with the same result.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ Array = npt.NDArray[Any]
 
 
 def sampled(run: Run, chosen: Chosen) -> Iterator[ProjectedUnits]:
-    """Yield one unit's projection after the other, each the sum over chunks of copies."""
+    """Yield the projections unit by unit, each accumulated over chunks of copies."""
     runner = _Gradients.of(run)
     clean = run.activity()
     for image, row in enumerate(run.rows):
@@ -38,64 +38,65 @@ def sampled(run: Run, chosen: Chosen) -> Iterator[ProjectedUnits]:
                 attribution, error = _integrated(runner, row, start, seed, signal)
             else:
                 attribution = _over_noise(runner, row, start, seed)
-            found = projections([signal], attribution[None], None if error is None else [error])
-            yield image, slice(unit, unit + 1), found
+            errors = None if error is None else [error]
+            yield image, slice(unit, unit + 1), projections([signal], attribution[None], errors)
 
 
 @dataclass(frozen=True, eq=False)
 class _Gradients:
-    """The gradient at any points, from a signal at the layer to where the points lie.
+    """The gradient of a cotangent at the layer with respect to the target, at any points.
 
-    begun: whether these are values of a tensor inside the network, rather than images.
+    from_target: whether the points are values of a tensor inside the network, not of the picture.
     """
 
     run: Run
     plan: Plan
-    begun: bool
+    from_target: bool
 
     @staticmethod
     def of(run: Run) -> _Gradients:
         subject = run.subject
-        begun = subject.to != subject.input.name
+        inside = subject.to != subject.input.name
         options = replace(run.options, select="seed", position=None, seed_value=None, to=subject.to)
-        return _Gradients(run, run.plan(METHODS["gradient"], options, begun), begun)
+        return _Gradients(run, run.plan(METHODS["gradient"], options, inside), inside)
 
     def start(self, row: Array) -> Values:
-        """Return the clean value of the tensor that the points are of."""
-        if not self.begun:
+        """Return the target's value for an image."""
+        if not self.from_target:
             return row.astype(np.float32)
         (value,) = self.run.activity(self.run.subject.to).run([row], self.run.stop)
         return np.asarray(value)
 
     def at_layer(self, row: Array, point: Values) -> Values:
         """Return the layer's values at one point, [1, ...]."""
-        activity: Activity = self.run.activity(begun=self.begun)
-        if self.begun:
+        activity: Activity = self.run.activity(from_target=self.from_target)
+        if self.from_target:
             return activity.run([row], self.run.stop, **{self.run.subject.to: point[None]})
         return activity.run([point], self.run.stop)
 
     def chunks(
         self, row: Array, seed: Values, count: int, points: Callable[[int, int], Values]
     ) -> Iterator[tuple[slice, npt.NDArray[np.float64]]]:
-        """Yield gradients at `count` points as many at once as fit into the memory."""
-        most = self.plan.footprint.rows(row.shape, self.run.memory_bytes)
+        """Yield the gradients at `count` points, as many at once as fit into memory."""
+        most = self.plan.footprint.max_batch(row.shape, self.run.memory_bytes)
         for first in range(0, count, most):
             last = min(first + most, count)
             values = points(first, last)
             added = {"seed": np.repeat(seed[None], len(values), axis=0)}
-            if self.begun:
+            if self.from_target:
                 added[self.run.subject.to] = values
                 rows = [row] * len(values)
             else:
                 rows = list(values)
             result = self.plan.run(rows, added, self.run.stop)
             yield slice(first, last), result.attribution.astype(np.float64)
-            self.run.passed(last, count)
+            self.run.report(last, count)
 
 
 def _over_noise(
     runner: _Gradients, row: Array, start: Values, seed: Values
 ) -> npt.NDArray[np.float64]:
+    """Return the mean, mean square or variance of the gradients at noisy points."""
     own = runner.run.own
     samples = own["samples"]
     deviation = np.float32(own["noise_level"]) * (start.max() - start.min())
@@ -111,7 +112,7 @@ def _over_noise(
         return np.asarray(mean)
     if runner.run.method.accumulated == "mean_square":
         return np.asarray(mean_square)
-    # In double precision what the difference cancels is far below a float32's digits.
+    # In float64 the cancellation error is far below the precision of a float32.
     return np.asarray(np.maximum(mean_square - np.square(mean), 0))
 
 
@@ -121,16 +122,16 @@ def _integrated(
     """Return the attribution and its completeness error."""
     own = runner.run.own
     alphas, weights = (a.astype(np.float32) for a in gauss_legendre(own["steps"]))
-    axis = 0 if runner.begun else channel_axis_of(runner.run.subject.input)
+    axis = 0 if runner.from_target else channel_axis_of(runner.run.subject.input)
     baseline = baseline_row(own, start.shape, axis)
-    way = start - baseline
+    difference = start - baseline
     ones = (1,) * start.ndim
     total = np.zeros(start.shape)
     chunks = runner.chunks(
-        row, seed, own["steps"], lambda a, b: baseline + alphas[a:b].reshape(-1, *ones) * way
+        row, seed, own["steps"], lambda a, b: baseline + alphas[a:b].reshape(-1, *ones) * difference
     )
     for part, gradients in chunks:
         total += np.tensordot(weights[part].astype(np.float64), gradients, axes=1)
-    attribution = way * total
+    attribution = difference * total
     at_baseline = signal.dot(runner.at_layer(row, np.ascontiguousarray(baseline)))
     return attribution, float(attribution.sum() - (signal.score - at_baseline[0]))

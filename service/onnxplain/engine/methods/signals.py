@@ -1,7 +1,7 @@
-"""Where a method that the engine runs starts from: a unit of the layer, as the clean image has it.
+"""The cotangent of each unit, computed by NumPy from the layer's values for the clean image.
 
-The rewriter does the same inside a graph (`onnxplain.graphops.backward.seed`). Here one signal
-serves many changed images, so NumPy makes it once.
+`onnxplain.graphops.backward.seed` computes the same inside a graph; here one cotangent serves many
+changed images.
 """
 
 from __future__ import annotations
@@ -23,10 +23,11 @@ Values = npt.NDArray[np.float32]
 
 @dataclass(frozen=True, eq=False)
 class Signal:
-    """What is placed at a layer for one unit.
+    """The cotangent of one unit.
 
-    weights: the channel's [*spatial], or the layer's whole shape for channel None. axis: the
-    layer's channel axis, counted with the batch. position: [spatial rank] or None.
+    weights: that of its channel, [*spatial], or that of the whole layer for channel None. axis:
+    the layer's channel axis, counted with the batch axis. score: the sum of weight times value.
+    position: [spatial rank] or None.
     """
 
     weights: Values
@@ -36,14 +37,14 @@ class Signal:
     position: npt.NDArray[np.int64] | None
 
     def dot(self, values: Values) -> npt.NDArray[np.float64]:
-        """Return the sum of signal times value for each of the layer's values [k, ...]."""
+        """Return the sum of weight times value for values [k, ...] of the layer, [k]."""
         if self.channel is not None:
             values = np.take(values, self.channel, axis=self.axis)
         product = values.astype(np.float64) * self.weights
         return np.asarray(product.reshape(len(product), -1).sum(axis=1))
 
     def cotangent(self, layer: tuple[int, ...]) -> Values:
-        """Return the signal in the layer's shape, given without its batch."""
+        """Return the cotangent in the layer's shape, without the batch axis."""
         if self.channel is None:
             return self.weights
         whole = np.zeros(layer, np.float32)
@@ -52,7 +53,7 @@ class Signal:
 
 
 def signals(run: Run, chosen: Chosen, image: int, values: Values) -> list[Signal]:
-    """Return the signal of each unit of an image, whose layer has `values` [...]."""
+    """Return the signal of each unit of an image. values: the layer's, without the batch axis."""
     options, axis = run.options, run.subject.channel_axis
     active = options.seed_value == "activation"
     if options.select == "whole":
@@ -65,34 +66,34 @@ def signals(run: Run, chosen: Chosen, image: int, values: Values) -> list[Signal
             f"layer '{run.subject.layer.tensor}' has rank 2, so its units have no positions: "
             "leave the position out"
         )
-    made = []
+    units = []
     for unit, channel in enumerate(chosen.channels[image]):
         activity = np.take(values, channel, axis=axis - 1)
-        place: npt.NDArray[np.int64] | None = None
+        position: npt.NDArray[np.int64] | None = None
         if word == "max":
-            place = np.array(np.unravel_index(activity.argmax(), activity.shape), np.int64)
+            position = np.array(np.unravel_index(activity.argmax(), activity.shape), np.int64)
         elif word == "given" and chosen.positions is not None:
-            place = chosen.positions[image, unit]
+            position = chosen.positions[image, unit]
         weights = activity if active else np.ones_like(activity)
-        if place is not None:
-            there = np.zeros_like(activity)
-            there[tuple(place)] = weights[tuple(place)]
-            weights = there
+        if position is not None:
+            alone = np.zeros_like(activity)
+            alone[tuple(position)] = weights[tuple(position)]
+            weights = alone
         score = float((weights.astype(np.float64) * activity).sum())
-        made.append(Signal(weights, int(channel), axis, score, place))
-    return made
+        units.append(Signal(weights, int(channel), axis, score, position))
+    return units
 
 
 def projections(
-    placed: Sequence[Signal],
+    units: Sequence[Signal],
     attribution: npt.NDArray[np.float64],
     error: Sequence[float] | None = None,
 ) -> Projections:
-    """Return the attributions [units, ...] of signals as a method's result."""
-    places = [s.position for s in placed if s.position is not None]
+    """Return a method's result from the attributions [units, ...] of signals."""
+    positions = [unit.position for unit in units if unit.position is not None]
     return Projections(
         attribution.astype(np.float32),
-        np.array([s.score for s in placed], np.float32),
-        np.stack(places) if places else None,
+        np.array([unit.score for unit in units], np.float32),
+        np.stack(positions) if positions else None,
         None if error is None else np.array(error, np.float32),
     )

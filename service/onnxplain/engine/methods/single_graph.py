@@ -1,4 +1,4 @@
-"""Methods that are one graph: as many units in each run as fit into the memory."""
+"""Methods that are one graph: each run takes as many units as fit into memory."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ Array = npt.NDArray[Any]
 def project(run: Run, chosen: Chosen) -> Iterator[ProjectedUnits]:
     """Yield the projections in the order of images and units.
 
-    One run takes as many images, or as many units of one image, as fit into the memory.
+    One run takes as many images, or as many units of one image, as fit into memory.
     """
     plan = run.plan(run.method, run.options)
-    given = run.own.get("baseline") is not None
+    has_baseline = run.own.get("baseline") is not None
     units = chosen.channels.shape[1]
     for group in batches(run.rows, plan.footprint, run.memory_bytes, units):
         shape = run.rows[group[0]].shape
-        limit = plan.footprint.rows(shape, run.memory_bytes)
+        limit = plan.footprint.max_batch(shape, run.memory_bytes)
         for start in range(0, units, limit):
             chunk = slice(start, start + limit)
             width = chosen.channels[0, chunk].size
-            added = _added(plan, chosen, group, chunk)
-            if given:
+            added = _unit_inputs(plan, chosen, group, chunk)
+            if has_baseline:
                 added["baseline"] = _baseline(run, run.rows[group[0]])[None]
             result = plan.run([run.rows[i] for i in group], added, run.stop)
             for i, image in enumerate(group):
@@ -40,15 +40,15 @@ def project(run: Run, chosen: Chosen) -> Iterator[ProjectedUnits]:
 
 
 def _baseline(run: Run, row: Array) -> Array:
-    """Return the baseline in the shape of the image, or of the tensor projected back to."""
+    """Return the baseline in the shape of the target."""
     if run.subject.to == run.subject.input.name:
         return baseline_row(run.own, row.shape, channel_axis_of(run.subject.input))
     (value,) = run.activity(run.subject.to).run([row], run.stop)
     return baseline_row(run.own, np.shape(value))
 
 
-def _added(plan: Plan, chosen: Chosen, group: list[int], chunk: slice) -> dict[str, Array]:
-    """Return the inputs that say which units a run is of."""
+def _unit_inputs(plan: Plan, chosen: Chosen, group: list[int], chunk: slice) -> dict[str, Array]:
+    """Return the inputs of a run that select its units."""
     if plan.select == "whole":
         return {}
     width = chosen.channels[0, chunk].size

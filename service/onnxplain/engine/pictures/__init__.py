@@ -1,4 +1,4 @@
-"""From picture files to the network's inputs."""
+"""Reading pictures and preprocessing them into the network's input."""
 
 from onnxplain.engine.pictures.inputs import Images, Input, PreparedInputs, picture_input, prepare
 from onnxplain.engine.pictures.preprocess import PRESETS, Preprocess, parse

@@ -1,4 +1,4 @@
-"""Which input of a model takes the picture, and turning pictures into what it takes."""
+"""The model's input that takes the picture, and the preprocessing of pictures for it."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ Dimensions = tuple[int | str | None, ...]
 class Input:
     """The model's input that takes the picture.
 
-    shape: a number, a name or None for each dimension. dtype: what the model takes.
+    shape: a number, a name or None for each dimension. dtype: that of its values.
     """
 
     name: str
@@ -38,17 +38,17 @@ class Input:
 
     @property
     def channels_last(self) -> bool:
-        """Whether the picture's channels are the last axis (NHWC): only a 1 or 3 says so."""
+        """Whether the channel axis is the last (NHWC): only a size of 1 or 3 there shows it."""
         return len(self.shape) == 4 and self.shape[1] not in (1, 3) and self.shape[3] in (1, 3)
 
     @property
     def channels(self) -> int | str | None:
-        """How many channels the picture must have, where the model says it."""
+        """The size of the channel axis, if the model fixes it."""
         return self.shape[3 if self.channels_last else 1]
 
     @property
     def size(self) -> tuple[int, int] | None:
-        """The height and width that the model fixes, None where it leaves them free."""
+        """The height and width if the model fixes them, else None."""
         height, width = self.shape[1:3] if self.channels_last else self.shape[2:4]
         if isinstance(height, int) and isinstance(width, int):
             return height, width
@@ -57,11 +57,11 @@ class Input:
 
 @dataclass(frozen=True)
 class PreparedInputs:
-    """Pictures, ready for the network.
+    """Preprocessed pictures.
 
-    rows: one array for each picture, without the batch axis. pictures: what the network saw, as
-    uint8 [H, W, 3] each, empty if the images came as one float array. names: of their files, "" for
-    what is no file; empty likewise.
+    rows: the network's input for each picture, without the batch axis. pictures: the pictures as
+    the network sees them, uint8 [H, W, 3] each; empty for a float array. names: their file names,
+    "" for pictures without a file; empty for a float array.
     """
 
     rows: tuple[npt.NDArray[Any], ...]
@@ -72,15 +72,14 @@ class PreparedInputs:
 
 
 def picture_input(model: onnx.ModelProto) -> Input:
-    """Return the one input of the model that has to be given.
+    """Return the only input of the model without a default value.
 
-    Raises UnsupportedModel where there is none, more than one, or one of a type without a NumPy
-    counterpart.
+    Raises UnsupportedModel where there is none, more than one, or one of an unsuitable type.
     """
     defaults = {tensor.name for tensor in model.graph.initializer}
     needed = [value for value in model.graph.input if value.name not in defaults]
     if not needed:
-        raise UnsupportedModel("the model has no input, so there is nothing to give a picture to")
+        raise UnsupportedModel("the model has no input that could take a picture")
     ranks = [len(value.type.tensor_type.shape.dim) for value in needed]
     first = next((i for i, rank in enumerate(ranks) if rank >= 3), 0)
     for i, value in enumerate(needed):
@@ -97,8 +96,8 @@ def picture_input(model: onnx.ModelProto) -> Input:
         raise UnsupportedModel(f"the input '{needed[first].name}' is not a tensor") from e
     if dtype.kind not in "fiu":
         raise UnsupportedModel(
-            f"the input '{needed[first].name}' takes {dtype} values; a picture can be given as "
-            "floats or integers: export the model with such an input"
+            f"the input '{needed[first].name}' takes {dtype} values, and a picture has floats or "
+            "integers: export the model with such an input"
         )
     return Input(needed[first].name, tuple(_dimension(d) for d in kind.shape.dim), dtype)
 
@@ -106,11 +105,11 @@ def picture_input(model: onnx.ModelProto) -> Input:
 def prepare(
     model: onnx.ModelProto, images: Images, preprocess: Preprocess | str | None = None
 ) -> PreparedInputs:
-    """Turn images into rows for the model's input.
+    """Preprocess images for the model's input.
 
     images: one or several pictures, or one float array [N, ...] that is already preprocessed.
-    preprocess: the preprocessing or its text, see `parse`; None takes the model's own (its metadata
-        `onnxplain.preprocess`), or else guesses and says so in the notes.
+    preprocess: the preprocessing or its text, see `parse`; None for the model's own (its metadata
+        `onnxplain.preprocess`), or else a guess, which a note states.
 
     Raises PictureError where they do not fit the input, MissingFile, OptionError, UnsupportedModel.
     """
@@ -118,15 +117,15 @@ def prepare(
     if isinstance(images, np.ndarray) and images.dtype.kind == "f":
         if preprocess is not None:
             raise OptionError(
-                "a float array is taken as already preprocessed: leave the preprocessing out, or "
+                "a float array counts as already preprocessed: leave the preprocessing out, or "
                 "give pictures"
             )
         return PreparedInputs(tuple(_fitting_rows(images, target)), (), None, ())
     sources = _pictures(images)
     if len(target.shape) != 4:
         raise UnsupportedModel(
-            f"the input '{target.name}' has {len(target.shape)} dimensions, and a picture needs 4, "
-            "[N, C, H, W]: give a float array of its shape instead"
+            f"the input '{target.name}' has {len(target.shape)} dimensions, and a batch of "
+            "pictures 4, [N, C, H, W]: give a float array of the input's shape instead"
         )
     chosen, notes = _choose(model, target, preprocess)
     if chosen.size is None:
@@ -153,22 +152,23 @@ def _pictures(images: Images) -> list[Picture]:
 
 
 def _choose(
-    model: onnx.ModelProto, target: Input, given: Preprocess | str | None
+    model: onnx.ModelProto, target: Input, preprocess: Preprocess | str | None
 ) -> tuple[Preprocess, tuple[str, ...]]:
-    if given is not None:
-        return (parse(given) if isinstance(given, str) else given), ()
+    """Return the preprocessing, and a note if it is a guess."""
+    if preprocess is not None:
+        return (parse(preprocess) if isinstance(preprocess, str) else preprocess), ()
     stored = read_metadata(model).get(METADATA)
     if stored is not None:
         try:
             return Preprocess.from_json(stored), ()
         except OptionError as e:
             raise UnsupportedModel(
-                f"the model's metadata '{METADATA}' is wrong ({e}): name the preprocessing"
+                f"the model's metadata '{METADATA}' is invalid ({e}): name the preprocessing"
             ) from e
     if isinstance(target.channels, int) and target.channels not in (1, 3):
         raise UnsupportedModel(
             f"the input '{target.name}' has {target.channels} channels, and a picture 1 or 3: give "
-            "a float array of its shape instead"
+            "a float array of the input's shape instead"
         )
     return _guess(target)
 
@@ -181,7 +181,7 @@ def _guess(target: Input) -> tuple[Preprocess, tuple[str, ...]]:
     elif target.channels == 1:
         name, meaning = "gray", "one grey channel of 0 to 1"
     else:
-        name, meaning = "imagenet", "RGB with ImageNet's mean and deviation"
+        name, meaning = "imagenet", "RGB with ImageNet's mean and standard deviation"
     size = f"at {target.size[1]}x{target.size[0]}" if target.size else "at the picture's own size"
     note = (
         f"assumed preprocessing '{name}' ({meaning}, {size}), since the model does not say: "
@@ -191,14 +191,14 @@ def _guess(target: Input) -> tuple[Preprocess, tuple[str, ...]]:
 
 
 def _fitting_rows(batch: npt.NDArray[Any], target: Input) -> list[npt.NDArray[Any]]:
-    """Check [N, ...] values against the input's shape; return its rows in the input's type."""
-    wanted, given = target.shape, batch.shape
-    fits = len(wanted) == len(given) and all(
-        not isinstance(w, int) or w == g for w, g in zip(wanted[1:], given[1:], strict=True)
+    """Return the images of a batch, in the input's dtype. Raises PictureError for other shapes."""
+    wanted, shape = target.shape, batch.shape
+    fits = len(wanted) == len(shape) and all(
+        not isinstance(w, int) or w == n for w, n in zip(wanted[1:], shape[1:], strict=True)
     )
-    if not fits or 0 in given:
+    if not fits or 0 in shape:
         raise PictureError(
-            f"images of shape {_shape(given)} do not fit the input '{target.name}', which takes "
+            f"images of shape {_shape(shape)} do not fit the input '{target.name}', which takes "
             f"{_shape(wanted)}: choose a fitting size and number of channels"
         )
     if target.dtype.kind in "iu":
@@ -212,5 +212,5 @@ def _shape(shape: Sequence[int | str | None]) -> str:
 
 
 def _dimension(dim: onnx.TensorShapeProto.Dimension) -> int | str | None:
-    # Some exporters write 0 or -1 for a dimension that is free.
+    # Some exporters write 0 or -1 for a free dimension.
     return dim.dim_value if dim.dim_value > 0 else dim.dim_param or None

@@ -1,4 +1,4 @@
-"""From a picture to the numbers that a network wants: fitting to a size, channels, scaling."""
+"""Preprocessing: a picture is fitted to a size, its channels are ordered, its values scaled."""
 
 from __future__ import annotations
 
@@ -20,22 +20,20 @@ __all__ = ["PRESETS", "Preprocess", "parse"]
 
 COLORS = ("RGB", "BGR", "GRAY")
 CROPS = ("none", "center")
-
-
-MAX_TEXT = 1000  # characters of a preprocessing; splitting takes the square of them
-MAX_PIXELS = 2**26  # as float32 in three channels that is 800 MB
+MAX_TEXT = 1000  # characters of a preprocessing's text; splitting takes quadratic time
+MAX_PIXELS = 2**26  # 800 MB as float32 in three channels
 
 
 @dataclass(frozen=True)
 class Preprocess:
-    """How a picture becomes a network's input: value = (pixel * scale - mean) / std.
+    """The preprocessing of a picture: value = (pixel * scale - mean) / std.
 
-    size: height and width in pixels; None takes the network's, or keeps the picture's own.
-    crop: "none" stretches the picture to `size`; "center" keeps its aspect ratio and cuts the
-        middle out.
+    size: height and width in pixels; None for the network's, or else the picture's own.
+    crop: "none" stretches the picture to `size`; "center" keeps its aspect ratio and crops to the
+        centre.
     color: "RGB", "BGR" or "GRAY", the order of the network's channels.
-    mean, std: one number, or one for each channel in the order of `color`.
-    scale: what a pixel value of 0 to 255 is multiplied with first.
+    mean, std: one number, or one per channel in the order of `color`.
+    scale: the factor for pixels of 0 to 255.
     """
 
     size: tuple[int, int] | None = None
@@ -46,7 +44,7 @@ class Preprocess:
     scale: float = 1.0
 
     def __post_init__(self) -> None:
-        """Raise OptionError where a value is not one of its kind."""
+        """Check the fields. Raises OptionError."""
         if self.size is not None:
             object.__setattr__(self, "size", _size(self.size))
         if self.color not in COLORS:
@@ -56,16 +54,26 @@ class Preprocess:
         for name in ("mean", "std"):
             object.__setattr__(self, name, self._channel_values(name, getattr(self, name)))
         if not all(self.std):
-            raise OptionError(f"std is {self.std}; it divides, so no value of it may be 0")
+            raise OptionError(f"std is {self.std}: it divides, so it must not be 0")
         object.__setattr__(self, "scale", _number("scale", self.scale))
 
     @property
     def channels(self) -> int:
-        """The number of channels that the network gets."""
+        """The number of channels of the network's input."""
         return 1 if self.color == "GRAY" else 3
 
     def fit(self, picture: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-        """Return the uint8 [H, W, 3] picture as the network sees it: fitted to size, or grey."""
+        """Fit a picture to the size, and make it grey for "GRAY".
+
+        Args:
+            picture: uint8 [H, W, 3].
+
+        Returns:
+            The picture as the network sees it, uint8 [height, width, 3].
+
+        Raises:
+            TypeError: the picture is no such array.
+        """
         image = Image.fromarray(picture)
         if self.color == "GRAY":
             image = image.convert("L").convert("RGB")
@@ -79,27 +87,44 @@ class Preprocess:
         return np.asarray(image)
 
     def values(self, fitted: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-        """Return float32 [channels, H, W] of a fitted uint8 [H, W, 3] picture."""
+        """Return the network's input for a fitted picture.
+
+        Args:
+            fitted: uint8 [H, W, 3], the result of `fit`.
+
+        Returns:
+            float32 [channels, H, W].
+
+        Raises:
+            IndexError, ValueError: the picture is no such array.
+        """
         pixels = fitted.astype(np.float32)
         if self.color == "BGR":
             pixels = pixels[:, :, ::-1]
         elif self.color == "GRAY":
             pixels = pixels[:, :, :1]
         mean, std = np.array(self.mean, np.float32), np.array(self.std, np.float32)
-        with np.errstate(over="ignore", invalid="ignore"):  # what comes of it is told as a note
+        with np.errstate(over="ignore", invalid="ignore"):  # a note reports values not finite
             scaled = (pixels * np.float32(self.scale) - mean) / std
         return np.ascontiguousarray(scaled.transpose(2, 0, 1), np.float32)
 
     def ends(self) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-        """Return the lowest and the highest value that each channel of a picture can have."""
-        pixels = np.repeat(np.array([[[0]], [[255]]], np.uint8), 3, axis=2)  # one above the other
+        """Return the lowest and the highest value that each channel can have, [channels] each."""
+        pixels = np.repeat(np.array([[[0]], [[255]]], np.uint8), 3, axis=2)  # black above white
         values = self.values(pixels)[:, :, 0]
         return values.min(axis=1), values.max(axis=1)
 
     def pixels(self, values: npt.NDArray[np.floating]) -> npt.NDArray[np.uint8]:
-        """Return the uint8 [H, W, 3] picture whose values would be these, as far as one has them.
+        """Undo `values`: return the picture with these values, clipped to 0 to 255.
 
-        values: [channels, H, W] or [H, W, channels].
+        Args:
+            values: [channels, H, W] or [H, W, channels].
+
+        Returns:
+            uint8 [H, W, 3].
+
+        Raises:
+            ValueError: the values have another number of channels.
         """
         last = values if values.shape[0] != self.channels else values.transpose(1, 2, 0)
         mean, std = np.array(self.mean), np.array(self.std)
@@ -115,32 +140,42 @@ class Preprocess:
 
     @classmethod
     def from_json(cls, text: str) -> Preprocess:
-        """Return the preprocessing that a JSON object with exactly the fields' names describes.
+        """Return the preprocessing of a JSON text.
 
-        Raises OptionError.
+        Args:
+            text: an object with exactly the names of the fields as keys.
+
+        Returns:
+            The preprocessing.
+
+        Raises:
+            OptionError: the text is not such an object, or a value is invalid.
         """
-        wanted = {field.name for field in fields(cls)}
+        names = {field.name for field in fields(cls)}
         try:
-            found = json.loads(text)
+            values = json.loads(text)
         except ValueError as e:
             raise OptionError(f"the preprocessing is not JSON: {e}") from e
-        if not isinstance(found, dict) or set(found) != wanted:
+        if not isinstance(values, dict) or set(values) != names:
             raise OptionError(
-                f"the preprocessing must be a JSON object with the keys {', '.join(sorted(wanted))}"
+                f"the preprocessing must be a JSON object with the keys {', '.join(sorted(names))}"
             )
-        return cls(**found)
+        return cls(**values)
 
     def _channel_values(self, name: str, value: object) -> tuple[float, ...]:
         values = value if isinstance(value, (tuple, list)) else (value,)
         if len(values) not in (1, self.channels):
-            raise OptionError(f"{name} has {len(values)} values for {self.channels} channels")
+            raise OptionError(
+                f"{name} has {len(values)} values for {self.channels} channels: give one, or one "
+                "per channel"
+            )
         return tuple(_number(name, v) for v in values)
 
 
 def parse(text: str) -> Preprocess:
-    """Read 'PRESET', 'KEY=VALUE,KEY=VALUE' or 'PRESET,KEY=VALUE', as in 'raw_bgr,size=224x224'.
+    """Read 'PRESET', 'KEY=VALUE,KEY=VALUE' or 'PRESET,KEY=VALUE', such as 'raw_bgr,size=224x224'.
 
-    The keys are the fields of Preprocess. Pairs alone change 'raw'. Raises OptionError.
+    The keys are the fields of Preprocess; without a preset they change 'raw'. Raises OptionError.
     """
     if len(text) > MAX_TEXT:
         raise OptionError(f"the preprocessing has {len(text):,} characters: at most {MAX_TEXT:,}")
@@ -169,19 +204,19 @@ def _size(value: object) -> tuple[int, int]:
         if whole and min(value) > 0 and height * width <= MAX_PIXELS:
             return height, width
     raise OptionError(
-        f"size is {value!r}; give height and width in pixels, such as (224, 224), and at most "
-        f"{MAX_PIXELS} pixels"
+        f"size is {value!r}: give height and width in pixels, such as (224, 224), and at most "
+        f"{MAX_PIXELS:,} pixels in all"
     )
 
 
 def _number(name: str, value: object) -> float:
     if not isinstance(value, (int, float)) or isinstance(value, bool) or not math.isfinite(value):
-        raise OptionError(f"{name} is {value!r}; it must be a number")
+        raise OptionError(f"{name} is {value!r}: give a finite number")
     return float(value)
 
 
 _IMAGENET_MEAN, _IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-_CAFFE_MEAN = (103.939, 116.779, 123.68)  # of blue, green and red over ImageNet
+_CAFFE_MEAN = (103.939, 116.779, 123.68)  # ImageNet's mean blue, green and red
 
 PRESETS: Mapping[str, Preprocess] = MappingProxyType(
     {

@@ -1,4 +1,4 @@
-"""Reading a picture, from whatever holds it, as an array of bytes."""
+"""Reading pictures from files, bytes, Pillow images and arrays."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from onnxplain.graphops.errors import MissingFile, PictureError
 
 __all__ = ["Picture", "read_picture", "read_pictures"]
 
-# Not what Pillow would hand to other programs, or read other files for.
+# Without the formats for which Pillow starts other programs or reads further files.
 FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
-# Pillow refuses pictures beyond 179 megapixels; that it worries from half of that on helps nobody.
+# Pillow refuses pictures over 179 megapixels; its warning from half of that on helps nobody.
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 
 Pixels = npt.NDArray[np.uint8]
@@ -27,14 +27,21 @@ Picture = str | os.PathLike[str] | bytes | Image.Image | npt.NDArray[Any]
 
 
 def read_picture(source: Picture, name: str = "the picture") -> Pixels:
-    """Return a picture as uint8 [H, W, 3], red first.
+    """Read a picture.
 
-    source: a path, the bytes of a file, a Pillow image, or a uint8 array [H, W], [H, W, 1],
-        [H, W, 3] or [H, W, 4]. Transparency is dropped, a camera's rotation is applied, and of an
-        animation the first frame counts.
-    name: what errors call a picture that is no file.
+    Transparency is dropped, a camera's rotation is applied, and an animation's first frame counts.
 
-    Raises MissingFile or PictureError.
+    Args:
+        source: a path, the bytes of a file, a Pillow image, or a uint8 array [H, W], [H, W, 1],
+            [H, W, 3] or [H, W, 4].
+        name: the name of a picture without a file in errors.
+
+    Returns:
+        uint8 [H, W, 3], RGB.
+
+    Raises:
+        MissingFile: there is no such file.
+        PictureError: it cannot be read, or is not a picture.
     """
     if isinstance(source, np.ndarray):
         return _from_array(source, name)
@@ -46,21 +53,21 @@ def read_picture(source: Picture, name: str = "the picture") -> Pixels:
         with Image.open(io.BytesIO(data), formats=FORMATS) as image:
             image.load()
             upright = ImageOps.exif_transpose(image)
-    # Pillow's decoders raise whatever the broken bytes lead them to: OSError, SyntaxError,
-    # struct.error, IndexError, DecompressionBombError and more.
+    # Broken files make Pillow's decoders raise OSError, SyntaxError, struct.error, IndexError,
+    # DecompressionBombError and more.
     except Exception as e:
         raise PictureError(
             f"{name} is not a picture that can be read ({type(e).__name__}): "
-            "give a PNG, JPEG or another common format"
+            "give a PNG, a JPEG or another common format"
         ) from e
     return _to_rgb(upright, name)
 
 
 def read_pictures(sources: Sequence[Picture], what: str = "picture") -> Iterator[Pixels]:
-    """Yield what `read_picture` returns, one by one. what: errors call those that are no files."""
+    """Yield the result of `read_picture` for each source. what: the word for one in errors."""
     for number, source in enumerate(sources, 1):
-        several = f"{what} {number} of {len(sources)}"
-        yield read_picture(source, several if len(sources) > 1 else f"the {what}")
+        numbered = f"{what} {number} of {len(sources)}"
+        yield read_picture(source, numbered if len(sources) > 1 else f"the {what}")
 
 
 def _read(path: str | os.PathLike[str], name: str) -> bytes:
@@ -77,7 +84,7 @@ def _from_array(array: npt.NDArray[Any], name: str) -> Pixels:
         array = array[:, :, None]
     if array.dtype != np.uint8 or array.ndim != 3 or array.shape[2] not in (1, 3, 4):
         raise PictureError(
-            f"{name} is not a picture but an array {array.dtype}{list(array.shape)}: give uint8 "
+            f"{name} is not a picture but a {array.dtype} array {list(array.shape)}: give uint8 "
             "[H, W, 3], or one float array [N, C, H, W] that is already preprocessed"
         )
     if 0 in array.shape:
@@ -91,6 +98,6 @@ def _to_rgb(image: Image.Image, name: str) -> Pixels:
         return _from_array((np.asarray(image) >> 8).astype(np.uint8), name)
     if image.mode in ("I", "F"):
         raise PictureError(
-            f"{name} holds 32-bit values, whose range is not known: scale it to 8 bits first"
+            f"{name} has 32-bit values, whose range is unknown: scale it to 8 bits first"
         )
     return _from_array(np.asarray(image.convert("RGB")), name)

@@ -1,7 +1,7 @@
-"""What runs: opened models, plans and sessions on ONNX Runtime, their cache and memory."""
+"""ONNX Runtime: opened models, plans and sessions, with their cache and memory."""
 
 from onnxplain.engine.runtime.cache import ByteCache
-from onnxplain.engine.runtime.footprint import Footprint, give_back
+from onnxplain.engine.runtime.footprint import Footprint, release_memory
 from onnxplain.engine.runtime.model import Model, OpenedModel, open_model, stored_labels
 from onnxplain.engine.runtime.plans import (
     Activity,
@@ -26,10 +26,10 @@ __all__ = [
     "Stop",
     "Subject",
     "find_subject",
-    "give_back",
     "make_activity",
     "make_plan",
     "open_model",
+    "release_memory",
     "resolve_device",
     "stored_labels",
 ]

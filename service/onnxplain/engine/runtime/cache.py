@@ -14,10 +14,10 @@ T = TypeVar("T")
 
 
 class ByteCache:
-    """Keeps what was built last, as much as fits into `limit` bytes; the longest unused goes first.
+    """A least-recently-used cache of up to `limit` bytes.
 
-    A value is built once however many threads ask for it: the others wait. What fails to build is
-    not kept.
+    A value is built once however many threads ask for it: the others wait. A value whose build
+    raises is not kept.
     """
 
     def __init__(self, limit: int) -> None:
@@ -28,12 +28,12 @@ class ByteCache:
 
     @property
     def bytes(self) -> int:
-        """The bytes of all that is kept."""
+        """The bytes of all values."""
         with self._lock:
             return sum(self._sizes.values())
 
     def get(self, key: Hashable, build: Callable[[], tuple[T, int]]) -> T:
-        """Return the value of `key`; `build` makes it and says how many bytes it takes."""
+        """Return the value of `key`; `build` returns a new value and its bytes."""
         with self._lock:
             future = self._values.get(key)
             mine = future is None
@@ -57,7 +57,7 @@ class ByteCache:
         return value
 
     def _shrink(self) -> None:
-        # What is still being built has no size yet, and stays.
+        # A value that is still being built has no size yet, and stays.
         for key in [k for k in self._values if k in self._sizes]:
             if sum(self._sizes.values()) <= self.limit:
                 break

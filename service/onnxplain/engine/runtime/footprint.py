@@ -1,4 +1,4 @@
-"""How much memory one run of a graph takes, told from the sizes of its tensors."""
+"""The memory of a graph's run, estimated from the sizes of its tensors."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ import onnx
 
 from onnxplain.graphops.ir import with_shapes
 
-__all__ = ["Footprint", "give_back"]
+__all__ = ["Footprint", "release_memory"]
 
-# Beside the tensors, ONNX Runtime holds what a convolution lays out anew for its kernels, and
-# what its arena cannot fill: see docs/memory.md for what was measured.
+# Beside the tensors, ONNX Runtime holds the convolutions' workspaces and the gaps of its arena:
+# docs/memory.md has the measurements.
 OVERHEAD = 2.0
 
 
-def give_back() -> None:
-    """Give memory that was freed back to the system, where that takes asking: glibc keeps it.
+def release_memory() -> None:
+    """Return freed memory to the operating system, which glibc does not do unasked.
 
-    Loading and rewriting a model frees its weights several times over, and graphs hold themselves
-    in circles.
+    Loading and rewriting a model frees its weights several times over; graphs hold reference
+    cycles.
     """
     gc.collect()
     trim = _trim()
@@ -34,7 +34,7 @@ def give_back() -> None:
 
 
 class Footprint:
-    """The memory of one row of a graph's run, for each shape of its picture. Thread-safe."""
+    """The memory of a graph's run per item of its batch axis, by picture shape. Thread-safe."""
 
     def __init__(self, model: onnx.ModelProto, picture: str) -> None:
         self._light = with_shapes(model)
@@ -42,22 +42,22 @@ class Footprint:
         self._known: dict[tuple[int, ...], int] = {}
         self._lock = threading.Lock()
 
-    def rows(self, shape: tuple[int, ...], memory_bytes: int) -> int:
-        """Return how many rows fit into the memory, at least one."""
-        return max(1, memory_bytes // self.row_bytes(shape))
+    def max_batch(self, shape: tuple[int, ...], memory_bytes: int) -> int:
+        """Return the largest batch that fits into memory, at least one."""
+        return max(1, memory_bytes // self.item_bytes(shape))
 
-    def row_bytes(self, shape: tuple[int, ...]) -> int:
-        """Return the bytes that a run takes for one picture of that shape [C, H, W] at its peak.
+    def item_bytes(self, shape: tuple[int, ...]) -> int:
+        """Return the peak memory of a run on one picture [C, H, W], in bytes.
 
-        Weights are not counted. Tensors whose sizes cannot be told are taken to be as large as what
-        they are made of.
+        Weights are not counted. A tensor of unknown size is taken to be as large as its node's
+        inputs.
         """
         with self._lock:
             if shape not in self._known:
-                self._known[shape] = self._row_bytes(shape)
+                self._known[shape] = self._item_bytes(shape)
             return self._known[shape]
 
-    def _row_bytes(self, shape: tuple[int, ...]) -> int:
+    def _item_bytes(self, shape: tuple[int, ...]) -> int:
         graph = self._sized(shape).graph
         sizes = _Sizes(self._light.graph, graph)
         fixed = {t.name for t in graph.initializer} | {v.name for v in graph.input}
@@ -78,7 +78,7 @@ class Footprint:
         return max(1, int(OVERHEAD * peak))
 
     def _sized(self, shape: tuple[int, ...]) -> onnx.ModelProto:
-        """Return the graph with one row, and all sizes that follow from the picture's."""
+        """Return the graph for a batch of one, with the sizes that follow from the picture's."""
         model = onnx.ModelProto()
         model.CopyFrom(self._light)
         for value in model.graph.input:
@@ -93,27 +93,27 @@ class Footprint:
         try:
             return onnx.shape_inference.infer_shapes(model, data_prop=True)
         except (onnx.shape_inference.InferenceError, RuntimeError, ValueError):
-            return model  # ONNX Runtime will say what does not fit
+            return model  # ONNX Runtime reports shapes that do not fit
 
 
 class _Sizes:
     """The sizes of a graph's tensors.
 
-    Where inference gives up, as it does behind a signal's own arithmetic, a dimension that has a
-    name is as long as one of that name elsewhere: a signal has its forward tensor's dimensions.
-    What is not known so is as many elements as the node's inputs have, or its consumer has.
+    Where shape inference gives up, as it does behind a signal's own arithmetic, a named dimension
+    is as long as another of that name: a signal has its forward tensor's dimensions. A size that
+    remains unknown is that of the node's inputs, or of its consumer.
     """
 
     def __init__(self, named: onnx.GraphProto, sized: onnx.GraphProto) -> None:
         self._values = _values(sized)
         self._lengths: dict[str, int] = {}
         for name, value in _values(named).items():
-            found = self._values.get(name)
-            pairs = zip(value.shape.dim, found.shape.dim if found else (), strict=False)
+            inferred = self._values.get(name)
+            pairs = zip(value.shape.dim, inferred.shape.dim if inferred else (), strict=False)
             for before, after in pairs:
                 if before.dim_param and after.dim_value > 0:
                     self._lengths.setdefault(before.dim_param, after.dim_value)
-        self._elements = {name: n for name in self._values if (n := self._told(name)) is not None}
+        self._elements = {name: n for name in self._values if (n := self._count(name)) is not None}
         self._elements |= dict.fromkeys((t.name for t in sized.initializer), 0)
         self._look_ahead(sized)
         for node in sized.node:
@@ -123,19 +123,20 @@ class _Sizes:
                 self._elements.setdefault(name, guess)
 
     def bytes(self, name: str) -> int:
-        """Return a tensor's bytes."""
+        """Return the bytes of a tensor."""
         value = self._values.get(name)
         known = value is not None and value.elem_type
         dtype = onnx.helper.tensor_dtype_to_np_dtype(value.elem_type) if value and known else None
         return self._elements.get(name, 0) * (dtype.itemsize if dtype else 4)
 
     def _look_ahead(self, graph: onnx.GraphProto) -> None:
-        """A tensor that is only reshaped, or scattered into, is as large as what becomes of it."""
+        """Copy the size of a Reshape's or ScatterElements' output to its input, where unknown."""
         for node in reversed(graph.node):
             if node.op_type in ("Reshape", "ScatterElements") and node.output[0] in self._elements:
                 self._elements.setdefault(node.input[0], self._elements[node.output[0]])
 
-    def _told(self, name: str) -> int | None:
+    def _count(self, name: str) -> int | None:
+        """Return the number of elements that follows from the shape, None if unknown."""
         value = self._values[name]
         if not value.HasField("shape"):
             return None

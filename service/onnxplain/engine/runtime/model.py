@@ -1,4 +1,4 @@
-"""Opening a model once: read, checked and described, for as long as its content stays."""
+"""Opening a model: read and checked once, and cached until its content changes."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ LABELS = "onnxplain.labels"  # metadata: a JSON list of class names
 
 @dataclass(frozen=True, eq=False)
 class OpenedModel:
-    """A model that was read and checked."""
+    """A model, read and checked, and its input that takes the picture."""
 
     network: Network
 
@@ -35,17 +35,17 @@ class OpenedModel:
 
     @property
     def model(self) -> onnx.ModelProto:
-        """The model as it was read."""
+        """The ONNX model."""
         return self.network.model
 
     @property
     def sha256(self) -> str:
-        """The SHA-256 of the model's content, by which its plans are cached."""
+        """The SHA-256 of the model's content, the key of its plans in the cache."""
         return self.network.sha256
 
     @property
     def layers(self) -> tuple[Layer, ...]:
-        """The layers of the network, in order."""
+        """The layers of the network, in the order in which they are computed."""
         return self.network.layers
 
 
@@ -53,9 +53,9 @@ Model: TypeAlias = "NetworkSource | OpenedModel"
 
 
 def open_model(source: Model, cache: ByteCache) -> OpenedModel:
-    """Return the model of a path, bytes or ModelProto, from the cache if it has not changed.
+    """Return the model of a path, bytes or ModelProto, from the cache unless it has changed.
 
-    One that is opened already comes back as it is: the bytes of others are hashed every time.
+    An opened model is returned as it is; the bytes of a model are hashed every time.
 
     Raises MissingFile or ModelError.
     """
@@ -69,7 +69,7 @@ def open_model(source: Model, cache: ByteCache) -> OpenedModel:
     elif isinstance(source, bytes):
         key = ("model", hashlib.sha256(source).hexdigest())
     else:
-        # A file that keeps its time and its size is not read again, let alone hashed.
+        # A file with the same time and size is not read again, let alone hashed.
         path = Path(source)
         state = path.stat() if path.exists() else None
         key = ("file", path.resolve(), state and (state.st_mtime_ns, state.st_size))
@@ -82,9 +82,9 @@ def open_model(source: Model, cache: ByteCache) -> OpenedModel:
 
 
 def stored_labels(model: onnx.ModelProto) -> tuple[str, ...]:
-    """Return the class names that the model's metadata holds, if any.
+    """Return the class names in the model's metadata, if any.
 
-    Raises UnsupportedModel where they are not a JSON list of names.
+    Raises UnsupportedModel where they are not a JSON list of strings.
     """
     try:
         names = json.loads(read_metadata(model).get(LABELS, "[]"))
@@ -92,6 +92,6 @@ def stored_labels(model: onnx.ModelProto) -> tuple[str, ...]:
         names = None
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise UnsupportedModel(
-            f"the model's metadata '{LABELS}' is not a JSON list of names: give the labels"
+            f"the model's metadata '{LABELS}' is not a JSON list of strings: give the labels"
         )
     return tuple(names)

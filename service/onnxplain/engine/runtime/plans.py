@@ -1,4 +1,4 @@
-"""A plan: one graph on one device, ready to project units of one layer, or to see its values."""
+"""Graphs ready to run on one device: a plan projects a layer's units, an activity is its values."""
 
 from __future__ import annotations
 
@@ -42,9 +42,9 @@ Array = npt.NDArray[Any]
 
 @dataclass(frozen=True)
 class Projections:
-    """What is made of B units: attribution [B, ...], score [B], position [B, rank].
+    """The results of B units: attribution [B, ...], score [B], position [B, spatial rank].
 
-    completeness_error [B] is what should be zero by the method's own law, None where it has none.
+    completeness_error: [B], the violation of the method's conservation law, None without one.
     """
 
     attribution: npt.NDArray[np.float32]
@@ -53,13 +53,13 @@ class Projections:
     completeness_error: npt.NDArray[np.float32] | None = None
 
     def rows(self, start: int, stop: int) -> Projections:
-        """Return the projections `start` to `stop` of these."""
+        """Return the results of the units from `start` to before `stop`."""
         arrays = (self.attribution, self.score, self.position, self.completeness_error)
         return Projections(*(None if a is None else a[start:stop] for a in arrays))  # type: ignore[arg-type]
 
     @staticmethod
     def join(pieces: Sequence[Projections]) -> Projections:
-        """Return several as one, in their order."""
+        """Concatenate results, in their order."""
         joined: list[Any] = []
         for name in ("attribution", "score", "position", "completeness_error"):
             arrays = [getattr(piece, name) for piece in pieces]
@@ -69,28 +69,28 @@ class Projections:
 
 @dataclass(frozen=True, eq=False)
 class Subject:
-    """What is explained, and what is known of it before a graph is made.
+    """What is explained, as far as known before a graph is rewritten.
 
-    layer: where the signal starts. to: the tensor that the attribution lies over. fixed: whether
-    a run takes a number of images that the model says. rows_apart: whether images in one batch
-    stay apart, as far as can be told.
+    layer: where the signal starts. to: the target, the tensor that the attribution lies over.
+    fixed: whether the model fixes the batch size. separable: whether the images of a batch are
+    known not to influence each other.
     """
 
     input: Input
     layer: Layer
     to: str
     fixed: bool
-    rows_apart: bool
+    separable: bool
     warnings: tuple[str, ...]
 
     @property
     def channel_axis(self) -> int:
-        """The layer's axis that counts its units."""
+        """The layer's channel axis, counted with the batch axis."""
         return 1 if self.layer.channel_axis is None else self.layer.channel_axis
 
     @property
-    def rows_per_run(self) -> int:
-        """How many images every run takes where that is not free."""
+    def batch_size(self) -> int:
+        """The batch size of a run on one image: the model's fixed one, or 1."""
         batch = self.input.shape[0] if self.input.shape else None
         return batch if isinstance(batch, int) else 1
 
@@ -98,9 +98,9 @@ class Subject:
 def find_subject(
     opened: OpenedModel, layer: str | None, method: Method, options: Options, device: str
 ) -> Subject:
-    """Resolve the names of the ends. Raises InputError or ModelError.
+    """Resolve the names of the layer and the target. Raises InputError or ModelError.
 
-    Methods that are no graph see the network from outside, from its input to the layer.
+    The engine's own methods, which are no graph, see the network from the picture to the layer.
     """
     graph = method.exportable
     report = check(
@@ -114,28 +114,28 @@ def find_subject(
         score_layer=options.score_layer,
     )
     if graph and not report.ok:
-        rewrite(opened.network, layer, method, options)  # it raises what the report tells
-    found = next(known for known in opened.layers if known.tensor == report.layer)
-    if options.channel_axis is not None and found.shape is not None:
-        size = found.shape[options.channel_axis]
-        found = replace(
-            found,
-            channel_axis=options.channel_axis % len(found.shape),
+        rewrite(opened.network, layer, method, options)  # raises the error of the report's problem
+    start = next(known for known in opened.layers if known.tensor == report.layer)
+    if options.channel_axis is not None and start.shape is not None:
+        size = start.shape[options.channel_axis]
+        start = replace(
+            start,
+            channel_axis=options.channel_axis % len(start.shape),
             channels=size if isinstance(size, int) else None,
         )
     fixed = report.batch == "fixed"
-    apart = not fixed and not report.batch_note
+    separable = not fixed and not report.batch_note
     to = report.to if graph or options.to is not None else opened.input.name
-    return Subject(opened.input, found, to, fixed, apart, report.warnings if graph else ())
+    return Subject(opened.input, start, to, fixed, separable, report.warnings if graph else ())
 
 
 @dataclass(frozen=True, eq=False)
 class Plan:
     """A session of the rewritten graph.
 
-    select: "pairs" where one run takes many units of many images; "channel" where the batch is
-    fixed; "whole"; or "seed", whose cotangents come with the images.
-    renamed: what the rewriter's own inputs and outputs are called where the network had the name.
+    select: "pairs" if one run takes many units of many images; "channel" if the batch is fixed;
+    "whole"; or "seed", with one cotangent per image.
+    renamed: the new names of the rewriter's inputs and outputs whose names the network has taken.
     """
 
     session: Session
@@ -147,12 +147,12 @@ class Plan:
     def run(self, rows: Sequence[Array], added: Mapping[str, Array], stop: Stop) -> Projections:
         """Project B units of images of one shape.
 
-        added: the graph's further inputs by their names, such as `channel` [B]. `image_index`
-        [B] says whose unit each is; without, there is one for each image.
+        added: the graph's further inputs by name, such as `channel` [B]. `image_index` [B] is the
+        image of each unit; without it, there is one unit per image.
         """
-        if self.select == "pairs" or (self.subject.rows_apart and self.select != "channel"):
+        if self.select == "pairs" or (self.subject.separable and self.select != "channel"):
             return self._run(np.stack(rows), added, stop)
-        batch, results = self.subject.rows_per_run, []
+        batch, results = self.subject.batch_size, []
         images = added.get("image_index", np.arange(len(rows)))
         per_unit = {k: v for k, v in added.items() if k not in ("image_index", "baseline")}
         for b, image in enumerate(images):
@@ -169,9 +169,9 @@ class Plan:
         feeds = {name: v.astype(self.session.types[name], copy=False) for name, v in feeds.items()}
         names = ("attribution", "score", "position", "completeness_error")
         wanted = [self.renamed.get(name, name) for name in names]
-        given = [name for name in wanted if name in self.session.outputs]
-        found = dict(zip(given, self.session.run(feeds, given, stop), strict=True))
-        attribution, score, position, error = (found.get(name) for name in wanted)
+        present = [name for name in wanted if name in self.session.outputs]
+        outputs = dict(zip(present, self.session.run(feeds, present, stop), strict=True))
+        attribution, score, position, error = (outputs.get(name) for name in wanted)
         if attribution is None or score is None:
             raise UnsupportedModel("the graph has no outputs 'attribution' and 'score'")
         return Projections(
@@ -203,7 +203,7 @@ def make_plan(
 
 @dataclass(frozen=True, eq=False)
 class Activity:
-    """The network cut at a subject's layer, or at another tensor, to see its values."""
+    """The network cut at the layer, or at another tensor, whose values are its output."""
 
     session: Session
     subject: Subject
@@ -212,11 +212,11 @@ class Activity:
     def run(self, rows: Sequence[Array], stop: Stop, **added: Array) -> npt.NDArray[np.float32]:
         """Return the values for images of one shape, [images, ...].
 
-        added: further inputs by their names, [images, ...].
+        added: further inputs by name, [images, ...].
         """
-        if self.subject.rows_apart:
+        if self.subject.separable:
             return self._run(np.stack(rows), added, stop)
-        batch, values = self.subject.rows_per_run, []
+        batch, values = self.subject.batch_size, []
         for i, row in enumerate(rows):
             filled = {k: np.repeat(v[i : i + 1], batch, axis=0) for k, v in added.items()}
             values.append(self._run(np.repeat(row[None], batch, axis=0), filled, stop)[:1])
@@ -227,10 +227,10 @@ class Activity:
         feeds = {name: v.astype(self.session.types[name], copy=False) for name, v in feeds.items()}
         (values,) = self.session.run(feeds, ["activation"], stop)
         if len(np.shape(values)) == 0 or len(values) != len(batch):
-            rows = len(values) if np.ndim(values) else 0
             raise UnsupportedModel(
-                f"layer '{self.subject.layer.tensor}' has {rows} rows for {len(batch)} images, "
-                "so its strongest units cannot be told: name the channels, or another layer"
+                f"layer '{self.subject.layer.tensor}' has the shape {list(np.shape(values))} for "
+                f"{len(batch)} images, without a batch axis of that size, so the strongest units "
+                "of an image cannot be determined: name the channels, or another layer"
             )
         return values.astype(np.float32)
 

@@ -1,4 +1,4 @@
-"""ONNX Runtime, tamed: a device that is really used, deadlines, silence, and clear errors."""
+"""Sessions of ONNX Runtime with a device that is really used, deadlines, no log, clear errors."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import onnx
 
-# ONNX Runtime's wheels report what they run to their maker, and read this when they are imported.
+# ONNX Runtime's wheels send telemetry unless this is set when they are imported.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 import onnxruntime
@@ -33,15 +33,15 @@ from onnxplain.graphops.errors import (
 __all__ = ["Session", "Stop", "resolve_device"]
 
 CUDA = "CUDAExecutionProvider"
-FATAL, WARNING = 4, 2  # ONNX Runtime's log levels; what it logs as an error it raises as well
+FATAL, WARNING = 4, 2  # ONNX Runtime's log levels; it also raises the errors that it logs
 POLL_SECONDS = 0.02
 
 
 def resolve_device(device: str) -> str:
     """Return "cpu" or "cuda:N" for "auto", "cpu", "cuda" or "cuda:N".
 
-    "auto" is CUDA's first device where ONNX Runtime really runs a graph there, else the CPU.
-    Raises DeviceError where CUDA is asked for and cannot run, OptionError for another word.
+    "auto" is the first CUDA device if ONNX Runtime runs a graph there, else the CPU.
+    Raises DeviceError where CUDA is asked for and cannot run, OptionError for other text.
     """
     kind, _, index = device.partition(":")
     if device not in ("auto", "cpu", "cuda") and not (kind == "cuda" and index.isdecimal()):
@@ -59,7 +59,7 @@ def resolve_device(device: str) -> str:
 
 
 class Stop:
-    """Says when the work must end: `timeout` seconds from now, or when `cancel` is set."""
+    """The end of a call: `timeout` seconds from now, or when `cancel` is set."""
 
     def __init__(self, timeout: float | None = None, cancel: threading.Event | None = None) -> None:
         self.run_options = onnxruntime.RunOptions()
@@ -69,18 +69,18 @@ class Stop:
         self._cancel = cancel
 
     def check(self) -> None:
-        """Raise Cancelled if the work must end."""
+        """Raise Cancelled if the call must end."""
         if self._cancel is not None and self._cancel.is_set():
             raise Cancelled("the explanation was cancelled")
         if self._deadline is not None and time.monotonic() >= self._deadline:
             raise Cancelled(
-                f"the explanation took longer than its {self._timeout:g} seconds: allow more, or "
+                f"the explanation took longer than {self._timeout:g} seconds: allow more, or "
                 "ask for fewer units or images"
             )
 
     @contextlib.contextmanager
     def watching(self) -> Iterator[Stop]:
-        """End runs that go on when the work must end, from a thread of its own."""
+        """Terminate ONNX Runtime's current run when the call must end, from a thread."""
         if self._deadline is None and self._cancel is None:
             yield self
             return
@@ -104,20 +104,20 @@ class Stop:
 
 
 class Session:
-    """One graph, ready to run on one device.
+    """One graph, loaded on one device.
 
-    Raises UnsupportedModel where ONNX Runtime cannot run the graph, DeviceError where the device
-    cannot.
+    Raises UnsupportedModel where ONNX Runtime cannot load the graph, DeviceError where the device
+    cannot run.
     """
 
     def __init__(self, model: onnx.ModelProto, device: str, threads: int = 0) -> None:
         data = model.SerializeToString()
-        # The session holds its own copy of the weights besides the bytes that it was made from.
+        # The session holds a copy of the weights besides the serialized model.
         self.bytes = 2 * len(data)
         self._session = _open(data, device, threads)
         self.outputs = tuple(value.name for value in self._session.get_outputs())
         types = {v.name: v.type.tensor_type.elem_type for v in model.graph.input}
-        self.types = {  # what the inputs take
+        self.types = {  # the inputs' dtypes
             value.name: onnx.helper.tensor_dtype_to_np_dtype(types[value.name])
             for value in [
                 *self._session.get_inputs(),
@@ -128,7 +128,7 @@ class Session:
     def run(
         self, feeds: Mapping[str, npt.NDArray[Any]], outputs: list[str], stop: Stop
     ) -> list[npt.NDArray[Any]]:
-        """Return the outputs of that name. Raises Cancelled, DeviceError or UnsupportedModel."""
+        """Return the named outputs. Raises Cancelled, DeviceError or UnsupportedModel."""
         stop.check()
         try:
             results: list[npt.NDArray[Any]] = self._session.run(outputs, feeds, stop.run_options)
@@ -147,7 +147,7 @@ def _open(data: bytes, device: str, threads: int = 0) -> onnxruntime.InferenceSe
         _share_arena()
         options.add_session_config_entry("session.use_env_allocators", "1")
     else:
-        # TF32 would lose the digits in which one unit differs from another.
+        # TF32 would round away the difference between one unit and another.
         settings = {"device_id": device.partition(":")[2], "use_tf32": "0"}
         providers.insert(0, (CUDA, settings))
     try:
@@ -163,7 +163,7 @@ def _open(data: bytes, device: str, threads: int = 0) -> onnxruntime.InferenceSe
 
 @functools.cache
 def _share_arena() -> None:
-    """Let the process's sessions work in one arena: kept ones would each hold on to their peak."""
+    """Share one arena between all sessions: otherwise each cached one would keep its own peak."""
     info = OrtMemoryInfo(
         "Cpu", onnxruntime.OrtAllocatorType.ORT_ARENA_ALLOCATOR, 0, onnxruntime.OrtMemType.DEFAULT
     )
@@ -187,7 +187,7 @@ def _probe_cuda(device: str) -> None:
     graph = onnx.parser.parse_model(
         '<ir_version: 8, opset_import: ["": 17]> probe (float[1] x) => (float[1] y) { y = Relu(x) }'
     )
-    # A missing library is reported on stdout or in the process's log, and there only.
+    # A missing library is reported on stdout or in the process's log only.
     onnxruntime.set_default_logger_severity(FATAL)
     try:
         with contextlib.redirect_stdout(io.StringIO()):
@@ -212,8 +212,8 @@ def _cuda_advice() -> str:
     if CUDA not in onnxruntime.get_available_providers():
         return "this ONNX Runtime is built without CUDA: install onnxruntime-gpu"
     return (
-        "ONNX Runtime could not start CUDA, for want of its libraries or of a GPU: install "
-        "onnxplain[cuda], and see that nvidia-smi lists the GPU"
+        "ONNX Runtime could not start CUDA, since its libraries or a GPU are missing: install "
+        "onnxplain[cuda], and check that nvidia-smi lists the GPU"
     )
 
 

@@ -1,6 +1,6 @@
-"""What people look at: top, training, invariance, occlusion, sliding window, side by side.
+"""The views: side by side, top pictures, training, invariance, occlusion and sliding window.
 
-Names are loaded on first use: a view's declaration imports neither numpy nor onnx.
+Names are imported on first use: a view's declaration imports neither NumPy nor onnx.
 """
 
 from typing import TYPE_CHECKING

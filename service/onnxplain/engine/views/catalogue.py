@@ -1,7 +1,7 @@
 """The views, each declared once.
 
-A view's message in explain.proto has a field for each of its arguments, and its comment names the
-arrays: a test compares them.
+A view's message in explain.proto has a field for each argument, and its comment lists the arrays: a
+test compares them.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ __all__ = ["DECLARED_VIEWS", "VIEWS"]
 
 LAYER_HELP = "tensor, node or module (default: the class score)"
 CLASS = ViewArgument(
-    "class_index", "integer", "a class (default: the predicted one)", flag="--class", metavar="C"
+    "class_index", "integer", "the class (default: the predicted one)", flag="--class", metavar="C"
 )
 METHOD = ViewArgument(
-    "method", "text", "method of the projections", "deconvnet", "--method", "METHOD"
+    "method", "text", "the method of the projections", "deconvnet", "--method", "METHOD"
 )
 PICTURE_NAMES = ViewArgument("names", "text", many=True)
 
@@ -38,18 +38,19 @@ MAPS = ViewDeclaration(
         PICTURE_NAMES,
     ),
     arrays={
-        "attribution": "float [pictures, units, ...], in the shape of the tensor projected back to",
-        "score": "float [pictures, units], the scores projected back",
-        "channels": "int64 [pictures, units], the units, -1 for the whole layer",
-        "position": "int64 [pictures, units, rank], of units that have one position each",
-        "completeness_error": "float [pictures, units], of methods with a law of conservation",
+        "attribution": "float [pictures, units, ...], the shape of the tensor projected back to",
+        "score": "float [pictures, units], the units' scores",
+        "channels": "int64 [pictures, units], the units' channels, -1 for the whole layer",
+        "position": "int64 [pictures, units, rank], the units' positions, if they have one each",
+        "completeness_error": "float [pictures, units], the violation of the method's conservation "
+        "law, if it has one",
         "layer": "text, the layer's tensor",
         "to": "text, the tensor projected back to",
         "method": "text, the method",
-        "seed_value": "text, what the backward pass started with",
-        "labels": "text [classes], their names, where the layer is the class score",
-        "names": "text [pictures], what the pictures are called",
-        "notes": "text [notes], what was assumed, or looks odd",
+        "seed_value": "text, the value that the signal starts with",
+        "labels": "text [classes], the classes' names, if the layer is the class score",
+        "names": "text [pictures], the pictures' names",
+        "notes": "text [notes], assumptions, and oddities of the result",
         "METHOD.NAME": "each of these, by each of several methods",
     },
 )
@@ -65,33 +66,34 @@ TOP = ViewDeclaration(
         ViewArgument(
             "channels",
             "channels",
-            "channels of the layer",
+            "the layer's channels",
             None,
             "--channel",
             "C[,C]|A:B",
             required=True,
         ),
-        ViewArgument("count", "integer", "pictures of each channel", 9, "--count"),
+        ViewArgument("count", "integer", "the number of pictures per channel", 9, "--count"),
         METHOD,
         PICTURE_NAMES,
     ),
     arrays={
         "channels": "int64 [rows], the channel of each row",
-        "picture": "int64 [rows, count], which of the pictures, from 0, the strongest first",
-        "name": "text [rows, count], what these are called",
+        "picture": "int64 [rows, count], indices of pictures, from 0, the strongest first",
+        "name": "text [rows, count], the names of these pictures",
         "score": "float [rows, count], the channel's maximum in the picture",
-        "position": "int64 [rows, count, rank], where in the layer the maximum is",
-        "box": "int64 [rows, count, 4], top, left, bottom and right of the pixels seen from there",
-        "patch.ROW.PICTURE": "uint8 [height, width, 3], these pixels",
+        "position": "int64 [rows, count, rank], the maximum's position in the layer",
+        "box": "int64 [rows, count, 4], top, left, bottom and right of the position's receptive "
+        "field in pixels",
+        "patch.ROW.PICTURE": "uint8 [height, width, 3], the pixels in the box",
         "projection.ROW.PICTURE": "float [channels, height, width], the projection to these pixels",
         "layer": "text, the layer's tensor",
         "method": "text, the method",
     },
     command=ViewCommand(
-        help="draw what excites channels most, of a folder of pictures",
+        help="draw the pictures of a folder that excite channels most",
         description="Draw, for each channel, the pictures of a folder that excite it most: the "
-        "patch that the unit sees where it is strongest, and its projection.",
-        doing="looking for the strongest",
+        "patch that the channel sees at its strongest position, and its projection.",
+        doing="searching the pictures",
         rows="onnxplain.engine.views.top:rows",
         columns=("channel", "picture", "score", "position"),
     ),
@@ -104,23 +106,23 @@ TRAINING = ViewDeclaration(
     arguments=(
         ViewArgument("layer", "text", LAYER_HELP, None, "--layer", "LAYER"),
         ViewArgument(
-            "units", "units", "channels, or the last checkpoint's K strongest (default: top:1)",
-            None, "--channel", "C[,C]|A:B|top:K",
+            "units", "units", "channels, or the K strongest of the last checkpoint (default: "
+            "top:1)", None, "--channel", "C[,C]|A:B|top:K",
         ),
         METHOD,
     ),
     arrays={
         "attribution": "float [checkpoints, units, ...], the projections to the picture",
-        "score": "float [checkpoints, units], the scores projected back",
-        "channels": "int64 [units], the units",
-        "checkpoints": "text [checkpoints], their names",
+        "score": "float [checkpoints, units], the units' scores",
+        "channels": "int64 [units], the units' channels, -1 for the whole layer",
+        "checkpoints": "text [checkpoints], the checkpoints' names",
         "layer": "text, the layer's tensor",
         "method": "text, the method",
     },
     command=ViewCommand(
         help="draw a layer's channels through training",
-        description="Draw the same channels of a layer at several checkpoints, one row a channel, "
-        "one column a checkpoint.",
+        description="Draw the same channels of a layer at several checkpoints, one row per "
+        "channel, one column per checkpoint.",
         doing="explaining the checkpoints",
     ),
 )  # fmt: skip
@@ -136,17 +138,17 @@ INVARIANCE = ViewDeclaration(
         CLASS,
     ),
     arrays={
-        "CHANGE.amounts": "float [steps], of the change: translation, scale or rotation",
-        "CHANGE.probability": "float [steps], of the class",
-        "CHANGE.distance.LAYER": "float [steps], of the layer's values from those of the untouched "
-        "picture, over the norm of these",
+        "CHANGE.amounts": "float [steps], the amounts of translation, scale or rotation",
+        "CHANGE.probability": "float [steps], the probability of the class",
+        "CHANGE.distance.LAYER": "float [steps], the distance of the layer's values from those of "
+        "the unchanged picture, over the norm of the latter",
         "class": "int64, the class",
-        "label": "text, its name",
+        "label": "text, the class's name",
     },
     command=ViewCommand(
-        help="draw how a network answers a picture moved, resized and turned",
-        description="Translate, scale and rotate a picture: draw how far each layer's values go "
-        "from those of the untouched picture, and the probability of its class.",
+        help="draw how a network responds to a picture translated, scaled and rotated",
+        description="Translate, scale and rotate a picture: draw the distance of each layer's "
+        "values from those of the unchanged picture, and the probability of its class.",
         doing="explaining",
     ),
 )  # fmt: skip
@@ -157,35 +159,37 @@ OCCLUSION = ViewDeclaration(
     arguments=(
         ViewArgument("layer", "text", LAYER_HELP, None, "--layer", "LAYER"),
         ViewArgument(
-            "channel", "integer", "a channel (default: the layer's strongest)", None, "--channel",
-            "C",
+            "channel", "integer", "the channel (default: the layer's strongest)", None,
+            "--channel", "C",
         ),
         CLASS,
         ViewArgument(
-            "window", "integer", "the square's side in pixels (default: an eighth of the longer "
-            "side of the picture)", None, "--window",
+            "window", "integer", "the square's side in pixels (default: an eighth of the picture's "
+            "longer side)", None, "--window",
         ),
         ViewArgument(
-            "stride", "integer", "pixels from one place to the next (default: half of the window)",
-            None, "--stride",
+            "stride", "integer", "the square's step in pixels (default: half of the window)", None,
+            "--stride",
         ),
     ),
     arrays={
-        "probability": "float [rows, columns], of the class, for each place of the square",
-        "strength": "float [rows, columns], the channel's sum, for each place of the square",
-        "untouched": "float [2], both of the picture itself",
+        "probability": "float [rows, columns], the probability of the class, by the square's "
+        "position",
+        "strength": "float [rows, columns], the sum of the channel's values, by the square's "
+        "position",
+        "untouched": "float [2], both for the uncovered picture",
         "rows": "int64 [rows], the first row of pixels that the square covers",
         "columns": "int64 [columns], the first column of pixels that the square covers",
         "window": "int64, the square's side in pixels",
         "class": "int64, the class",
-        "label": "text, its name",
+        "label": "text, the class's name",
         "layer": "text, the layer's tensor",
         "channel": "int64, the channel",
     },
     command=ViewCommand(
-        help="draw what covering parts of a picture changes",
-        description="Slide a grey square over a picture: draw the probability of its class and a "
-        "channel's strength for each place of the square.",
+        help="draw the effect of covering parts of a picture",
+        description="Slide a grey square over a picture: draw the probability of its class and the "
+        "strength of a channel for each position of the square.",
         doing="covering",
         summary="onnxplain.engine.views.occlusion:summary",
     ),
@@ -200,25 +204,25 @@ SLIDE = ViewDeclaration(
             "--channel", "C",
         ),
         ViewArgument(
-            "size", "size", "the window's height and width, where the model leaves its picture's "
-            "size free", None, "--size", "HxW",
+            "size", "size", "the window's height and width, if the model leaves the picture's "
+            "free", None, "--size", "HxW",
         ),
     ),
     arrays={
-        "scores": "float [rows, columns], of the class, for each window",
-        "quantity": "text, what the scores are: score, probability or log probability",
+        "scores": "float [rows, columns], the score of the class in each window",
+        "quantity": "text, the quantity of the scores: score, probability or log probability",
         "best": "int64 [2], row and column of the strongest window",
         "channel": "int64, the class",
-        "label": "text, its name",
-        "window": "int64 [2], height and width in pixels",
-        "stride": "int64 [2], pixels from one window to the next, down and across",
+        "label": "text, the class's name",
+        "window": "int64 [2], the window's height and width in pixels",
+        "stride": "int64 [2], the distance between windows in pixels, down and across",
     },
     command=ViewCommand(
         help="draw a class's heat map of a picture larger than the network's",
         description="Slide a classifier over a picture larger than its own, in one run, and draw "
-        "the score that each window gives a class beside the picture.",
+        "the score of a class in each window beside the picture.",
         doing="sliding",
-        model_help=": a classifier, or what `convolutionalize` wrote",
+        model_help=": a classifier, or the output of `convolutionalize`",
         summary="onnxplain.engine.views.sliding_window:summary",
     ),
 )  # fmt: skip
@@ -228,8 +232,8 @@ DECLARED_VIEWS: Mapping[str, ViewDeclaration] = {
 }
 
 
-class _Functions(Mapping[str, Callable[..., "View"]]):
-    """The views' functions by the views' names, each imported when it is looked up."""
+class _ViewFunctions(Mapping[str, Callable[..., "View"]]):
+    """The functions of the views by name, each imported when it is looked up."""
 
     def __getitem__(self, name: str) -> Callable[..., View]:
         return DECLARED_VIEWS[name].resolve()
@@ -241,4 +245,4 @@ class _Functions(Mapping[str, Callable[..., "View"]]):
         return len(DECLARED_VIEWS)
 
 
-VIEWS: Mapping[str, Callable[..., View]] = _Functions()
+VIEWS: Mapping[str, Callable[..., View]] = _ViewFunctions()

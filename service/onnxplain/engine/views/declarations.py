@@ -1,4 +1,4 @@
-"""How a view is declared: what it takes, which arrays it returns, and what its command prints.
+"""The declaration of a view: its arguments, its arrays, and the output of its command.
 
 The command line, the service and `engine.VIEWS` follow from the declarations. This module imports
 only the standard library: a view's own module is imported when its function is first used.
@@ -27,13 +27,15 @@ Callback = Callable[[int, int], None]
 class ViewArgument:
     """One argument of a view: a keyword of its function, a field of its message, a flag.
 
-    name: of the keyword and the field, which for the type "size" are two, `height` and `width`;
-    the type "method_options" stands for the keywords of methods. many: several values, a repeated
-    field, and a flag that may be repeated. default: the function's own, None where it depends on
-    the model or the picture. flag: empty where the command has none. required: by the command.
+    name: that of the keyword and the field; the type "size" has two fields, `height` and `width`,
+    and the type "method_options" stands for the options of methods.
+    default: the function's own, None where it depends on the model or the picture.
+    flag: the command's flag, "" for none.
+    required: whether the command requires it.
+    many: whether it has several values: a repeated field, and a flag that may be repeated.
 
-    Every view takes `labels`, `preprocess` and `progress` besides. `names`, without a flag, are
-    what the drawing calls the pictures: the command gives the files' names.
+    Every view also takes `labels`, `preprocess` and `progress`. `names`, which has no flag, are
+    the pictures' names in the drawing: the command passes those of the files.
     """
 
     name: str
@@ -50,10 +52,11 @@ class ViewArgument:
 class ViewCommand:
     """The command that draws a view and prints a summary of its arrays.
 
-    doing: what a terminal shows while the view is computed. model_help: added to the help of MODEL.
-    summary: "module:function" of (arrays) that returns the lines to print. rows: "module:function"
-    of (arrays, paths of the pictures) that returns a list of dictionaries, which --json prints as
-    they are, and the command otherwise as a table of `columns`.
+    doing: the text of the terminal's progress line.
+    model_help: appended to the help of MODEL.
+    summary: "module:function" of (arrays) that returns the lines to print.
+    rows: "module:function" of (arrays, paths of the pictures) that returns a list of dictionaries:
+        --json prints them as they are, the command otherwise as a table of `columns`.
     """
 
     help: str
@@ -67,13 +70,14 @@ class ViewCommand:
 
 @dataclass(frozen=True)
 class ViewDeclaration:
-    """A view: the function that computes it, what this takes, and the arrays of its result.
+    """A view: the function that computes it, its arguments, and the arrays of its result.
 
-    function: "module:function" of (engine, model, picture, **arguments). pictures: whether it takes
-    one picture or a sequence of them, on the command line those of a folder. models: whether it
-    takes one model or a sequence, with `names` for them; a request names those before its own model
-    in the field `earlier`. arrays: type, shape and meaning of each, by names in which words in
-    capitals stand for numbers and names. passes: whether it reports the runs within a step.
+    function: "module:function" of (engine, model, picture, **arguments).
+    arrays: type, shape and meaning by name; words in capitals stand for numbers and names.
+    pictures: whether it takes one picture or a sequence, on the command line a folder.
+    models: whether it takes one model or a sequence, with `names`; a request has all but the last
+        in its field `earlier`.
+    passes: whether it reports the runs within a step.
     command: None where another command draws the view.
     """
 
@@ -87,7 +91,7 @@ class ViewDeclaration:
     command: ViewCommand | None = None
 
     def resolve(self) -> Callable[..., View]:
-        """Return the view's function, whose module is imported now."""
+        """Import the view's module and return its function."""
         function: Callable[..., View] = pkgutil.resolve_name(self.function)
         return function
 
@@ -100,9 +104,10 @@ class ViewDeclaration:
         passes: Callback,
         **arguments: Any,
     ) -> View:
-        """Return the view of the pictures: of the last model and the first picture if it takes one.
+        """Compute the view, for the last model and the first picture where it takes only one.
 
-        progress, passes: called with how many steps, or runs of a step, are done, and their number.
+        progress, passes: called with the steps, or the runs of a step, that are done, and their
+        total.
         """
         if self.passes:
             arguments["passes"] = passes

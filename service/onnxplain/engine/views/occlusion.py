@@ -1,4 +1,4 @@
-"""What a network makes of a picture of which a part is covered: its class, and one feature."""
+"""The probability of a class and the strength of a channel while a square covers the picture."""
 
 from __future__ import annotations
 
@@ -11,30 +11,43 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from onnxplain.engine.drawing import Note, Panel, Pixels, View, enlarged, figure, heat, laid
+from onnxplain.engine.drawing import (
+    Note,
+    Panel,
+    Pixels,
+    View,
+    enlarged,
+    figure,
+    heat_bar,
+    heat_grid,
+)
 from onnxplain.engine.engine import Engine
 from onnxplain.engine.methods import windows
 from onnxplain.engine.pictures import Picture, Preprocess, read_picture
 from onnxplain.engine.runtime import Model
-from onnxplain.engine.views.predictions import choose_class, class_probabilities
+from onnxplain.engine.views.predictions import choose_class, class_label, class_probabilities
 from onnxplain.graphops.errors import OptionError
 
 __all__ = ["Covered", "covered", "summary"]
 
 GREY = 127
 SIDE = 224
-BAR = 120
-AT_ONCE = 16  # covered pictures that are explained together
+
+AT_ONCE = 16  # covered pictures per call of the engine
 
 
 @dataclass(frozen=True, eq=False)
 class Covered(View):
-    """What is left of a class and of a feature while a grey square slides over a picture.
+    """A class and a channel while a grey square slides over a picture.
 
-    label: the class's name. probability: of the class, [rows, columns] of the square's places.
-    strength: the feature's values summed over all its positions, likewise. untouched: both of the
-    picture itself. rows, columns: the first pixel that the square covers at each of its places;
-    window: its side, of which the picture's border may cut off a part.
+    picture: as the network sees it.
+    class_index, label: the class and its name. layer, channel: the channel that is watched.
+    probability: that of the class, [rows, columns] by the square's position.
+    strength: the sum of the channel's values, likewise.
+    untouched: both for the uncovered picture.
+    window: the square's side in pixels; the picture's border may cut it.
+    rows, columns: the first row and column of pixels that the square covers.
+    notes: sentences about assumptions and oddities.
     """
 
     picture: npt.NDArray[np.uint8]
@@ -51,7 +64,7 @@ class Covered(View):
     notes: tuple[str, ...] = ()
 
     def draw(self) -> Image.Image:
-        """Draw the picture, and both maps beside it, dark where covering takes most away."""
+        """Draw the picture and both maps beside it, dark where covering lowers the value most."""
         panels: list[Panel | None] = [Panel(("input",), (enlarged(self.picture, SIDE),))]
         maps = (
             (f"probability of {self.label}", self.probability),
@@ -62,18 +75,24 @@ class Covered(View):
             low, high = float(values.min()), float(max(values.max(), whole))
             drawn = enlarged(self.loss_map(values, low, high), SIDE)
             panels.append(Panel((caption,), (drawn,)))
-            ramp = heat(np.linspace(0, 1, BAR))
-            notes.append(
-                Note(f"{caption}, untouched {whole:.3g}:", ramp, (f"{high:.3g}", f"{low:.3g}"))
-            )
-        notes.append(Note("Each colour lies at the middle of what the square covered"))
+            ends = (f"{high:.3g}", f"{low:.3g}")
+            notes.append(Note(f"{caption}, untouched {whole:.3g}:", heat_bar(), ends))
+        notes.append(Note("Each colour lies at the centre of the covered square"))
         return figure([panels], f"Covered piece by piece · {self.layer}", notes)
 
     def loss_map(self, values: npt.NDArray[np.float64], low: float, high: float) -> Pixels:
-        """Return the picture with the loss of each place laid over the middle of its square.
+        """Draw the loss at each position of the square over the picture.
 
-        values: [rows, columns] of the square's places. low, high: the values drawn as the greatest
-        loss and as none. Returns uint8 [H, W, 3].
+        Args:
+            values: [rows, columns] by the square's position.
+            low: the value drawn as the greatest loss.
+            high: the value drawn as no loss.
+
+        Returns:
+            uint8 [H, W, 3], each loss around the centre of the covered square.
+
+        Raises:
+            ValueError: the values have another shape.
         """
         sides = (self.rows, self.columns)
         centres = [
@@ -82,11 +101,10 @@ class Covered(View):
         ]
         gaps = [b - a for starts in sides for a, b in itertools.pairwise(starts)]
         reach = min(self.window, max(gaps, default=self.window)) / 2
-        lost = high - values
-        return laid(lost, 0.0, high - low, self.picture, centres, reach)
+        return heat_grid(high - values, 0.0, high - low, self.picture, centres, reach)
 
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
-        """Return both maps, what they are of, and both numbers of the picture itself."""
+        """Return both maps, their class and channel, and the values for the uncovered picture."""
         return {
             "probability": self.probability,
             "strength": self.strength,
@@ -115,21 +133,44 @@ def covered(
     preprocess: Preprocess | str | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Covered:
-    """Slide a grey square over the picture, as Zeiler and Fergus 2014 do in figure 7.
+    """Slide a grey square over a picture: watch the probability of a class, and a channel.
 
-    layer: whose channel's strength is watched, default the class score.
-    channel: of the layer, default its strongest; class_index: default the predicted one. window,
-    stride: of the square in pixels, default an eighth of the longer side, and half of that.
+    After Zeiler and Fergus 2014, figure 7.
+
+    Args:
+        engine: the engine that runs the network.
+        model: a path, the bytes of a file, a ModelProto, or the result of `Engine.open`.
+        picture: a path, bytes, a Pillow image or a uint8 array [H, W, 3].
+        layer: the layer of the channel; None for the class score.
+        channel: the channel; None for the layer's strongest.
+        class_index: the class; None for the predicted one.
+        window: the square's side in pixels; None for an eighth of the picture's longer side.
+        stride: the square's step in pixels; None for half of the window.
+        labels: class names by channel; None for the model's own.
+        preprocess: the preprocessing; None for the model's own, or a guess.
+        progress: called with the positions done and their total.
+
+    Returns:
+        Both values for each position of the square.
+
+    Raises:
+        OptionError: window or stride is not positive, or the window covers the whole picture.
+        ChannelError: there is no such channel or class.
+        InputError, ModelError, DeviceError, Cancelled: as `Engine.explain`.
     """
     model, picture = engine.open(model), read_picture(picture)
     clean = engine.explain(model, picture, layer, "activation", channel, preprocess=preprocess)
-    seen = engine.explain(model, picture, method="activation", preprocess=preprocess, labels=labels)
+    scored = engine.explain(
+        model, picture, method="activation", preprocess=preprocess, labels=labels
+    )
     (pixels,), how, chosen = clean.pictures, clean.preprocess, int(clean.channels[0, 0])
     longest = max(pixels.shape[:2])
     size = max(1, longest // 8) if window is None else window
     step = max(1, size // 2) if stride is None else stride
     if size < 1 or step < 1:
-        raise OptionError(f"a window of {size} and a stride of {step} pixels: give 1 or more")
+        raise OptionError(
+            f"a window of {size} and a stride of {step} pixels: give 1 or more for both"
+        )
     if size >= longest:
         raise OptionError(
             f"a window of {size} pixels covers the whole picture of {pixels.shape[0]}x"
@@ -137,38 +178,38 @@ def covered(
         )
     scores = class_probabilities(engine, model, [pixels], how)[0]
     target = choose_class(scores, class_index)
-    places = windows(pixels.shape[:2], (size, size), (step, step))
-    rows, columns = (sorted({place[axis].start for place in places}) for axis in range(2))
-    left, strong = [], []
-    progress(0, len(places))
-    for start in range(0, len(places), AT_ONCE):
+    squares = windows(pixels.shape[:2], (size, size), (step, step))
+    rows, columns = (sorted({square[axis].start for square in squares}) for axis in range(2))
+    probability, strength = [], []
+    progress(0, len(squares))
+    for start in range(0, len(squares), AT_ONCE):
         frames = []
-        for place in places[start : start + AT_ONCE]:
+        for square in squares[start : start + AT_ONCE]:
             frame = pixels.copy()
-            frame[place] = GREY
+            frame[square] = GREY
             frames.append(frame)
-        left.append(class_probabilities(engine, model, frames, how)[:, target])
-        found = engine.explain(model, frames, layer, "activation", chosen, preprocess=how)
-        strong.append(found.score[:, 0].astype(np.float64))
-        progress(start + len(frames), len(places))
+        probability.append(class_probabilities(engine, model, frames, how)[:, target])
+        result = engine.explain(model, frames, layer, "activation", chosen, preprocess=how)
+        strength.append(result.score[:, 0].astype(np.float64))
+        progress(start + len(frames), len(squares))
     return Covered(
         picture=pixels,
         class_index=target,
-        label=(*seen.labels[target : target + 1], f"class {target}")[0],
+        label=class_label(scored.labels, target),
         layer=clean.layer,
         channel=chosen,
-        probability=np.concatenate(left).reshape(len(rows), -1),
-        strength=np.concatenate(strong).reshape(len(rows), -1),
+        probability=np.concatenate(probability).reshape(len(rows), -1),
+        strength=np.concatenate(strength).reshape(len(rows), -1),
         untouched=(float(scores[target]), float(clean.score[0, 0])),
         window=size,
         rows=tuple(rows),
         columns=tuple(columns),
-        notes=tuple(dict.fromkeys((*clean.notes, *seen.notes))),
+        notes=tuple(dict.fromkeys((*clean.notes, *scored.notes))),
     )
 
 
 def summary(arrays: Mapping[str, npt.NDArray[Any]]) -> list[str]:
-    """Return two lines: the class's probability and the channel's strength in the picture itself.
+    """Return two lines on the uncovered picture: the class's probability, the channel's strength.
 
     arrays: those of `Covered.arrays`.
     """

@@ -1,4 +1,4 @@
-"""What a network says of pictures: its class scores, and the probabilities that they mean."""
+"""A network's class scores for pictures, and their probabilities."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from onnxplain.engine.pictures import Preprocess
 from onnxplain.engine.runtime import Model
 from onnxplain.graphops.errors import ChannelError
 
-__all__ = ["choose_class", "class_probabilities", "class_scores"]
+__all__ = ["choose_class", "class_label", "class_probabilities", "class_scores"]
 
 NORMALIZERS = ("Softmax", "LogSoftmax", "Sigmoid")
 
@@ -23,17 +23,17 @@ Array = npt.NDArray[Any]
 def class_scores(
     engine: Engine, model: Model, pictures: Sequence[Array], preprocess: Preprocess | None
 ) -> npt.NDArray[np.float64]:
-    """Return the class scores [pictures, classes], before a final Softmax."""
+    """Return the class scores [pictures, classes], those before a final Softmax."""
     return _values(engine, model, pictures, None, preprocess)
 
 
 def class_probabilities(
     engine: Engine, model: Model, pictures: Sequence[Array], preprocess: Preprocess | None
 ) -> npt.NDArray[np.float64]:
-    """Return the class probabilities [pictures, classes]; for maps of classes, their mean.
+    """Return the class probabilities [pictures, classes], the mean of a map of classes.
 
-    They are the network's own where it ends in Softmax, LogSoftmax or Sigmoid, or where its output
-    adds up to one. Otherwise they are the softmax of the output, or of one class alone the sigmoid.
+    They are the network's own if it ends in Softmax, LogSoftmax or Sigmoid, or if its output sums
+    to one. Otherwise they are the softmax of the output, or the sigmoid of a single class.
     """
     known = engine.open(model).layers
     score = next((i for i, layer in enumerate(known) if "class score" in layer.marks), None)
@@ -52,12 +52,17 @@ def class_probabilities(
 
 
 def choose_class(scores: Array, class_index: int | None) -> int:
-    """Return the class asked for, or the one of the highest score. Raises ChannelError."""
+    """Return the class index, by default that of the highest score. Raises ChannelError."""
     if class_index is None:
         return int(scores.argmax())
     if not 0 <= class_index < len(scores):
         raise ChannelError(f"no class {class_index}: the classes are 0 to {len(scores) - 1}")
     return class_index
+
+
+def class_label(labels: Sequence[str], class_index: int) -> str:
+    """Return the name of a class, "class N" for one without."""
+    return labels[class_index] if class_index < len(labels) else f"class {class_index}"
 
 
 def _values(
@@ -67,7 +72,7 @@ def _values(
     layer: str | None,
     preprocess: Preprocess | None,
 ) -> npt.NDArray[np.float64]:
-    """Return the mean of each of a layer's channels, [pictures, channels]."""
+    """Return the mean of each channel of a layer, [pictures, channels]."""
     values = engine.values(model, list(pictures), layer, preprocess)
     means = [
         v.reshape(len(v), -1).mean(axis=1, dtype=np.float64) for v in map(np.atleast_1d, values)

@@ -1,8 +1,7 @@
-"""Several methods' explanations of the same pictures, side by side."""
+"""The explanations of the same pictures by several methods, side by side."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -10,7 +9,16 @@ from typing import Any
 import numpy.typing as npt
 from PIL import Image
 
-from onnxplain.engine.drawing import Note, Panel, View, enlarged, figure, legend, overlay
+from onnxplain.engine.drawing import (
+    Note,
+    Panel,
+    View,
+    enlarged,
+    even_columns,
+    figure,
+    legend,
+    overlay,
+)
 from onnxplain.engine.engine import Engine
 from onnxplain.engine.explanation import Explanation
 from onnxplain.engine.methods import drawn_as, own_options
@@ -27,26 +35,27 @@ COLUMNS = 4
 
 @dataclass(frozen=True, eq=False)
 class SideBySide(View):
-    """Explanations of the same pictures and as many units, one for each method."""
+    """Explanations of the same pictures, with as many units each, one per method."""
 
     explanations: tuple[Explanation, ...]
 
     @property
     def notes(self) -> tuple[str, ...]:  # type: ignore[override]
-        """What was assumed by any of them."""
+        """The notes of all explanations, each once."""
         return tuple(dict.fromkeys(note for one in self.explanations for note in one.notes))
 
     def draw(self) -> Image.Image:
-        """Draw each picture, then one panel a method: its map, and that laid over the picture.
+        """Draw each picture, then one panel per method: its map, and the map over the picture.
 
-        Raises OptionError where one is not a map.
+        Raises:
+            OptionError: an attribution has no height and width.
         """
         for explanation in self.explanations:
             explanation.require_drawable()
         first = self.explanations[0]
         images, units = first.channels.shape
         inputs = next((e.pictures for e in self.explanations if e.pictures), ())
-        columns = math.ceil(len(self.explanations) / math.ceil(len(self.explanations) / COLUMNS))
+        columns = even_columns(len(self.explanations), COLUMNS)
         rows: list[list[Panel | None]] = []
         for image in range(images):
             for unit in range(units):
@@ -57,8 +66,8 @@ class SideBySide(View):
                 for start in range(0, len(panels), columns):
                     row: list[Panel | None] = list(panels[start : start + columns])
                     if inputs:
-                        whose = first.captions(image, unit)
-                        captions = first.named((whose[0], whose[-1]), image)
+                        longest, *_, shortest = first.captions(image, unit)
+                        captions = first.named((longest, shortest), image)
                         shown = Panel(captions, (enlarged(inputs[image], SIDE),))
                         row.insert(0, None if start else shown)
                     rows.append(row)
@@ -66,9 +75,18 @@ class SideBySide(View):
         return figure(rows, title, self.legend())
 
     def panel(self, explanation: Explanation, image: int, unit: int) -> Panel:
-        """Return a method's map, and the map over the picture.
+        """Draw one method's map of a unit, and the map over the picture.
 
-        The caption names the unit where it differs from the first explanation's.
+        Args:
+            explanation: the method's explanation.
+            image: the index of the picture.
+            unit: the index of the unit.
+
+        Returns:
+            The panel; its caption names the unit where it differs from the first explanation's.
+
+        Raises:
+            IndexError: there is no such picture or unit.
         """
         pictures = [enlarged(explanation.drawn(image, unit), SIDE)]
         if explanation.pictures and drawn_as(explanation.method) != "picture":
@@ -82,7 +100,7 @@ class SideBySide(View):
         return Panel((f"{explanation.method} of {own}", where), tuple(pictures))
 
     def legend(self) -> list[Note]:
-        """Return what the colours mean, and which methods explain another layer, each once."""
+        """Return the meaning of the colours, and the methods that explain another layer."""
         first = self.explanations[0]
         notes = []
         for one in self.explanations:
@@ -92,7 +110,7 @@ class SideBySide(View):
         return list({note.text: note for note in notes}.values())
 
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
-        """Return every explanation's arrays as METHOD.NAME."""
+        """Return the arrays of every explanation, named METHOD.NAME."""
         return {f"{e.method}.{k}": v for e in self.explanations for k, v in e.arrays().items()}
 
 
@@ -105,14 +123,28 @@ def maps(
     units: Units = None,
     **choices: Any,
 ) -> Explanation | SideBySide:
-    """Explain units by one method, or by several to be seen side by side.
+    """Explain units by one method, or by several side by side.
 
-    As `Engine.explain`; of the options that single methods take, each gets its own.
+    Args:
+        engine: the engine that explains.
+        model: as in `Engine.explain`, like the arguments below.
+        pictures: one or several pictures, or one preprocessed float array.
+        methods: the names of the methods.
+        layer: a tensor, node or module; None for the class score.
+        units: the units of each picture.
+        **choices: the fields of `Choices`, and options of the methods, each for those that take it.
+
+    Returns:
+        The explanation by the only method, or all of them side by side.
+
+    Raises:
+        OptionError: there are no methods, or none takes an option.
+        InputError, ModelError, DeviceError, Cancelled: as `Engine.explain`.
     """
-    found = []
+    explanations = []
     for method in methods:
         own = own_options(choices, method, methods)
-        found.append(engine.explain(model, pictures, layer, method, units, **own))
-    if not found:
+        explanations.append(engine.explain(model, pictures, layer, method, units, **own))
+    if not explanations:
         raise OptionError("there are no methods: give at least one")
-    return found[0] if len(found) == 1 else SideBySide(tuple(found))
+    return explanations[0] if len(explanations) == 1 else SideBySide(tuple(explanations))

@@ -1,4 +1,4 @@
-"""A classifier slid over a larger picture: the score of a class for each window, as a heat map."""
+"""A classifier slid over a larger picture: the score of a class in each window, as a heat map."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy.typing as npt
 import onnx
 from PIL import Image, ImageDraw
 
-from onnxplain.engine.drawing import Note, Panel, View, enlarged, figure, heat, laid
+from onnxplain.engine.drawing import Note, Panel, View, enlarged, figure, heat_bar, heat_grid
 from onnxplain.engine.engine import Engine
 from onnxplain.engine.pictures import Picture, Preprocess, picture_input, prepare, read_picture
 from onnxplain.engine.runtime import Footprint, Model, Session, stored_labels
@@ -21,14 +21,14 @@ from onnxplain.graphops.errors import ChannelError, OptionError, PictureError, U
 
 __all__ = ["Sliding", "slide", "summary"]
 
-SLIDING = "onnxplain.sliding"  # metadata: how the windows of a convolutional network lie
+SLIDING = "onnxplain.sliding"  # metadata: the geometry of a convolutional network's windows
 QUANTITIES = {
     "Softmax": "probability",
     "Sigmoid": "probability",
     "LogSoftmax": "log probability",
 }
 SIDE = 448  # pixels of a drawn picture's longer side
-BAR_WIDTH = 120
+
 OUTLINE = (214, 39, 40)
 
 Pixels = npt.NDArray[np.uint8]
@@ -36,13 +36,15 @@ Pixels = npt.NDArray[np.uint8]
 
 @dataclass(frozen=True, eq=False)
 class Sliding(View):
-    """The score of one class for every window of a picture.
+    """The score of one class in every window of a picture.
 
-    scores: float32 [rows, columns], at [i, j] that of the window whose first pixel is i·stride,
-        j·stride. window, stride: pixels, rows first.
-    quantity: what these are, "score", "probability" or "log probability".
-    channel, label: the class, and its name if it has one. picture: as the network saw it.
-    notes: sentences that say what was assumed.
+    scores: float32 [rows, columns], at [i, j] for the window whose first pixel is
+        (i * stride[0], j * stride[1]).
+    channel, label: the class, and its name, "" without one.
+    window, stride: height and width, and the steps down and across, in pixels.
+    picture: as the network sees it.
+    quantity: that of the scores, "score", "probability" or "log probability".
+    notes: sentences about assumptions and oddities.
     """
 
     scores: npt.NDArray[np.float32]
@@ -56,13 +58,13 @@ class Sliding(View):
 
     @property
     def best(self) -> tuple[int, int]:
-        """Where the strongest window is in `scores`."""
+        """The row and column of the strongest window."""
         known = np.nan_to_num(self.scores, nan=-np.inf)
         row, column = np.unravel_index(np.argmax(known), self.scores.shape)
         return int(row), int(column)
 
     def draw(self) -> Image.Image:
-        """Draw the picture, its strongest window outlined, beside its heat map."""
+        """Draw the picture, with the strongest window outlined, beside the heat map."""
         finite = self.scores[np.isfinite(self.scores)]
         low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
         top, left = (p * s for p, s in zip(self.best, self.stride, strict=True))
@@ -75,22 +77,23 @@ class Sliding(View):
         panels = (
             Panel((f"strongest window, {high:.3g}", "input"), (shown,)),
             Panel(
-                (f"heat map, {rows} x {columns} windows", "heat map"), (self._heated(low, high),)
+                (f"heat map, {rows} x {columns} windows", "heat map"), (self._heat_map(low, high),)
             ),
         )
-        ramp = heat(np.linspace(0, 1, BAR_WIDTH))
-        # A probability of 1e-11 is told as what it looks like.
+
+        # A negligible probability, such as 1e-11, is written as 0.
         ends = ("0" if abs(low) < 1e-3 * abs(high) else f"{low:.3g}", f"{high:.3g}")
         notes = [
-            Note(f"The {self.quantity} of the window that is centred there:", ramp, ends),
+            Note(f"The {self.quantity} of the window centred there:", heat_bar(), ends),
             Note(
-                f"A window: {self.window[0]} x {self.window[1]} pixels. Grey: none is centred there"
+                f"A window: {self.window[0]} x {self.window[1]} pixels. Grey: no window is centred "
+                "there"
             ),
         ]
         return figure([panels], f"{name} · sliding window", notes)
 
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
-        """Return the scores, which window is the best, and how the windows lie."""
+        """Return the scores, the class, the strongest window, and the windows' size and stride."""
         return {
             "scores": self.scores,
             "quantity": np.array(self.quantity),
@@ -101,7 +104,7 @@ class Sliding(View):
             "stride": np.array(self.stride),
         }
 
-    def _heated(self, low: float, high: float) -> Image.Image:
+    def _heat_map(self, low: float, high: float) -> Image.Image:
         centres = [
             np.arange(count) * stride + window / 2
             for count, stride, window in zip(
@@ -109,7 +112,7 @@ class Sliding(View):
             )
         ]
         reach = max(self.stride) / 2
-        return enlarged(laid(self.scores, low, high, self.picture, centres, reach), SIDE)
+        return enlarged(heat_grid(self.scores, low, high, self.picture, centres, reach), SIDE)
 
 
 def slide(
@@ -123,21 +126,33 @@ def slide(
     preprocess: Preprocess | str | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Sliding:
-    """Return the scores of a class for every window of a picture larger than the network's.
+    """Slide a classifier over a picture larger than its own, in one run.
 
-    model: a classifier, or what `convolutionalize` made of one.
-    channel: the class; None for the one with the strongest window.
-    size: the window's height and width, where the model leaves its picture's free.
-    preprocess: as `explain` has it, but that the picture keeps its own size unless this names one.
+    Args:
+        engine: the engine that runs the network.
+        model: a classifier, or the output of `convolutionalize`: a path, the bytes of a file, a
+            ModelProto, or the result of `Engine.open`.
+        picture: a path, bytes, a Pillow image or a uint8 array [H, W, 3].
+        channel: the class; None for the one with the strongest window.
+        size: the window's height and width, if the model leaves the picture's free.
+        labels: class names by channel; None for the model's own.
+        preprocess: as in `Engine.explain`, but the picture keeps its size unless this names one.
+        progress: called with the runs done and their total, 1.
 
-    Raises PictureError where the picture is smaller than a window, OptionError where it is larger
-    than the engine's memory allows, ChannelError, UnsupportedModel where the network cannot slide,
-    and what `explain` raises.
+    Returns:
+        The score of the class in every window.
+
+    Raises:
+        PictureError: the picture is smaller than a window.
+        OptionError: the run would exceed the engine's memory.
+        ChannelError: there is no such class.
+        UnsupportedModel: the network cannot slide.
+        InputError, ModelError, DeviceError, Cancelled: as `Engine.explain`.
     """
     source = engine.open(model).model
     network = source if SLIDING in read_metadata(source) else convolutionalize(source, size)
-    facts = _facts(network)
-    window = (facts["window"][0], facts["window"][1])
+    sliding = _sliding_metadata(network)
+    window = (sliding["window"][0], sliding["window"][1])
     names = tuple(labels) if labels is not None else stored_labels(source)
     prepared = prepare(network, [read_picture(picture)], preprocess)
     pixels = prepared.pictures[0]
@@ -146,30 +161,33 @@ def slide(
             f"the picture has {pixels.shape[0]}x{pixels.shape[1]} pixels, and one window "
             f"{window[0]}x{window[1]}: give a larger picture, or name a size in the preprocessing"
         )
-    _require_room(network, prepared.rows[0].shape, engine.memory_bytes)
+    _require_memory(network, prepared.rows[0].shape, engine.memory_bytes)
     session = Session(network, engine.device, engine.threads)
     progress(0, 1)
     with engine.stop().watching() as stop:
         feeds = {picture_input(network).name: prepared.rows[0][None]}
-        scores = session.run(feeds, [facts["output"]], stop)[0][0]
+        scores = session.run(feeds, [sliding["output"]], stop)[0][0]
     if channel is None:
         channel = int(np.argmax(np.nan_to_num(scores, nan=-np.inf).max(axis=(1, 2))))
     if not 0 <= channel < len(scores):
-        raise ChannelError(f"no channel {channel}: the network has {len(scores)}, from 0 on")
+        raise ChannelError(
+            f"no channel {channel}: the network has {len(scores)} channels, from 0 to "
+            f"{len(scores) - 1}"
+        )
     return Sliding(
         scores=scores[channel].astype(np.float32),
         channel=channel,
         label=names[channel] if channel < len(names) else "",
         window=window,
-        stride=(facts["stride"][0], facts["stride"][1]),
+        stride=(sliding["stride"][0], sliding["stride"][1]),
         picture=pixels,
-        quantity=_quantity(network, facts["output"]),
-        notes=(*prepared.notes, *_notes(facts)),
+        quantity=_quantity(network, sliding["output"]),
+        notes=(*prepared.notes, *_padding_notes(sliding["padded"])),
     )
 
 
 def summary(arrays: Mapping[str, npt.NDArray[Any]]) -> list[str]:
-    """Return one line: the class, its strongest window, and how many windows there are.
+    """Return one line: the class, its strongest window, and the number of windows.
 
     arrays: those of `Sliding.arrays`.
     """
@@ -184,47 +202,48 @@ def summary(arrays: Mapping[str, npt.NDArray[Any]]) -> list[str]:
     ]
 
 
-def _facts(network: onnx.ModelProto) -> dict[str, Any]:
-    """Return what `convolutionalize` wrote down. Raises UnsupportedModel where it is not that."""
+def _sliding_metadata(network: onnx.ModelProto) -> dict[str, Any]:
+    """Return the metadata of `convolutionalize`. Raises UnsupportedModel where it is invalid."""
     outputs = [value.name for value in network.graph.output]
     try:
-        facts = json.loads(read_metadata(network)[SLIDING])
-        numbers = [*facts["window"], *facts["stride"]]
-        known = facts["output"] in outputs and all(type(n) is int and n > 0 for n in numbers)
-        if known and len(facts["window"]) == len(facts["stride"]) == 2:
-            return {"padded": [], **facts}
+        sliding = json.loads(read_metadata(network)[SLIDING])
+        numbers = [*sliding["window"], *sliding["stride"]]
+        valid = sliding["output"] in outputs and all(type(n) is int and n > 0 for n in numbers)
+        if valid and len(sliding["window"]) == len(sliding["stride"]) == 2:
+            return {"padded": [], **sliding}
     except (ValueError, KeyError, TypeError):
         pass
     raise UnsupportedModel(
-        f"the model's metadata '{SLIDING}' does not say how windows of height and width lie: give "
-        "the classifier itself"
+        f"the model's metadata '{SLIDING}' has no window and stride of height and width: give the "
+        "classifier itself"
     )
 
 
 def _quantity(network: onnx.ModelProto, output: str) -> str:
-    """Return what a network's output tells of its classes, by the operator that it comes of."""
+    """Return the quantity of the network's output, by the operator that computes it."""
     makers = {name: node for node in network.graph.node for name in node.output}
     while output in makers and makers[output].op_type == "Identity":
         output = makers[output].input[0]
     return QUANTITIES.get(makers[output].op_type, "score") if output in makers else "score"
 
 
-def _require_room(network: onnx.ModelProto, shape: tuple[int, ...], memory_bytes: int) -> None:
-    """Raise OptionError where the one run that there is would take more than the memory."""
-    size = Footprint(network, picture_input(network).name).row_bytes(shape)
+def _require_memory(network: onnx.ModelProto, shape: tuple[int, ...], memory_bytes: int) -> None:
+    """Raise OptionError where the single run would exceed the memory."""
+    size = Footprint(network, picture_input(network).name).item_bytes(shape)
     if size > memory_bytes:
         raise OptionError(
-            f"a picture {list(shape)} takes about {size / 2**20:,.0f} MiB in the one run that "
-            f"there is, and {memory_bytes / 2**20:,.0f} MiB are allowed: name a smaller size in "
-            "the preprocessing, or allow more memory"
+            f"a run on a picture {list(shape)} takes about {size / 2**20:,.0f} MiB, and "
+            f"{memory_bytes / 2**20:,.0f} MiB are allowed: name a smaller size in the "
+            "preprocessing, or allow more memory"
         )
 
 
-def _notes(facts: dict[str, Any]) -> tuple[str, ...]:
-    if not facts["padded"]:
+def _padding_notes(padded: Sequence[str]) -> tuple[str, ...]:
+    """Return a note where nodes pad. padded: their names."""
+    if not padded:
         return ()
-    count = len(facts["padded"])
+    count = len(padded)
     return (
-        f"{count} {'node pads' if count == 1 else 'nodes pad'} (the first: {facts['padded'][0]}): "
-        "scores differ from those of windows cut out, see docs/sliding-window.md",
+        f"{count} {'node pads' if count == 1 else 'nodes pad'} (the first: {padded[0]}): scores "
+        "differ from those of windows cut out of the picture, see docs/sliding-window.md",
     )

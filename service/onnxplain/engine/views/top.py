@@ -1,4 +1,4 @@
-"""The pictures of a collection that excite a layer's features most, and what excited them there."""
+"""The pictures of a collection that excite a layer's channels most, and the pixels that do so."""
 
 from __future__ import annotations
 
@@ -34,12 +34,15 @@ SIDE = 112  # pixels of a drawn patch's longer side
 
 @dataclass(frozen=True, eq=False)
 class Found:
-    """Where a channel is strongest in one picture.
+    """A channel's strongest position in one picture.
 
-    picture: which of the pictures, from 0; name: what it is called. score: the channel's value;
-    position: the place in the layer [rows, columns]. box: the pixels that it sees there, (top,
-    left, bottom, right), within the picture as the network saw it. patch: these, uint8 [h, w, 3].
-    projection: what they look like carried back, [C, h, w] or [h, w, C], as the network has it.
+    picture, name: the picture's index, from 0, and its name.
+    channel, score: the channel and its value at the position.
+    position: (row, column) in the layer.
+    box: the position's receptive field within the picture as the network sees it, (top, left,
+        bottom, right) in pixels.
+    patch: the pixels in the box, uint8 [h, w, 3].
+    projection: the projection to them, [C, h, w] or [h, w, C] as the network's input has it.
     """
 
     picture: int
@@ -54,7 +57,12 @@ class Found:
 
 @dataclass(frozen=True, eq=False)
 class Strongest(View):
-    """The pictures that excite channels of a layer most: a row a channel, the strongest first."""
+    """The pictures that excite channels of a layer most.
+
+    rows: one per channel, the strongest picture first. layer: its tensor. method: the method of the
+    projections. preprocess: the preprocessing of the pictures. labels: class names by channel, if
+    the layer is the class score. notes: sentences about assumptions and oddities.
+    """
 
     rows: tuple[tuple[Found, ...], ...]
     layer: str
@@ -64,7 +72,7 @@ class Strongest(View):
     notes: tuple[str, ...] = ()
 
     def draw(self) -> Image.Image:
-        """Draw one row a channel: each patch, and beside it its projection."""
+        """Draw one row per channel: each patch, and beside it its projection."""
         rows: list[list[Panel | None]] = []
         for row in self.rows:
             panels: list[Panel | None] = []
@@ -84,7 +92,7 @@ class Strongest(View):
         return figure(rows, f"What excites {self.layer} most · {self.method}", notes)
 
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
-        """Return [rows, pictures] arrays, and patch.ROW.PICTURE and projection.ROW.PICTURE."""
+        """Return arrays [rows, pictures], and patch.ROW.PICTURE and projection.ROW.PICTURE."""
         arrays: dict[str, npt.NDArray[Any]] = {
             "channels": np.array([row[0].channel for row in self.rows]),
             "layer": np.array(self.layer),
@@ -113,10 +121,29 @@ def strongest_pictures(
     preprocess: Preprocess | str | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Strongest:
-    """Find for each channel the `count` pictures that excite it most.
+    """Find the pictures that excite channels of a layer most, and what excites the channels there.
 
-    names: of the pictures, default their files'. One patch a picture, as in Zeiler and Fergus 2014,
-    figure 2. Raises OptionError without pictures or channels, and what `Engine.explain` raises.
+    One patch per picture, after Zeiler and Fergus 2014, figure 2.
+
+    Args:
+        engine: the engine that explains.
+        model: a path, the bytes of a file, a ModelProto, or the result of `Engine.open`.
+        pictures: paths, bytes, Pillow images or uint8 arrays [H, W, 3].
+        layer: a tensor, node or module; None for the class score.
+        channels: channels of the layer, at least one.
+        count: the number of pictures per channel.
+        method: the method of the projections.
+        names: the pictures' names; None for their file names.
+        labels: class names by channel; None for the model's own.
+        preprocess: the preprocessing; None for the model's own, or a guess.
+        progress: called with the steps done and their total.
+
+    Returns:
+        For each channel its pictures, the strongest first.
+
+    Raises:
+        OptionError: there are no pictures or channels, or the method has no projections.
+        InputError, ModelError, DeviceError, Cancelled: as `Engine.explain`.
     """
     if not len(pictures) or not len(channels) or count < 1:
         raise OptionError(
@@ -129,60 +156,61 @@ def strongest_pictures(
             f"method '{method}' does not carry a layer's units back to the pixels: choose "
             "deconvnet, guided_backprop or another that does"
         )
-    called = name_pictures(pictures, names)
-    seen = engine.explain(
-        model, read_picture(pictures[0], called[0]), layer, "activation", channels,
+    titles = name_pictures(pictures, names)
+    first = engine.explain(
+        model, read_picture(pictures[0], titles[0]), layer, "activation", channels,
         preprocess=preprocess, labels=labels,
     )  # fmt: skip
     opened = engine.open(model)
-    field = next(known for known in opened.layers if known.tensor == seen.layer)
-    # A layer of rank 2 has no positions to be strongest at.
-    spatial = len(field.shape or ()) != 2
+    field = next(known for known in opened.layers if known.tensor == first.layer)
+    spatial = len(field.shape or ()) != 2  # a layer of rank 2 has no positions
     scores: list[Any] = []
-    places: list[Any] = []
-    notes = dict.fromkeys(seen.notes)
+    positions: list[Any] = []
+    notes = dict.fromkeys(first.notes)
     for number, picture in enumerate(pictures):
         progress(number, len(pictures))
-        found = engine.explain(
-            model, read_picture(picture, called[number]), layer, "activation", channels,
+        result = engine.explain(
+            model, read_picture(picture, titles[number]), layer, "activation", channels,
             position="max" if spatial else None, preprocess=preprocess,
         )  # fmt: skip
-        scores.append(found.score[0])
-        places.append(found.position[0] if found.position is not None else [()] * len(channels))
-        notes |= dict.fromkeys(found.notes)
+        scores.append(result.score[0])
+        positions.append(
+            result.position[0] if result.position is not None else [()] * len(channels)
+        )
+        notes |= dict.fromkeys(result.notes)
     ranked = np.argsort(-np.stack(scores), axis=0, kind="stable")[:count]
     rows = []
     for unit, channel in enumerate(channels):
         row = []
         for number in ranked[:, unit].tolist():
-            place = tuple(map(int, places[number][unit]))
+            position = tuple(map(int, positions[number][unit]))
             result = engine.explain(
-                model, pictures[number], layer, method, channel, position=place or None,
+                model, pictures[number], layer, method, channel, position=position or None,
                 preprocess=preprocess,
             )  # fmt: skip
             (pixels,) = result.pictures
-            box = seen_pixels(field, place, pixels.shape[:2])
+            box = seen_pixels(field, position, pixels.shape[:2])
             top, left, bottom, right = box
-            part = (slice(top, bottom), slice(left, right))
+            patch = (slice(top, bottom), slice(left, right))
             back = result.attribution[0, 0]
             row.append(
                 Found(
                     picture=number,
-                    name=called[number],
+                    name=titles[number],
                     channel=int(channel),
                     score=float(scores[number][unit]),
-                    position=place,
+                    position=position,
                     box=box,
-                    patch=pixels[part],
-                    projection=back[part] if opened.input.channels_last else back[(..., *part)],
+                    patch=pixels[patch],
+                    projection=back[patch] if opened.input.channels_last else back[(..., *patch)],
                 )
             )
         rows.append(tuple(row))
-    return Strongest(tuple(rows), seen.layer, method, result.preprocess, seen.labels, tuple(notes))
+    return Strongest(tuple(rows), first.layer, method, first.preprocess, first.labels, tuple(notes))
 
 
 def rows(arrays: Mapping[str, npt.NDArray[Any]], pictures: Sequence[str]) -> list[dict[str, Any]]:
-    """Return a dictionary for each channel and picture, the strongest picture of a channel first.
+    """Return one dictionary per channel and picture, the strongest picture of a channel first.
 
     arrays: those of `Strongest.arrays`. pictures: the paths of all the pictures.
     """
@@ -202,7 +230,10 @@ def rows(arrays: Mapping[str, npt.NDArray[Any]], pictures: Sequence[str]) -> lis
 def seen_pixels(
     layer: Layer, position: Sequence[int], size: tuple[int, ...]
 ) -> tuple[int, int, int, int]:
-    """Return the part of a picture that a unit sees, (top, left, bottom, right)."""
+    """Return the receptive field of a position, clipped to the picture: top, left, bottom, right.
+
+    size: the picture's height and width.
+    """
     starts, ends = [0, 0], list(size)
     if layer.receptive_field and layer.stride and layer.offset and len(position) == 2:
         for axis in range(2):

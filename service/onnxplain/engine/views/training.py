@@ -1,4 +1,4 @@
-"""A feature through training: the same layer of one network at several checkpoints."""
+"""Channels through training: the same layer of one network at several checkpoints."""
 
 from __future__ import annotations
 
@@ -31,9 +31,10 @@ SIDE = 192
 
 @dataclass(frozen=True, eq=False)
 class Training(View):
-    """What the same channels are in one picture, by each checkpoint.
+    """The same channels in one picture, at each checkpoint.
 
-    checkpoints: their names. explanations: one for each, of the picture and the same channels.
+    checkpoints: their names. explanations: one per checkpoint, of the same picture and channels.
+    notes: sentences about assumptions and oddities.
     """
 
     checkpoints: tuple[str, ...]
@@ -41,7 +42,11 @@ class Training(View):
     notes: tuple[str, ...] = ()
 
     def draw(self) -> Image.Image:
-        """Draw one row a feature and one column a checkpoint. Raises OptionError for no maps."""
+        """Draw one row per channel and one column per checkpoint.
+
+        Raises:
+            OptionError: the attributions have no height and width.
+        """
         for explanation in self.explanations:
             explanation.require_drawable()
         rows: list[list[Panel | None]] = []
@@ -63,7 +68,7 @@ class Training(View):
         return figure(rows, f"{last.method} · {last.layer} through training", notes)
 
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
-        """Return attribution [checkpoints, units, ...], score [checkpoints, units] and channels."""
+        """Return attribution [checkpoints, units, ...], score [checkpoints, units] and names."""
         return {
             "attribution": np.concatenate([one.attribution for one in self.explanations]),
             "score": np.concatenate([one.score for one in self.explanations]),
@@ -87,18 +92,34 @@ def through_training(
     preprocess: Preprocess | str | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Training:
-    """Explain one picture by each checkpoint, for the same channels.
+    """Explain the same channels of one picture at each checkpoint of a network.
 
-    units: as in `Engine.explain`; the strongest ones are those of the last checkpoint. names: of
-    the checkpoints, default their files'. After Zeiler and Fergus 2014, figure 4.
+    After Zeiler and Fergus 2014, figure 4.
 
-    Raises OptionError without checkpoints or where they are of different networks, and what
-    `Engine.explain` raises.
+    Args:
+        engine: the engine that explains.
+        checkpoints: models, from the earliest to the last.
+        picture: a path, bytes, a Pillow image or a uint8 array [H, W, 3].
+        layer: a tensor, node or module; None for the class score.
+        method: the method of the projections.
+        units: as in `Engine.explain`; the strongest are those of the last checkpoint.
+        names: the checkpoints' names; None for their file names.
+        labels: class names by channel; None for the model's own.
+        preprocess: the preprocessing; None for the model's own, or a guess.
+        progress: called with the checkpoints done and their total.
+
+    Returns:
+        One explanation per checkpoint.
+
+    Raises:
+        OptionError: there are no checkpoints, or they are of different networks.
+        InputError, ModelError, DeviceError, Cancelled: as `Engine.explain`.
     """
     if not checkpoints:
         raise OptionError("there are no checkpoints: give at least one model")
-    called = name_pictures(checkpoints, names, what="checkpoint")
-    called = tuple(name.removesuffix(".onnx") for name in called)
+    titles = tuple(
+        name.removesuffix(".onnx") for name in name_pictures(checkpoints, names, what="checkpoint")
+    )
 
     def explained(number: int, channels: Units) -> Explanation:
         try:
@@ -107,23 +128,23 @@ def through_training(
                 labels=labels,
             )  # fmt: skip
         except (UnknownLayer, ChannelError, PictureError, ModelError) as e:
-            raise type(e)(f"checkpoint '{called[number]}': {e}") from e
+            raise type(e)(f"checkpoint '{titles[number]}': {e}") from e
 
     progress(0, len(checkpoints))
     last = explained(len(checkpoints) - 1, units)
     progress(1, len(checkpoints))
     channels: Units = "whole" if last.channels[0, 0] < 0 else last.channels[0].tolist()
-    found = []
-    for number, name in enumerate(called[:-1]):
+    explanations = []
+    for number, name in enumerate(titles[:-1]):
         one = explained(number, channels)
         progress(number + 2, len(checkpoints))
         shapes = [list(e.attribution.shape[2:]) for e in (one, last)]
         if shapes[0] != shapes[1]:
             raise OptionError(
-                f"checkpoint '{name}' gives maps {shapes[0]}, and '{called[-1]}' {shapes[1]}: they "
-                "are not of one network, leave one of them out"
+                f"checkpoint '{name}' has attributions of shape {shapes[0]}, and '{titles[-1]}' of "
+                f"shape {shapes[1]}: they are not of one network, leave one of them out"
             )
-        found.append(one)
-    found.append(last)
-    notes = tuple(dict.fromkeys(note for one in found for note in one.notes))
-    return Training(called, tuple(found), notes)
+        explanations.append(one)
+    explanations.append(last)
+    notes = tuple(dict.fromkeys(note for one in explanations for note in one.notes))
+    return Training(titles, tuple(explanations), notes)

@@ -1,4 +1,4 @@
-"""How a network's layers answer a picture that is moved, resized or turned."""
+"""The response of a network's layers to a picture that is translated, scaled or rotated."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from onnxplain.engine.drawing import Chart, View, charts
 from onnxplain.engine.engine import Engine
 from onnxplain.engine.pictures import Picture, Preprocess, read_picture
 from onnxplain.engine.runtime import Model
-from onnxplain.engine.views.predictions import choose_class, class_probabilities
+from onnxplain.engine.views.predictions import choose_class, class_label, class_probabilities
 from onnxplain.graphops.errors import OptionError
 
 __all__ = ["CHANGES", "Curve", "Invariance", "changed", "invariance"]
@@ -23,7 +23,7 @@ __all__ = ["CHANGES", "Curve", "Invariance", "changed", "invariance"]
 Pixels = npt.NDArray[np.uint8]
 
 STEPS = 25
-# Each change of the picture: its smallest and largest amount, and the unit.
+# The smallest and largest amount of each change, and its unit.
 CHANGES: dict[str, tuple[float, float, str]] = {
     "translation": (-0.25, 0.25, "of the height, downwards"),
     "scale": (0.6, 1.8, "times"),
@@ -33,11 +33,13 @@ CHANGES: dict[str, tuple[float, float, str]] = {
 
 @dataclass(frozen=True, eq=False)
 class Curve:
-    """How the layers and the class answer one change of a picture.
+    """The response of the layers and the class to one change of a picture.
 
-    amounts: [steps]. distance: by the layers' names, [steps], the Euclidean distance of the
-    layer's values from those of the untouched picture, over the norm of these. probability:
-    [steps], of the class.
+    change: a name in CHANGES.
+    amounts: [steps].
+    distance: by the layers' names, [steps], the Euclidean distance of the layer's values from
+        those of the unchanged picture, over the norm of the latter.
+    probability: that of the class, [steps].
     """
 
     change: str
@@ -48,7 +50,11 @@ class Curve:
 
 @dataclass(frozen=True, eq=False)
 class Invariance(View):
-    """One curve for each of CHANGES, of the class `class_index`, called `label`."""
+    """The response to each change of a picture.
+
+    class_index, label: the class and its name. curves: one per change.
+    notes: sentences about assumptions and oddities.
+    """
 
     class_index: int
     label: str
@@ -56,17 +62,17 @@ class Invariance(View):
     notes: tuple[str, ...] = ()
 
     def draw(self) -> Image.Image:
-        """Draw the layers' distances above, the class probability below, one column a change."""
+        """Draw one column per change: the layers' distances above the class probability."""
         above, below = [], []
         for one in self.curves:
             axis = f"{one.change}, {CHANGES[one.change][2]}"
-            above.append(Chart("distance from the untouched", axis, one.amounts, one.distance))
+            above.append(Chart("distance from the original", axis, one.amounts, one.distance))
             curves = {self.label: one.probability}
             below.append(Chart(f"probability of {self.label}", axis, one.amounts, curves))
-        return charts([above, below], "Moved, resized and turned")
+        return charts([above, below], "Translated, scaled and rotated")
 
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
-        """Return CHANGE.amounts, CHANGE.probability and CHANGE.distance.LAYER, and the class."""
+        """Return the class, CHANGE.amounts, CHANGE.probability and CHANGE.distance.LAYER."""
         arrays: dict[str, npt.NDArray[Any]] = {
             "class": np.array(self.class_index),
             "label": np.array(self.label),
@@ -89,11 +95,27 @@ def invariance(
     preprocess: Preprocess | str | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Invariance:
-    """Translate, scale and rotate a picture, as Zeiler and Fergus 2014 do in figure 5.
+    """Translate, scale and rotate a picture: compare the layers' values, and a class's probability.
 
-    class_index: default the predicted one. labels: class names, default the model's own. The area
-    that the change uncovers has the picture's mean colour. Raises OptionError without layers,
-    ChannelError for a class that there is not, and what `Engine.explain` raises.
+    After Zeiler and Fergus 2014, figure 5. Uncovered areas have the picture's mean colour.
+
+    Args:
+        engine: the engine that runs the network.
+        model: a path, the bytes of a file, a ModelProto, or the result of `Engine.open`.
+        picture: a path, bytes, a Pillow image or a uint8 array [H, W, 3].
+        layers: tensors, nodes or modules, at least one.
+        class_index: the class; None for the predicted one.
+        labels: class names by channel; None for the model's own.
+        preprocess: the preprocessing; None for the model's own, or a guess.
+        progress: called with the steps done and their total.
+
+    Returns:
+        One curve per change.
+
+    Raises:
+        OptionError: there are no layers.
+        ChannelError: there is no such class.
+        InputError, ModelError, DeviceError, Cancelled: as `Engine.explain`.
     """
     if not layers:
         raise OptionError("there are no layers: give at least one")
@@ -104,32 +126,32 @@ def invariance(
     (pixels,), how = clean.pictures, clean.preprocess
     scores = class_probabilities(engine, model, [pixels], how)[0]
     target = choose_class(scores, class_index)
-    label = (*clean.labels[target : target + 1], f"class {target}")[0]
+    label = class_label(clean.labels, target)
 
-    def seen(frames: list[Pixels], layer: str) -> Iterator[npt.NDArray[np.float64]]:
+    def values(frames: list[Pixels], layer: str) -> Iterator[npt.NDArray[np.float64]]:
         return (v.astype(np.float64) for v in engine.values(model, frames, layer, how))
 
-    untouched = {layer: next(seen([pixels], layer)) for layer in layers}
-    total = len(CHANGES) * len(untouched) * STEPS
+    unchanged = {layer: next(values([pixels], layer)) for layer in layers}
+    total = len(CHANGES) * len(unchanged) * STEPS
     steps = itertools.count(1)
     progress(0, total)
-    found = []
+    curves = []
     for change, (low, high, _) in CHANGES.items():
         amounts = np.linspace(low, high, STEPS)
         frames = [changed(pixels, change, float(amount)) for amount in amounts]
         distance = {layer: np.zeros(STEPS) for layer in layers}
-        for layer, before in untouched.items():
-            length = float(np.linalg.norm(before)) or 1.0
-            for i, after in enumerate(seen(frames, layer)):
-                distance[layer][i] = np.linalg.norm(after - before) / length
+        for layer, before in unchanged.items():
+            norm = float(np.linalg.norm(before)) or 1.0
+            for i, after in enumerate(values(frames, layer)):
+                distance[layer][i] = np.linalg.norm(after - before) / norm
                 progress(next(steps), total)
         probability = class_probabilities(engine, model, frames, how)[:, target]
-        found.append(Curve(change, amounts, distance, probability))
-    return Invariance(target, label, tuple(found), clean.notes)
+        curves.append(Curve(change, amounts, distance, probability))
+    return Invariance(target, label, tuple(curves), clean.notes)
 
 
 def changed(pixels: Pixels, change: str, amount: float) -> Pixels:
-    """Return the picture moved down, scaled or turned about its middle by an amount."""
+    """Return the picture translated down, or scaled or rotated about its centre, by an amount."""
     height, width = pixels.shape[:2]
     row, column = height / 2, width / 2
     scale, turn, down = 1.0, 0.0, 0.0
@@ -140,7 +162,7 @@ def changed(pixels: Pixels, change: str, amount: float) -> Pixels:
     else:
         turn = np.deg2rad(amount)
     cos, sin = scale * np.cos(turn), scale * np.sin(turn)
-    # From a pixel (x, y) of the result to where it comes from, as Pillow asks for it.
+    # From a pixel (x, y) of the result to its source, as Pillow expects it.
     matrix = (
         cos, -sin, column - cos * column + sin * (row + down),
         sin, cos, row - sin * column - cos * (row + down),
