@@ -1,7 +1,7 @@
-"""What a caller may choose about a rewritten graph: each option declared once, its values checked.
+"""The options of a rewrite, each declared once with its type, default and bounds.
 
-From a declaration follow the rewriter's `Options`, the engine's keyword arguments, the command
-line's flags with their help, and what the service lists. Only the standard library is imported.
+The rewriter's `Options`, the engine's keyword arguments, the command line's flags with their help
+and the service's lists derive from the declarations. Imports only the standard library.
 """
 
 from __future__ import annotations
@@ -48,14 +48,15 @@ class Option:
     """The declaration of one option.
 
     type: of the value: int, float, bool or str.
-    default: the value where none is chosen. default_text: what the default is called where a
-        computed value stands behind it; "" for the value itself.
-    help: what it means, in a phrase.
-    bounds: the least and the greatest value, both allowed. inside: neither of them allowed.
-    choices: the words that are allowed.
+    default: the value if none is chosen. default_text: a phrase for a default that is computed;
+        "" where `default` is the value itself.
+    help: the option's meaning, in a phrase.
+    bounds: the least and the greatest allowed value. inside: whether the bounds are excluded.
+    choices: the allowed words.
     each: "channel", "side" or "unit" where a list may hold one number for each of these.
-    input: whether artefacts have it as an input, instead of as a constant.
-    most_exported: the greatest value that the service bakes into an artefact, whose size it sets.
+    input: whether it is an input of the artefact instead of a constant.
+    most_exported: the greatest value that the service bakes into an artefact, whose size grows
+        with it.
     """
 
     name: str
@@ -72,19 +73,19 @@ class Option:
 
     @property
     def words(self) -> str:
-        """The name as it stands in a sentence."""
+        """The name as words of a sentence."""
         return self.name.replace("_", " ")
 
     @property
     def shown_default(self) -> str:
-        """The default as text, "" where there is none."""
+        """The default as text, or "" where there is none."""
         if self.default_text or self.default is None or self.default == ():
             return self.default_text
         return str(self.default).lower() if self.type is bool else str(self.default)
 
     @property
     def limits(self) -> str:
-        """The bounds as a phrase, "" where there are none."""
+        """The bounds as a phrase, or "" where there are none."""
         least, most = self.bounds
         if self.inside:
             return f"between {least:g} and {most:g}"
@@ -92,15 +93,33 @@ class Option:
         return f"from {least}{upper}" if least > -math.inf else ""
 
     def described(self, of: str = "") -> str:
-        """Return a line for docstrings. of: the methods that take it, where not all do."""
+        """Return the option's line in a docstring.
+
+        Args:
+            of: the methods that accept the option; "" for all.
+
+        Returns:
+            The option's name, help, choices and default.
+
+        Raises:
+            Nothing.
+        """
         default = f" (default: {self.shown_default})" if self.shown_default else ""
         words = f": {', '.join(self.choices)}" if self.choices else ""
         return f"{self.name}: {f'of {of}: ' if of else ''}{self.help}{words}{default}"
 
     def checked(self, value: Any) -> Any:
-        """Return the value, or the default for None. Raises OptionError for one of another kind.
+        """Return the value if it is valid, or the default for None.
 
-        How many numbers a list may hold is known, and checked, only where the option is used.
+        Args:
+            value: what the caller chose. The length of a list is checked where the option is used,
+                since it depends on the network.
+
+        Returns:
+            The value, or the option's default.
+
+        Raises:
+            OptionError: the value is out of bounds, of another type, or not one of the choices.
         """
         if value is None:
             return self.default
@@ -118,36 +137,36 @@ class Option:
 
 
 SELECT = Option(
-    "select", str, None, "which inputs name the unit to explain", choices=SELECTS,
+    "select", str, None, "how the unit to explain is selected", choices=SELECTS,
     default_text="whole for inverse, else channel",
 )  # fmt: skip
-CHANNELS = Option("channels", int, (), "the channels that select 'fixed' bakes in", each="unit")
+CHANNELS = Option("channels", int, (), "the channels baked in by select 'fixed'", each="unit")
 POSITION = Option(
-    "position", str, None, "where in the channel the signal starts", choices=POSITIONS,
+    "position", str, None, "the channel's positions where the signal starts", choices=POSITIONS,
     default_text="max for deconvnet, else all",
 )  # fmt: skip
 SEED_VALUE = Option(
-    "seed_value", str, None, "what the signal starts with", choices=SEED_VALUES,
+    "seed_value", str, None, "the value that the signal starts with", choices=SEED_VALUES,
     default_text="activation for deconvnet, inverse, LRP and excitation_backprop, else one",
 )  # fmt: skip
 TO = Option("to", str, None, "the tensor to project back to", default_text="the picture")
 UNPOOL = Option("unpool", str, "auto", "how the signal passes a max-pool", choices=UNPOOLS)
 TARGET = Option(
-    "target", str, "cpu", "the runtime that the artefact is for, cpu and cuda by ONNX Runtime, web "
-    "by onnxruntime-web; unpool 'auto' takes a form that it has", choices=TARGETS,
+    "target", str, "cpu", "the runtime that runs the artefact; cpu and cuda are ONNX Runtime's, "
+    "web is onnxruntime-web", choices=TARGETS,
 )  # fmt: skip
 BACKWARD = Option(
-    "backward", str, "same", "the precision of the backward part of a network in half precision, "
-    "and of its attribution", choices=BACKWARDS,
+    "backward", str, "same", "the precision of the backward part, and of the attribution, of a "
+    "network in half precision", choices=BACKWARDS,
 )  # fmt: skip
 CHANNEL_AXIS = Option(
     "channel_axis", int, None, "the layer's channel axis",
     default_text="1, or the last of a layer of rank 3 or NHWC",
 )  # fmt: skip
 KEEP_OUTPUTS = Option("keep_outputs", bool, True, "keep the network's own outputs")
-KEEP_SHAPE = Option("keep_shape", bool, False, "leave a fixed batch size as it is")
+KEEP_SHAPE = Option("keep_shape", bool, False, "keep a fixed batch size")
 
-# The options of every method.
+# The options of all methods.
 GENERAL: Mapping[str, Option] = {
     option.name: option
     for option in (
@@ -157,33 +176,33 @@ GENERAL: Mapping[str, Option] = {
 }  # fmt: skip
 
 SCORE_LAYER = Option(
-    "score_layer", str, None, "the layer whose unit is explained; `layer` is the one that the map "
-    "lies over", default_text="the class score",
+    "score_layer", str, None, "the layer whose unit is explained, while `layer` names the one that "
+    "the map lies over", default_text="the class score",
 )  # fmt: skip
-UPSAMPLE = Option("upsample", bool, True, "bring the map to the picture's height and width")
+UPSAMPLE = Option("upsample", bool, True, "upsample the map to the picture's height and width")
 SAMPLES = Option(
-    "samples", int, 50, "how many noisy copies", bounds=(1, math.inf), most_exported=1000
+    "samples", int, 50, "number of noisy copies", bounds=(1, math.inf), most_exported=1000
 )
 NOISE_LEVEL = Option(
-    "noise_level", float, 0.15, "the noise's standard deviation, as a part of the input's range",
+    "noise_level", float, 0.15, "the noise's standard deviation, as a fraction of the input range",
     bounds=(0, math.inf),
 )  # fmt: skip
 NOISE_SEED = Option("noise_seed", int, 0, "the seed of the noise", bounds=(0, 2**63 - 1))
-STEPS = Option("steps", int, 50, "points between baseline and input", bounds=(1, 1000))
+STEPS = Option("steps", int, 50, "number of points between baseline and input", bounds=(1, 1000))
 BASELINE = Option(
-    "baseline", float, None, "the reference that stands for an absent picture, in the network's "
-    "values",    each="channel", input=True, default_text="0",
+    "baseline", float, None, "the reference input without evidence, in the network's input values",
+    each="channel", input=True, default_text="0",
 )  # fmt: skip
 LOW = Option(
     "low", float, (), "the lowest value of the input", each="channel",
-    default_text="what a pixel of 0 becomes; a rewritten model needs it",
+    default_text="the value of a pixel of 0; required by `rewrite`",
 )  # fmt: skip
 HIGH = Option(
     "high", float, (), "the highest value of the input", each="channel",
-    default_text="what a pixel of 255 becomes; a rewritten model needs it",
+    default_text="the value of a pixel of 255; required by `rewrite`",
 )  # fmt: skip
 
-# The options that only single methods take, see `Method.takes`.
+# The options of some methods, see `Method.takes`.
 OPTIONS: Mapping[str, Option] = {
     option.name: option
     for option in (
@@ -194,14 +213,13 @@ OPTIONS: Mapping[str, Option] = {
 
 @dataclass(frozen=True, init=False)
 class Options:
-    """The choices of one rewrite, by keyword: `Options(samples=25, position="max")`.
+    """The options of one rewrite, by keyword: `Options(samples=25, position="max")`.
 
     Every option of `GENERAL` and `OPTIONS` is an argument and an attribute; None means its default.
 
-    own: the options of single methods that differ from their defaults, as sorted pairs.
+    own: the options of some methods that differ from their defaults, as sorted pairs.
 
-    Raises OptionError for a value that is not one of the option's, and for options that exclude
-    each other.
+    Raises OptionError for an invalid value, and for options that exclude each other.
     """
 
     select: Select | None
@@ -219,7 +237,7 @@ class Options:
 
     def __init__(self, *, own: tuple[tuple[str, Any], ...] = (), **values: Any) -> None:
         for name in values:
-            if name not in GENERAL and not _baked_in(name):
+            if name not in GENERAL and not _is_rewrite_option(name):
                 raise TypeError(f"Options() got an unexpected keyword argument '{name}'")
         for name, option in GENERAL.items():
             value = option.checked(values.get(name))
@@ -239,30 +257,30 @@ class Options:
         _require_consistent(self)
 
     def __getattr__(self, name: str) -> Any:
-        """Return the value of an option that only single methods take."""
-        if not _baked_in(name):
+        """Return the value of an option that only some methods take."""
+        if not _is_rewrite_option(name):
             raise AttributeError(f"there is no option '{name}'", name=name, obj=self)
         return dict(self.own).get(name, OPTIONS[name].default)
 
     def as_dict(self) -> dict[str, Any]:
-        """Return every option's value by its name."""
-        names = [*GENERAL, *filter(_baked_in, OPTIONS)]
+        """Return every option's value by name."""
+        names = [*GENERAL, *filter(_is_rewrite_option, OPTIONS)]
         return {name: getattr(self, name) for name in names}
 
     def changed(self) -> list[str]:
-        """Return the names of the options that are not what they are by default."""
+        """Return the names of the options that differ from their defaults."""
         general = [name for name, o in GENERAL.items() if getattr(self, name) != o.default]
         return general + [name for name, _ in self.own]
 
 
 Options.__doc__ = "\n".join((
     cleandoc(Options.__doc__ or ""), "", *(option.described() for option in GENERAL.values()), "",
-    "Of single methods:", "", *(o.described() for o in OPTIONS.values() if not o.input),
+    "Of some methods:", "", *(o.described() for o in OPTIONS.values() if not o.input),
 ))  # fmt: skip
 
 
-def _baked_in(name: str) -> bool:
-    """Tell whether a rewrite is given the option of a single method."""
+def _is_rewrite_option(name: str) -> bool:
+    """Tell whether the option belongs to some methods and is a constant of the rewrite."""
     return name in OPTIONS and not OPTIONS[name].input
 
 
@@ -273,16 +291,16 @@ def _require_consistent(options: Options) -> None:
         raise OptionError("select 'fixed' bakes channels in: name at least one channel")
     if select != "fixed" and options.channels:
         raise OptionError(
-            f"channels are baked in by select 'fixed' only, not by '{select or 'channel'}': leave "
+            f"channels are baked in only by select 'fixed', not by '{select or 'channel'}': leave "
             "the channels out, or choose select 'fixed'"
         )
     if select == "seed" and (options.position or options.seed_value):
         raise OptionError(
-            "select 'seed' takes the whole cotangent as an input: position and seed value have no "
-            "meaning there, leave them out"
+            "select 'seed' reads the whole cotangent from an input: leave position and seed value "
+            "out"
         )
     if select == "whole" and options.position not in (None, "all"):
         raise OptionError(
-            "select 'whole' starts from the whole layer: leave the position out, or choose "
-            "another select"
+            "select 'whole' starts at all positions of the layer: leave the position out, or "
+            "choose another select"
         )

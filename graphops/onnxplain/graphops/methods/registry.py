@@ -1,4 +1,4 @@
-"""The methods that are one graph, each declared once. Only the standard library is imported."""
+"""The methods that one graph computes, each declared once. Imports only the standard library."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MAPPED = (o.SCORE_LAYER, o.UPSAMPLE)
 def _relevance(
     name: str, composite: str, summary: str, takes: tuple[o.Option, ...] = (), alias_of: str = ""
 ) -> Method:
-    """Return a method that hands relevance down: from the unit's own value on, as Captum does."""
+    """Return an LRP method, whose relevance starts with the unit's activation, as Captum's does."""
     return Method(
         name,
         f"{HERE}.lrp_composites:{composite}",
@@ -37,7 +37,7 @@ METHODS: Mapping[str, Method] = {
     for method in (
         Method(
             "gradient",
-            summary="the unit's derivative by each pixel",
+            summary="the unit's derivative with respect to each pixel",
             paper="Simonyan et al. 2013",
             peer="Captum `Saliency(abs=False)`",
             drawn="reconstruction",
@@ -47,7 +47,7 @@ METHODS: Mapping[str, Method] = {
             f"{HERE}.rectified:DECONVNET",
             position="max",
             seed_value="activation",
-            summary="the unit's activity carried back to the pixels, rectified on its way",
+            summary="the unit's activation projected back to the pixels, rectified on the way",
             paper="Zeiler & Fergus 2014",
             peer="Captum `Deconvolution`",
             drawn="reconstruction",
@@ -55,7 +55,7 @@ METHODS: Mapping[str, Method] = {
         Method(
             "guided_backprop",
             f"{HERE}.rectified:GUIDED_BACKPROP",
-            summary="the gradient's positive signals only",
+            summary="the gradient, with only positive signals passing each rectifier",
             paper="Springenberg et al. 2015",
             peer="Captum `GuidedBackprop`",
             drawn="reconstruction",
@@ -99,7 +99,7 @@ METHODS: Mapping[str, Method] = {
             "integrated_gradients",
             compute=f"{HERE}.sampling:integrated_gradients",
             takes=(o.STEPS, o.BASELINE),
-            summary="the gradients on the way from a baseline, added up",
+            summary="the gradients along the path from a baseline, integrated",
             paper="Sundararajan et al. 2017",
             peer="Captum `IntegratedGradients`",
             accumulated="path",
@@ -108,7 +108,7 @@ METHODS: Mapping[str, Method] = {
             "deeplift",
             compute=f"{HERE}.deeplift:deeplift",
             takes=(o.BASELINE,),
-            summary="what each difference from a baseline contributes, by the rescale rule",
+            summary="the contribution of each difference from a baseline, by the rescale rule",
             paper="Shrikumar et al. 2017",
             peer="Captum `DeepLift`",
         ),
@@ -117,7 +117,7 @@ METHODS: Mapping[str, Method] = {
             compute=f"{HERE}.cam:grad_cam",
             over="map",
             takes=MAPPED,
-            summary="where in a layer the evidence lies, its channels weighted by mean gradients",
+            summary="where the evidence lies in a layer, its channels weighted by mean gradients",
             paper="Selvaraju et al. 2017",
             peer="pytorch-grad-cam",
         ),
@@ -135,7 +135,7 @@ METHODS: Mapping[str, Method] = {
             compute=f"{HERE}.cam:layer_cam",
             over="map",
             takes=MAPPED,
-            summary="Grad-CAM with weights place by place, for earlier layers too",
+            summary="Grad-CAM with a weight per position, for earlier layers too",
             paper="Jiang et al. 2021",
             peer="pytorch-grad-cam",
         ),
@@ -157,31 +157,33 @@ METHODS: Mapping[str, Method] = {
             "the same as lrp_epsilon_plus_flat",
             alias_of="lrp_epsilon_plus_flat",
         ),
-        _relevance("lrp_epsilon", "EPSILON", "relevance by each input's part of the sum"),
+        _relevance(
+            "lrp_epsilon", "EPSILON", "relevance in proportion to each input's part of the sum"
+        ),
         _relevance(
             "lrp_epsilon_plus",
             "EPSILON_PLUS",
-            "relevance along positive parts in convolutions, epsilon in dense layers",
+            "only positive parts in convolutions, epsilon in dense layers",
         ),
         _relevance(
             "lrp_epsilon_plus_flat",
             "EPSILON_PLUS_FLAT",
-            "as epsilon_plus, spread evenly in the first layer",
+            "as lrp_epsilon_plus, spread evenly in the first layer",
         ),
         _relevance(
             "lrp_epsilon_alpha2_beta1",
             "EPSILON_ALPHA2_BETA1",
-            "twice the positive parts less the negative ones in convolutions",
+            "twice the positive parts minus the negative ones in convolutions",
         ),
         _relevance(
             "lrp_epsilon_alpha2_beta1_flat",
             "EPSILON_ALPHA2_BETA1_FLAT",
-            "as epsilon_alpha2_beta1, spread evenly in the first layer",
+            "as lrp_epsilon_alpha2_beta1, spread evenly in the first layer",
         ),
         _relevance(
             "lrp_epsilon_gamma_box",
-            "EPSILON_GAMMA_BOX",
-            "positive parts count more in convolutions, the first knows the pixels' bounds",
+            "epsilon_gamma_box",
+            "positive parts weighted up in convolutions, the first by the pixels' bounds",
             takes=(o.LOW, o.HIGH),
         ),
         Method(
@@ -189,7 +191,7 @@ METHODS: Mapping[str, Method] = {
             f"{HERE}.lrp_composites:EXCITATION_BACKPROP",
             f"{HERE}.lrp_composites:relevance",
             seed_value="activation",
-            summary="winners by their positive weights, layer after layer",
+            summary="the probability of winning, passed down by positive weights",
             paper="Zhang et al. 2016",
             peer="Zennit",
         ),
@@ -197,7 +199,7 @@ METHODS: Mapping[str, Method] = {
             "inverse",
             select="whole",
             seed_value="activation",
-            summary="a whole layer's activity carried back through one layer or a span of them",
+            summary="a whole layer's activation carried back through one or more layers",
             peer="Lasagne's `InverseLayer`",
             drawn="reconstruction",
             alias_of="gradient",
@@ -206,7 +208,7 @@ METHODS: Mapping[str, Method] = {
             "activation",
             compute=f"{HERE}.elementary:activation",
             over="layer",
-            summary="the unit's own map, forwards",
+            summary="the unit's activation map, from the forward pass",
             explains_class=False,
         ),
     )
@@ -214,17 +216,18 @@ METHODS: Mapping[str, Method] = {
 
 
 def find_method(name: str | Method) -> Method:
-    """Return the method of that name, which is one graph.
+    """Return the method of that name.
 
-    Raises UnknownMethod with the nearest names, and OptionError for a method of many runs.
+    Raises UnknownMethod with the nearest names, and OptionError for a method that one graph cannot
+    compute.
     """
     method = METHODS.get(name) if isinstance(name, str) else name
     if method is None:
         raise UnknownMethod(f"no method '{name}' ({nearest(str(name), METHODS)})")
     if not method.exportable:
         raise OptionError(
-            f"method '{method.name}' takes many runs of the network, so that it is no one graph: "
-            "have `explain` run it, or choose another method"
+            f"method '{method.name}' takes many runs of the network, so one graph cannot compute "
+            "it: use `explain`, or choose another method"
         )
     return method
 
@@ -232,7 +235,7 @@ def find_method(name: str | Method) -> Method:
 def require_taken(
     method: Method, given: Iterable[str], methods: Mapping[str, Method] = METHODS
 ) -> None:
-    """Raise OptionError where an option is given that only others of the methods take."""
+    """Raise OptionError for an option in `given` that only other methods accept."""
     own = {option.name for option in method.takes}
     for name in given:
         others = [m.name for m in methods.values() if name in {option.name for option in m.takes}]
