@@ -47,16 +47,13 @@ BACKWARDS: tuple[str, ...] = get_args(Backward)
 class Option:
     """The declaration of one option.
 
-    type: of the value: int, float, bool or str.
-    default: the value if none is chosen. default_text: a phrase for a default that is computed;
-        "" where `default` is the value itself.
-    help: the option's meaning, in a phrase.
+    type: of the value: int, float, bool or str. help: its meaning, in a phrase.
+    default: the value if none is chosen. default_text: a phrase for a computed default, else "".
     bounds: the least and the greatest allowed value. inside: whether the bounds are excluded.
     choices: the allowed words.
     each: "channel", "side" or "unit" where a list may hold one number for each of these.
     input: whether it is an input of the artefact instead of a constant.
-    most_exported: the greatest value that the service bakes into an artefact, whose size grows
-        with it.
+    most_exported: the greatest value for which the service writes an artefact, whose size it sets.
     """
 
     name: str
@@ -112,8 +109,7 @@ class Option:
         """Return the value if it is valid, or the default for None.
 
         Args:
-            value: what the caller chose. The length of a list is checked where the option is used,
-                since it depends on the network.
+            value: the chosen value. A list's length is checked where it is used.
 
         Returns:
             The value, or the option's default.
@@ -202,7 +198,7 @@ HIGH = Option(
     default_text="the value of a pixel of 255; required by `rewrite`",
 )  # fmt: skip
 
-# The options of some methods, see `Method.takes`.
+# The options of single methods, see `Method.takes`.
 OPTIONS: Mapping[str, Option] = {
     option.name: option
     for option in (
@@ -217,7 +213,7 @@ class Options:
 
     Every option of `GENERAL` and `OPTIONS` is an argument and an attribute; None means its default.
 
-    own: the options of some methods that differ from their defaults, as sorted pairs.
+    own: the options of single methods that differ from their defaults, as sorted pairs.
 
     Raises OptionError for an invalid value, and for options that exclude each other.
     """
@@ -257,7 +253,7 @@ class Options:
         _require_consistent(self)
 
     def __getattr__(self, name: str) -> Any:
-        """Return the value of an option that only some methods take."""
+        """Return the value of an option of single methods."""
         if not _is_rewrite_option(name):
             raise AttributeError(f"there is no option '{name}'", name=name, obj=self)
         return dict(self.own).get(name, OPTIONS[name].default)
@@ -275,12 +271,12 @@ class Options:
 
 Options.__doc__ = "\n".join((
     cleandoc(Options.__doc__ or ""), "", *(option.described() for option in GENERAL.values()), "",
-    "Of some methods:", "", *(o.described() for o in OPTIONS.values() if not o.input),
+    "Of single methods:", "", *(o.described() for o in OPTIONS.values() if not o.input),
 ))  # fmt: skip
 
 
 def _is_rewrite_option(name: str) -> bool:
-    """Tell whether the option belongs to some methods and is a constant of the rewrite."""
+    """Tell whether an option of single methods is a constant of the rewrite."""
     return name in OPTIONS and not OPTIONS[name].input
 
 
@@ -296,11 +292,9 @@ def _require_consistent(options: Options) -> None:
         )
     if select == "seed" and (options.position or options.seed_value):
         raise OptionError(
-            "select 'seed' reads the whole cotangent from an input: leave position and seed value "
-            "out"
+            "select 'seed' has an input for the cotangent: leave position and seed value out"
         )
     if select == "whole" and options.position not in (None, "all"):
         raise OptionError(
-            "select 'whole' starts at all positions of the layer: leave the position out, or "
-            "choose another select"
+            "select 'whole' explains all units: leave the position out, or choose another select"
         )

@@ -234,9 +234,9 @@ def _start_walk(
         images = {t.name: t for t in graph.inputs if is_float(t)}
     image, scope = None, "seed"
     if options.select == "seed":
-        given = interface.input(op, "seed", layer.dtype, list(shape_of(layer)))
+        cotangent = interface.input(op, "seed", layer.dtype, list(shape_of(layer)))
         with op.scoped(scope):
-            seed = seed_from_cotangent(op, layer, given)
+            seed = seed_from_cotangent(op, layer, cotangent)
     elif options.select == "whole":
         with op.scoped(scope):
             seed = seed_at_layer(op, layer, options.seed_value or "one")
@@ -246,7 +246,7 @@ def _start_walk(
             unit = select_unit(op, interface, layer, axis, select, options.channels)
         image = unit.image
         if image is not None and not _can_gather_images(path, canonical):
-            copies = _gather_images(op, interface, canonical, image, list(images.values()))
+            copies = _gather_images(op, interface, graph, image, list(images.values()))
             images = {name: copies[name] for name in images}
             layer = copies[layer.name]
             path = find_path(graph, copies[ends.target.name], layer)
@@ -263,11 +263,7 @@ def _start_walk(
 
 
 def _gather_images(
-    op: Emitter,
-    interface: Interface,
-    canonical: CanonicalGraph,
-    image: Tensor,
-    inputs: list[Tensor],
+    op: Emitter, interface: Interface, graph: Graph, image: Tensor, inputs: list[Tensor]
 ) -> dict[str, Tensor]:
     """Append a forward pass of the images that `image` indexes, one for each result."""
     start = {}
@@ -275,8 +271,8 @@ def _gather_images(
         with op.scoped(tensor.name):
             start[tensor.name] = op.own(op.raw("Gather", tensor, image, axis=0))
         start[tensor.name].shape = [interface.results, *shape_of(tensor)[1:]]
-    rows: dict[int | str | None, int | str | None] = {interface.batch: interface.results}
-    return repeat_forward(op, list(canonical.graph.nodes), start, rows)
+    sizes: dict[int | str | None, int | str | None] = {interface.batch: interface.results}
+    return repeat_forward(op, list(graph.nodes), start, sizes)
 
 
 def _can_gather_images(path: Path, canonical: CanonicalGraph) -> bool:
@@ -286,11 +282,7 @@ def _can_gather_images(path: Path, canonical: CanonicalGraph) -> bool:
 
 
 def _output(
-    op: Emitter,
-    interface: Interface,
-    wanted: str,
-    tensor: Tensor,
-    shape: list[int | str | None] | None,
+    op: Emitter, interface: Interface, wanted: str, tensor: Tensor, shape: Shape | None
 ) -> Tensor:
     """Return the tensor under an output's name; the input `position` serves as output itself."""
     if wanted == "position" and not tensor.inputs:

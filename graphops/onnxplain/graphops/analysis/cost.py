@@ -38,7 +38,7 @@ def arithmetic(node: Node | None, counted: set[str]) -> Arithmetic:
     if node is None:
         return Arithmetic(None, None, None, 0, 0)
     constants = [t for t in node.inputs if is_constant(t)]
-    weights = {t.name: math.prod(t.shape) for t in constants if is_float(t)}
+    weights = {t.name: math.prod(t._values.shape) for t in constants if is_float(t)}
     parameters = sum(size for name, size in weights.items() if name not in counted)
     counted.update(weights)
     operator = OPERATORS.get(node.op)
