@@ -191,11 +191,11 @@ BASELINE = Option(
 )  # fmt: skip
 LOW = Option(
     "low", float, (), "the lowest value of the input", each="channel",
-    default_text="the value of a pixel of 0; required by `rewrite`",
+    default_text="what a pixel of 0 becomes; a rewritten model needs it",
 )  # fmt: skip
 HIGH = Option(
     "high", float, (), "the highest value of the input", each="channel",
-    default_text="the value of a pixel of 255; required by `rewrite`",
+    default_text="what a pixel of 255 becomes; a rewritten model needs it",
 )  # fmt: skip
 
 # The options of single methods, see `Method.takes`.
