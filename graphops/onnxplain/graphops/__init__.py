@@ -1,4 +1,4 @@
-"""The rewriter: a network in, one plain ONNX graph out that explains it. No runtime inside.
+"""The rewriter: turns a network into one plain ONNX graph that explains it, without a runtime.
 
 from onnxplain.graphops import load, rewrite, save
 

@@ -1,4 +1,4 @@
-"""The two ends of an explanation: the layer that is explained, and the tensor projected back to."""
+"""The two ends of an explanation: the explained layer, and the tensor projected back to."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from onnxplain.graphops.analysis import (
 from onnxplain.graphops.backward import Path, find_path
 from onnxplain.graphops.canonicalize import CanonicalGraph
 from onnxplain.graphops.errors import OptionError, UnsupportedModel
-from onnxplain.graphops.ir import Graph, Tensor, rank_of, shape_of
+from onnxplain.graphops.ir import Graph, Tensor, is_known_size, rank_of, shape_of
 from onnxplain.graphops.methods import Method
 from onnxplain.graphops.options import Options
 
-__all__ = ["Ends", "find_ends", "longest_path", "path_between", "require_rows"]
+__all__ = ["Ends", "find_ends", "longest_path", "path_between", "require_batch_axis"]
 
 
 @dataclass(frozen=True)
@@ -33,16 +33,16 @@ class Ends:
 def find_ends(
     canonical: CanonicalGraph, layer: str | None, method: Method, options: Options
 ) -> Ends:
-    """Resolve the names of a layer and of the tensor projected back to, as the method takes them.
+    """Resolve the names of the layer and of the tensor projected back to, as the method needs them.
 
-    For a class activation map `layer` names the tensor that the map lies over, by default the last
-    convolutional block, and the signal starts at `options.score_layer`; the channel axis that may
-    be given is always that of the layer which is named.
+    For a class activation map, `layer` names the tensor that the map lies over, by default the last
+    convolutional block, and the signal starts at `options.score_layer`. `options.channel_axis` is
+    always an axis of the tensor that `layer` names.
     """
     graph, to, axis = canonical.graph, options.to, options.channel_axis
     if method.over != "target" and to is not None:
         raise OptionError(
-            f"method '{method.name}' knows no other end: name its layer, and leave `to` out"
+            f"method '{method.name}' projects back to no other tensor: leave `to` out"
         )
     if method.over == "map":
         tensor, target = canonical.tensor(options.score_layer), _mapped(canonical, layer)
@@ -50,16 +50,16 @@ def find_ends(
         tensor = canonical.tensor(layer)
         target = default_target(graph) if to is None else canonical.tensor(to)
         target = tensor if method.over == "layer" else target
-    ranks = rank_of(tensor), rank_of(target)  # both must be known
+    ranks = rank_of(tensor), rank_of(target)
     named, rank = (target, ranks[1]) if method.over == "map" else (tensor, ranks[0])
     if method.over == "map" and rank < 3:
         raise UnsupportedModel(
-            f"layer '{named.name}' has rank {rank}, so there are no positions to map: name one "
-            "before its positions are pooled or flattened, such as the last convolution"
+            f"layer '{named.name}' has rank {rank}, so there are no positions to map: name a "
+            "layer before pooling or flattening, such as the last convolution"
         )
     if axis is not None and not (0 < axis < rank or -rank < axis < 0):
         raise OptionError(
-            f"channel axis {axis} is not one of '{named.name}', whose rank is {rank}: "
+            f"channel axis {axis} is not an axis of '{named.name}', whose rank is {rank}: "
             f"choose 1 to {rank - 1}"
         )
     if axis is None or named is not tensor:
@@ -75,13 +75,13 @@ def _mapped(canonical: CanonicalGraph, layer: str | None) -> Tensor:
     block = last_convolutional_block(graph, class_score(graph))
     if block is None:
         raise UnsupportedModel(
-            "the network has no last convolutional block that could be told: name the layer to map"
+            "the network's last convolutional block cannot be determined: name the layer to map"
         )
     return block
 
 
 def path_between(graph: Graph, ends: Ends, to: str | None) -> Path:
-    """Return the path between the ends. That there is none is the fault of who named `to`."""
+    """Return the path between the ends. Raises OptionError if `to` is not upstream."""
     try:
         return find_path(graph, ends.target, ends.layer)
     except UnsupportedModel as e:
@@ -91,26 +91,21 @@ def path_between(graph: Graph, ends: Ends, to: str | None) -> Path:
 
 
 def longest_path(graph: Graph, ends: Ends, method: Method, path: Path) -> Path:
-    """Return the longest path that the method walks: a map's may go on to the picture."""
+    """Return the longest path that the method walks: for some maps, down to the picture."""
     return find_path(graph, default_target(graph), ends.layer) if method.onwards else path
 
 
-def require_rows(prepared: CanonicalGraph, layer: Tensor) -> None:
-    """Raise UnsupportedModel where the layer is known not to keep one row for each image."""
-    doubtful = layer.name in prepared.mixed or prepared.batch == "fixed"
-    if doubtful and _rows_differ(layer, prepared.graph):
+def require_batch_axis(canonical: CanonicalGraph, layer: Tensor) -> None:
+    """Raise UnsupportedModel where the layer's axis 0 is known not to run over the images."""
+    doubtful = layer.name in canonical.mixed or canonical.batch == "fixed"
+    if doubtful and _has_lost_batch_axis(layer, canonical.graph):
         raise UnsupportedModel(
-            f"layer '{layer.name}' does not keep one row for each image, since "
-            f"{prepared.batch_note}: choose another layer, or select 'seed'"
+            f"axis 0 of layer '{layer.name}' does not run over the images, since "
+            f"{canonical.batch_note}: choose another layer, or select 'seed'"
         )
 
 
-def _rows_differ(layer: Tensor, graph: Graph) -> bool:
-    """Tell whether the layer is known to have another number of rows than there are images.
-
-    Sizes that shape inference has invented a name for (`unk__0`) are not known.
-    """
-    rows = shape_of(layer)[0]
-    if rows is None or str(rows).startswith("unk__"):
-        return False
-    return bool(rows != batch_dimension(graph))
+def _has_lost_batch_axis(layer: Tensor, graph: Graph) -> bool:
+    """Tell whether the size of the layer's axis 0 is known and is not the batch size."""
+    size = shape_of(layer)[0]
+    return is_known_size(size) and size != batch_dimension(graph)

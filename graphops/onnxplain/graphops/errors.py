@@ -1,26 +1,26 @@
 """Every error that onnxplain raises on purpose, as one tree.
 
 OnnxplainError
-├── InputError                what the caller gave is wrong
+├── InputError                an argument of the caller is wrong
 │   ├── UnknownLayer          no tensor, node or module of that name
 │   ├── UnknownMethod         no method of that name
 │   ├── OptionError           an option's value is wrong, or two options exclude each other
 │   ├── ChannelError          a channel, image index or position is out of range
-│   ├── MissingFile           a file or folder that is not there
-│   ├── MissingModel          a model or version that the service does not list
-│   ├── PictureError          a picture that is not one, or does not fit the network
-│   └── AnswerTooLarge        an answer that one message cannot hold
+│   ├── MissingFile           a file or folder does not exist
+│   ├── MissingModel          the service lists no such model or version
+│   ├── PictureError          a picture cannot be read, or does not fit the network
+│   └── AnswerTooLarge        an answer exceeds the size of one gRPC message
 ├── ModelError                the model is wrong
 │   ├── CorruptModel          not ONNX, or not valid ONNX
-│   ├── UnsafeModel           reads files that it must not
+│   ├── UnsafeModel           the model refers to files outside its folder
 │   ├── UnsupportedOperator   no rule for an operator on the path
-│   └── UnsupportedModel      a form of graph, opset or shape that cannot be explained
+│   └── UnsupportedModel      a graph, opset or shape that onnxplain cannot process
 ├── OutputError               a result could not be written
-├── DeviceError               the device asked for is not there, or cannot run the graph
-├── ServiceError              the service could not start, or could not be reached
-└── Cancelled                 the caller gave up, or the deadline passed
+├── DeviceError               the requested device is missing, or cannot run the graph
+├── ServiceError              the service could not start, or cannot be reached
+└── Cancelled                 the caller cancelled, or the deadline passed
 
-Each message names what was wrong, where, and what to do.
+Each message says what is wrong, where, and what to do.
 """
 
 from __future__ import annotations
@@ -49,15 +49,16 @@ __all__ = [
     "UnsupportedModel",
     "UnsupportedOperator",
     "nearest",
+    "one_line",
 ]
 
 
 class OnnxplainError(Exception):
-    """Root of the tree."""
+    """The base class of all errors."""
 
 
 class InputError(OnnxplainError):
-    """What the caller gave is wrong."""
+    """An argument of the caller is wrong."""
 
 
 class UnknownLayer(InputError):
@@ -77,19 +78,19 @@ class ChannelError(InputError):
 
 
 class MissingFile(InputError):
-    """A file or folder that is not there."""
+    """A file or folder does not exist."""
 
 
 class MissingModel(InputError):
-    """A model or version that the service does not list."""
+    """The service lists no such model or version."""
 
 
 class PictureError(InputError):
-    """A picture that is not one, or does not fit the network."""
+    """A picture cannot be read, or does not fit the network."""
 
 
 class AnswerTooLarge(InputError):
-    """An answer that one message of the service cannot hold."""
+    """An answer exceeds the size of one gRPC message."""
 
 
 class ModelError(OnnxplainError):
@@ -97,11 +98,11 @@ class ModelError(OnnxplainError):
 
 
 class CorruptModel(ModelError):
-    """Not ONNX, or not valid ONNX."""
+    """The model is not ONNX, or not valid ONNX."""
 
 
 class UnsafeModel(ModelError):
-    """Reads files that it must not."""
+    """The model refers to files outside its folder."""
 
 
 class UnsupportedOperator(ModelError):
@@ -109,7 +110,7 @@ class UnsupportedOperator(ModelError):
 
 
 class UnsupportedModel(ModelError):
-    """A form of graph, opset or shape that cannot be explained."""
+    """A graph, opset or shape that onnxplain cannot process."""
 
 
 class OutputError(OnnxplainError):
@@ -117,19 +118,24 @@ class OutputError(OnnxplainError):
 
 
 class DeviceError(OnnxplainError):
-    """The device asked for is not there, or cannot run the graph."""
+    """The requested device is missing, or cannot run the graph."""
 
 
 class ServiceError(OnnxplainError):
-    """The service could not start, or could not be reached."""
+    """The service could not start, or cannot be reached."""
 
 
 class Cancelled(OnnxplainError):
-    """The caller gave up, or the deadline passed."""
+    """The caller cancelled, or the deadline passed."""
 
 
 def nearest(name: str, known: Iterable[str], count: int = 5) -> str:
-    """Return a phrase that names the known names closest to `name`, for an error message."""
+    """Return a phrase with the known names closest to `name`, for an error message."""
     names = sorted(set(known))
     close = difflib.get_close_matches(name, names, n=count, cutoff=0.3) or names[:count]
     return "nearest: " + ", ".join(repr(n) for n in close) if close else "there are none"
+
+
+def one_line(error: Exception) -> str:
+    """Return an error's text on one line, to quote it in another message."""
+    return " ".join(str(error).split())

@@ -12,7 +12,7 @@ __all__ = ["on_first_use"]
 def on_first_use(package: str, names: Mapping[str, str]) -> Callable[[str], Any]:
     """Return the `__getattr__` of a package's `__init__`.
 
-    names: what the package offers, and the module of the package that defines it.
+    names: each public name, and the package's module that defines it.
     """
 
     def load(name: str) -> Any:

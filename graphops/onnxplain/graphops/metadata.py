@@ -1,4 +1,4 @@
-"""What an artefact says about itself, in its metadata properties under `onnxplain.`."""
+"""The metadata properties of an artefact, under the prefix `onnxplain.`."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ def describe_artefact(
     options: Options,
     renamed: dict[str, str],
 ) -> None:
-    """Write down how `artefact` was made of `source`; other metadata stays.
+    """Record in the artefact's metadata how it was rewritten; other metadata stays.
 
-    `ends` are the names of the layer and of the tensor projected back to; `renamed` maps the
-    contract's names to those that the artefact has, where the network had them already.
-    `source_sha256` is of the source as ONNX serialises it.
+    source_sha256: the SHA-256 of the source model as ONNX serialises it. ends: the names of the
+    layer and of the tensor projected back to. renamed: from the contract's names of inputs and
+    outputs to the artefact's, where the network already used the former.
     """
     layer, target = ends
     facts = {

@@ -1,4 +1,4 @@
-"""A model, prepared once for everything that is asked of it."""
+"""A model that is read and canonicalised once, for any number of calls."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ import onnx
 
 from onnxplain.graphops.analysis import Layer, list_layers, resize_input
 from onnxplain.graphops.canonicalize import CanonicalGraph, canonicalize
-from onnxplain.graphops.ir import blaming, infer_shapes, load
+from onnxplain.graphops.ir import diagnosing, infer_shapes, load
 
 __all__ = ["Network", "NetworkSource", "as_network", "layers"]
 
 
 class Network:
-    """A model that is read, checked and brought to canonical form once, at its first use.
+    """A model that is read and checked when created, and canonicalised once, at its first use.
 
-    source: a path, the bytes of a file, or a ModelProto, which is taken as it is and must not be
-    changed while the network is in use. `rewrite`, `check`, `layers`, `forward` and
-    `convolutionalize` take a Network wherever they take a model. Thread-safe.
+    source: a path, the bytes of a file, or a ModelProto, which is not copied and must not change
+    while the network is in use. `rewrite`, `check`, `layers`, `forward`, `begin_at` and
+    `convolutionalize` accept a Network as their model. Thread-safe.
 
     Raises MissingFile, CorruptModel, UnsafeModel or UnsupportedModel, as `load` does.
     """
@@ -39,19 +39,26 @@ class Network:
 
     @property
     def size_bytes(self) -> int:
-        """How many bytes the model takes as ONNX serialises it."""
+        """The size of the model in bytes as ONNX serialises it."""
         return self._serialized[1]
 
     @functools.cached_property
     def layers(self) -> tuple[Layer, ...]:
         """Every layer of the network, in order, its float inputs first."""
-        with blaming(self.model):
+        with diagnosing(self.model):
             return tuple(list_layers(self._original(keep_shape=False).graph))
 
     def canonical(self, keep_shape: bool = False) -> CanonicalGraph:
-        """Return the network in canonical form, a copy that may be edited.
+        """Return an editable copy of the network in canonical form.
 
-        keep_shape: leave a fixed batch fixed. Raises CorruptModel or UnsupportedModel.
+        Args:
+            keep_shape: keep a fixed batch size; by default it is freed where that is exact.
+
+        Returns:
+            The canonical graph, which shares the model's weights.
+
+        Raises:
+            CorruptModel, UnsupportedModel: the model cannot be brought to canonical form.
         """
         return self._original(keep_shape).copy()
 
@@ -71,7 +78,7 @@ NetworkSource: TypeAlias = "str | os.PathLike[str] | bytes | onnx.ModelProto | N
 
 
 def as_network(source: NetworkSource) -> Network:
-    """Return `source` as a Network, itself where it is one. Raises what `Network` does."""
+    """Return `source` as a Network. Raises what `Network` does."""
     return source if isinstance(source, Network) else Network(source)
 
 
@@ -81,20 +88,20 @@ def layers(model: NetworkSource, size: tuple[int, ...] | None = None) -> list[La
     Args:
         model: a path, the bytes of a file, a ModelProto or a Network.
         size: the picture's height and width in pixels, where the model leaves them free; then every
-            size that follows from them is known.
+            size that depends on them is known.
 
     Returns:
         One Layer for each float tensor that depends on the inputs.
 
     Raises:
-        OptionError: `size` has a number below 1, or too many pixels.
+        OptionError: a size is below 1, or the picture has too many pixels.
         UnsupportedModel: the model fixes another size, or cannot be brought to canonical form.
         MissingFile, CorruptModel, UnsafeModel: the model cannot be read.
     """
     network = as_network(model)
     if size is None:
         return list(network.layers)
-    with blaming(network.model):
+    with diagnosing(network.model):
         graph = network.canonical().graph
         resize_input(graph, size)
         infer_shapes(graph, sizes_changed=True)

@@ -1,7 +1,7 @@
-"""What a caller may choose about a rewritten graph: each option declared once, its values checked.
+"""The options of a rewrite, each declared once with its type, default and bounds.
 
-From a declaration follow the rewriter's `Options`, the engine's keyword arguments, the command
-line's flags with their help, and what the service lists. Only the standard library is imported.
+The rewriter's `Options`, the engine's keyword arguments, the command line's flags with their help
+and the service's lists derive from the declarations. Imports only the standard library.
 """
 
 from __future__ import annotations
@@ -47,15 +47,13 @@ BACKWARDS: tuple[str, ...] = get_args(Backward)
 class Option:
     """The declaration of one option.
 
-    type: of the value: int, float, bool or str.
-    default: the value where none is chosen. default_text: what the default is called where a
-        computed value stands behind it; "" for the value itself.
-    help: what it means, in a phrase.
-    bounds: the least and the greatest value, both allowed. inside: neither of them allowed.
-    choices: the words that are allowed.
+    type: of the value: int, float, bool or str. help: its meaning, in a phrase.
+    default: the value if none is chosen. default_text: a phrase for a computed default, else "".
+    bounds: the least and the greatest allowed value. inside: whether the bounds are excluded.
+    choices: the allowed words.
     each: "channel", "side" or "unit" where a list may hold one number for each of these.
-    input: whether artefacts have it as an input, instead of as a constant.
-    most_exported: the greatest value that the service bakes into an artefact, whose size it sets.
+    input: whether it is an input of the artefact instead of a constant.
+    most_exported: the greatest value for which the service writes an artefact, whose size it sets.
     """
 
     name: str
@@ -72,19 +70,19 @@ class Option:
 
     @property
     def words(self) -> str:
-        """The name as it stands in a sentence."""
+        """The name as words of a sentence."""
         return self.name.replace("_", " ")
 
     @property
     def shown_default(self) -> str:
-        """The default as text, "" where there is none."""
+        """The default as text, or "" where there is none."""
         if self.default_text or self.default is None or self.default == ():
             return self.default_text
         return str(self.default).lower() if self.type is bool else str(self.default)
 
     @property
     def limits(self) -> str:
-        """The bounds as a phrase, "" where there are none."""
+        """The bounds as a phrase, or "" where there are none."""
         least, most = self.bounds
         if self.inside:
             return f"between {least:g} and {most:g}"
@@ -92,15 +90,32 @@ class Option:
         return f"from {least}{upper}" if least > -math.inf else ""
 
     def described(self, of: str = "") -> str:
-        """Return a line for docstrings. of: the methods that take it, where not all do."""
+        """Return the option's line in a docstring.
+
+        Args:
+            of: the methods that accept the option; "" for all.
+
+        Returns:
+            The option's name, help, choices and default.
+
+        Raises:
+            Nothing.
+        """
         default = f" (default: {self.shown_default})" if self.shown_default else ""
         words = f": {', '.join(self.choices)}" if self.choices else ""
         return f"{self.name}: {f'of {of}: ' if of else ''}{self.help}{words}{default}"
 
     def checked(self, value: Any) -> Any:
-        """Return the value, or the default for None. Raises OptionError for one of another kind.
+        """Return the value if it is valid, or the default for None.
 
-        How many numbers a list may hold is known, and checked, only where the option is used.
+        Args:
+            value: the chosen value. A list's length is checked where it is used.
+
+        Returns:
+            The value, or the option's default.
+
+        Raises:
+            OptionError: the value is out of bounds, of another type, or not one of the choices.
         """
         if value is None:
             return self.default
@@ -147,7 +162,7 @@ CHANNEL_AXIS = Option(
 KEEP_OUTPUTS = Option("keep_outputs", bool, True, "keep the network's own outputs")
 KEEP_SHAPE = Option("keep_shape", bool, False, "keep a fixed batch size fixed")
 
-# The options of every method.
+# The options of all methods.
 GENERAL: Mapping[str, Option] = {
     option.name: option
     for option in (
@@ -157,8 +172,8 @@ GENERAL: Mapping[str, Option] = {
 }  # fmt: skip
 
 SCORE_LAYER = Option(
-    "score_layer", str, None, "the layer whose unit is explained; `layer` is the one that the map "
-    "lies over", default_text="the class score",
+    "score_layer", str, None, "the layer whose unit is explained, while `layer` names the one that "
+    "the map lies over", default_text="the class score",
 )  # fmt: skip
 UPSAMPLE = Option("upsample", bool, True, "resize the map to the picture's height and width")
 SAMPLES = Option(
@@ -185,7 +200,7 @@ HIGH = Option(
     default_text="that of a pixel of 255; required by a rewrite",
 )  # fmt: skip
 
-# The options that only single methods take, see `Method.takes`.
+# The options of single methods, see `Method.takes`.
 OPTIONS: Mapping[str, Option] = {
     option.name: option
     for option in (
@@ -196,14 +211,13 @@ OPTIONS: Mapping[str, Option] = {
 
 @dataclass(frozen=True, init=False)
 class Options:
-    """The choices of one rewrite, by keyword: `Options(samples=25, position="max")`.
+    """The options of one rewrite, by keyword: `Options(samples=25, position="max")`.
 
     Every option of `GENERAL` and `OPTIONS` is an argument and an attribute; None means its default.
 
     own: the options of single methods that differ from their defaults, as sorted pairs.
 
-    Raises OptionError for a value that is not one of the option's, and for options that exclude
-    each other.
+    Raises OptionError for an invalid value, and for options that exclude each other.
     """
 
     select: Select | None
@@ -221,7 +235,7 @@ class Options:
 
     def __init__(self, *, own: tuple[tuple[str, Any], ...] = (), **values: Any) -> None:
         for name in values:
-            if name not in GENERAL and not _baked_in(name):
+            if name not in GENERAL and not _is_rewrite_option(name):
                 raise TypeError(f"Options() got an unexpected keyword argument '{name}'")
         for name, option in GENERAL.items():
             value = option.checked(values.get(name))
@@ -241,18 +255,18 @@ class Options:
         _require_consistent(self)
 
     def __getattr__(self, name: str) -> Any:
-        """Return the value of an option that only single methods take."""
-        if not _baked_in(name):
+        """Return the value of an option of single methods."""
+        if not _is_rewrite_option(name):
             raise AttributeError(f"there is no option '{name}'", name=name, obj=self)
         return dict(self.own).get(name, OPTIONS[name].default)
 
     def as_dict(self) -> dict[str, Any]:
-        """Return every option's value by its name."""
-        names = [*GENERAL, *filter(_baked_in, OPTIONS)]
+        """Return every option's value by name."""
+        names = [*GENERAL, *filter(_is_rewrite_option, OPTIONS)]
         return {name: getattr(self, name) for name in names}
 
     def changed(self) -> list[str]:
-        """Return the names of the options that are not what they are by default."""
+        """Return the names of the options that differ from their defaults."""
         general = [name for name, o in GENERAL.items() if getattr(self, name) != o.default]
         return general + [name for name, _ in self.own]
 
@@ -263,8 +277,8 @@ Options.__doc__ = "\n".join((
 ))  # fmt: skip
 
 
-def _baked_in(name: str) -> bool:
-    """Tell whether a rewrite is given the option of a single method."""
+def _is_rewrite_option(name: str) -> bool:
+    """Tell whether an option of single methods is a constant of the rewrite."""
     return name in OPTIONS and not OPTIONS[name].input
 
 
@@ -275,16 +289,14 @@ def _require_consistent(options: Options) -> None:
         raise OptionError("select 'fixed' bakes channels in: name at least one channel")
     if select != "fixed" and options.channels:
         raise OptionError(
-            f"channels are baked in by select 'fixed' only, not by '{select or 'channel'}': leave "
+            f"channels are baked in only by select 'fixed', not by '{select or 'channel'}': leave "
             "the channels out, or choose select 'fixed'"
         )
     if select == "seed" and (options.position or options.seed_value):
         raise OptionError(
-            "select 'seed' takes the whole cotangent as an input: position and seed value have no "
-            "meaning there, leave them out"
+            "select 'seed' has an input for the cotangent: leave position and seed value out"
         )
     if select == "whole" and options.position not in (None, "all"):
         raise OptionError(
-            "select 'whole' starts from the whole layer: leave the position out, or choose "
-            "another select"
+            "select 'whole' explains all units: leave the position out, or choose another select"
         )

@@ -1,4 +1,4 @@
-"""What would happen: which rule each node on the path gets, and what stands in the way."""
+"""The preflight report: each node's rule, and why a rewrite would fail."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import onnx_graphsurgeon as gs
 
 from onnxplain.graphops.backward import Path, first_explainable, has_rule, reverse, table_of
 from onnxplain.graphops.canonicalize import CanonicalGraph
-from onnxplain.graphops.ends import find_ends, longest_path, path_between, require_rows
+from onnxplain.graphops.ends import find_ends, longest_path, path_between, require_batch_axis
 from onnxplain.graphops.errors import ModelError
-from onnxplain.graphops.ir import Emitter, Node, blaming
+from onnxplain.graphops.ir import Emitter, Node, diagnosing
 from onnxplain.graphops.methods import Method, find_method, require_taken
 from onnxplain.graphops.network import NetworkSource, as_network
 from onnxplain.graphops.operators import ACTIVATIONS, GRADIENT, Table, choose_form, is_rectifier
@@ -22,10 +22,11 @@ __all__ = ["NodeReport", "Report", "check"]
 
 @dataclass(frozen=True)
 class NodeReport:
-    """What happens at one node on the path.
+    """How the signal passes one node on the path.
 
-    rule: "exact" (as the method defines it), "as gradient" (an activation that the method leaves
-    alone), or "no rule". unpool: the form chosen for a max-pool, else None. note: a warning or "".
+    rule: "exact" (as the method defines it), "as gradient" (an activation for which the method has
+    no rule of its own), or "no rule". unpool: the form of unpooling chosen for a max-pool, else
+    None. note: a warning, or "".
     """
 
     node: str
@@ -41,8 +42,8 @@ class Report:
     """The preflight report of one explanation.
 
     batch: "free", "freed" (it was fixed at 1) or "fixed", with the reason in `batch_note`.
-    explainable_from: where `ok` is false, the first tensor to which the layer can be projected
-    back, if any. problem: why `ok` is false.
+    explainable_from: if `ok` is false, the first tensor to which the layer can be projected back,
+    or None. ok: whether `rewrite` would succeed. problem: why not, or "".
     """
 
     layer: str
@@ -70,23 +71,23 @@ def check(
     keep_shape: bool = False,
     score_layer: str | None = None,
 ) -> Report:
-    """Report what `rewrite` would do with the same arguments, and whether it can.
+    """Report what `rewrite` would do with the same arguments, and whether it would succeed.
 
     Args:
         model: a path, the bytes of a file, a ModelProto or a Network; it is not changed.
         layer: the name of a tensor, a node or a module; None for the class score.
         method: a name in `METHODS`, or a Method of your own.
         to: the tensor projected back to; None for the picture.
-        unpool: the form of max-unpooling, "auto" for the exact and fast one.
-        target: the runtime that the artefact is made for.
+        unpool: the form of max-unpooling; "auto" for the fastest exact form on `target`.
+        target: the runtime that will run the artefact.
         channel_axis: the layer's channel axis, where the default is wrong.
-        keep_shape: leave a fixed batch as it is.
-        score_layer: of class activation maps, the layer whose unit is explained.
+        keep_shape: keep a fixed batch size.
+        score_layer: for class activation maps, the layer whose unit is explained.
 
     Returns:
-        The report: which rule each node on the path gets, the form of each max-unpooling, whether
-        the batch is free, and where explanation is possible if it is not down to `to`. An operator
-        without a rule is no error here but a line of the report.
+        The report: the rule of each node on the path, the form of each max-unpooling, whether the
+        batch is free, and the first explainable tensor if `to` is out of reach. An operator without
+        a rule raises no error; it is an entry of the report.
 
     Raises:
         UnknownLayer, UnknownMethod, OptionError: an argument is wrong.
@@ -101,36 +102,36 @@ def check(
         channel_axis=channel_axis,
         keep_shape=keep_shape,
         score_layer=score_layer,
-        low=(0.0,),  # any bounds: what the input's values are changes nothing here
+        low=(0.0,),  # any bounds: they do not change the report
         high=(1.0,),
     )
     network = as_network(model)
-    with blaming(network.model):
-        return _checked(network.canonical(keep_shape), chosen, layer, options)
+    with diagnosing(network.model):
+        return _check(network.canonical(keep_shape), chosen, layer, options)
 
 
-def _checked(
-    prepared: CanonicalGraph, chosen: Method, layer: str | None, options: Options
+def _check(
+    canonical: CanonicalGraph, chosen: Method, layer: str | None, options: Options
 ) -> Report:
-    ends = find_ends(prepared, layer, chosen, options)
-    path = path_between(prepared.graph, ends, options.to)
-    path = longest_path(prepared.graph, ends, chosen, path)
+    ends = find_ends(canonical, layer, chosen, options)
+    path = path_between(canonical.graph, ends, options.to)
+    path = longest_path(canonical.graph, ends, chosen, path)
     table = table_of(chosen.rules, path, options)
     supported = has_rule(table)
     nodes = tuple(_node_report(n, chosen, options, supported(n)) for n in path.nodes)
     problem, start = "", None
     try:
-        require_rows(prepared, ends.layer)
-        _walk(prepared, path, table)
+        require_batch_axis(canonical, ends.layer)
+        _try_rules(canonical, path, table)
     except ModelError as e:
         problem, start = str(e), first_explainable(path, supported)
     return Report(
         layer=ends.layer.name,
         method=chosen.name,
         to=ends.target.name,
-        opset=prepared.source_opset,
-        batch=prepared.batch,
-        batch_note=prepared.batch_note,
+        opset=canonical.source_opset,
+        batch=canonical.batch,
+        batch_note=canonical.batch_note,
         nodes=nodes,
         explainable_from=start.name if start is not None else None,
         warnings=tuple(n.note for n in nodes if n.note),
@@ -139,9 +140,9 @@ def _checked(
     )
 
 
-def _walk(prepared: CanonicalGraph, path: Path, table: Table) -> None:
-    """Append the backward part for trial, on a graph that nobody will use: rules may refuse too."""
-    op = Emitter(prepared.graph, prepared.batched)
+def _try_rules(canonical: CanonicalGraph, path: Path, table: Table) -> None:
+    """Append the backward part to a throw-away graph, since rules may refuse nodes too."""
+    op = Emitter(canonical.graph, canonical.batched)
     seed = gs.Variable("trial", dtype=path.layer.dtype, shape=path.layer.shape)
     reverse(op, path, op.own(seed), table)
 

@@ -1,4 +1,4 @@
-"""The rewriter: a network, a layer and a method in; one plain ONNX graph out, the artefact."""
+"""The rewriter: turns a network, a layer and a method into one plain ONNX graph, the artefact."""
 
 from __future__ import annotations
 
@@ -13,24 +13,25 @@ from onnxplain.graphops.backward import (
     Path,
     Walk,
     find_path,
-    part_weights,
-    place,
-    place_given_seed,
-    place_whole,
     repeat_forward,
     require_rules,
+    seed_at_layer,
+    seed_at_unit,
+    seed_from_cotangent,
     select_unit,
+    separate_shared_weights,
     table_of,
 )
 from onnxplain.graphops.canonicalize import CanonicalGraph
-from onnxplain.graphops.ends import Ends, find_ends, path_between, require_rows
+from onnxplain.graphops.ends import Ends, find_ends, path_between, require_batch_axis
 from onnxplain.graphops.errors import OptionError, UnsupportedModel
 from onnxplain.graphops.ir import (
     Emitter,
     Graph,
     Shape,
     Tensor,
-    blaming,
+    diagnosing,
+    dimension_names,
     is_float,
     rank_of,
     shape_of,
@@ -57,7 +58,7 @@ def rewrite(
         layer: the name of a tensor, a node or an exporter's module; None for the class score. For
             class activation maps, the layer that the map lies over.
         method: a name in `METHODS`, or a Method of your own.
-        options: the choices of this rewrite; None for the defaults.
+        options: the options of this rewrite; None for the defaults.
 
     Returns:
         The artefact, one self-contained model. Its inputs are the network's own and those that
@@ -68,14 +69,14 @@ def rewrite(
     Raises:
         UnknownLayer, UnknownMethod, OptionError, ChannelError: an argument is wrong.
         UnsupportedOperator: no rule for an operator between the layer and the target.
-        UnsupportedModel: a form of graph, opset or shape that cannot be explained.
+        UnsupportedModel: a graph, opset or shape that onnxplain cannot process.
         MissingFile, CorruptModel, UnsafeModel: the model cannot be read.
     """
     chosen, options = find_method(method), options or Options()
     require_taken(chosen, options.changed())
     network = as_network(model)
-    with blaming(network.model):
-        return _rewritten(network, layer, chosen, options)
+    with diagnosing(network.model):
+        return _rewrite(network, layer, chosen, options)
 
 
 def forward(
@@ -96,7 +97,7 @@ def forward(
         MissingFile, CorruptModel, UnsafeModel: the model cannot be read.
     """
     network = as_network(model)
-    with blaming(network.model):
+    with diagnosing(network.model):
         canonical = network.canonical(keep_shape)
         graph, tensor = canonical.graph, canonical.tensor(layer)
         op = Emitter(graph)
@@ -122,39 +123,38 @@ def begin_at(model: NetworkSource, tensor: str) -> onnx.ModelProto:
         MissingFile, CorruptModel, UnsafeModel, UnsupportedModel: the model cannot be read.
     """
     network = as_network(model)
-    with blaming(network.model):
+    with diagnosing(network.model):
         canonical = network.canonical()
-        graph, found = canonical.graph, canonical.tensor(tensor)
-        if found.inputs:
-            found.inputs.clear()
-            graph.inputs.append(found)
+        graph, start = canonical.graph, canonical.tensor(tensor)
+        if start.inputs:
+            start.inputs.clear()
+            graph.inputs.append(start)
         graph.cleanup()
         return write(graph, network.model)
 
 
-def _rewritten(
+def _rewrite(
     network: Network, layer: str | None, chosen: Method, options: Options
 ) -> onnx.ModelProto:
-    prepared = network.canonical(options.keep_shape)
-    graph = prepared.graph
-    ends = find_ends(prepared, layer, chosen, options)
-    options = _completed(options, chosen, prepared, ends)
+    canonical = network.canonical(options.keep_shape)
+    graph = canonical.graph
+    ends = find_ends(canonical, layer, chosen, options)
+    options = _with_defaults(options, chosen, canonical, ends)
     path = path_between(graph, ends, options.to)
     require_rules(path, table_of(chosen.rules, path, options))
 
     names = (ends.layer.name, ends.target.name)
     outputs = list(graph.outputs) if options.keep_outputs else []
-    op = Emitter(graph, prepared.batched)
+    op = Emitter(graph, canonical.batched)
     interface = Interface(*_batch_dimensions(graph, ends.layer, options))
-    walk = _started(op, interface, prepared, ends, path, chosen, options)
+    walk = _start_walk(op, interface, canonical, ends, path, chosen, options)
     seed = walk.seed
     with op.picking(walk.image), op.in_float32(options.backward == "float32"):
-        made = chosen.compute(walk)
-        made.values.shape = made.values.shape or op.signal_shape(walk.path.target)
-    outputs.append(_output(op, interface, "attribution", made.values, walk.path.target.shape))
+        result = chosen.compute(walk)
+        result.values.shape = result.values.shape or op.signal_shape(walk.path.target)
+    outputs.append(_output(op, interface, "attribution", result.values, walk.path.target.shape))
     outputs.append(_output(op, interface, "score", seed.score, [interface.results]))
-    if made.completeness_error is not None:
-        error = made.completeness_error
+    if (error := result.completeness_error) is not None:
         outputs.append(_output(op, interface, "completeness_error", error, [interface.results]))
     if seed.position is not None:
         rank = rank_of(ends.layer) - 2
@@ -163,7 +163,7 @@ def _rewritten(
     graph.outputs = outputs
     graph.cleanup()
     if options.target == "openvino":
-        part_weights(op)
+        separate_shared_weights(op)
     artefact = write(graph, network.model)
     for name, value in interface.defaults.items():
         artefact.graph.initializer.append(onnx.numpy_helper.from_array(value, name))
@@ -171,8 +171,10 @@ def _rewritten(
     return artefact
 
 
-def _completed(options: Options, method: Method, prepared: CanonicalGraph, ends: Ends) -> Options:
-    """Fill in the method's defaults and refuse what this network cannot do."""
+def _with_defaults(
+    options: Options, method: Method, canonical: CanonicalGraph, ends: Ends
+) -> Options:
+    """Fill in the method's defaults. Raises OptionError for choices that the network rules out."""
     layer, rank = ends.layer, rank_of(ends.layer)
     options = replace(options, select=options.select or method.select)
     if options.select == "seed":
@@ -182,18 +184,18 @@ def _completed(options: Options, method: Method, prepared: CanonicalGraph, ends:
         return replace(options, position="all", seed_value=seed_value)
     if ends.axis is None:
         raise OptionError(
-            f"layer '{layer.name}' has rank {rank}, so it has no units: choose another"
+            f"layer '{layer.name}' has rank {rank}, so it has no units: choose another layer"
         )
-    require_rows(prepared, layer)
+    require_batch_axis(canonical, layer)
     several = options.select == "pairs" or len(options.channels) > 1
-    if prepared.batch == "fixed" and several:
+    if canonical.batch == "fixed" and several:
         raise UnsupportedModel(
-            f"several results of one run need a free batch, and {prepared.batch_note}: "
+            f"several results of one run need a free batch, but {canonical.batch_note}: "
             "select 'channel', and run once for each result"
         )
-    if options.select == "predicted" and layer is not class_score(prepared.graph):
+    if options.select == "predicted" and layer is not class_score(canonical.graph):
         raise OptionError(
-            f"select 'predicted' explains the winning class, and '{layer.name}' is not the class "
+            f"select 'predicted' explains the predicted class, but '{layer.name}' is not the class "
             "score: leave the layer out, or choose another select"
         )
     position = options.position or (method.position if rank > 2 else "all")
@@ -206,45 +208,45 @@ def _completed(options: Options, method: Method, prepared: CanonicalGraph, ends:
 
 
 def _batch_dimensions(graph: Graph, layer: Tensor, options: Options) -> tuple[int | str, int | str]:
-    """Return the dimension over the images, and that over the results."""
-    if not layer.shape:  # one number for all images together: select `seed` alone comes here
+    """Return the batch dimension of the images and that of the results."""
+    if not layer.shape:  # a scalar for the whole batch, which only select `seed` allows
         return 1, 1
     images = layer.shape[0] if isinstance(layer.shape[0], int) else batch_dimension(graph)
     if options.select != "pairs" and len(options.channels) < 2:
         return images, images
-    taken = {d for t in graph.tensors().values() for d in t.shape or ()}
-    return images, next(name for name in ("B", "results", "onnxplain_B") if name not in taken)
+    names = dimension_names(graph)
+    return images, next(name for name in ("B", "results", "onnxplain_B") if name not in names)
 
 
-def _started(
+def _start_walk(
     op: Emitter,
     interface: Interface,
-    prepared: CanonicalGraph,
+    canonical: CanonicalGraph,
     ends: Ends,
     path: Path,
     method: Method,
     options: Options,
 ) -> Walk:
-    """Choose the unit and place the signal at the layer; a second forward pass has another path."""
-    graph, layer, axis = prepared.graph, ends.layer, ends.axis or 0
-    images = {t.name: t for t in graph.inputs if t.name in prepared.batched}
-    if not images:  # a batch that is not free, or rows that cannot be told
+    """Select the unit and seed its signal, after a second forward pass where that is needed."""
+    graph, layer, axis = canonical.graph, ends.layer, ends.axis or 0
+    images = {t.name: t for t in graph.inputs if t.name in canonical.batched}
+    if not images:  # the batch is fixed, or its axis is unknown
         images = {t.name: t for t in graph.inputs if is_float(t)}
     image, scope = None, "seed"
     if options.select == "seed":
-        given = interface.input(op, "seed", layer.dtype, list(shape_of(layer)))
+        cotangent = interface.input(op, "seed", layer.dtype, list(shape_of(layer)))
         with op.scoped(scope):
-            seed = place_given_seed(op, layer, given)
+            seed = seed_from_cotangent(op, layer, cotangent)
     elif options.select == "whole":
         with op.scoped(scope):
-            seed = place_whole(op, layer, options.seed_value or "one")
+            seed = seed_at_layer(op, layer, options.seed_value or "one")
     else:
         with op.scoped(scope):
             select = options.select or "channel"
             unit = select_unit(op, interface, layer, axis, select, options.channels)
         image = unit.image
-        if image is not None and not _rows_can_be_picked(path, prepared):
-            copies = _picked(op, interface, prepared, image, list(images.values()))
+        if image is not None and not _can_gather_images(path, canonical):
+            copies = _gather_images(op, interface, graph, image, list(images.values()))
             images = {name: copies[name] for name in images}
             layer = copies[layer.name]
             path = find_path(graph, copies[ends.target.name], layer)
@@ -254,39 +256,35 @@ def _started(
             unit = replace(unit, position=interface.input(op, "position", np.int64, shape))
         position, seed_value = options.position or "all", options.seed_value or "one"
         with op.scoped(scope):
-            seed = place(op, layer, axis, unit, position, seed_value)
+            seed = seed_at_unit(op, layer, axis, unit, position, seed_value)
     return Walk(
-        op, interface, prepared, path, axis, images, image, seed, method.rules, options, scope
+        op, interface, canonical, path, axis, images, image, seed, method.rules, options, scope
     )
 
 
-def _picked(
-    op: Emitter, interface: Interface, prepared: CanonicalGraph, image: Tensor, inputs: list[Tensor]
+def _gather_images(
+    op: Emitter, interface: Interface, graph: Graph, image: Tensor, inputs: list[Tensor]
 ) -> dict[str, Tensor]:
-    """Append a forward pass with one row for each result, of the images that `image` picks."""
+    """Append a forward pass of the images that `image` indexes, one for each result."""
     start = {}
     for tensor in inputs:
         with op.scoped(tensor.name):
             start[tensor.name] = op.own(op.raw("Gather", tensor, image, axis=0))
         start[tensor.name].shape = [interface.results, *shape_of(tensor)[1:]]
-    rows: dict[int | str | None, int | str | None] = {interface.batch: interface.results}
-    return repeat_forward(op, list(prepared.graph.nodes), start, rows)
+    sizes: dict[int | str | None, int | str | None] = {interface.batch: interface.results}
+    return repeat_forward(op, list(graph.nodes), start, sizes)
 
 
-def _rows_can_be_picked(path: Path, prepared: CanonicalGraph) -> bool:
-    """Tell whether every tensor that the backward part may read has one row for each image."""
+def _can_gather_images(path: Path, canonical: CanonicalGraph) -> bool:
+    """Tell whether no tensor that the backward part may read mixes images along its batch axis."""
     read = {t.name for n in path.nodes for t in [*n.inputs, *n.outputs]}
-    return not (read | {path.target.name, path.layer.name}) & prepared.mixed
+    return not (read | {path.target.name, path.layer.name}) & canonical.mixed
 
 
 def _output(
-    op: Emitter,
-    interface: Interface,
-    wanted: str,
-    tensor: Tensor,
-    shape: list[int | str | None] | None,
+    op: Emitter, interface: Interface, wanted: str, tensor: Tensor, shape: Shape | None
 ) -> Tensor:
-    """Give an emitted tensor the name of an output; the input `position` is its own output."""
+    """Return the tensor under an output's name; the input `position` serves as output itself."""
     if wanted == "position" and not tensor.inputs:
         return tensor
     if not tensor.inputs or not op.is_own(tensor):

@@ -198,7 +198,7 @@ MIXING = (
 @pytest.mark.parametrize(
     ("text", "options", "why"),
     [
-        (FLATTEN.replace("[N, ", "[2, "), {}, "'x' has 2 rows"),
+        (FLATTEN.replace("[N, ", "[2, "), {}, "'x' has the batch size 2"),
         (FLATTEN.replace("[N, ", "[1, "), {"keep_shape": True}, "asked to keep its shape"),
         (MIXING, {}, "Reshape 'single' mixes the batch"),
     ],

@@ -61,7 +61,7 @@ product (float[N, 3, 9, 9] x) => (float[N, 9, 9] y)
         (NORMED, "InstanceNormalization 'n' has no sliding rule"),
         (PLACES, "Add 'a' takes a constant that differs between the positions"),
         (CORNER, "Slice 'y' takes a part of the window that is not whole channels"),
-        (TURNED, "Transpose 'y' gives an output that is neither"),
+        (TURNED, "Transpose 'y' has an output that is neither"),
         (PRODUCT, "ReduceMean 'm' does not reduce over all positions"),
     ],
 )

@@ -162,7 +162,7 @@ def test_what_is_refused(method):
         rewrite(model, "classifier.2", method)
     with pytest.raises(OptionError, match="leave `to` out"):
         rewrite(model, "features.4", method, Options(to="x"))
-    with pytest.raises(OptionError, match=r"channel axis 4 is not one of .* whose rank is 4"):
+    with pytest.raises(OptionError, match=r"channel axis 4 is not an axis of .* whose rank is 4"):
         rewrite(model, "features.4", method, Options(channel_axis=4))
     with pytest.raises(OptionError, match="select 'predicted'"):
         rewrite(exported("resnet"), "layer1", method,
@@ -179,7 +179,7 @@ def test_a_map_of_a_sequence_has_no_place_on_the_picture():
       mean = ReduceMean <axes = [1], keepdims = 0> (r) y = MatMul (mean, w2) }
     """
     model = network(text)
-    with pytest.raises(OptionError, match="1 axes of positions .* has 2: turn `upsample` off"):
+    with pytest.raises(OptionError, match="1 spatial axes, but .* has 2: turn `upsample` off"):
         rewrite(model, "r", "grad_cam")
     made = artefact(model, "r", "grad_cam", upsample=False)
     found = run(made, x=images(2, (8, 8)), channel=np.array([0, 3]))

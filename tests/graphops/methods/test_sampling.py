@@ -199,10 +199,10 @@ def test_what_goes_past_the_middle_stays_with_its_image():
 @pytest.mark.parametrize("method", SAMPLED)
 def test_a_batch_that_stays_fixed_is_refused_by_name(method):
     model = network(SMALL.replace("[N,", "[4,"))
-    with pytest.raises(UnsupportedModel, match="'x' has 4 rows"):
+    with pytest.raises(UnsupportedModel, match="'x' has the batch size 4"):
         artefact(model, None, method)
     assert check(model, None, method).batch == "fixed"
-    with pytest.raises(UnsupportedModel, match="'t' does not keep one row"):
+    with pytest.raises(UnsupportedModel, match="axis 0 of 't' does not run over the images"):
         artefact(network(BESIDE), "t", method, select="seed")
 
 

@@ -1,7 +1,7 @@
-"""Facts that change nothing: layers, names, channel and batch axes, receptive fields, cost."""
+"""Read-only analyses: layers, names, channel and batch axes, receptive fields, cost."""
 
 from onnxplain.graphops.analysis.batch_axis import BATCHED, MIXED, batch_dimension, track_batch
-from onnxplain.graphops.analysis.channel_axis import channel_axis
+from onnxplain.graphops.analysis.channel_axis import channel_axis, has_channels_last
 from onnxplain.graphops.analysis.cost import Arithmetic
 from onnxplain.graphops.analysis.input_size import resize_input
 from onnxplain.graphops.analysis.landmarks import (
@@ -21,6 +21,7 @@ __all__ = [
     "channel_axis",
     "class_score",
     "default_target",
+    "has_channels_last",
     "last_convolutional_block",
     "list_layers",
     "resize_input",

@@ -1,8 +1,8 @@
-"""Which tensors hold one row for each image.
+"""Tracking the batch axis through a graph.
 
-A tensor is *batched* when its axis 0 runs over the images and no row depends on another image,
-*shared* when no image's values reach it, and *mixed* otherwise. Only with every tensor batched or
-shared do two images in one batch equal two single runs.
+A tensor is *batched* if its axis 0 runs over the images and each entry depends on its own image
+alone, *shared* if it depends on no image, and *mixed* otherwise. Two images in one batch equal two
+single runs only if every tensor is batched or shared.
 """
 
 from __future__ import annotations
@@ -16,31 +16,31 @@ BATCHED, SHARED, MIXED = "batched", "shared", "mixed"
 
 
 def track_batch(graph: Graph) -> dict[str, str]:
-    """Return for each tensor by name whether it is batched, shared or mixed.
+    """Return the state of each tensor, batched, shared or mixed, by name.
 
-    Where inference lost count of the rows of a batched tensor, they are named: they are the images.
+    Where inference lost the size of a batched tensor's axis 0, it is set to the batch dimension.
     """
     states = {t.name: SHARED for t in graph.tensors().values()}
     for tensor in graph.inputs:
-        if _has_open_rows(tensor):
+        if _has_dynamic_axis_0(tensor):
             states[tensor.name] = BATCHED
     names = {t.shape[0] for t in graph.inputs if t.shape and isinstance(t.shape[0], str)}
     for node in graph.nodes:
         state = _state_after(node, [states.get(t.name, SHARED) for t in reads(node)])
         for tensor in node.outputs:
             states[tensor.name] = state
-            if state == BATCHED and len(names) == 1 and _has_open_rows(tensor):
+            if state == BATCHED and len(names) == 1 and _has_dynamic_axis_0(tensor):
                 tensor.shape = [*names, *shape_of(tensor)[1:]]
     return states
 
 
 def batch_dimension(graph: Graph) -> int | str:
-    """Return the dimension that runs over the images: its name, or its number where it is fixed."""
+    """Return the batch dimension of the inputs: its name, or its size where it is fixed."""
     sizes = [t.shape[0] for t in graph.inputs if t.shape and t.shape[0] is not None]
     return next((s for s in sizes if isinstance(s, str)), sizes[0] if sizes else "N")
 
 
-def _has_open_rows(tensor: Tensor) -> bool:
+def _has_dynamic_axis_0(tensor: Tensor) -> bool:
     return bool(tensor.shape) and not isinstance(shape_of(tensor)[0], int)
 
 

@@ -1,11 +1,11 @@
-"""What a layer costs: its window, its parameters, its multiply-adds for one image."""
+"""The cost of a layer: its window, its parameters, its multiply-adds per image."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
 
-from onnxplain.graphops.ir import Node, Shape, is_constant, is_float, is_static, shape_of
+from onnxplain.graphops.ir import Node, is_constant, is_float
 from onnxplain.graphops.operators import OPERATORS, Without
 
 __all__ = ["Arithmetic", "arithmetic"]
@@ -13,13 +13,14 @@ __all__ = ["Arithmetic", "arithmetic"]
 
 @dataclass(frozen=True)
 class Arithmetic:
-    """What one node does to get its output.
+    """The window, parameters and multiply-adds of one node.
 
-    kernel, step, padding: of its window, the last as pixels before all axes and then after them;
-    None for operators without a window, and where they depend on sizes that are not known.
-    parameters: the floats that it reads from the file, but those that a node before it reads too,
-    so that a sum over layers counts each once. multiply_adds: for one image, of
-    convolutions and matrix products; 0 for all else, None where sizes are not known.
+    kernel, step, padding: of its window; the padding in pixels, all axes' begins, then all ends.
+        None for operators without a window, and where they depend on unknown sizes.
+    parameters: the number of its float weights, except those that an earlier node also reads, so
+        that a sum over layers counts each once.
+    multiply_adds: per image, of convolutions and matrix products; 0 for other operators, None where
+        sizes are unknown.
     """
 
     kernel: tuple[int, ...] | None
@@ -30,14 +31,14 @@ class Arithmetic:
 
 
 def arithmetic(node: Node | None, counted: set[str]) -> Arithmetic:
-    """Return what a node does; nothing for None, which stands for an input.
+    """Return the cost of a node; None stands for an input, which costs nothing.
 
-    counted: the names of weights that are no parameters of this node. Its own ones join them.
+    counted: the names of the weights that earlier nodes read; this node's are added.
     """
     if node is None:
         return Arithmetic(None, None, None, 0, 0)
-    constants = [t for t in node.inputs if is_constant(t) and is_float(t)]
-    weights = {t.name: _product(shape_of(t)) or 0 for t in constants}
+    constants = [t for t in node.inputs if is_constant(t)]
+    weights = {t.name: math.prod(t._values.shape) for t in constants if is_float(t)}
     parameters = sum(size for name, size in weights.items() if name not in counted)
     counted.update(weights)
     operator = OPERATORS.get(node.op)
@@ -53,7 +54,3 @@ def arithmetic(node: Node | None, counted: set[str]) -> Arithmetic:
         parameters=parameters,
         multiply_adds=cost.multiply_adds,
     )
-
-
-def _product(sizes: Shape) -> int | None:
-    return math.prod(sizes) if is_static(sizes) else None

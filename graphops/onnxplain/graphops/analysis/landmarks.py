@@ -1,4 +1,4 @@
-"""The tensors that people usually mean: picture, class score, last convolutional block."""
+"""The default ends of an explanation: picture, class score, last convolutional block."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ TO_CHANNELS_LAST = [0, 2, 3, 1]
 def default_target(graph: Graph) -> Tensor:
     """Return the network's first float input of rank 3 or more, else its first float input.
 
-    Where all inputs are integers, the first float tensor made of them.
+    Where all inputs are integers, return the first float tensor computed from them.
     """
     images = [t for t in graph.inputs if is_float(t) and t.shape and len(t.shape) >= 3]
     for tensor in images or [t for t in graph.inputs if is_float(t)]:
@@ -46,22 +46,22 @@ def class_score(graph: Graph) -> Tensor | None:
 
 
 def last_convolutional_block(graph: Graph, score: Tensor | None) -> Tensor | None:
-    """Return the last tensor with positions before they are pooled or flattened into the score.
+    """Return the last tensor with spatial axes before they are pooled or flattened into the score.
 
-    That is what Grad-CAM looks at (Selvaraju et al. 2017). None where there is no convolution, or
-    where the score has positions itself, as in segmentation.
+    It is Grad-CAM's default layer (Selvaraju et al. 2017). None where there is no convolution, or
+    where the score itself has spatial axes, as in segmentation.
     """
     if score is None or _has_positions(score):
         return None
     ranks = {len(n.inputs[1].shape) for n in graph.nodes if n.op == "Conv" and n.inputs[1].shape}
     needed = {score.name}
     for node in reversed(graph.nodes):
-        made = [t for t in node.outputs if t.name in needed]
-        if not made:
+        outputs = [t for t in node.outputs if t.name in needed]
+        if not outputs:
             continue
         needed.update(t.name for t in reads(node))
-        if is_float(made[0]) and _has_positions(made[0]) and not _copies(node):
-            return made[0] if rank_of(made[0]) in ranks else None
+        if is_float(outputs[0]) and _has_positions(outputs[0]) and not _copies(node):
+            return outputs[0] if rank_of(outputs[0]) in ranks else None
     return None
 
 
@@ -70,16 +70,16 @@ def _has_positions(tensor: Tensor) -> bool:
 
 
 def _copies(node: Node) -> bool:
-    """Tell whether the node only hands on, perhaps in another order, what was made before it."""
+    """Tell whether the node's output has the values of its input, perhaps in another layout."""
     if node.op == "Transpose":
         return bool(attribute(node, "perm") == TO_CHANNELS_LAST)
-    if node.op == "AveragePool":  # as an adaptive pool is exported that has nothing to do
+    if node.op == "AveragePool":  # an adaptive pool that changes no size
         return bool(max(attribute(node, "kernel_shape")) == 1)
     return node.op in COPIES
 
 
 def _unflattened(tensor: Tensor) -> Tensor:
-    """Step back over the flattening that stands between the scores and an old Softmax."""
+    """Step back over the Flatten that the opset upgrade inserts before a Softmax."""
     node = tensor.inputs[0] if tensor.inputs else None
     if node is not None and node.op == "Flatten" and node.name.startswith("onnxplain/"):
         return node.inputs[0]

@@ -1,4 +1,4 @@
-"""The layers of a network, by every name that people know them by."""
+"""The layers of a network: their names, shapes, receptive fields and costs."""
 
 from __future__ import annotations
 
@@ -26,12 +26,13 @@ __all__ = ["Layer", "list_layers"]
 class Layer:
     """One tensor of a network, as a layer to explain.
 
-    `module` is the exporter's module path, empty where there is none. `shape` has numbers, names
-    of dynamic dimensions, and None for what is not known. `receptive_field`, `stride` and `offset`
-    have one number for each spatial axis of the input: the unit at position p sees so many pixels,
-    from offset + p·stride on, where offsets below zero lie in the padding; None where it sees all,
-    or where that is not known. `arithmetic` is what the node does. `marks` are of `input`, `last
-    convolutional block`, `class score` and `output`.
+    module: the exporter's module path, or "".
+    shape: sizes as numbers, names of dynamic sizes, or None where unknown.
+    receptive_field, stride, offset: one number per spatial axis of the input. The unit at position
+        p sees `receptive_field` pixels from offset + p·stride on; a negative position lies in the
+        padding. None where the unit sees the whole axis, or where that is unknown.
+    arithmetic: the node's window, parameters and multiply-adds.
+    marks: any of "input", "last convolutional block", "class score" and "output".
     """
 
     tensor: str
@@ -52,15 +53,15 @@ class Layer:
 def list_layers(graph: Graph) -> list[Layer]:
     """Return every float tensor between the network's inputs and outputs, in order."""
     marks, fields = _marks(graph), _fields(graph)
-    found = [t for t in graph.inputs if is_float(t)]
+    tensors = [t for t in graph.inputs if is_float(t)]
     seen = {t.name for t in graph.inputs}
     for node in graph.nodes:
         if not any(t.name in seen for t in node.inputs):
-            continue  # made of weights alone
+            continue  # it depends on weights alone
         seen.update(t.name for t in node.outputs)
-        found += [t for t in node.outputs if is_float(t) and t.shape != []]
+        tensors += [t for t in node.outputs if is_float(t) and t.shape != []]
     counted: set[str] = set()
-    return [_layer(graph, t, marks.get(t.name, ()), fields.get(t.name), counted) for t in found]
+    return [_layer(graph, t, marks.get(t.name, ()), fields.get(t.name), counted) for t in tensors]
 
 
 def _layer(
@@ -106,7 +107,7 @@ def _marks(graph: Graph) -> dict[str, tuple[str, ...]]:
 def _fields(graph: Graph) -> dict[str, ReceptiveField]:
     try:
         return receptive_fields(graph, default_target(graph))
-    except UnsupportedModel:  # there is no image
+    except UnsupportedModel:  # there is no picture
         return {}
 
 

@@ -1,4 +1,4 @@
-"""The names of layers: a tensor's, a node's, or the module that an exporter says it came from."""
+"""Resolving the name of a layer: a tensor, a node, or an exporter's module."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ __all__ = ["module_path", "resolve"]
 
 
 def resolve(graph: Graph, name: str | None) -> Tensor:
-    """Return the tensor that `name` means: a tensor's, a node's or a module's name, in that order.
+    """Return the tensor that `name` refers to, searched among tensors, nodes and modules, in order.
 
-    A node or a module means its last float output, None the class score. Raises UnknownLayer with
-    the nearest names.
+    A node or a module stands for its last float output, None for the class score. Raises
+    UnknownLayer with the nearest names.
     """
     if name is None:
         score = class_score(graph)
         if score is None:
             raise UnsupportedModel("the network has no float output to explain: name a layer")
         return score
-    tensors = {t.name: t for t in _flowing(graph)}
+    tensors = {t.name: t for t in _float_tensors(graph)}
     if name in tensors:
         return tensors[name]
     by_node = {n.name: t for n in graph.nodes if n.name and (t := _last_float(n)) is not None}
@@ -31,7 +31,9 @@ def resolve(graph: Graph, name: str | None) -> Tensor:
         return by_node[name]
     modules = [(module_path(graph, n), n) for n in graph.nodes]
     nodes = [n for path, n in modules if path and f"{path}.".startswith(f"{name}.")]
-    inside = [t for n in nodes or _reading(graph, name) if (t := _last_float(n)) is not None]
+    inside = [
+        t for n in nodes or _parameter_readers(graph, name) if (t := _last_float(n)) is not None
+    ]
     if inside:
         return inside[-1]
     _require_known_types(graph, name)
@@ -40,30 +42,30 @@ def resolve(graph: Graph, name: str | None) -> Tensor:
 
 
 def _require_known_types(graph: Graph, name: str) -> None:
-    """Raise UnsupportedModel where `name` is there, but behind what inference cannot read."""
+    """Raise UnsupportedModel if `name` exists, but after a node whose types are unknown."""
     if not any(name == t.name or name == n.name for n in graph.nodes for t in n.outputs):
         return
     for node in graph.nodes:
         if any(t.dtype is None for t in node.outputs if not t.is_empty()):
             domain = f" of domain '{node.domain}'" if node.domain else ""
             raise UnsupportedModel(
-                f"nothing is known of '{name}': ONNX's inference cannot tell what {node.op}{domain}"
-                f" (node '{node.name}') gives; choose a layer before it, or export the model with "
-                "the shapes of its tensors"
+                f"the type of '{name}' is not known: ONNX's shape inference does not know the "
+                f"output of {node.op}{domain} (node '{node.name}'); choose a layer before it, or "
+                "export the model with the shapes of its tensors"
             )
 
 
 def module_path(graph: Graph, node: Node) -> str:
-    """Return the module that the exporter says the node came from, such as `layer4.2.conv3`.
+    """Return the path of the module that the node was exported from, such as `layer4.2.conv3`.
 
     PyTorch's dynamo exporter writes all scopes into the node's metadata, the TorchScript exporter
-    into its name, `/layer4/layer4.2/conv3/Conv`, where a scope repeats the one before it when that
-    is a container.
+    into its name, `/layer4/layer4.2/conv3/Conv`, where a scope repeats its parent if that is a
+    container.
     """
     written = next((s for t in node.outputs if (s := graph.name_scopes.get(t.name))), "")
     scopes: list[str] = re.findall(r"'([^']*)'", written)
     if len(scopes) > 1:
-        return scopes[-2]  # the last is the operator's own
+        return scopes[-2]  # the last is the operator's
     if not node.name.startswith("/"):
         return ""
     path = parent = before = ""
@@ -74,7 +76,7 @@ def module_path(graph: Graph, node: Node) -> str:
     return path
 
 
-def _flowing(graph: Graph) -> Iterable[Tensor]:
+def _float_tensors(graph: Graph) -> Iterable[Tensor]:
     yield from (t for t in graph.inputs if is_float(t))
     for node in graph.nodes:
         yield from (t for t in node.outputs if is_float(t) and not is_constant(t))
@@ -84,10 +86,10 @@ def _last_float(node: Node) -> Tensor | None:
     return next((t for t in reversed(node.outputs) if is_float(t)), None)
 
 
-def _reading(graph: Graph, module: str) -> list[Node]:
-    """Return the nodes that read the module's parameters, `layer4.2.conv3.weight`.
+def _parameter_readers(graph: Graph, module: str) -> list[Node]:
+    """Return the nodes that read the module's parameters, such as `layer4.2.conv3.weight`.
 
-    Where dynamo fuses a BatchNorm into a convolution, the node says that it is the BatchNorm.
+    A convolution into which dynamo fused a BatchNorm carries the module path of the BatchNorm.
     """
     parameters = {f"{module}.weight", f"{module}.bias"}
     return [n for n in graph.nodes if any(t.name in parameters for t in n.inputs)]

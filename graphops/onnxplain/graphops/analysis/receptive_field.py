@@ -1,7 +1,7 @@
-"""Which part of the input a layer's units see, by arithmetic along the graph.
+"""Receptive fields: which part of the input a layer's units see.
 
-A unit at position p of an axis sees `size` pixels of the input, from `offset + p·stride` on; in the
-padding that is below zero. Araujo, Norris and Sim 2019, "Computing receptive fields of
+A unit at position p of an axis sees `size` pixels of the input, from `offset + p·stride` on;
+negative pixels lie in the padding. Araujo, Norris and Sim 2019, "Computing receptive fields of
 convolutional neural networks", Distill.
 """
 
@@ -20,11 +20,11 @@ Numbers: TypeAlias = "tuple[int | None, ...]"
 
 @dataclass(frozen=True)
 class ReceptiveField:
-    """What a layer's units see, one number for each spatial axis of the input.
+    """The receptive field of a layer's units, one number per spatial axis of the input.
 
-    None on an axis where they may see all of it, as behind a global pooling or a dense layer, or
-    where whole numbers do not say it, as behind an upsampling. The offset alone is None where the
-    padding depends on a size that is not known.
+    None on an axis that they may see completely, as after a global pooling or a dense layer, or
+    where it is no whole number, as after an upsampling. The offset alone is None where the padding
+    depends on an unknown size.
     """
 
     size: Numbers
@@ -33,7 +33,7 @@ class ReceptiveField:
 
 
 def receptive_fields(graph: Graph, source: Tensor) -> dict[str, ReceptiveField]:
-    """Return what the tensors made of `source` see of it, by name, where that is not all of it."""
+    """Return the receptive fields on `source` by tensor name, except those that cover all."""
     if not source.shape or len(source.shape) < 3:
         return {}
     known: dict[str, Fields] = {source.name: {i: AxisField(i) for i in range(len(source.shape))}}
@@ -49,16 +49,16 @@ def receptive_fields(graph: Graph, source: Tensor) -> dict[str, ReceptiveField]:
         fields = _through(node, [known.get(t.name) for t in node.inputs])
         known.update((t.name, fields) for t in node.outputs)
     spatial = spatial or list(range(2, len(source.shape)))
-    found = {name: _field(fields, spatial) for name, fields in known.items()}
-    return {name: field for name, field in found.items() if any(field.size)}
+    all_fields = {name: _field(fields, spatial) for name, fields in known.items()}
+    return {name: field for name, field in all_fields.items() if any(field.size)}
 
 
 def _spatial(fields: Fields, rank: int) -> list[int]:
-    """Return the input's axes that a convolution slides along, also those it sees all of."""
+    """Return the input's axes that a convolution slides along, including those seen completely."""
     tracked = [axis.source for i, axis in sorted(fields.items()) if i >= 2]
     others = {axis.source for i, axis in fields.items() if i < 2}
     lost = [i for i in range(rank) if i not in others and i not in tracked]
-    # Where the axis of the batch or of the channels is not known, a lost axis may be that.
+    # While the batch or the channel axis is unknown, a lost axis may be that one.
     return sorted([*tracked, *lost]) if lost and len(others) == 2 else tracked
 
 
@@ -73,7 +73,7 @@ def _field(fields: Fields, spatial: list[int]) -> ReceptiveField:
 
 
 def _through(node: Node, fields: list[Fields | None]) -> Fields:
-    """Return what the node's outputs see; nothing where the operator or a rank is not known."""
+    """Return the fields of the node's outputs, empty where the operator or a rank is unknown."""
     operator = operator_of(node)
     shapes = [t.shape for t in [*node.inputs, node.outputs[0]] if not t.is_empty()]
     if operator is None or isinstance(operator.axes, Without | SizesOnly) or None in shapes:

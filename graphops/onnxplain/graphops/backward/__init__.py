@@ -1,11 +1,11 @@
-"""From a unit of a layer to the signal at the target: path, seed, selection, the walk."""
+"""The backward part: selecting the unit, seeding its signal, and walking it back to the target."""
 
 from onnxplain.graphops.backward.context import Attribution, Rules, Walk, projected, table_of
 from onnxplain.graphops.backward.forward_copy import repeat_forward
-from onnxplain.graphops.backward.openvino import part_weights
+from onnxplain.graphops.backward.openvino import separate_shared_weights
 from onnxplain.graphops.backward.path import Path, find_path, first_explainable
 from onnxplain.graphops.backward.reverse import has_rule, require_rules, require_signal, reverse
-from onnxplain.graphops.backward.seed import place, place_given_seed, place_whole
+from onnxplain.graphops.backward.seed import seed_at_layer, seed_at_unit, seed_from_cotangent
 from onnxplain.graphops.backward.selection import Interface, select_unit
 
 __all__ = [
@@ -17,10 +17,10 @@ __all__ = [
     "find_path",
     "first_explainable",
     "has_rule",
-    "part_weights",
-    "place",
-    "place_given_seed",
-    "place_whole",
+    "separate_shared_weights",
+    "seed_at_unit",
+    "seed_from_cotangent",
+    "seed_at_layer",
     "projected",
     "repeat_forward",
     "require_rules",

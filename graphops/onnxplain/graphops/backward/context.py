@@ -1,7 +1,4 @@
-"""One rewrite on its way: the unit is chosen and its signal placed; a method now makes a map of it.
-
-A method's `compute` takes a `Walk` and returns an `Attribution`.
-"""
+"""The context of a method's `compute`, which takes a `Walk` and returns an `Attribution`."""
 
 from __future__ import annotations
 
@@ -25,16 +22,16 @@ from onnxplain.graphops.options import Options
 
 __all__ = ["Attribution", "Rules", "Walk", "projected", "table_of"]
 
-# A table, or one that the path and the options decide.
+# A table of rules, or a function that returns one for a path and options.
 Rules: TypeAlias = "Table | Callable[[Path, Options], Table]"
 
 
 @dataclass(frozen=True)
 class Attribution:
-    """What a method makes of a unit.
+    """The attribution of a unit.
 
-    `values` is [B, ...shape of `to`] unless the method says otherwise. `completeness_error` [B] is
-    what should be zero by the method's own law of conservation, None where it has none.
+    values: [B, ...shape of `to`] unless the method says otherwise.
+    completeness_error: [B], the deviation from the method's conservation law, or None without one.
     """
 
     values: Tensor
@@ -43,17 +40,19 @@ class Attribution:
 
 @dataclass(frozen=True)
 class Walk:
-    """The graph so far, the path between the ends, and the signal placed at its layer.
+    """The graph so far, the path between the ends, and the signal seeded at its layer.
 
-    `axis` is the layer's channel axis. `images` are the network's inputs as the path sees them, by
-    their names: picked already where rows of the forward pass cannot be. `rules` are the method's.
-    `image`, int64[B], is which image each result is of; None for one each, in their order.
-    `scope` is what the seed's nodes are named after, and what a method appends before it walks.
+    axis: the layer's channel axis.
+    images: the network's inputs as the path reads them, by name; already gathered per result where
+        tensors of the forward pass cannot be.
+    image: int64[B], the image of each result; None for one result per image, in order.
+    rules: the method's.
+    scope: the name scope of the seed's nodes, and of a method's nodes before its backward pass.
     """
 
     op: Emitter
     interface: Interface
-    prepared: CanonicalGraph
+    canonical: CanonicalGraph
     path: Path
     axis: int
     images: Mapping[str, Tensor]
@@ -65,53 +64,53 @@ class Walk:
 
     @property
     def graph(self) -> Graph:
-        """The network, and what has been appended to it."""
-        return self.prepared.graph
+        """The network with the nodes appended so far."""
+        return self.canonical.graph
 
     @property
     def target(self) -> Tensor:
-        """The tensor projected back to, as the backward part sees it: one row for each result."""
+        """The tensor projected back to, with one entry along the batch axis per result."""
         return self.op.residual(self.path.target)
 
     def back(
         self, rules: Rules | None = None, path: Path | None = None, cotangent: Tensor | None = None
     ) -> Tensor:
-        """Append a walk back, the method's own unless said otherwise; return what arrives."""
+        """Append a backward pass, by default the method's, and return the signal at the target."""
         path = path or self.path
         table = table_of(rules or self.rules, path, self.options)
         if cotangent is None:
-            with self.preparing():
+            with self.in_seed_scope():
                 cotangent = self.op.wide(self.seed.cotangent)
         return reverse(self.op, path, self.op.wide(cotangent), table)
 
-    def preparing(self) -> AbstractContextManager[None]:
-        """Name what is appended in a `with` block as a part of the seed, before the first pass."""
+    def in_seed_scope(self) -> AbstractContextManager[None]:
+        """Name nodes appended in a `with` block as part of the seed, before the first pass."""
         return self.op.scoped(self.scope)
 
     def again(self, values: Tensor, copies: int | Tensor = 1) -> dict[str, Tensor]:
-        """Append a second forward pass that has `values` where the network has the target.
+        """Append a second forward pass with `values` in place of the target.
 
-        values: [copies·B, ...shape of `to`], the first B rows one for each result, then B more.
-        Returns the copies of the network's tensors by their names, those of the path's layer and
-        of its nodes' inputs among them. Raises UnsupportedModel where the batch is not free.
+        values: [copies·B, ...shape of `to`], all results of the first copy, then of the second.
+        Returns the copies of the network's tensors by name, including the path's layer and the
+        inputs of its nodes. Raises UnsupportedModel for several copies where the batch is fixed.
         """
         once = isinstance(copies, int) and copies == 1
-        if self.prepared.batch == "fixed" and not once:
+        if self.canonical.batch == "fixed" and not once:
             raise UnsupportedModel(
-                f"the method runs samples along the batch, and {self.prepared.batch_note}: choose "
-                "another method, or export the model with a free batch"
+                f"the method runs samples along the batch axis, but {self.canonical.batch_note}: "
+                "choose another method, or export the model with a free batch"
             )
-        with self.preparing():
+        with self.in_seed_scope():
             start = {t.name: self.tiled(t, copies) for t in self.images.values()}
         start[self.path.target.name] = values
-        rows: dict[int | str | None, int | str | None] = {}
+        sizes: dict[int | str | None, int | str | None] = {}
         for dimension in (self.interface.batch, self.interface.results):
             if isinstance(dimension, str):
-                rows[dimension] = self.interface.results if once else None
-        return repeat_forward(self.op, self._forward_nodes(), start, rows)
+                sizes[dimension] = self.interface.results if once else None
+        return repeat_forward(self.op, self._forward_nodes(), start, sizes)
 
     def tiled(self, tensor: Tensor, copies: int | Tensor) -> Tensor:
-        """Return a tensor with one row for each result so many times over, along its axis 0."""
+        """Return a tensor of one entry per result, repeated `copies` times along its axis 0."""
         op = self.op
         tensor = op.residual(tensor)
         if isinstance(copies, int) and copies == 1:
@@ -126,23 +125,23 @@ class Walk:
     def _forward_nodes(self) -> list[Node]:
         """Return the nodes that the path's layer depends on, in order."""
         needed = {self.path.layer.name}
-        found = []
+        nodes = []
         for node in reversed(self.graph.nodes):
             if any(t.name in needed for t in node.outputs):
-                found.append(node)
+                nodes.append(node)
                 needed.update(t.name for t in reads(node))
-        return found[::-1]
+        return nodes[::-1]
 
 
 def projected(walk: Walk) -> Attribution:
-    """One walk back, by the method's rules: what arrives is the attribution."""
+    """Append one backward pass; the signal at the target is the attribution."""
     return Attribution(walk.back())
 
 
 def table_of(rules: Rules, path: Path, options: Options) -> Table:
-    """Return the table for a path, with max-pools unpooled in the form asked for.
+    """Return the table for a path, with the rule for max-pools that the options choose.
 
-    Tables that have a rule of their own for max-pools keep it.
+    A table with a max-pool rule of its own keeps it.
     """
     table = rules(path, options) if callable(rules) else rules
     if table["MaxPool"] is not GRADIENT["MaxPool"]:

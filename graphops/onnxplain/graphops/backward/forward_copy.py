@@ -1,6 +1,6 @@
-"""A second forward pass on other images: picked ones, noisy ones, a baseline.
+"""A second forward pass on other images: gathered ones, noisy ones, a baseline.
 
-Weights are shared; only nodes are copied, and of them those that depend on the images.
+Copies only the nodes that depend on the images; weights are shared.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ def repeat_forward(
     op: Emitter,
     nodes: Iterable[Node],
     start: Mapping[str, Tensor],
-    rows: Mapping[int | str | None, int | str | None],
+    sizes: Mapping[int | str | None, int | str | None],
 ) -> dict[str, Tensor]:
     """Append a copy of those of `nodes` that depend on the tensors named in `start`.
 
-    start: by the names of tensors, what the copy has in their place. rows: what a dimension over
-    the images is called in the copy. Returns the copies by the names of the tensors that they are
-    copies of, `start` included.
+    start: the copy's replacements by the names of the original tensors. sizes: the copy's batch
+    dimension by the original one. Returns the copied tensors by the names of their originals,
+    `start` included.
     """
     copies = dict(start)
     for node in nodes:
@@ -35,23 +35,25 @@ def repeat_forward(
             continue
         if len(reads(node)) > len(node.inputs):
             raise UnsupportedModel(
-                f"{node.op} '{node.name}' reads the network from inside its body, so no second "
-                "forward pass can be made: select 'channel', and run once for each result"
+                f"{node.op} '{node.name}' reads the network from inside its body, so the forward "
+                "pass cannot be repeated: select 'channel', and run once for each result"
             )
         inputs = [copies.get(t.name, t) for t in node.inputs]
         with op.scoped(""):
-            outputs = [_copy(op, t, rows) for t in node.outputs]
+            outputs = [_copy(op, t, sizes) for t in node.outputs]
             name = op.name(node.name)
-        made = {t.name: c for t, c in zip(node.outputs, outputs, strict=True) if t.name}
-        copies = made | copies
+        copied = {t.name: c for t, c in zip(node.outputs, outputs, strict=True) if t.name}
+        copies = copied | copies
         op.append(gs.Node(node.op, name, dict(node.attrs), inputs, outputs, node.domain))
     return copies
 
 
-def _copy(op: Emitter, tensor: Tensor, rows: Mapping[int | str | None, int | str | None]) -> Tensor:
+def _copy(
+    op: Emitter, tensor: Tensor, sizes: Mapping[int | str | None, int | str | None]
+) -> Tensor:
     if tensor.is_empty() or is_constant(tensor):
         return tensor
     shape = tensor.shape
     if shape is not None:
-        shape = [rows.get(d, d if isinstance(d, int) else None) for d in shape]
+        shape = [sizes.get(d, d if isinstance(d, int) else None) for d in shape]
     return gs.Variable(op.name(tensor.name), dtype=tensor.dtype, shape=shape)

@@ -1,4 +1,4 @@
-"""Which nodes carry a signal from a layer back to a target tensor."""
+"""The path of a signal: the nodes that carry it from a layer back to a target tensor."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from onnxplain.graphops.operators import NO_FLOW, operator_of
 
 __all__ = ["Path", "find_path", "first_explainable"]
 
-NUMBERS = (np.int64, np.bool_)  # types of integers that stand for nothing but themselves
+PLAIN_INTEGERS = (np.int64, np.bool_)  # integer types that never hold quantised floats
 
 
 @dataclass(frozen=True)
 class Path:
     """The nodes on the float paths from `target` to `layer`, in the graph's order.
 
-    `tensors` are the names of the tensors on them, both ends included; a tensor of unknown type is
-    taken for a float one, so that the operator which hid it comes to light.
+    tensors: the names of the tensors on them, both ends included. A tensor of unknown type counts
+    as float, so that the operator that computes it is reported.
     """
 
     target: Tensor
@@ -34,13 +34,13 @@ class Path:
 def find_path(graph: Graph, target: Tensor, layer: Tensor) -> Path:
     """Return the path from `target` forward to `layer`; shape arithmetic is not on it.
 
-    Raises UnsupportedModel where no float path leads from one to the other.
+    Raises UnsupportedModel where no signal path leads from one to the other.
     """
     reached = {target.name}
     quantized: set[str] = set()
     onward = []
     for node in graph.nodes:
-        if node.op in NO_FLOW or not any(t.name in reached for t in _sources(node)):
+        if node.op in NO_FLOW or not any(t.name in reached for t in _signal_inputs(node)):
             continue
         onward.append(node)
         reached.update(t.name for t in node.outputs if is_float(t) or _is_unknown(t))
@@ -53,42 +53,42 @@ def find_path(graph: Graph, target: Tensor, layer: Tensor) -> Path:
     for node in reversed(onward):
         if any(t.name in needed for t in node.outputs):
             nodes.append(node)
-            needed.update(t.name for t in _sources(node) if t.name in reached)
+            needed.update(t.name for t in _signal_inputs(node) if t.name in reached)
     if layer.name not in reached or (not nodes and target.name != layer.name):
         raise UnsupportedModel(
-            f"nothing flows from '{target.name}' to the layer '{layer.name}': choose a target "
-            "upstream of the layer (`to`), or another layer"
+            f"no signal path leads from '{target.name}' to the layer '{layer.name}': choose a "
+            "target upstream of the layer (`to`), or another layer"
         )
     return Path(target, layer, tuple(reversed(nodes)), frozenset(needed & reached), graph.opset)
 
 
 def first_explainable(path: Path, supported: Callable[[Node], bool]) -> Tensor | None:
-    """Return the first tensor on the path from which every way on to the layer is supported."""
+    """Return the first tensor from which all nodes on the way to the layer are supported."""
     blocked: set[str] = set()
     for node in reversed(path.nodes):
         if not supported(node) or any(t.name in blocked for t in node.outputs):
             blocked.update(t.name for t in reads(node))
     for node in path.nodes:
         for tensor in node.outputs:
-            known = is_float(tensor) and tensor.shape  # one number is no layer
+            known = is_float(tensor) and tensor.shape  # a scalar is no layer
             if known and tensor.name in path.tensors and tensor.name not in blocked:
                 return tensor
     return None
 
 
-def _sources(node: Node) -> list[Tensor]:
-    """Return what a signal can go back to: not an input of which only the type counts."""
+def _signal_inputs(node: Node) -> list[Tensor]:
+    """Return the tensors that a node reads, without inputs of which only the type counts."""
     operator = operator_of(node)
     type_only = operator.type_only if operator is not None else ()
     return [tensor for i, tensor in enumerate(reads(node)) if i not in type_only]
 
 
 def _is_quantized(tensor: Tensor) -> bool:
-    """Tell whether the tensor's integers stand for floats, after a QuantizeLinear; indices do not.
+    """Tell whether the tensor may hold quantised floats: not int64 or boolean, as indices are.
 
-    A type that is no integer's, such as float8, comes to light at the QuantizeLinear.
+    Types other than integers, such as float8, are refused at the QuantizeLinear.
     """
-    return not is_float(tensor) and not tensor.is_empty() and tensor.dtype not in NUMBERS
+    return not is_float(tensor) and not tensor.is_empty() and tensor.dtype not in PLAIN_INTEGERS
 
 
 def _is_unknown(tensor: Tensor) -> bool:

@@ -1,6 +1,7 @@
-"""The walk back: from a signal at the layer to the signal that it sends to the target.
+"""The backward pass: from the signal at the layer to the signal at the target.
 
-It knows no operator. Each node's rule says what passes; where branches meet, signals add.
+Each node's rule maps the signal at its outputs to signals at its inputs; where branches meet,
+signals are added.
 """
 
 from __future__ import annotations
@@ -9,17 +10,17 @@ from collections.abc import Callable, Iterable
 
 from onnxplain.graphops.backward.path import Path, first_explainable
 from onnxplain.graphops.errors import UnsupportedModel, UnsupportedOperator
-from onnxplain.graphops.ir import Emitter, Node, Tensor, is_float
-from onnxplain.graphops.operators import ONWARDS, REFUSED, Rule, Table
+from onnxplain.graphops.ir import Emitter, Node, Tensor, is_float, is_standard
+from onnxplain.graphops.operators import ONWARDS, REFUSED, Table
 
-__all__ = ["has_rule", "require_rules", "require_signal", "reverse", "rule_for"]
+__all__ = ["has_rule", "require_rules", "require_signal", "reverse"]
 
 
 def reverse(op: Emitter, path: Path, seed: Tensor, table: Table) -> Tensor:
-    """Append the signal that `seed`, placed at the path's layer, sends back to its target.
+    """Append the backward pass of `seed` from the path's layer to its target.
 
-    Returns that tensor, of the target's shape. Raises UnsupportedOperator where a node on the path
-    has no rule, and UnsupportedModel where nothing arrives.
+    Returns the signal at the target, of its shape. Raises UnsupportedOperator where a node on the
+    path has no rule, and UnsupportedModel where no signal reaches the target.
     """
     require_rules(path, table)
     cotangents = Cotangents(op)
@@ -27,45 +28,39 @@ def reverse(op: Emitter, path: Path, seed: Tensor, table: Table) -> Tensor:
     for node in reversed(path.nodes):
         with op.scoped(node.name):
             g = cotangents.take(node.outputs)
-            results = () if g is None else rule_for(table, node)(op, node, g)
+            results = () if g is None else table[node.op](op, node, g)
         if g is None:
             continue
         if len(results) != len(node.inputs):
             raise ValueError(
-                f"the rule of {node.op} gave {len(results)} signals for {len(node.inputs)} inputs"
+                f"the rule of {node.op} returned {len(results)} signals for its "
+                f"{len(node.inputs)} inputs"
             )
         for tensor, signal in zip(node.inputs, results, strict=True):
             if tensor.name not in path.tensors:
                 continue
             if signal is None:
                 raise UnsupportedOperator(
-                    f"{node.op} '{node.name}' carries no signal to its input '{tensor.name}', "
+                    f"{node.op} '{node.name}' passes no signal to its input '{tensor.name}', "
                     f"which depends on '{path.target.name}': choose a target after it (`to`)"
                 )
             cotangents.add(tensor, signal)
     with op.scoped(path.nodes[0].name if path.nodes else ""):
         arrived = cotangents.take_one(path.target)
     if arrived is None:
-        raise UnsupportedModel(
-            f"nothing flows back from '{path.layer.name}' to '{path.target.name}'"
-        )
+        raise UnsupportedModel(f"no signal from '{path.layer.name}' reaches '{path.target.name}'")
     return arrived
 
 
-def rule_for(table: Table, node: Node) -> Rule:
-    """Return the rule of a node of the standard domain."""
-    return table[node.op]
-
-
 def has_rule(table: Table) -> Callable[[Node], bool]:
-    """Return the test whether a node has a rule in `table`."""
-    return lambda node: node.domain in (None, "", "ai.onnx") and node.op in table
+    """Return a predicate that tells whether a node has a rule in `table`."""
+    return lambda node: is_standard(node) and node.op in table
 
 
 def require_signal(node: Node, signal: Tensor | None) -> Tensor:
-    """Return a signal that a node's rule made. Raises UnsupportedOperator where it made none."""
+    """Return a signal that a node's rule returned. Raises UnsupportedOperator for None."""
     if signal is None:
-        raise UnsupportedOperator(f"{node.op} '{node.name}' carries no signal to its input")
+        raise UnsupportedOperator(f"{node.op} '{node.name}' passes no signal to its input")
     return signal
 
 
@@ -81,10 +76,9 @@ def require_rules(path: Path, table: Table) -> None:
             if start is not None and start is not path.layer
             else "no part of the path can be explained"
         )
-        foreign = node.domain not in (None, "", "ai.onnx")
-        domain = f" of domain '{node.domain}'" if foreign else ""
-        advice = "" if foreign else REFUSED.get(node.op, "")
-        if advice == ONWARDS:  # which stands behind it, where there is such a tensor
+        domain = "" if is_standard(node) else f" of domain '{node.domain}'"
+        advice = "" if domain else REFUSED.get(node.op, "")
+        if advice == ONWARDS:  # `onwards` says so, if there is such a tensor
             advice = ""
         raise UnsupportedOperator(
             f"no rule for {node.op}{domain} (node '{node.name}', opset {path.opset}) on the path "
@@ -94,14 +88,14 @@ def require_rules(path: Path, table: Table) -> None:
 
 
 class Cotangents:
-    """The signals that have arrived at each tensor so far; summed when taken."""
+    """The signals collected at each tensor so far; their sum is taken once."""
 
     def __init__(self, op: Emitter) -> None:
         self._op = op
         self._arrived: dict[str, list[Tensor]] = {}
 
     def add(self, tensor: Tensor, signal: Tensor) -> None:
-        """Let `signal` arrive at `tensor`, whose shape it has."""
+        """Add a signal at `tensor`, whose shape it has."""
         if signal.shape is None and signal.inputs:
             signal.shape = self._op.signal_shape(tensor)
         self._arrived.setdefault(tensor.name, []).append(signal)
@@ -109,7 +103,7 @@ class Cotangents:
     def take(self, outputs: Iterable[Tensor]) -> Tensor | tuple[Tensor | None, ...] | None:
         """Return the signal at a node's float outputs: one, or a tuple where there are several.
 
-        None where nothing arrived at any. Quantised integers count as the floats they stand for.
+        None where no output has a signal. Quantised integers count as floats.
         """
         outputs = [t for t in outputs if not t.is_empty()]
         integers = [t.dtype for t in outputs if t.name in self._arrived and not is_float(t)]
@@ -120,7 +114,7 @@ class Cotangents:
         return sums[0] if len(floats) == 1 else tuple(sums)
 
     def take_one(self, tensor: Tensor) -> Tensor | None:
-        """Return the sum of the signals at one tensor, None where nothing arrived."""
+        """Return the sum of the signals at one tensor, None where there are none."""
         arrived = self._arrived.pop(tensor.name, [])
         if len(arrived) < 2:
             return arrived[0] if arrived else None

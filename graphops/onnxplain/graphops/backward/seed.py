@@ -1,4 +1,4 @@
-"""Where the backward pass starts: the unit's input, its activity, and the signal placed there."""
+"""The seed of the backward pass: the cotangent at the layer, and the unit's score."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ import numpy as np
 
 from onnxplain.graphops.ir import Emitter, Tensor, dtype_of, rank_of, shape_of
 
-__all__ = ["Seed", "Unit", "place", "place_given_seed", "place_whole"]
+__all__ = ["Seed", "Unit", "seed_at_layer", "seed_at_unit", "seed_from_cotangent"]
 
 
 @dataclass(frozen=True)
 class Unit:
-    """Which unit of a layer is asked for: int64[B] tensors of the graph.
+    """The unit of each result, as int64[B] tensors of the graph.
 
-    `image` is None where there is one result for each image, in their order. `position` is
-    int64[B, spatial rank] for position `given`.
+    image: None for one result per image, in order.
+    position: int64[B, spatial rank] for position `given`, else None.
     """
 
     channel: Tensor
@@ -26,10 +26,10 @@ class Unit:
 
 @dataclass(frozen=True)
 class Seed:
-    """The cotangent at the layer, and what is told of it.
+    """The cotangent at the layer, the unit's score and its position.
 
-    `score` [B] is the sum of cotangent times value, in float32 for half precision; `position` is
-    int64[B, spatial rank] or None.
+    score: [B], the sum of cotangent times value, in float32 for half precision.
+    position: int64[B, spatial rank], or None for all positions.
     """
 
     cotangent: Tensor
@@ -37,8 +37,8 @@ class Seed:
     position: Tensor | None = None
 
 
-def place_given_seed(op: Emitter, layer: Tensor, seed: Tensor) -> Seed:
-    """Start from a cotangent that the caller gives whole."""
+def seed_from_cotangent(op: Emitter, layer: Tensor, seed: Tensor) -> Seed:
+    """Start from a complete cotangent of the layer."""
     axes = list(range(1, rank_of(layer)))
     product = op.Mul(op.widened(seed), op.widened(layer))
     if not layer.shape:
@@ -46,68 +46,68 @@ def place_given_seed(op: Emitter, layer: Tensor, seed: Tensor) -> Seed:
     return Seed(seed, op.ReduceSum(product, axes, keepdims=0) if axes else product)
 
 
-def place_whole(op: Emitter, layer: Tensor, seed_value: str) -> Seed:
-    """Start from every value of the layer at once: as it is, or one each."""
+def seed_at_layer(op: Emitter, layer: Tensor, seed_value: str) -> Seed:
+    """Start from all units of the layer: with their activations, or with ones."""
     whole = op.residual(layer)
     if seed_value == "one":
         whole = op.Expand(op.constant(1, dtype_of(layer)), op.shape(layer))
-    return place_given_seed(op, layer, whole)
+    return seed_from_cotangent(op, layer, whole)
 
 
-def place(
+def seed_at_unit(
     op: Emitter, layer: Tensor, axis: int, unit: Unit, position: str, seed_value: str
 ) -> Seed:
-    """Start from one unit for each result: a channel, everywhere, at its strongest, or at a place.
+    """Start from one channel per result: at all positions, at its maximum, or at a given position.
 
-    `axis` is the layer's channel axis. The cotangent is the unit's activity, or one, at those
-    positions, and zero everywhere else.
+    axis: the layer's channel axis. The cotangent is the unit's activation, or one, at those
+    positions, and zero elsewhere.
     """
     activity = _activity(op, layer, axis, unit)  # [B, *spatial]
     if position == "all":
-        picked, score, where = _everywhere(op, activity, rank_of(layer), seed_value)
+        picked, score, where = _at_all_positions(op, activity, rank_of(layer), seed_value)
     else:
         sizes = _spatial_sizes(op, layer, axis)
-        picked, score, where = _at_one_place(op, activity, sizes, unit.position, seed_value)
+        picked, score, where = _at_one_position(op, activity, sizes, unit.position, seed_value)
     is_unit = _one_hot(op, layer, axis, unit.channel)
     cotangent = op.Where(is_unit, op.Unsqueeze(picked, [axis]), 0.0)
     return Seed(cotangent, score, where)
 
 
-def _everywhere(
+def _at_all_positions(
     op: Emitter, activity: Tensor, rank: int, seed_value: str
 ) -> tuple[Tensor, Tensor, None]:
-    """Return the values at all positions, [B, *spatial], and the score, [B]."""
-    picked = _value(op, activity, seed_value)
+    """Return the seed's values at all positions, [B, *spatial], and the score, [B]."""
+    picked = _seed_values(op, activity, seed_value)
     score = op.Mul(op.widened(picked), op.widened(activity))
     if rank > 2:
         score = op.ReduceSum(score, list(range(1, rank - 1)), keepdims=0)
     return picked, score, None
 
 
-def _at_one_place(
+def _at_one_position(
     op: Emitter, activity: Tensor, sizes: list[Tensor], position: Tensor | None, seed_value: str
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Return the value at one position and zero elsewhere, the score, and the position.
+    """Return the seed's value at one position and zero elsewhere, the score, and the position.
 
-    A given position that is out of range is a runtime error.
+    A given position out of range is an error of the runtime.
     """
     flat = op.Reshape(activity, [0, -1])
     if position is None:
         index = op.ArgMax(flat, axis=1, keepdims=1)
         position = _unravelled(op, index, sizes)
-        found = op.GatherElements(flat, index, axis=1)
+        activation = op.GatherElements(flat, index, axis=1)
     else:
         index = _ravelled(op, position, sizes)
-        found = op.Unsqueeze(op.GatherND(activity, position, batch_dims=1), [1])
-    value = _value(op, found, seed_value)
-    there = op.Equal(_range(op, op.Squeeze(op.Shape(flat, start=1), [0])), index)
-    picked = op.Reshape(op.Where(there, value, 0.0), op.Shape(activity))
-    score = op.Squeeze(op.Mul(op.widened(value), op.widened(found)), [1])
+        activation = op.Unsqueeze(op.GatherND(activity, position, batch_dims=1), [1])
+    value = _seed_values(op, activation, seed_value)
+    is_position = op.Equal(_range(op, op.Squeeze(op.Shape(flat, start=1), [0])), index)
+    picked = op.Reshape(op.Where(is_position, value, 0.0), op.Shape(activity))
+    score = op.Squeeze(op.Mul(op.widened(value), op.widened(activation)), [1])
     return picked, score, position
 
 
 def _activity(op: Emitter, layer: Tensor, axis: int, unit: Unit) -> Tensor:
-    """Return the unit's values at all positions, [B, *spatial]. Out of range is a runtime error."""
+    """Return the channel's values, [B, *spatial]. One out of range is an error of the runtime."""
     if axis != 1:
         order = [0, axis, *(i for i in range(1, rank_of(layer)) if i != axis)]
         layer = op.raw("Transpose", layer, perm=order)
@@ -117,14 +117,14 @@ def _activity(op: Emitter, layer: Tensor, axis: int, unit: Unit) -> Tensor:
     return op.raw("GatherND", layer, op.Concat(op.Unsqueeze(unit.image, [1]), channel, axis=1))
 
 
-def _value(op: Emitter, activity: Tensor, seed_value: str) -> Tensor:
+def _seed_values(op: Emitter, activity: Tensor, seed_value: str) -> Tensor:
     if seed_value == "activation":
         return activity
     return op.Expand(op.constant(1, dtype_of(activity)), op.Shape(activity))
 
 
 def _one_hot(op: Emitter, layer: Tensor, axis: int, channel: Tensor) -> Tensor:
-    """Return where the layer is the unit's channel: [B, 1, ..., C, ..., 1]; -1 is the last."""
+    """Return a mask of the unit's channel, [B, 1, ..., C, ..., 1]; -1 is the last channel."""
     size = _size(op, layer, axis)
     own = op.Equal(op.Unsqueeze(op.Mod(channel, size), [1]), _range(op, size))
     others = [i for i in range(1, rank_of(layer)) if i != axis]
@@ -136,7 +136,7 @@ def _spatial_sizes(op: Emitter, layer: Tensor, axis: int) -> list[Tensor]:
 
 
 def _size(op: Emitter, layer: Tensor, axis: int) -> Tensor:
-    """Return the size of one axis, a scalar of the graph."""
+    """Return the size of one axis as a scalar of the graph."""
     size = shape_of(layer)[axis]
     if isinstance(size, int):
         return op.constant(size, np.int64)
@@ -148,7 +148,7 @@ def _range(op: Emitter, size: Tensor) -> Tensor:
 
 
 def _unravelled(op: Emitter, index: Tensor, sizes: list[Tensor]) -> Tensor:
-    """Turn flat positions [B, 1] into coordinates [B, spatial rank]."""
+    """Convert flat positions [B, 1] to coordinates [B, spatial rank]."""
     coordinates = []
     for size in reversed(sizes[1:]):
         coordinates.append(op.Mod(index, size))
@@ -157,7 +157,7 @@ def _unravelled(op: Emitter, index: Tensor, sizes: list[Tensor]) -> Tensor:
 
 
 def _ravelled(op: Emitter, position: Tensor, sizes: list[Tensor]) -> Tensor:
-    """Turn coordinates [B, spatial rank] into flat positions [B, 1]."""
+    """Convert coordinates [B, spatial rank] to flat positions [B, 1]."""
     index = op.constant([[0]], np.int64)
     for i, size in enumerate(sizes):
         coordinate = op.Mod(op.Slice(position, [i], [i + 1], [1]), size)  # -1 is the last

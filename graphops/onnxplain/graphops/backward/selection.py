@@ -1,4 +1,4 @@
-"""The inputs that say which unit of the layer to explain, one function for each `select`."""
+"""The inputs that select the unit to explain, one function for each `select`."""
 
 from __future__ import annotations
 
@@ -17,10 +17,11 @@ __all__ = ["Interface", "select_unit"]
 
 @dataclass
 class Interface:
-    """The artefact's inputs beyond the network's own, and names that had to give way.
+    """The inputs that the artefact adds to the network's own, and renamed inputs and outputs.
 
-    `batch` is the dimension over the images, a name or a number; `results` that over the results.
-    `defaults` are the values that inputs have unless they are given.
+    batch: the batch dimension of the images, a name or a number. results: that of the results.
+    renamed: from the contract's names to the artefact's, where the network used the former.
+    defaults: the default values of inputs by name.
     """
 
     batch: int | str
@@ -30,7 +31,7 @@ class Interface:
     defaults: dict[str, np.ndarray] = field(default_factory=dict)
 
     def name(self, op: Emitter, wanted: str) -> str:
-        """Return `wanted`, or with the prefix `onnxplain_` where the network has it already."""
+        """Return `wanted`, prefixed with `onnxplain_` where the network already uses the name."""
         name = op.claim(wanted, f"onnxplain_{wanted}")
         if name != wanted:
             self.renamed[wanted] = name
@@ -44,7 +45,7 @@ class Interface:
         shape: Shape,
         default: np.ndarray | None = None,
     ) -> Tensor:
-        """Add an input to the artefact; with a default, one that need not be given."""
+        """Add an input to the artefact, which is optional if it has a default."""
         tensor = op.own(gs.Variable(self.name(op, wanted), dtype=dtype, shape=shape))
         self.inputs.append(tensor)
         if default is not None:
@@ -60,7 +61,7 @@ def select_unit(
     select: str,
     channels: tuple[int, ...],
 ) -> Unit:
-    """Return which unit each result is of, adding the inputs that `select` needs."""
+    """Return the unit of each result, adding the inputs that `select` needs."""
     return SELECTS[select](op, interface, layer, axis, channels)
 
 
@@ -81,7 +82,7 @@ def _pairs(
 def _fixed(
     op: Emitter, interface: Interface, layer: Tensor, axis: int, channels: tuple[int, ...]
 ) -> Unit:
-    """All baked-in channels of the first image, then all of the second, and so on."""
+    """Explain all baked-in channels of the first image, then of the second, and so on."""
     size = shape_of(layer)[axis]
     for channel in channels:
         if isinstance(size, int) and not -size <= channel < size:
@@ -100,7 +101,7 @@ def _fixed(
 def _predicted(
     op: Emitter, interface: Interface, layer: Tensor, axis: int, channels: tuple[int, ...]
 ) -> Unit:
-    """The class with the highest score, at its strongest position where there are several."""
+    """Explain the class with the highest score, or highest maximum over positions."""
     others = [i for i in range(1, rank_of(layer)) if i != axis]
     best = op.reduced("ReduceMax", layer, others, keepdims=0) if others else layer
     return Unit(op.raw("ArgMax", best, axis=1, keepdims=0))

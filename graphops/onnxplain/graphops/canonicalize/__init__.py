@@ -1,4 +1,4 @@
-"""Brings any source model to the one form that the rest works on."""
+"""Brings a source model to canonical form, the only form that the other folders process."""
 
 from onnxplain.graphops.canonicalize.canonical_graph import CanonicalGraph, canonicalize
 

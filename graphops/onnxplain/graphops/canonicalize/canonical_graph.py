@@ -1,4 +1,4 @@
-"""The one form that the rewriter works on, and how a source model is brought to it."""
+"""The canonical form of a network, and the passes that produce it."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ import onnx
 from onnx import inliner
 
 from onnxplain.graphops.analysis import BATCHED, MIXED, resolve, track_batch
-from onnxplain.graphops.canonicalize.ceil_mode import settle_ceil_mode
-from onnxplain.graphops.canonicalize.constant_if import take_branches
-from onnxplain.graphops.canonicalize.constant_sizes import settle_sizes
+from onnxplain.graphops.canonicalize.ceil_mode import correct_ceil_mode
+from onnxplain.graphops.canonicalize.constant_if import inline_constant_ifs
+from onnxplain.graphops.canonicalize.constant_sizes import fold_computed_sizes
 from onnxplain.graphops.canonicalize.free_batch import free_batch
-from onnxplain.graphops.canonicalize.same_padding import settle_same_padding
+from onnxplain.graphops.canonicalize.same_padding import write_same_padding
 from onnxplain.graphops.canonicalize.upgrade_opset import upgrade
-from onnxplain.graphops.errors import CorruptModel
+from onnxplain.graphops.errors import CorruptModel, one_line
 from onnxplain.graphops.ir import Graph, Tensor, name_scopes, opset_of, read, write
 
 __all__ = ["CanonicalGraph", "canonicalize"]
@@ -24,10 +24,12 @@ __all__ = ["CanonicalGraph", "canonicalize"]
 class CanonicalGraph:
     """A network in canonical form.
 
-    source_opset: the opset that the model had. batch: "free", "freed" (it was fixed at 1) or
-    "fixed"; batch_note: why it is fixed, or which node mixes it with another axis. batched: the
-    names of the tensors whose axis 0 is the batch; mixed: those that mix the images of a batch.
-    resolved: the tensors' names by the layers' names that were looked up, for all copies.
+    source_opset: the opset of the source model.
+    batch: "free", "freed" (it was fixed at 1) or "fixed". batch_note: why it is fixed, or which
+        node mixes it with another axis.
+    batched: the names of the tensors whose axis 0 runs over the images. mixed: the names of those
+        whose axis 0 mixes images.
+    resolved: a cache from layer names to tensor names, shared by all copies.
     """
 
     graph: Graph
@@ -39,13 +41,13 @@ class CanonicalGraph:
     resolved: dict[str | None, str] = field(default_factory=dict)
 
     def copy(self) -> CanonicalGraph:
-        """Return a copy whose graph may be edited; it shares the weights."""
+        """Return a copy with an editable graph, which shares the weights."""
         return replace(self, graph=self.graph.copy())
 
     def tensor(self, name: str | None) -> Tensor:
-        """Return the tensor that a layer's name means, the class score for None.
+        """Return the tensor of a layer's name, the class score for None.
 
-        A name is searched for once. Raises UnknownLayer or UnsupportedModel, as `resolve` does.
+        Raises UnknownLayer or UnsupportedModel, as `resolve` does.
         """
         if name not in self.resolved:
             tensor = resolve(self.graph, name)
@@ -55,9 +57,9 @@ class CanonicalGraph:
 
 
 def canonicalize(model: onnx.ModelProto, keep_shape: bool = False) -> CanonicalGraph:
-    """Return `model` in canonical form: opset 17 or newer, no functions, no decided If, batch free.
+    """Return `model` in canonical form: opset from 17, no functions, no constant If, batch free.
 
-    keep_shape: leave a fixed batch fixed. `model` is not changed, and its weights are shared.
+    keep_shape: keep a fixed batch size. `model` is not changed, and its weights are shared.
     Raises CorruptModel or UnsupportedModel.
     """
     source = model
@@ -65,18 +67,17 @@ def canonicalize(model: onnx.ModelProto, keep_shape: bool = False) -> CanonicalG
         try:
             model = inliner.inline_local_functions(model, convert_version=True)
         except (RuntimeError, ValueError) as e:
-            reason = " ".join(str(e).split())
-            raise CorruptModel(f"the model's functions cannot be inlined: {reason}") from e
+            raise CorruptModel(f"the model's functions cannot be inlined: {one_line(e)}") from e
     graph = read(model)
-    graph.name_scopes = name_scopes(source)  # inlining drops those of a function's call
+    graph.name_scopes = name_scopes(source)  # inlining drops those of function calls
     upgrade(graph)
-    while take_branches(graph):
+    while inline_constant_ifs(graph):
         graph = read(write(graph, source))
-    settle_sizes(graph)
-    settle_same_padding(graph)
-    settle_ceil_mode(graph)
+    fold_computed_sizes(graph)
+    write_same_padding(graph)
+    correct_ceil_mode(graph)
     if keep_shape:
-        batch, note = "fixed", "it was asked to keep its shape"
+        batch, note = "fixed", "the network was asked to keep its shape (`keep_shape`)"
     else:
         batch, note = free_batch(graph)
     states = track_batch(graph)

@@ -1,8 +1,7 @@
-"""Pools with ceil_mode whose size ONNX's inference gets wrong, put into a form that it gets right.
+"""Rewriting pools with `ceil_mode` whose output size ONNX's shape inference gets wrong.
 
-A last window that would begin in the padding behind the input is dropped by runtimes, and by
-inference from opset 22 on. Before, inference counts it, and runtimes believe that in turn when they
-fold shapes into constants.
+A last window that would begin in the end padding is dropped by runtimes, and by inference from
+opset 22 on. Before opset 22 inference counts it, and runtimes fold the wrong size into constants.
 """
 
 from __future__ import annotations
@@ -10,26 +9,26 @@ from __future__ import annotations
 from onnxplain.graphops.ir import Emitter, Graph, Node, attribute, infer_shapes
 from onnxplain.graphops.operators import Window
 
-__all__ = ["settle_ceil_mode"]
+__all__ = ["correct_ceil_mode"]
 
-MENDED = 22  # the opset from which on inference drops such windows
+CORRECT_OPSET = 22  # from which on inference drops such windows
 POOLS = ("AveragePool", "LpPool", "MaxPool")
 
 
-def settle_ceil_mode(graph: Graph) -> None:
-    """Cut, in place, what leads inference to such a window, where sizes are known."""
-    if graph.opset >= MENDED:
+def correct_ceil_mode(graph: Graph) -> None:
+    """Shorten, in place, the end padding that yields such a window, where sizes are known."""
+    if graph.opset >= CORRECT_OPSET:
         return
     for node in list(graph.nodes):
-        if node.op in POOLS and attribute(node, "ceil_mode", 0) and _settle(graph, node):
-            infer_shapes(graph)  # what follows had the wrong size too
+        if node.op in POOLS and attribute(node, "ceil_mode", 0) and _correct(graph, node):
+            infer_shapes(graph)  # the sizes after it were wrong too
 
 
-def _settle(graph: Graph, node: Node) -> bool:
-    """Give the node's end padding its true length on the axes that drop a window.
+def _correct(graph: Graph, node: Node) -> bool:
+    """Reduce the end padding on the axes that drop a window; tell whether the node changed.
 
-    With that, rounding up or down is the same there. Where not even no padding would do, windows
-    being further apart than long, the end of the input goes too, which no window sees.
+    With it, rounding up and down agree. Where strides exceed the window and even padding 0 is too
+    much, the end of the input, which no window covers, is sliced off too.
     """
     window = Window.of(node)
     pads = window.static_pads()
@@ -49,7 +48,7 @@ def _settle(graph: Graph, node: Node) -> bool:
             if needed < 0:
                 seen[2 + i] = size + needed
     if seen and len(node.outputs) > 1:
-        return False  # indices count through the whole input
+        return False  # its indices refer to the whole input
     if end == list(after) and not seen:
         return False
     if seen:
@@ -59,9 +58,9 @@ def _settle(graph: Graph, node: Node) -> bool:
 
 
 def _cut(graph: Graph, node: Node, seen: dict[int, int]) -> None:
-    """Let the node read its input only up to `seen`, a size for some axes."""
+    """Slice the node's input to the sizes `seen`, by axis."""
     op = Emitter(graph)
     with op.collecting() as nodes, op.scoped(node.name):
         node.inputs[0] = op.Slice(node.inputs[0], [0] * len(seen), [*seen.values()], [*seen])
-    place = next(i for i, other in enumerate(graph.nodes) if other is node)
-    graph.nodes[place:place] = nodes
+    index = next(i for i, other in enumerate(graph.nodes) if other is node)
+    graph.nodes[index:index] = nodes

@@ -1,55 +1,55 @@
-"""Taking the branch of each If whose condition does not depend on the network's inputs."""
+"""Inlining the branch of each If whose condition does not depend on the network's inputs."""
 
 from __future__ import annotations
 
 import onnx_graphsurgeon as gs
 
-from onnxplain.graphops.ir import Graph, Node, known_value, rename
+from onnxplain.graphops.ir import Graph, Node, is_standard, known_value, rename
 
-__all__ = ["take_branches"]
+__all__ = ["inline_constant_ifs"]
 
 
-def take_branches(graph: Graph) -> bool:
-    """Put the nodes of the branch in the place of each If that is decided; tell whether one was.
+def inline_constant_ifs(graph: Graph) -> bool:
+    """Replace each If of constant condition by the nodes of its branch; tell whether there was one.
 
-    Exporters write an If where they could not know a size, as for a Squeeze of one axis. Branches
-    may hold further Ifs, and what is known of shapes grows: ask again until none is left.
+    Exporters write an If where a size is unknown, as for a Squeeze of one axis. A branch may hold
+    another If, and inlining makes more shapes known: call again until it returns False.
     """
     nodes: list[Node] = []
-    taken = False
+    changed = False
     for node in graph.nodes:
-        decided = _condition(node)
-        if decided is None:
+        condition = _condition(node)
+        if condition is None:
             nodes.append(node)
         else:
-            nodes.extend(_inlined(graph, node, "then_branch" if decided else "else_branch"))
-            taken = True
+            nodes.extend(_inlined(graph, node, "then_branch" if condition else "else_branch"))
+            changed = True
     graph.nodes = nodes
-    return taken
+    return changed
 
 
 def _condition(node: Node) -> bool | None:
-    if node.op != "If" or node.domain not in (None, "", "ai.onnx"):
+    if node.op != "If" or not is_standard(node):
         return None
     value = known_value(node.inputs[0])
     return bool(value.all()) if value is not None and value.size == 1 else None
 
 
 def _inlined(graph: Graph, node: Node, branch: str) -> list[Node]:
-    """Return the branch's nodes, and the Identities that hand its outputs to those of the If."""
+    """Return the branch's nodes, and Identities from its outputs to those of the If."""
     body = node.attrs[branch]
     outside = {id(t) for t in graph.tensors().values()}
     for inner in body.nodes:
         inner.name = f"{node.name}/{inner.name}" if inner.name else ""
     for tensor in body.tensors().values():
-        if id(tensor) not in outside:  # two branches may use one name for two tensors
+        if id(tensor) not in outside:  # two branches may use the same name
             rename(tensor, f"{node.name}/{tensor.name}")
     outputs = list(node.outputs)
     node.inputs.clear()
     node.outputs.clear()
-    handed = [
+    identities = [
         gs.Node("Identity", f"{node.name}/{out.name}", inputs=[inner], outputs=[out])
         for out, inner in zip(outputs, body.outputs, strict=True)
         if not out.is_empty()
     ]
-    return [*body.nodes, *handed]
+    return [*body.nodes, *identities]

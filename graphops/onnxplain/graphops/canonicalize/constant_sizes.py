@@ -1,23 +1,31 @@
-"""Writing down the sizes that exporters compute of constants, where shape inference is lost."""
+"""Folding computed constant sizes into constants, where shape inference does not see through."""
 
 from __future__ import annotations
 
-from onnxplain.graphops.ir import Graph, Tensor, constant, infer_shapes, is_constant, known_value
+from onnxplain.graphops.ir import (
+    Graph,
+    Tensor,
+    constant,
+    infer_shapes,
+    is_constant,
+    is_known_size,
+    known_value,
+)
 
-__all__ = ["settle_sizes"]
+__all__ = ["fold_computed_sizes"]
 
 SIZED = {"Expand", "Pad", "Reshape", "Slice", "Tile"}
 
 
-def settle_sizes(graph: Graph) -> None:
-    """Make constants of known integers that are computed, behind tensors of unclear shape.
+def fold_computed_sizes(graph: Graph) -> None:
+    """Replace computed inputs of known value by constants, in nodes whose output shape is unknown.
 
-    PyTorch's attention splits its heads with a Reshape to a Concat of Slices of a Shape: inference
-    does not even know the rank.
+    PyTorch's attention splits its heads with a Reshape to a Concat of Slices of a Shape, of which
+    inference does not even know the rank.
     """
-    settled = False
+    changed = False
     for node in graph.nodes:
-        if node.op not in SIZED or not _is_unclear(node.outputs[0]):
+        if node.op not in SIZED or _has_known_shape(node.outputs[0]):
             continue
         for i, tensor in enumerate(node.inputs):
             if i == 0 or tensor.is_empty() or is_constant(tensor):
@@ -25,13 +33,10 @@ def settle_sizes(graph: Graph) -> None:
             value = known_value(tensor)
             if value is not None:
                 node.inputs[i] = constant(f"{node.name}/{tensor.name}", value)
-                settled = True
-    if settled:
+                changed = True
+    if changed:
         infer_shapes(graph)
 
 
-def _is_unclear(tensor: Tensor) -> bool:
-    """Tell whether the rank or a size is not known; `unk__0` is inference's name for such a one."""
-    return tensor.shape is None or any(
-        size is None or str(size).startswith("unk__") for size in tensor.shape
-    )
+def _has_known_shape(tensor: Tensor) -> bool:
+    return tensor.shape is not None and all(is_known_size(size) for size in tensor.shape)

@@ -1,8 +1,8 @@
-"""Bringing a graph of opset 7 to 16 to opset 17, so that rules need to know one form per operator.
+"""Upgrading a graph of opset 7 to 16 to opset 17, so that rules handle one form per operator.
 
-An adapter rewrites one node whose operator changed its meaning or its form in between. Operators
-that only grew (new types, new optional inputs, attributes whose default is the old behaviour) need
-none. Names of nodes and outputs stay.
+An adapter rewrites one node whose operator changed its semantics or its form in between. Operators
+that were only extended (new types, new optional inputs, attributes that default to the old
+behaviour) need none. Names of nodes and outputs are kept.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from onnxplain.graphops.ir import (
     attribute,
     infer_shapes,
     is_constant,
+    is_standard,
     onnx_type,
 )
 
@@ -33,9 +34,9 @@ Adapter = Callable[[Emitter, Node, int], None]
 
 
 def upgrade(graph: Graph) -> None:
-    """Bring `graph` in place to opset 17; a newer graph stays as it is.
+    """Upgrade `graph` in place to opset 17; a newer graph is left unchanged.
 
-    Raises UnsupportedModel for the few old forms that have no equal.
+    Raises UnsupportedModel for the few old forms without an equivalent.
     """
     if graph.opset >= TARGET_OPSET:
         return
@@ -53,7 +54,7 @@ def _upgrade_nodes(graph: Body, opset: int) -> None:
     with op.collecting() as nodes:
         for node in graph.nodes:
             until, adapter = ADAPTERS.get(node.op, (0, _keep))
-            adapter = adapter if node.domain in (None, "", "ai.onnx") and opset < until else _keep
+            adapter = adapter if is_standard(node) and opset < until else _keep
             with op.scoped(node.name):
                 adapter(op, node, opset)
     graph.nodes = nodes
@@ -65,7 +66,7 @@ def _keep(op: Emitter, node: Node, opset: int) -> None:
 
 
 def _ints_to_inputs(*names: str) -> Adapter:
-    """Make inputs of these attributes of integers, in this order, after the data."""
+    """Return the adapter that turns these integer attributes into inputs, in this order."""
 
     def adapter(op: Emitter, node: Node, opset: int) -> None:
         _append_inputs(op, node, [(node.attrs.pop(name, None), np.int64) for name in names])
@@ -96,7 +97,7 @@ def _topk(op: Emitter, node: Node, opset: int) -> None:
 
 
 def _dropout(op: Emitter, node: Node, opset: int) -> None:
-    """Inference: the ratio means nothing, and the mask, now boolean, keeps everything."""
+    """Drop the ratio, which inference ignores, and cast the mask, which is boolean from 12 on."""
     node.attrs.pop("ratio", None)
     op.append(node)
     if len(node.outputs) < 2 or node.outputs[1].is_empty():
@@ -113,9 +114,9 @@ def _dropout(op: Emitter, node: Node, opset: int) -> None:
 
 
 def _batch_normalization(op: Emitter, node: Node, opset: int) -> None:
-    """Drop `spatial`; where it is 0, each element has its own statistics: write it out.
+    """Drop `spatial`; where it is 0, with statistics per element, write the formula out.
 
-    MXNet says 0 beside statistics of a channel each, which ONNX has no meaning for but this one.
+    MXNet writes 0 beside statistics per channel, which can only mean the usual normalisation.
     """
     spatial = node.attrs.pop("spatial", 1)
     if any(t.outputs or t in op.graph.outputs for t in list(node.outputs)[1:]):
@@ -134,7 +135,7 @@ def _batch_normalization(op: Emitter, node: Node, opset: int) -> None:
 
 
 def _softmax(op: Emitter, node: Node, opset: int) -> None:
-    """Until 12 the axes from `axis` on are taken as one; from 13 on `axis` is a single axis."""
+    """Flatten: until 12 softmax runs over all axes from `axis` on, from 13 on over one axis."""
     x = node.inputs[0]
     axis = attribute(node, "axis", 1)
     if x.shape is not None:
@@ -150,14 +151,14 @@ def _softmax(op: Emitter, node: Node, opset: int) -> None:
 
 
 def _upsample(op: Emitter, node: Node, opset: int) -> None:
-    """Upsample scales up without shifting: coordinates are asymmetric, rounded down."""
+    """Upsample is a Resize with asymmetric coordinates, rounded down."""
     scales = node.attrs.pop("scales", None)
     scales = node.inputs[1] if scales is None else op.constant(scales, np.float32)
     _scaled(op, node, scales, "floor")
 
 
 def _resize(op: Emitter, node: Node, opset: int) -> None:
-    """Resize of opset 10 counts as Upsample did; nearest rounds up on the axes that shrink."""
+    """Resize of opset 10 uses Upsample's coordinates; nearest rounds up on axes that shrink."""
     if opset > 10:
         _check_resize(node)
         op.append(node)
@@ -167,12 +168,12 @@ def _resize(op: Emitter, node: Node, opset: int) -> None:
         _scaled(op, node, scales, "floor")
     elif not is_constant(scales):
         raise UnsupportedModel(
-            f"Resize '{node.name}' of opset 10 computes its scales, on which its rounding depends: "
+            f"Resize '{node.name}' of opset 10 computes its scales, which decide its rounding: "
             "export the model for opset 11 or newer"
         )
     elif np.all(scales.values >= 1):
         _scaled(op, node, scales, "floor")
-    else:  # axes are independent: first those that shrink, then those that grow
+    else:  # axes are independent: first resize those that shrink, then those that grow
         if np.any(scales.values > 1):
             shrink, grow = np.minimum(scales.values, 1), np.maximum(scales.values, 1)
             attrs = _coordinates(node, "ceil")
@@ -203,7 +204,7 @@ def _check_resize(node: Node) -> None:
     if mode == "tf_half_pixel_for_nn":
         raise UnsupportedModel(
             f"Resize '{node.name}' has coordinate_transformation_mode '{mode}', which opset 13 "
-            "took away: export the model for opset 13 or newer"
+            "removed: export the model for opset 13 or newer"
         )
 
 
@@ -226,14 +227,14 @@ def _scan(op: Emitter, node: Node, opset: int) -> None:
 def _replace(
     op: Emitter, node: Node, op_type: str, inputs: list[Any], attrs: dict[str, Any] | None = None
 ) -> None:
-    """Put another operator in the node's place, with its name and outputs."""
+    """Append another operator instead of the node, with its name and outputs."""
     outputs = list(node.outputs)
     node.inputs.clear()
     node.outputs.clear()
     op.append(gs.Node(op_type, node.name, attrs or {}, inputs=inputs, outputs=outputs))
 
 
-# operator: (the first opset that needs no adapter, the adapter)
+# operator: (the first opset that needs no adapter, adapter)
 ADAPTERS: dict[str, tuple[int, Adapter]] = {
     "BatchNormalization": (14, _batch_normalization),
     "Clip": (11, _clip),

@@ -1,4 +1,4 @@
-"""From a classifier to a network that slides over larger pictures."""
+"""Converts a classifier to a fully convolutional network, which slides over larger pictures."""
 
 from onnxplain.graphops.fully_convolutional.convert import convolutionalize
 

@@ -13,11 +13,14 @@ from onnxplain.graphops.ir.graph import (
     Tensor,
     attribute,
     constant,
+    dimension_names,
     dtype_of,
     is_constant,
     is_fixed,
     is_float,
     is_half,
+    is_known_size,
+    is_standard,
     is_static,
     lowest_finite,
     numpy_type,
@@ -30,7 +33,7 @@ from onnxplain.graphops.ir.graph import (
 from onnxplain.graphops.ir.importer import name_scopes, read
 from onnxplain.graphops.ir.io import load, opset_of, read_metadata, save, write_atomically
 from onnxplain.graphops.ir.shape_inference import infer_shapes, with_shapes
-from onnxplain.graphops.ir.validity import blaming
+from onnxplain.graphops.ir.validity import diagnosing
 
 __all__ = [
     "Body",
@@ -42,7 +45,8 @@ __all__ = [
     "Shape",
     "Tensor",
     "attribute",
-    "blaming",
+    "diagnosing",
+    "dimension_names",
     "constant",
     "dtype_of",
     "infer_shapes",
@@ -50,6 +54,8 @@ __all__ = [
     "is_fixed",
     "is_float",
     "is_half",
+    "is_known_size",
+    "is_standard",
     "is_static",
     "known_value",
     "load",

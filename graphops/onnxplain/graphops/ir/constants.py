@@ -1,7 +1,7 @@
-"""What a tensor's value is, where it stands in the file or follows from what does.
+"""Constant propagation: the values of tensors that do not depend on the network's inputs.
 
-Exporters write a bound, an axis or a condition as Cast of a constant, Concat of numbers, Gather of
-a Shape. Who must know it asks here; the graph stays as it is.
+Exporters write a bound, an axis or a condition as Cast of a constant, Concat of numbers or Gather
+of a Shape. The graph is not changed.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ import onnx
 from onnx_graphsurgeon.exporters.onnx_exporter import OnnxExporter
 
 from onnxplain.graphops.ir.exporter import SMALL
-from onnxplain.graphops.ir.graph import Node, Tensor, is_constant, numpy_type
+from onnxplain.graphops.ir.graph import Node, Tensor, is_constant, is_standard, numpy_type
 
 __all__ = ["known_value"]
 
-MOVES = {  # operators that only move values, and how many of their inputs hold values
+MOVES = {  # operators that only move elements: how many inputs hold them, None for all
     "Cast": 1, "Concat": None, "Expand": 1, "Gather": 1, "Identity": 1, "Reshape": 1, "Slice": 1,
     "Squeeze": 1, "Transpose": 1, "Unsqueeze": 1,
 }  # fmt: skip
@@ -28,26 +28,26 @@ ARITHMETIC = {
     "ReduceSum", "Sub", "Where",
 }  # fmt: skip
 
-# Values, and for each of them whether it is known.
-Partly: TypeAlias = "tuple[np.ndarray, np.ndarray]"
+# Values, and a mask of those that are known.
+PartlyKnown: TypeAlias = "tuple[np.ndarray, np.ndarray]"
 
 
 def known_value(tensor: Tensor) -> np.ndarray | None:
-    """Return the tensor's value whatever the network's inputs are, None where it depends on them.
+    """Return the tensor's value, or None where it depends on the network's inputs.
 
-    The size 1 of an axis 0 counts as unknown, since a fixed batch may yet be freed.
+    A size of 1 on axis 0 counts as unknown, since a fixed batch may be freed later.
     """
-    found = _look(tensor)
-    return found[0] if found is not None and found[1].all() else None
+    value = _evaluate(tensor)
+    return value[0] if value is not None and value[1].all() else None
 
 
-def _look(tensor: Tensor) -> Partly | None:
+def _evaluate(tensor: Tensor) -> PartlyKnown | None:
     sizes = tensor.shape or ()
     if tensor.is_empty() or math.prod(s for s in sizes if isinstance(s, int)) > SMALL:
         return None
     if is_constant(tensor):
         return _all_known(np.asarray(tensor.values))
-    if len(tensor.inputs) != 1 or tensor.inputs[0].domain not in (None, "", "ai.onnx"):
+    if len(tensor.inputs) != 1 or not is_standard(tensor.inputs[0]):
         return None
     node = tensor.inputs[0]
     if node.op == "Shape":
@@ -61,11 +61,11 @@ def _look(tensor: Tensor) -> Partly | None:
     return _computed(node) if node.op in ARITHMETIC else None
 
 
-def _all_known(values: np.ndarray) -> Partly:
+def _all_known(values: np.ndarray) -> PartlyKnown:
     return values, np.ones(values.shape, np.int64)
 
 
-def _shape(node: Node) -> Partly | None:
+def _shape(node: Node) -> PartlyKnown | None:
     sizes = node.inputs[0].shape
     if sizes is None:
         return None
@@ -75,29 +75,29 @@ def _shape(node: Node) -> Partly | None:
     return np.array(values, np.int64)[part], np.array(known, np.int64)[part]
 
 
-def _size(node: Node) -> Partly | None:
-    """Count the values, which need not be known: the rank of an image is the Size of its Shape."""
-    found = _look(node.inputs[0])
-    return None if found is None else _all_known(np.array(found[0].size, np.int64))
+def _size(node: Node) -> PartlyKnown | None:
+    """Return the number of elements, whose values need not be known: a rank is a Shape's Size."""
+    value = _evaluate(node.inputs[0])
+    return None if value is None else _all_known(np.array(value[0].size, np.int64))
 
 
-def _cast_like(node: Node) -> Partly | None:
+def _cast_like(node: Node) -> PartlyKnown | None:
     x, like = node.inputs
-    found = _look(x)
-    if found is None or like.dtype is None:
+    value = _evaluate(x)
+    if value is None or like.dtype is None:
         return None
-    return found[0].astype(numpy_type(like.dtype)), found[1]
+    return value[0].astype(numpy_type(like.dtype)), value[1]
 
 
-def _moved(node: Node, count: int) -> Partly | None:
-    """Move the values, and in the same way what is known of them."""
+def _moved(node: Node, count: int) -> PartlyKnown | None:
+    """Apply the operator to the values, and in the same way to the mask of known ones."""
     values, known = [], []
     for i, tensor in enumerate(node.inputs):
-        found = None if tensor.is_empty() else _look(tensor)
-        if not tensor.is_empty() and (found is None or (i >= count and not found[1].all())):
+        value = None if tensor.is_empty() else _evaluate(tensor)
+        if not tensor.is_empty() and (value is None or (i >= count and not value[1].all())):
             return None
-        values.append(found[0] if found is not None else None)
-        known.append(found[1] if found is not None and i < count else values[-1])
+        values.append(value[0] if value is not None else None)
+        known.append(value[1] if value is not None and i < count else values[-1])
     moved = _run(node, values)
     if moved is None:
         return None
@@ -105,7 +105,7 @@ def _moved(node: Node, count: int) -> Partly | None:
     return None if mask is None else (moved, mask)
 
 
-def _computed(node: Node) -> Partly | None:
+def _computed(node: Node) -> PartlyKnown | None:
     values: list[np.ndarray | None] = []
     for tensor in node.inputs:
         value = None if tensor.is_empty() else known_value(tensor)
@@ -117,8 +117,8 @@ def _computed(node: Node) -> Partly | None:
 
 
 def _run(node: Node, values: list[np.ndarray | None]) -> np.ndarray | None:
-    """Return the node's output by ONNX's reference evaluator, None where that does not know."""
-    from onnx.reference import ReferenceEvaluator  # a tenth of a second that few networks need
+    """Return the output of ONNX's reference evaluator, None where it cannot run the node."""
+    from onnx.reference import ReferenceEvaluator  # slow to import, rarely needed
 
     proto: onnx.NodeProto = OnnxExporter.export_node(node)
     proto.output[:] = ["y"]

@@ -1,15 +1,15 @@
 """Appending nodes to a graph so that the code reads like the formula: `op.Mul(g, op.Relu(x))`.
 
-*Values become inputs.* A Python number becomes a constant of the type of the tensors beside it, a
-list of numbers an int64 constant, an array a constant of its own type, `None` an omitted input.
-A tensor of the forward pass is read through `residual`; one that was emitted here is read as it is.
+*Inputs.* A Python number becomes a constant of the first input tensor's type, a list of numbers an
+int64 constant, an array a constant of its own type, `None` an omitted input. A tensor of the
+forward pass is read through `residual`, an emitted tensor directly.
 
-*Names.* A node and its output are called `onnxplain/<scope>/<operator>`, a node of the forward pass
-giving the scope; a number is added where the graph, or the body of a node in it, has the name.
+*Names.* A node and its output are called `onnxplain/<scope>/<operator>`, where the scope is usually
+a node of the forward pass; a number is appended if the graph or a body in it has the name.
 
-*Residuals.* Where one run gives several results of one image (select `pairs`, several fixed
-channels), the backward part has another batch than the forward part. `residual(t)` is the forward
-tensor with one row for each result; everywhere else it is `t`.
+*Residuals.* Where one run has several results per image (select `pairs`, several fixed channels),
+the batch of the backward part differs from that of the forward part. `residual(t)` is the forward
+tensor with one entry along the batch axis per result; everywhere else it is `t`.
 """
 
 from __future__ import annotations
@@ -38,18 +38,17 @@ __all__ = ["Emitter"]
 FLOAT = int(onnx.TensorProto.FLOAT)
 BOOLEAN = {"Equal", "Greater", "Less", "GreaterOrEqual", "LessOrEqual", "Not", "And", "Or"}
 INTEGER = {"Shape", "ArgMax", "NonZero", "Size"}
-TYPED_BY = {"Where": 1, "OneHot": 2}  # which input gives the output its type, if not the first
+TYPED_BY = {"Where": 1, "OneHot": 2}  # the input that has the output's type, if not the first
 
 
 class Emitter:
     """Appends operators to a graph: `op.Relu(x)` adds a node and returns its output.
 
-    graph: the graph, whose nodes so far are the forward pass.
-    batched: the names of the forward tensors that have one row for each image.
+    graph: the graph, whose existing nodes are the forward pass.
+    batched: the names of the forward tensors whose axis 0 runs over the images.
 
-    Four modes hold for the length of a `with` block, whose opener owns them: `scoped` (names),
-    `picking` (which image each result is of), `in_float32` (half precision) and `collecting` (where
-    nodes go).
+    Four modes hold within a `with` block: `scoped` (names), `picking` (the image of each result),
+    `in_float32` (half precision) and `collecting` (the list that nodes are appended to).
     """
 
     def __init__(self, graph: Body, batched: Iterable[str] = ()) -> None:
@@ -60,7 +59,7 @@ class Emitter:
         self._image: Tensor | None = None
         self._float32 = False
         self._names = set(graph.tensors()) | {n.name for n in graph.nodes}
-        for body in graph.subgraphs(recursive=True):  # a name may not hide one outside
+        for body in graph.subgraphs(recursive=True):  # an inner name must not hide an outer one
             self._names |= set(body.tensors()) | {n.name for n in body.nodes}
         self._own: set[str] = set()
         self._constants: dict[tuple[str, tuple[int, ...], bytes], Tensor] = {}
@@ -70,23 +69,23 @@ class Emitter:
     # The modes.
 
     def scoped(self, name: str) -> AbstractContextManager[None]:
-        """Name what is appended in the block after `name`; an inner block replaces an outer one."""
+        """Name nodes appended in the block after `name`, which replaces an outer block's scope."""
         return self._during(_scope=name)
 
     def picking(self, image: Tensor | None) -> AbstractContextManager[None]:
-        """Read the forward pass by `image`, int64[B]: which image each result is of.
+        """Read forward tensors at the images `image`, int64[B], one index per result.
 
-        None leaves one result for each image, in their order.
+        None stands for one result per image, in order.
         """
         return self._during(_image=image)
 
     def in_float32(self, wanted: bool = True) -> AbstractContextManager[None]:
-        """Read forward tensors of half precision as float32 in the block, if that is wanted."""
+        """Read forward tensors in half precision as float32 in the block, if `wanted`."""
         return self._during(_float32=self._float32 or wanted)
 
     @contextmanager
     def collecting(self) -> Iterator[list[Node]]:
-        """Collect the nodes of the block in a list, for the opener to put into the graph."""
+        """Collect the nodes appended in the block in a list instead of in the graph."""
         nodes: list[Node] = []
         with self._during(_nodes=nodes):
             yield nodes
@@ -108,21 +107,21 @@ class Emitter:
         return lambda *inputs, **attrs: self._emit(op_type, inputs, attrs, 1)[0]
 
     def many(self, op_type: str, *inputs: Any, outputs: int, **attrs: Any) -> list[Tensor]:
-        """Append an operator with several outputs and return them."""
+        """Append an operator with several outputs, and return them."""
         return self._emit(op_type, inputs, attrs, outputs)
 
     def raw(self, op_type: str, *inputs: Any, **attrs: Any) -> Tensor:
-        """Append an operator that reads the forward pass as it is, not through `residual`."""
+        """Append an operator that reads forward tensors directly, not through `residual`."""
         return self._emit(op_type, inputs, attrs, 1, raw=True)[0]
 
     def append(self, node: Node) -> None:
-        """Append a node that was made elsewhere, as it is."""
+        """Append an existing node."""
         (self.graph.nodes if self._nodes is None else self._nodes).append(node)
 
     def second_output(self, node: Node, base: str, dtype: DType) -> Tensor:
         """Return the second output of a forward node, such as MaxPool's indices.
 
-        The node gets that output, of the first one's shape, where the model leaves it out.
+        If the model omits that output, it is added with the shape of the first.
         """
         first = node.outputs[0]
         if len(node.outputs) < 2 or node.outputs[1].is_empty():
@@ -133,17 +132,17 @@ class Emitter:
         return node.outputs[1]
 
     def reduced(self, op_type: str, tensor: Tensor, axes: list[int], keepdims: int = 1) -> Tensor:
-        """Append a reduction; until opset 17 its axes are an attribute, from 18 on an input."""
+        """Append a reduction; its axes are an attribute until opset 17, an input from 18 on."""
         if self.opset < 18:
             return self._emit(op_type, (tensor,), {"axes": axes, "keepdims": keepdims}, 1)[0]
         return self._emit(op_type, (tensor, axes), {"keepdims": keepdims}, 1)[0]
 
     def mean(self, tensor: Tensor, axes: list[int]) -> Tensor:
-        """Append the mean over the axes, which stay with size 1."""
+        """Append the mean over the axes, which are kept with size 1."""
         return self.reduced("ReduceMean", tensor, axes)
 
     def zeros_like(self, tensor: Tensor, dtype: DType | None = None) -> Tensor:
-        """Append zeros of the shape, and the type, that the backward part sees `tensor` with."""
+        """Append zeros of the shape and the type of `residual(tensor)`."""
         return self.Expand(self.constant(0, dtype or self._dtype(tensor)), self.shape(tensor))
 
     def reshape_like(self, g: Tensor, tensor: Tensor) -> Tensor:
@@ -156,38 +155,38 @@ class Emitter:
         return self.Reshape(g, self.shape(tensor))
 
     def constant(self, values: Any, dtype: DType) -> Tensor:
-        """Return a constant of the graph; equal constants are one."""
+        """Return a constant of the graph; equal constants share one tensor."""
         array = np.asarray(values, numpy_type(dtype))
         key = (str(array.dtype), array.shape, array.tobytes())
         if key not in self._constants:
             self._constants[key] = self.own(gs.Constant(self.name("constant"), array))
         return self._constants[key]
 
-    # The forward pass, as the backward part sees it.
+    # The forward pass as the backward part reads it.
 
     @property
     def opset(self) -> int:
-        """The version of the standard operators in the graph."""
+        """The version of the standard operator set."""
         return self.graph.opset
 
     def image_index(self, tensor: Tensor) -> Tensor | None:
-        """Return int64[B], the row of the forward tensor for each result; None for its own rows."""
+        """Return each result's index along the tensor's batch axis, int64[B]; None: all."""
         return self._image if tensor.name in self._batched else None
 
     def residual(self, tensor: Tensor) -> Tensor:
-        """Return the forward tensor as the backward part sees it: one row for each result."""
+        """Return the forward tensor with one entry along the batch axis per result."""
         image = self.image_index(tensor)
         if image is None:
             return tensor
         if tensor.name not in self._picked:
-            with_rows = self.raw("Gather", tensor, image, axis=0)
+            gathered = self.raw("Gather", tensor, image, axis=0)
             if tensor.shape is not None:
-                with_rows.shape = self.signal_shape(tensor)
-            self._picked[tensor.name] = with_rows
+                gathered.shape = self.signal_shape(tensor)
+            self._picked[tensor.name] = gathered
         return self._picked[tensor.name]
 
     def shape(self, tensor: Tensor, start: int = 0) -> Tensor:
-        """Return the shape of `residual(tensor)` from axis `start` on, without making it."""
+        """Append the shape of `residual(tensor)` from axis `start` on, without `residual`."""
         at = {"start": start} if start else {}
         image = self.image_index(tensor)
         if start or image is None:
@@ -203,10 +202,10 @@ class Emitter:
             shape[0] = image.shape[0]
         return shape
 
-    # Half precision: what leaves its range or its digits is computed in float32.
+    # Half precision: float32 where its range or its digits do not suffice.
 
     def widened(self, tensor: Tensor) -> Tensor:
-        """Return the tensor as the backward part sees it, half precision in float32."""
+        """Return the tensor as the backward part reads it, in float32 instead of half precision."""
         tensor = tensor if self.is_own(tensor) else self.residual(tensor)
         if not is_half(tensor):
             return tensor
@@ -217,23 +216,23 @@ class Emitter:
         return self._widened[tensor.name]
 
     def wide(self, tensor: Tensor) -> Tensor:
-        """Return the tensor, as the backward part sees it, in float32 within `in_float32`."""
+        """Return the tensor as the backward part reads it, in float32 within `in_float32`."""
         if self._float32:
             return self.widened(tensor)
         return tensor if self.is_own(tensor) else self.residual(tensor)
 
     def narrowed(self, tensor: Tensor, onnx_number: int) -> Tensor:
-        """Return the tensor in the type of that ONNX number, as it is if it has that type."""
+        """Return the tensor cast to the ONNX type number, unless it has that type already."""
         return tensor if onnx_type(tensor) == onnx_number else self.Cast(tensor, to=onnx_number)
 
     def signal_type(self, tensor: Tensor) -> int:
-        """Return the ONNX number of the type that a signal at the forward tensor has."""
+        """Return the ONNX type number of a signal at the forward tensor."""
         return FLOAT if self._float32 and is_half(tensor) else onnx_type(tensor)
 
-    # Names, and what is known by them.
+    # Names and ownership.
 
     def name(self, base: str) -> str:
-        """Return a tensor or node name, unused so far, that starts with `onnxplain/`."""
+        """Return an unused tensor or node name that starts with `onnxplain/`."""
         stem = "/".join(filter(None, ["onnxplain", self._scope, base]))
         name, count = stem, 1
         while name in self._names:
@@ -243,18 +242,18 @@ class Emitter:
         return name
 
     def claim(self, *wanted: str) -> str:
-        """Return the first of the wanted names that nothing has, and take it."""
+        """Return the first unused name of those wanted, and reserve it."""
         name = next((w for w in wanted if w not in self._names), None) or self.name(wanted[-1])
         self._names.add(name)
         return name
 
     def own(self, tensor: Tensor) -> Tensor:
-        """Take `tensor` as emitted: it is read as it is, not through `residual`."""
+        """Mark `tensor` as emitted, so that it is read directly, not through `residual`."""
         self._own.add(tensor.name)
         return tensor
 
     def is_own(self, tensor: Tensor) -> bool:
-        """Tell whether the tensor was emitted here, rather than being of the forward pass."""
+        """Tell whether the tensor was emitted here and does not belong to the forward pass."""
         return tensor.name in self._own
 
     def _emit(
@@ -292,6 +291,6 @@ class Emitter:
         return self.constant(value, like)
 
     def _dtype(self, tensor: Tensor, raw: bool = False) -> Any:
-        """Return the type that `tensor` is read with."""
+        """Return the type that `tensor` is read in."""
         is_read_wide = self._float32 and not raw and not self.is_own(tensor) and is_half(tensor)
         return np.dtype(np.float32) if is_read_wide else tensor.dtype

@@ -1,7 +1,7 @@
-"""From the editable graph to an ONNX model, with nothing lost on the way.
+"""Exporting the editable graph as an ONNX model.
 
-What onnx-graphsurgeon drops (documentation, metadata, denotations) is put back. No weight is copied
-more than once, where its own export copies each twice: networks have hundreds of megabytes.
+Restores what onnx-graphsurgeon drops (documentation, metadata, denotations), and copies each weight
+once instead of twice, since networks have hundreds of megabytes.
 """
 
 from __future__ import annotations
@@ -15,16 +15,15 @@ from onnx_graphsurgeon.ir.tensor import SparseValues
 
 from onnxplain.graphops.ir.graph import Graph, Tensor, is_constant
 
-__all__ = ["outline", "write"]
+__all__ = ["without_weights", "write"]
 
-
-SMALL = 4096  # elements: larger constants can mean nothing to shape inference
+SMALL = 4096  # elements: shape inference does not read larger constants
 
 
 def write(graph: Graph, source: onnx.ModelProto) -> onnx.ModelProto:
-    """Return `graph` as a model that keeps what `source` says about itself.
+    """Return `graph` as a model with the documentation and metadata of `source`.
 
-    The IR version is the lowest that the opset allows; imports that no node uses are dropped.
+    The IR version is the lowest that the opset allows. Unused opset imports are dropped.
     """
     model = _export(graph)
     used = {node.domain or "" for node in model.graph.node} | {""}
@@ -43,8 +42,8 @@ def write(graph: Graph, source: onnx.ModelProto) -> onnx.ModelProto:
     model.metadata_props.extend(source.metadata_props)
     model.graph.metadata_props.extend(source.graph.metadata_props)
     model.graph.quantization_annotation.extend(source.graph.quantization_annotation)
-    _put_back_nodes(model, source)
-    _put_back_values(model, source)
+    _restore_nodes(model, source)
+    _restore_values(model, source)
     return model
 
 
@@ -60,7 +59,7 @@ def _export(graph: Graph) -> onnx.ModelProto:
     return model
 
 
-def outline(graph: Graph) -> onnx.ModelProto:
+def without_weights(graph: Graph) -> onnx.ModelProto:
     """Return the graph as a model for shape inference, in which large constants are inputs."""
     model = _without_constants(graph, check_types=False)
     for tensor in _constants(graph):
@@ -84,21 +83,21 @@ def _without_constants(graph: Graph, check_types: bool) -> onnx.ModelProto:
     for values, tensors in (
         (model.graph.input, graph.inputs),
         (model.graph.output, graph.outputs),
-        (model.graph.value_info, _known_within(graph)),
+        (model.graph.value_info, _intermediate_values(graph)),
     ):
         values.extend([OnnxExporter.export_value_info_proto(t, check_types) for t in tensors])
     return model
 
 
-def _known_within(graph: Graph) -> list[Tensor]:
-    """Return the tensors between inputs and outputs of which something is known."""
+def _intermediate_values(graph: Graph) -> list[Tensor]:
+    """Return the intermediate tensors whose type or shape is known."""
     ends = {t.name for t in [*graph.inputs, *graph.outputs]}
     inner = [t for t in graph.tensors().values() if t.name not in ends]
     known = [t for t in inner if t.dtype is not None or t.shape is not None]
     return [t for t in known if not is_constant(t)]
 
 
-def _put_back_nodes(model: onnx.ModelProto, source: onnx.ModelProto) -> None:
+def _restore_nodes(model: onnx.ModelProto, source: onnx.ModelProto) -> None:
     originals = {next(iter(filter(None, n.output)), ""): n for n in source.graph.node}
     for node in model.graph.node:
         original = originals.get(next(iter(filter(None, node.output)), ""))
@@ -111,7 +110,7 @@ def _put_back_nodes(model: onnx.ModelProto, source: onnx.ModelProto) -> None:
             node.overload = original.overload
 
 
-def _put_back_values(model: onnx.ModelProto, source: onnx.ModelProto) -> None:
+def _restore_values(model: onnx.ModelProto, source: onnx.ModelProto) -> None:
     originals = {v.name: v for v in [*source.graph.input, *source.graph.output]}
     originals |= {v.name: v for v in source.graph.value_info if v.name not in originals}
     for value in [*model.graph.input, *model.graph.output, *model.graph.value_info]:

@@ -1,4 +1,4 @@
-"""The editable graph: onnx-graphsurgeon's, and what is asked of its nodes and tensors."""
+"""The editable graph, which is onnx-graphsurgeon's, and queries of its nodes and tensors."""
 
 from __future__ import annotations
 
@@ -23,11 +23,14 @@ __all__ = [
     "Tensor",
     "attribute",
     "constant",
+    "dimension_names",
     "dtype_of",
     "is_constant",
     "is_fixed",
     "is_float",
     "is_half",
+    "is_known_size",
+    "is_standard",
     "is_static",
     "lowest_finite",
     "numpy_type",
@@ -41,8 +44,10 @@ __all__ = [
 Body: TypeAlias = gs.Graph  # a model's graph, or the body of an If or a Loop in one
 Node: TypeAlias = gs.Node
 Tensor: TypeAlias = gs.Tensor
-Shape: TypeAlias = "list[int | str | None]"  # names of dynamic sizes; None where nothing is known
-DType: TypeAlias = "np.dtype[Any] | type[np.generic] | int"  # an ONNX number: bfloat16
+Shape: TypeAlias = "list[int | str | None]"  # numbers, names of dynamic sizes, None: unknown
+DType: TypeAlias = (
+    "np.dtype[Any] | type[np.generic] | int"  # int: an ONNX type number, for bfloat16
+)
 
 FLOATS = {
     onnx.TensorProto.FLOAT,
@@ -54,16 +59,16 @@ HALF = {onnx.TensorProto.FLOAT16, onnx.TensorProto.BFLOAT16}
 
 
 class Graph(gs.Graph):
-    """The editable graph of a model, with what its exporter wrote beside the nodes.
+    """The editable graph of a model, with its exporter's module scopes.
 
-    name_scopes: PyTorch's module scopes, by the name of the tensor that was made in them.
+    name_scopes: PyTorch's module scopes, by the names of the tensors computed in them.
     """
 
     name_scopes: dict[str, str]
 
     @classmethod
     def of(cls, graph: gs.Graph, name_scopes: dict[str, str]) -> Graph:
-        """Return the graph, of the same nodes and tensors, with these scopes."""
+        """Return a graph of the same nodes and tensors, with these module scopes."""
         scoped = cls(
             nodes=graph.nodes,
             inputs=graph.inputs,
@@ -81,14 +86,14 @@ class Graph(gs.Graph):
         return scoped
 
     def copy(self, tensor_map: dict[str, Tensor] | None = None) -> Graph:
-        """Return a copy that may be edited; weights and attributes are shared."""
+        """Return an editable copy that shares weights and attributes."""
         copied = Graph.of(super().copy(tensor_map), self.name_scopes)
         bodies = zip(
             [self, *self.subgraphs(recursive=True)],
             [copied, *copied.subgraphs(recursive=True)],
             strict=True,
         )
-        for original, copy in bodies:  # what onnx-graphsurgeon's copy leaves out
+        for original, copy in bodies:  # onnx-graphsurgeon does not copy these attributes
             tensors = copy.tensors()
             for name, tensor in original.tensors().items():
                 kept = "data_location" if is_constant(tensor) else "type"
@@ -102,9 +107,9 @@ def constant(name: str, values: Any) -> Tensor:
 
 
 def rename(tensor: Tensor, name: str) -> None:
-    """Give the tensor another name. One that shares its values with the source model gets a copy.
+    """Rename a tensor, and leave the source model's initialiser as it is.
 
-    onnx-graphsurgeon writes the name into what the values are read from.
+    onnx-graphsurgeon writes the name into the TensorProto that it reads the values from.
     """
     if is_constant(tensor) and isinstance(tensor._values, LazyValues):
         own = onnx.TensorProto()
@@ -114,20 +119,20 @@ def rename(tensor: Tensor, name: str) -> None:
 
 
 def is_constant(tensor: Tensor) -> TypeGuard[gs.Constant]:
-    """Tell whether the tensor's value stands in the file."""
+    """Tell whether the tensor is an initialiser."""
     return isinstance(tensor, gs.Constant)
 
 
 def is_fixed(tensor: Tensor) -> bool:
-    """Tell whether the tensor's value follows from what stands in the file alone."""
+    """Tell whether the tensor is computed from initialisers alone."""
     seen, waiting = {tensor.name}, [tensor]
     while waiting:
-        found = waiting.pop()
-        if is_constant(found) or found.is_empty():
+        current = waiting.pop()
+        if is_constant(current) or current.is_empty():
             continue
-        if not found.inputs:
+        if not current.inputs:
             return False
-        waiting += [t for t in found.inputs[0].inputs if t.name not in seen]
+        waiting += [t for t in current.inputs[0].inputs if t.name not in seen]
         seen |= {t.name for t in waiting}
     return True
 
@@ -143,7 +148,7 @@ def shape_of(tensor: Tensor) -> Shape:
 
 
 def rank_of(tensor: Tensor) -> int:
-    """Return how many axes the tensor has. Raises UnsupportedModel where that is not known."""
+    """Return the tensor's rank. Raises UnsupportedModel where it is not known."""
     return len(shape_of(tensor))
 
 
@@ -162,15 +167,25 @@ def is_static(sizes: Sequence[int | str | None]) -> TypeGuard[Sequence[int]]:
     return all(isinstance(size, int) for size in sizes)
 
 
+def is_known_size(size: int | str | None) -> bool:
+    """Tell whether a size is a number or a name of the model's, not one that inference invented."""
+    return size is not None and not str(size).startswith("unk__")
+
+
+def dimension_names(graph: Graph) -> set[int | str | None]:
+    """Return all sizes of the graph's tensors, whose names a new dynamic size must avoid."""
+    return {size for tensor in graph.tensors().values() for size in tensor.shape or ()}
+
+
 def is_float(tensor: Tensor) -> bool:
-    """Tell whether a signal can flow through the tensor."""
+    """Tell whether the tensor's elements are floats, so that it can carry a signal."""
     if tensor.is_empty() or tensor.dtype is None:
         return False
     return onnx_type(tensor) in FLOATS
 
 
 def is_half(tensor: Tensor) -> bool:
-    """Tell whether the tensor's numbers have half precision: float16 or bfloat16."""
+    """Tell whether the tensor is in half precision, float16 or bfloat16."""
     return onnx_type(tensor) in HALF
 
 
@@ -182,17 +197,17 @@ def onnx_type(tensor: Tensor) -> int:
 
 
 def numpy_type(dtype: Any) -> Any:
-    """Return NumPy's type for the `dtype` of a tensor, which may be an ONNX number."""
+    """Return the NumPy type of a tensor's `dtype`, which may be an ONNX type number."""
     return ml_dtypes.bfloat16 if dtype == onnx.TensorProto.BFLOAT16 else np.dtype(dtype)
 
 
 def lowest_finite(tensor: Tensor) -> float:
-    """Return the lowest finite value of a float tensor's type."""
+    """Return the lowest finite value of a float tensor's element type."""
     return float(ml_dtypes.finfo(numpy_type(tensor.dtype)).min)  # type: ignore[no-untyped-call]
 
 
 def reads(node: Node) -> list[Tensor]:
-    """Return all that a node reads: its inputs, and what its subgraphs take from outside."""
+    """Return a node's inputs and the outer tensors that its subgraphs read."""
     bodies = [value for value in node.attrs.values() if isinstance(value, gs.Graph)]
     if not bodies:
         return list(node.inputs)
@@ -203,6 +218,11 @@ def _captured(body: Body) -> list[Tensor]:
     inside = {t.name for t in body.inputs} | {t.name for n in body.nodes for t in n.outputs}
     used = [*(t for n in body.nodes for t in reads(n)), *body.outputs]
     return [t for t in used if not t.is_empty() and t.name not in inside and not is_constant(t)]
+
+
+def is_standard(node: Node) -> bool:
+    """Tell whether the node's operator belongs to ONNX's standard domain."""
+    return node.domain in (None, "", "ai.onnx")
 
 
 def attribute(node: Node, name: str, default: Any = None) -> Any:

@@ -1,4 +1,4 @@
-"""From an ONNX model to the editable graph, with every shape that ONNX can infer."""
+"""Importing an ONNX model as an editable graph, with every shape that ONNX can infer."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ import onnx_graphsurgeon as gs
 from onnx_graphsurgeon.importers.onnx_importer import OnnxImporter
 from onnx_graphsurgeon.logger import G_LOGGER
 
-from onnxplain.graphops.ir.graph import Graph, Node, Tensor
-from onnxplain.graphops.ir.shape_inference import drop_idle_pads, with_shapes
+from onnxplain.graphops.ir.graph import Graph, Node, Tensor, is_standard
+from onnxplain.graphops.ir.shape_inference import drop_redundant_pads, with_shapes
 
 __all__ = ["name_scopes", "read"]
 
-G_LOGGER.severity = G_LOGGER.ERROR  # it logs about optional packages and harmless duplicates
+G_LOGGER.severity = G_LOGGER.ERROR  # it warns about optional packages and harmless duplicates
 
-# Attributes of a Constant that become an initialiser, with its type; a tensor has its own.
+# Attributes of a Constant that become an initialiser: its type, None where the value has one.
 KEPT_AS: dict[str, type[np.generic] | None] = {
     "value": None,
     "value_float": np.float32,
@@ -28,29 +28,29 @@ KEPT_AS: dict[str, type[np.generic] | None] = {
 def read(model: onnx.ModelProto) -> Graph:
     """Return the editable graph of `model`, with every shape that ONNX can infer.
 
-    It has the model's `name_scopes` too, and shares its weights: `model` must not change meanwhile.
+    The graph shares the model's weights, so `model` must not change while it is in use.
     """
-    light, weights = _apart(model)
+    light, weights = _split_weights(model)
     inferred = with_shapes(model)
     del light.graph.value_info[:]
     light.graph.value_info.extend(inferred.graph.value_info)
     for mine, theirs in zip(light.graph.output, inferred.graph.output, strict=True):
         mine.CopyFrom(theirs)
-    graph = OnnxImporter.import_graph(
+    imported = OnnxImporter.import_graph(
         light.graph,
         tensor_map=weights,
         opset=OnnxImporter.get_opset(light),
         import_domains=OnnxImporter.get_import_domains(light),
         ir_version=light.ir_version,
     )
-    graph = Graph.of(graph, name_scopes(model))
+    graph = Graph.of(imported, name_scopes(model))
     _name_nodes(graph)
     _constants_as_initializers(graph)
     return graph
 
 
 def name_scopes(model: onnx.ModelProto) -> dict[str, str]:
-    """Return what PyTorch's dynamo exporter says of where each tensor was made."""
+    """Return the module scopes that PyTorch's dynamo exporter records, by tensor name."""
     return {
         output: entry.value
         for node in model.graph.node
@@ -60,10 +60,10 @@ def name_scopes(model: onnx.ModelProto) -> dict[str, str]:
     }
 
 
-def _apart(model: onnx.ModelProto) -> tuple[onnx.ModelProto, dict[str, Tensor]]:
-    """Return a copy of `model` without its weights, and these as tensors that share their values.
+def _split_weights(model: onnx.ModelProto) -> tuple[onnx.ModelProto, dict[str, Tensor]]:
+    """Return a copy of `model` without its weights, and the weights as tensors of shared values.
 
-    An initialiser that is an output of the graph too stays in the copy.
+    An initialiser that is also an output of the graph stays in the copy.
     """
     graph = model.graph
     outputs = {value.name for value in graph.output}
@@ -71,7 +71,7 @@ def _apart(model: onnx.ModelProto) -> tuple[onnx.ModelProto, dict[str, Tensor]]:
     light = onnx.ModelProto(ir_version=model.ir_version, opset_import=model.opset_import)
     light.graph.name, light.graph.doc_string = graph.name, graph.doc_string
     light.graph.node.extend(graph.node)
-    drop_idle_pads(light.graph.node)
+    drop_redundant_pads(light.graph.node)
     light.graph.input.extend(v for v in graph.input if v.name not in weights)
     light.graph.output.extend(graph.output)
     light.graph.sparse_initializer.extend(graph.sparse_initializer)
@@ -80,7 +80,7 @@ def _apart(model: onnx.ModelProto) -> tuple[onnx.ModelProto, dict[str, Tensor]]:
 
 
 def _name_nodes(graph: Graph) -> None:
-    """Give every node a name of its own, since errors and emitted names point at nodes."""
+    """Give every node a unique name, since errors and emitted names refer to nodes."""
     seen: set[str] = set()
     for node in graph.nodes:
         first = next((t.name for t in node.outputs if t.name), node.op)
@@ -92,11 +92,11 @@ def _name_nodes(graph: Graph) -> None:
 
 
 def _constants_as_initializers(graph: Graph) -> None:
-    """Turn Constant nodes into initialisers: one form of constant for all that follows."""
+    """Turn Constant nodes into initialisers, so that constants have one form."""
     kept: list[Node] = []
     outputs = {t.name for t in graph.outputs}
     for node in graph.nodes:
-        if node.op != "Constant" or node.domain not in (None, "", "ai.onnx"):
+        if node.op != "Constant" or not is_standard(node):
             kept.append(node)
             continue
         tensor = node.outputs[0]

@@ -1,8 +1,7 @@
-"""Reading a model from a file or from bytes, and writing one, without surprises.
+"""Reading models from files or bytes, and writing them atomically.
 
-A model may hold its large tensors in files beside it. That is honoured for a model read from a
-path, inside its folder, and refused for bytes: whoever sent them has no business with this
-machine's files.
+A model may store its large tensors in external files. They are read for a model with a path, from
+its own folder, and refused for bytes, whose sender must not read this machine's files.
 """
 
 from __future__ import annotations
@@ -22,9 +21,10 @@ from onnxplain.graphops.errors import (
     OutputError,
     UnsafeModel,
     UnsupportedModel,
+    one_line,
 )
 from onnxplain.graphops.ir.shape_inference import require_consistent
-from onnxplain.graphops.ir.validity import blaming
+from onnxplain.graphops.ir.validity import diagnosing
 
 __all__ = ["MAX_OPSET", "MIN_OPSET", "load", "read_metadata", "save", "write_atomically"]
 
@@ -33,35 +33,51 @@ MAX_OPSET = 26
 
 
 def load(source: str | os.PathLike[str] | bytes) -> onnx.ModelProto:
-    """Return the model in a file or in bytes, checked and with all its tensors in memory.
+    """Read and check a model, with all its tensors in memory.
 
-    Raises MissingFile, CorruptModel, UnsafeModel (tensors in files that it must not read) or
-    UnsupportedModel (an opset outside 7 to 26).
+    Args:
+        source: a path, or the bytes of a file, which must contain all tensors.
+
+    Returns:
+        The model, external tensors read into it.
+
+    Raises:
+        MissingFile: the model or a file of its tensors cannot be read.
+        CorruptModel: the model is not valid ONNX.
+        UnsafeModel: a tensor lies outside the model's folder, or `source` is bytes and refers to
+            external files.
+        UnsupportedModel: the opset is not one of 7 to 26.
     """
     name = "model" if isinstance(source, bytes) else f"'{os.fspath(source)}'"
     data = source if isinstance(source, bytes) else _read(source, name)
     model = _parse(data, name)
-    checked: onnx.ModelProto | bytes = (
-        data  # as it is: serialising hundreds of megabytes takes time
-    )
+    checked: onnx.ModelProto | bytes = data  # the checker would serialise a ModelProto again
     if isinstance(source, bytes):
         _refuse_external_data(model, name)
     elif _read_external_data(model, Path(source).resolve().parent, name):
         checked = model
-    with blaming(model):
+    with diagnosing(model):
         _check(model, checked, name)
     return model
 
 
 def save(model: onnx.ModelProto, path: str | os.PathLike[str]) -> None:
-    """Write `model` to `path`, whole or not at all. Raises OutputError."""
+    """Write a model to a file, whole or not at all.
+
+    Args:
+        model: the model; its tensors are written into the same file.
+        path: the file, which is replaced if it exists.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
     write_atomically(path, model.SerializeToString())
 
 
 def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
     """Write `data` to a temporary file beside `path` and rename it. Raises OutputError.
 
-    A link is followed; what is no regular file, such as a device or a pipe, is written to as it is.
+    A link is followed. A device or a pipe is written to directly.
     """
     target = Path(os.path.realpath(path))
     temporary = None
@@ -83,7 +99,17 @@ def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
 
 
 def read_metadata(model: onnx.ModelProto) -> dict[str, str]:
-    """Return the model's metadata properties."""
+    """Return the metadata properties of a model.
+
+    Args:
+        model: a source model or an artefact, whose properties start with `onnxplain.`.
+
+    Returns:
+        The values of the properties by key.
+
+    Raises:
+        Nothing.
+    """
     return {entry.key: entry.value for entry in model.metadata_props}
 
 
@@ -107,7 +133,7 @@ def _parse(data: bytes, name: str) -> onnx.ModelProto:
         model.ParseFromString(data)
     except DecodeError as e:
         raise CorruptModel(
-            f"{name} is not an ONNX model, or is cut short: its bytes do not parse"
+            f"{name} is not an ONNX model, or is truncated: its bytes do not parse"
         ) from e
     if not model.HasField("graph") or not model.opset_import:
         raise CorruptModel(f"{name} is not an ONNX model: it has no graph or no operator set")
@@ -122,22 +148,21 @@ def _check(model: onnx.ModelProto, checked: onnx.ModelProto | bytes, name: str) 
     opset = opset_of(model)
     if not MIN_OPSET <= opset <= MAX_OPSET:
         raise UnsupportedModel(
-            f"{name} has opset {opset}; opsets {MIN_OPSET} to {MAX_OPSET} are known: "
-            f"export the model again for one of these"
+            f"{name} has opset {opset}; opsets {MIN_OPSET} to {MAX_OPSET} are supported: "
+            "export the model again for one of these"
         )
     try:
         onnx.checker.check_model(checked)
     except (onnx.checker.ValidationError, ValueError) as e:
-        reason = " ".join(str(e).split())
-        raise CorruptModel(f"{name} is not valid ONNX: {reason}") from e
+        raise CorruptModel(f"{name} is not valid ONNX: {one_line(e)}") from e
     try:
         require_consistent(model)
     except CorruptModel as e:
         raise CorruptModel(f"{name} is not valid ONNX: {e}") from e
 
 
-def _walk(message: onnx.ModelProto) -> Iterator[Message]:
-    """Yield every message in the model, however deep. Raises CorruptModel for text that is none."""
+def _messages(message: onnx.ModelProto) -> Iterator[Message]:
+    """Yield every protobuf message in the model. Raises CorruptModel for text that is not UTF-8."""
     stack: list[Message] = [message]
     while stack:
         current = stack.pop()
@@ -150,37 +175,37 @@ def _walk(message: onnx.ModelProto) -> Iterator[Message]:
                 kind = current.DESCRIPTOR.name
                 raise CorruptModel(
                     f"the text in '{field.name}' of a {kind} is not UTF-8: the file is damaged, or "
-                    "its exporter is at fault; export the model again"
+                    "its exporter is faulty; export the model again"
                 )
 
 
-def _external(model: onnx.ModelProto) -> list[onnx.TensorProto]:
-    tensors = [m for m in _walk(model) if isinstance(m, onnx.TensorProto)]
+def _external_tensors(model: onnx.ModelProto) -> list[onnx.TensorProto]:
+    tensors = [m for m in _messages(model) if isinstance(m, onnx.TensorProto)]
     return [t for t in tensors if external_data_helper.uses_external_data(t)]
 
 
 def _refuse_external_data(model: onnx.ModelProto, name: str) -> None:
-    for tensor in _external(model):
+    for tensor in _external_tensors(model):
         raise UnsafeModel(
-            f"tensor '{tensor.name}' of the {name} lies in another file; a model that is sent "
-            "must hold all its tensors itself: save it without external data"
+            f"tensor '{tensor.name}' of the {name} is stored in another file; a model passed as "
+            "bytes must contain all its tensors: save it without external data"
         )
 
 
 def _read_external_data(model: onnx.ModelProto, folder: Path, name: str) -> bool:
-    """Read the tensors that lie in files beside the model; return whether there are any."""
-    external = _external(model)
+    """Read the tensors stored in files beside the model; return whether there are any."""
+    external = _external_tensors(model)
     for tensor in external:
         try:
             external_data_helper.load_external_data_for_tensor(tensor, str(folder))
         except (onnx.checker.ValidationError, ValueError) as e:
             raise UnsafeModel(
-                f"tensor '{tensor.name}' of {name} lies in a file outside the model's folder, or "
-                f"in none: {' '.join(str(e).split())}"
+                f"tensor '{tensor.name}' of {name} is stored outside the model's folder, or in no "
+                f"regular file: {one_line(e)}"
             ) from e
         except OSError as e:
             raise MissingFile(
-                f"tensor '{tensor.name}' of {name} lies in a file that cannot be read: {e.strerror}"
+                f"tensor '{tensor.name}' of {name} is stored in an unreadable file: {e.strerror}"
             ) from e
         tensor.data_location = onnx.TensorProto.DEFAULT
         del tensor.external_data[:]

@@ -1,4 +1,4 @@
-"""The shapes of a model's tensors, by ONNX's own inference."""
+"""Shape inference by ONNX's own implementation, with workarounds for its gaps."""
 
 from __future__ import annotations
 
@@ -8,34 +8,34 @@ import numpy as np
 import onnx
 from onnx_graphsurgeon.importers.onnx_importer import OnnxImporter
 
-from onnxplain.graphops.errors import CorruptModel
-from onnxplain.graphops.ir.exporter import SMALL, outline
+from onnxplain.graphops.errors import CorruptModel, one_line
+from onnxplain.graphops.ir.exporter import SMALL, without_weights
 from onnxplain.graphops.ir.graph import Graph, is_constant
 
-__all__ = ["drop_idle_pads", "infer_shapes", "require_consistent", "with_shapes"]
+__all__ = ["drop_redundant_pads", "infer_shapes", "require_consistent", "with_shapes"]
 
-# Operators that ONNX defines by a function of others, through which inference does not look.
+# Operators that ONNX defines as functions, whose outputs inference does not know.
 SHAPE_KEEPERS = ("GroupNormalization", "MeanVarianceNormalization")
 
 
 def with_shapes(model: onnx.ModelProto) -> onnx.ModelProto:
     """Return a copy of `model` with inferred shapes and without its large constants."""
     try:
-        return onnx.shape_inference.infer_shapes(_light(model), data_prop=True)
+        return onnx.shape_inference.infer_shapes(_without_large_constants(model), data_prop=True)
     except (onnx.shape_inference.InferenceError, RuntimeError, ValueError) as e:
-        raise CorruptModel(f"the model's shapes contradict: {' '.join(str(e).split())}") from e
+        raise CorruptModel(f"the model's shapes are inconsistent: {one_line(e)}") from e
 
 
 def infer_shapes(graph: Graph, sizes_changed: bool = False) -> None:
     """Infer all shapes again, after the graph or, with `sizes_changed`, its inputs' shapes changed.
 
-    Where inference says nothing, what was known stays: the shape, or at least the rank.
+    A shape that inference does not know keeps its former value, or rank if sizes changed.
     """
     produced = [t for n in graph.nodes for t in n.outputs if not is_constant(t)]
     before = {t.name: t.shape for t in produced}
     for tensor in produced:
         tensor.shape = None
-    model = with_shapes(outline(graph))
+    model = with_shapes(without_weights(graph))
     known = {v.name: v for v in [*model.graph.value_info, *model.graph.output]}
     for tensor in produced:
         if tensor.name in known:
@@ -47,11 +47,11 @@ def infer_shapes(graph: Graph, sizes_changed: bool = False) -> None:
 
 
 def require_consistent(model: onnx.ModelProto) -> None:
-    """Raise CorruptModel where a node cannot work on what it is given: attributes, ranks, sizes.
+    """Raise CorruptModel where a node's attributes, ranks or sizes contradict each other.
 
-    What the file declares of shapes is left out: it is often stale, and no runtime minds.
+    Declared shapes are ignored: they are often stale, and no runtime checks them.
     """
-    light = _light(model)
+    light = _without_large_constants(model)
     del light.graph.value_info[:]
     for output in light.graph.output:
         output.type.tensor_type.ClearField("shape")
@@ -59,36 +59,36 @@ def require_consistent(model: onnx.ModelProto) -> None:
         onnx.shape_inference.infer_shapes(light, strict_mode=True, data_prop=True)
     except (onnx.shape_inference.InferenceError, RuntimeError, ValueError) as e:
         if any(_rounds_up(node) for node in model.graph.node):
-            return  # inference counts one window too many there: see `ceil_mode.py`
-        raise CorruptModel(f"a node does not fit its inputs: {' '.join(str(e).split())}") from e
+            return  # inference may count one window too many: see `canonicalize/ceil_mode.py`
+        raise CorruptModel(f"a node does not fit its inputs: {one_line(e)}") from e
 
 
-def drop_idle_pads(nodes: Iterable[onnx.NodeProto]) -> None:
-    """Remove `pads` where `auto_pad` says how to pad, as old exporters write both of a pooling.
+def drop_redundant_pads(nodes: Iterable[onnx.NodeProto]) -> None:
+    """Remove `pads` beside an `auto_pad` that sets the padding; old exporters write both.
 
-    ONNX forbids that; ONNX Runtime pads as `auto_pad` says, where inference counts with `pads`.
+    ONNX forbids both. ONNX Runtime obeys `auto_pad`, but shape inference obeys `pads`.
     """
     for node in nodes:
-        told = {a.name: a for a in node.attribute}
-        if "pads" in told and "auto_pad" in told and told["auto_pad"].s not in (b"", b"NOTSET"):
-            node.attribute.remove(told["pads"])
+        attrs = {a.name: a for a in node.attribute}
+        if "pads" in attrs and "auto_pad" in attrs and attrs["auto_pad"].s not in (b"", b"NOTSET"):
+            node.attribute.remove(attrs["pads"])
 
 
 def _rounds_up(node: onnx.NodeProto) -> bool:
     return any(a.name == "ceil_mode" and a.i for a in node.attribute)
 
 
-def _light(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Return a copy that has only the types and shapes of its large constants."""
+def _without_large_constants(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Return a copy in which large constants are inputs of the same type and shape."""
     light = onnx.ModelProto()
     light.ir_version = max(model.ir_version, 4)
     light.opset_import.extend(model.opset_import)
     light.functions.extend(model.functions)
     light.graph.name = model.graph.name or "graph"
     light.graph.node.extend(model.graph.node)
-    drop_idle_pads(light.graph.node)
+    drop_redundant_pads(light.graph.node)
     for node in light.graph.node:
-        _stand_in(node)
+        _substitute_for_inference(node)
     light.graph.output.extend(model.graph.output)
     light.graph.value_info.extend(model.graph.value_info)
     constants = {t.name for t in model.graph.initializer}
@@ -108,8 +108,8 @@ def _light(model: onnx.ModelProto) -> onnx.ModelProto:
     return light
 
 
-def _stand_in(node: onnx.NodeProto) -> None:
-    """Make the node another of the same type and shape, where inference does not know its own."""
+def _substitute_for_inference(node: onnx.NodeProto) -> None:
+    """Replace an operator unknown to inference by another of the same output type and shape."""
     if node.op_type in SHAPE_KEEPERS:
         node.op_type = "Identity"
         del node.input[1:]

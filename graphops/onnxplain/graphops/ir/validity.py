@@ -1,4 +1,4 @@
-"""Telling a model's fault from a defect of this program."""
+"""Distinguishing invalid models from defects of onnxplain."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from contextlib import contextmanager
 
 import onnx
 
-from onnxplain.graphops.errors import CorruptModel, OnnxplainError
+from onnxplain.graphops.errors import CorruptModel, OnnxplainError, one_line
 
-__all__ = ["blaming"]
+__all__ = ["diagnosing"]
 
 
 @contextmanager
-def blaming(model: onnx.ModelProto) -> Iterator[None]:
-    """Raise CorruptModel in place of an unforeseen exception that an invalid `model` leads to.
+def diagnosing(model: onnx.ModelProto) -> Iterator[None]:
+    """Raise CorruptModel in place of an unexpected exception if `model` is invalid.
 
-    Damaged models fail in more ways than can be foreseen, and checking each in full beforehand
-    would refuse some that run; so ONNX's full check is asked only when something went wrong.
+    Damaged models fail in unpredictable ways, and a full check beforehand would refuse some that
+    run; so ONNX's full check runs only after an exception.
     """
     try:
         yield
@@ -33,7 +33,7 @@ def blaming(model: onnx.ModelProto) -> Iterator[None]:
 def _invalid(model: onnx.ModelProto) -> str | None:
     try:
         onnx.checker.check_model(model, full_check=True)
-    # the checker's own errors, and what its parts raise on text that is none, sizes that overflow
+    # the checker's own errors, and those of its parts on invalid text and overflowing sizes
     except Exception as e:
-        return " ".join(str(e).split()) or type(e).__name__
+        return one_line(e) or type(e).__name__
     return None

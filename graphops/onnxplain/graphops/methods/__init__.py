@@ -1,4 +1,4 @@
-"""The registry of methods, and what each makes of the signal."""
+"""The registry of methods, and how each computes its attribution."""
 
 from typing import TYPE_CHECKING
 

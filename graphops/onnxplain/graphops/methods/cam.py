@@ -1,12 +1,12 @@
 """Class activation maps: where in a layer the evidence for a unit of a later layer lies.
 
 The signal starts at the class score, or at the layer that `score_layer` names, and is walked back
-to the layer of the map. A is that layer's value, g the signal that arrives there, k a channel.
+to the map's layer. A is that layer's value, g the gradient there, k a channel.
 """
 
 from __future__ import annotations
 
-from onnxplain.graphops.analysis import channel_axis, default_target
+from onnxplain.graphops.analysis import channel_axis, default_target, has_channels_last
 from onnxplain.graphops.backward import Attribution, Walk, find_path
 from onnxplain.graphops.errors import OptionError
 from onnxplain.graphops.ir import Tensor, onnx_type, rank_of, shape_of
@@ -14,48 +14,48 @@ from onnxplain.graphops.operators import GRADIENT
 
 __all__ = ["grad_cam", "grad_cam_pp", "guided_grad_cam", "layer_cam"]
 
-EPSILON = 1e-6  # pytorch-grad-cam's, in Grad-CAM++
+EPSILON = 1e-6  # as in pytorch-grad-cam's Grad-CAM++
 
 
 def grad_cam(walk: Walk) -> Attribution:
     """Selvaraju et al. 2017: relu(Σ w·A) over k, w the mean of g over all positions.
 
-    [B, 1, ...positions of the map], or of the picture with the option `upsample`.
+    Returns [B, 1, ...spatial shape of the layer], or of the picture with the option `upsample`.
     """
-    return _shown(walk, _grad_cam(walk))
+    return _as_attribution(walk, _grad_cam(walk))
 
 
 def grad_cam_pp(walk: Walk) -> Attribution:
-    """Chattopadhay et al. 2018, as pytorch-grad-cam has it: relu(Σ w·A) over k, w = Σ α·relu(g).
+    """Chattopadhay et al. 2018: relu(Σ w·A) over k, w = Σ α·relu(g), as in pytorch-grad-cam.
 
-    α = g² / (2g² + ΣA·g³ + ε), zero where g is; sums without k are over all positions.
+    α = g² / (2g² + ΣA·g³ + ε), zero where g is zero; the sums in w and α are over all positions.
     """
     op, positions = walk.op, _positions(walk)
     g, maps = _gradient_and_maps(walk)
     square = op.Mul(g, g)
     total = op.ReduceSum(maps, positions, keepdims=1)
-    below = op.Add(op.Add(square, square), op.Mul(total, op.Mul(square, g)))
-    alpha = op.Div(square, op.Add(below, EPSILON))
+    denominator = op.Add(op.Add(square, square), op.Mul(total, op.Mul(square, g)))
+    alpha = op.Div(square, op.Add(denominator, EPSILON))
     weights = op.ReduceSum(op.Mul(alpha, op.Relu(g)), positions, keepdims=1)
-    return _shown(walk, _rectified_sum(walk, op.Mul(weights, maps)))
+    return _as_attribution(walk, _rectified_sum(walk, op.Mul(weights, maps)))
 
 
 def layer_cam(walk: Walk) -> Attribution:
-    """Jiang et al. 2021: relu(Σ relu(g)·A) over k: each position has a weight of its own."""
+    """Jiang et al. 2021: relu(Σ relu(g)·A) over k, with a weight per position."""
     op = walk.op
     g, maps = _gradient_and_maps(walk)
-    return _shown(walk, _rectified_sum(walk, op.Mul(op.Relu(g), maps)))
+    return _as_attribution(walk, _rectified_sum(walk, op.Mul(op.Relu(g), maps)))
 
 
 def guided_grad_cam(walk: Walk) -> Attribution:
-    """Selvaraju et al. 2017: guided backpropagation to the picture, times Grad-CAM's map there.
+    """Selvaraju et al. 2017: guided backpropagation to the picture, times Grad-CAM's map.
 
-    [B, ...shape of the picture]. The method's own rules are those of guided backpropagation.
+    Returns [B, ...shape of the picture]. The method's rules are those of guided backpropagation.
     """
     if not walk.options.upsample:
         raise OptionError(
-            "guided_grad_cam multiplies the map with the picture's signal, which takes the map at "
-            "the picture's size: leave `upsample` on, or choose grad_cam"
+            "guided_grad_cam multiplies the signal at the picture by the map, which needs the map "
+            "at the picture's size: leave `upsample` on, or choose grad_cam"
         )
     op = walk.op
     picture = default_target(walk.graph)
@@ -77,20 +77,20 @@ def _grad_cam(walk: Walk) -> Tensor:
 
 
 def _gradient_and_maps(walk: Walk) -> tuple[Tensor, Tensor]:
-    """Return g and A, in float32 for half precision: cubes of gradients leave its range."""
+    """Return g and A, in float32 for half precision, whose range g³ exceeds."""
     g = walk.back(GRADIENT)
     return walk.op.widened(g), walk.op.widened(walk.path.target)
 
 
 def _rectified_sum(walk: Walk, weighted: Tensor) -> Tensor:
-    """Return relu of the sum over the channels, [B, 1, ...positions]."""
+    """Return relu of the sum over the channels, [B, 1, ...spatial shape]."""
     op = walk.op
     summed = op.ReduceSum(weighted, [_map_axis(walk)], keepdims=0)
     return op.Unsqueeze(op.Relu(summed), [1])
 
 
-def _shown(walk: Walk, cam: Tensor) -> Attribution:
-    """Return the map at the size and in the precision that are asked for."""
+def _as_attribution(walk: Walk, cam: Tensor) -> Attribution:
+    """Return the map in the size and the precision that the options choose."""
     op, target = walk.op, walk.path.target
     shape = op.signal_shape(target) or []
     sizes = [shape[i] for i in _positions(walk)]
@@ -104,14 +104,14 @@ def _shown(walk: Walk, cam: Tensor) -> Attribution:
 
 
 def _upsampled(walk: Walk, cam: Tensor) -> Tensor:
-    """Interpolate linearly to the picture's size, between the pixels' centres."""
+    """Interpolate linearly to the picture's size, aligned at pixel centres (half_pixel)."""
     op, picture = walk.op, default_target(walk.graph)
     positions = _picture_positions(picture)
     if len(positions) != len(_positions(walk)):
         raise OptionError(
-            f"the map of '{walk.path.target.name}' has {len(_positions(walk))} axes of positions "
-            f"and the picture '{picture.name}' has {len(positions)}: turn `upsample` off for the "
-            "map as it is, or name another layer"
+            f"the map of '{walk.path.target.name}' has {len(_positions(walk))} spatial axes, but "
+            f"the picture '{picture.name}' has {len(positions)}: turn `upsample` off, or name "
+            "another layer"
         )
     size = op.raw("Shape", picture, start=positions[0], end=positions[-1] + 1)
     sizes = op.Concat(op.Shape(cam, end=2), size, axis=0)
@@ -120,7 +120,7 @@ def _upsampled(walk: Walk, cam: Tensor) -> Tensor:
 
 
 def _map_axis(walk: Walk) -> int:
-    """Return the channel axis of the map's layer."""
+    """Return the channel axis of the layer that the map lies over."""
     target, axis = walk.path.target, walk.options.channel_axis
     return channel_axis(target) or 1 if axis is None else axis % rank_of(target)
 
@@ -136,7 +136,4 @@ def _picture_positions(picture: Tensor) -> list[int]:
 
 
 def _picture_axis(picture: Tensor) -> int:
-    """Return the picture's channel axis: the last of four where only that has 1 or 3 elements."""
-    shape = shape_of(picture)
-    last = len(shape) == 4 and shape[1] not in (1, 3) and shape[3] in (1, 3)
-    return 3 if last else channel_axis(picture) or 1
+    return 3 if has_channels_last(picture) else channel_axis(picture) or 1

@@ -1,41 +1,41 @@
-"""Attributions that tell a picture from a baseline: the baseline, and whether they are complete."""
+"""Attributions relative to a baseline: the baseline input and the completeness error."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from onnxplain.graphops.backward import Walk, place_given_seed
+from onnxplain.graphops.backward import Walk, seed_from_cotangent
 from onnxplain.graphops.ir import Tensor, dtype_of, numpy_type, rank_of
 
 __all__ = ["baseline_input", "completeness_error"]
 
 
 def baseline_input(walk: Walk) -> Tensor:
-    """Add the input `baseline`, zeros by default, and return it with a row for each result.
+    """Add the input `baseline`, zeros by default, and return it expanded to the target's shape.
 
-    What is given must broadcast to the target's shape: one number, a picture, one for each result.
+    The input must broadcast to that shape: one number, one picture, or one per result.
     """
     op, target = walk.op, walk.path.target
     rank = rank_of(target)
     zeros, free = np.zeros([1] * rank, numpy_type(dtype_of(target))), [None] * rank
-    with walk.preparing():
-        given = walk.interface.input(op, "baseline", target.dtype, [*free], default=zeros)
-        baseline = op.Expand(given, op.shape(target))
+    with walk.in_seed_scope():
+        value = walk.interface.input(op, "baseline", target.dtype, [*free], default=zeros)
+        baseline = op.Expand(value, op.shape(target))
     baseline.shape = op.signal_shape(target)
     return baseline
 
 
 def completeness_error(walk: Walk, values: Tensor, layer: Tensor) -> Tensor | None:
-    """Return Σ values − (f(x) − f(baseline)), [B], f being Σ cotangent·layer, as the score is.
+    """Return Σ values − (f(x) − f(baseline)), [B], where f = Σ cotangent·layer is the score.
 
-    `layer` is the layer's value for the baseline. None where the layer or the target has no row
-    for each result. In float32 for half precision.
+    layer: the layer's value for the baseline. Returns None where the batch axis of the layer or
+    the target mixes images. In float32 for half precision.
     """
     op, path = walk.op, walk.path
-    rowless = walk.prepared.mixed & {path.layer.name, path.target.name}
-    if rowless or not path.layer.shape or not path.target.shape:
+    mixed = walk.canonical.mixed & {path.layer.name, path.target.name}
+    if mixed or not path.layer.shape or not path.target.shape:
         return None
-    reference = place_given_seed(op, layer, walk.seed.cotangent).score
+    reference = seed_from_cotangent(op, layer, walk.seed.cotangent).score
     wide = op.widened(values)
     axes = list(range(1, len(path.target.shape)))
     total = op.ReduceSum(wide, axes, keepdims=0) if axes else wide

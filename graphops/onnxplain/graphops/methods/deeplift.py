@@ -1,7 +1,7 @@
-"""DeepLIFT's rescale rule: what a unit owes to each difference of the picture from a baseline.
+"""DeepLIFT's rescale rule: the contribution of each difference of the picture from a baseline.
 
-The definitions are Captum's; where they part, the functions say so. x and y are what goes into a
-node and what comes out, Δ is the picture's less the baseline's.
+The definitions are Captum's; functions document where they deviate. x and y are a node's input and
+output, Δ is the picture's value minus the baseline's.
 """
 
 from __future__ import annotations
@@ -28,16 +28,16 @@ from onnxplain.graphops.options import Options
 
 __all__ = ["deeplift"]
 
-NOTHING = 1e-10  # a smaller Δx counts as none: no slope can be told from it
+MIN_DIFFERENCE = 1e-10  # below this |Δx| the slope Δy/Δx is numerically undefined
 
-Baseline: TypeAlias = Mapping[str, Tensor]  # the baseline's tensors by the names of the picture's
+Baseline: TypeAlias = Mapping[str, Tensor]  # the tensors of the baseline's forward pass, by name
 
 
 def deeplift(walk: Walk) -> Attribution:
-    """Shrikumar et al. 2017: Δx times what its multiplier is, [B, ...shape of the target].
+    """Shrikumar et al. 2017: Δx times its multiplier, [B, ...shape of the target].
 
-    A multiplier is a gradient in which every activation has the slope Δy/Δx. The artefact's input
-    `baseline` is zero by default.
+    The multiplier is the gradient with Δy/Δx as the slope of every activation. The artefact's
+    input `baseline` is zero by default.
     """
     op = walk.op
     start = baseline_input(walk)
@@ -50,11 +50,11 @@ def deeplift(walk: Walk) -> Attribution:
 
 
 def _rules(baseline: Baseline, options: Options) -> Table:
-    """Return the table: activations and max-pools by differences, all else as in the gradient.
+    """Return the table: the rescale rule for activations and max-pools, else the gradient's rules.
 
-    Captum rescales only those that are modules of a kind it knows: not PReLU, GELU or SiLU, no
-    adaptive pools, no function calls. Captum 0.9 loses signals where one of them reads another's
-    output (its issue 1104), or reads what another node reads too.
+    Captum rescales only some kinds of modules: not PReLU, GELU or SiLU, no adaptive pools, no
+    function calls. Captum 0.9 loses signals where one of them reads another's output (its issue
+    1104), or an input that another node also reads.
     """
     pool = unpooling(options.unpool, options.target)
     activations = {*ACTIVATIONS, *PLACES} - {"LogSoftmax"}
@@ -68,7 +68,7 @@ def _rules(baseline: Baseline, options: Options) -> Table:
 
 
 def _rescaled(gradient: Rule, baseline: Baseline) -> Rule:
-    """Pass g·Δy/Δx through an activation, and the gradient where Δx is nothing."""
+    """Pass g·Δy/Δx through an activation, and the gradient where Δx is about zero."""
 
     def rule(op: Emitter, n: Node, g: Tensor) -> Signals:
         signals = gradient(op, n, g)
@@ -77,7 +77,7 @@ def _rescaled(gradient: Rule, baseline: Baseline) -> Rule:
         x, y = rectified(n), n.outputs[0]
         rise = op.Mul(g, op.Sub(y, baseline[y.name]))
         return tuple(
-            _per_difference(op, rise, x, baseline, require_signal(n, signal))
+            _divide_by_difference(op, rise, x, baseline, require_signal(n, signal))
             if tensor is x
             else signal
             for tensor, signal in zip(n.inputs, signals, strict=True)
@@ -87,10 +87,10 @@ def _rescaled(gradient: Rule, baseline: Baseline) -> Rule:
 
 
 def _centred(gradient: Rule, baseline: Baseline) -> Rule:
-    """Rescale, then take the mean off over the classes, so that none gains if all do.
+    """Rescale, then subtract the mean over the classes, since Softmax ignores a common shift.
 
-    Captum takes it over the whole batch and all positions, which is the same for one picture and
-    one softmax; what one picture gets does not depend on the others here.
+    Captum subtracts the mean over the whole batch and all positions, which is the same for one
+    picture and one softmax. Here the pictures of a batch do not affect each other.
     """
     rescaled = _rescaled(gradient, baseline)
 
@@ -102,31 +102,32 @@ def _centred(gradient: Rule, baseline: Baseline) -> Rule:
 
 
 def _cross_maximum(unpool: Rule, baseline: Baseline) -> Rule:
-    """Credit what a max-pool's output rose by to the picture's switch, what it fell by to the
-    baseline's.
+    """Pass a rise of a max-pool's output to the picture's switch, and a fall to the baseline's.
 
-    Where windows overlap and share a switch their signals add; Captum keeps the last of them there,
-    so that its attributions do not sum up. Where Δx is nothing, Captum 0.9 takes the gradient of
-    the batch's first picture for all (its issue 1276).
+    Signals of overlapping windows with the same switch are added; Captum keeps only the last, so
+    its attributions are not complete. Where Δx is about zero, Captum 0.9 uses the gradient of the
+    batch's first picture for all (its issue 1276).
     """
 
     def rule(op: Emitter, n: Node, g: Tensor) -> Signals:
         x, y = n.inputs[0], n.outputs[0]
-        (same_node,) = baseline[y.name].inputs
+        (baseline_node,) = baseline[y.name].inputs
         difference = op.Sub(y, baseline[y.name])
         rise = op.Relu(difference)
-        (risen,) = unpool(op, n, op.Mul(g, rise))
-        (fallen,) = unpool(op, same_node, op.Mul(g, op.Sub(difference, rise)))
+        (at_switch,) = unpool(op, n, op.Mul(g, rise))
+        (at_baseline_switch,) = unpool(op, baseline_node, op.Mul(g, op.Sub(difference, rise)))
         signal = require_signal(n, unpool(op, n, g)[0])
-        return (_per_difference(op, op.Add(risen, fallen), x, baseline, signal),)
+        return (
+            _divide_by_difference(op, op.Add(at_switch, at_baseline_switch), x, baseline, signal),
+        )
 
     return rule
 
 
-def _per_difference(
+def _divide_by_difference(
     op: Emitter, rise: Tensor, x: Tensor, baseline: Baseline, gradient: Tensor
 ) -> Tensor:
-    """Return rise/Δx, and the gradient where Δx is nothing."""
+    """Return rise/Δx, and the gradient where Δx is about zero."""
     difference = op.Sub(x, baseline[x.name])
-    none = op.Less(op.Abs(difference), NOTHING)
+    none = op.Less(op.Abs(difference), MIN_DIFFERENCE)
     return op.Where(none, gradient, op.Div(rise, op.Where(none, 1.0, difference)))

@@ -1,4 +1,4 @@
-"""Methods that need no more than one walk back, or none."""
+"""Methods of at most one backward pass."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ def times_input(walk: Walk) -> Attribution:
 
 
 def activation(walk: Walk) -> Attribution:
-    """Return the unit's own values, [B, 1, *spatial] with the channels' axis at its place."""
+    """Return the unit's values, [B, 1, *spatial], with the channel axis where the layer has it."""
     op, layer, axis = walk.op, walk.path.layer, walk.axis
-    with walk.preparing():
+    with walk.in_seed_scope():
         picked = op.Mul(op.wide(walk.seed.cotangent), layer)
         total = op.ReduceSum(picked, [axis], keepdims=1)
     total.shape = [1 if i == axis else d for i, d in enumerate(op.signal_shape(layer) or ())]

@@ -1,7 +1,7 @@
-"""Layers with weights, as relevance sees them: what is added and scaled after them belongs to them.
+"""Linear layers for LRP, with the biases and BatchNormalizations after them merged in.
 
-Zennit merges a BatchNorm into the convolution before it. Here the forward pass stays as it is: the
-merged weight and bias are computed beside it, from the initialisers, and runtimes fold them.
+Zennit merges a BatchNorm into the convolution before it. Here the forward pass stays unchanged: the
+merged weight and bias are computed from the initialisers, and runtimes fold them.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ from onnxplain.graphops.backward import require_signal
 from onnxplain.graphops.ir import Emitter, Node, Tensor, attribute, rank_of
 from onnxplain.graphops.operators import GRADIENT
 
-__all__ = ["CONVOLUTIONS", "DENSE", "Weighted", "linear_parts"]
+__all__ = ["CONVOLUTIONS", "DENSE", "Weighted", "merged_nodes"]
 
 CONVOLUTIONS, DENSE = ("Conv", "ConvTranspose"), ("Gemm", "MatMul")
 
 
 class StandIn(Node):
-    """A node that is in no graph: an operator with other weights, for its rule to go through.
+    """An operator with other weights, to which its gradient rule is applied; it is in no graph.
 
-    Its tensors do not know of it, since their lists of nodes are left alone.
+    Its tensors do not list it among their nodes.
     """
 
     def __init__(self, node: Node, attrs: dict[str, Any], inputs: list[Tensor]) -> None:
@@ -32,93 +32,93 @@ class StandIn(Node):
 
 @dataclass(frozen=True)
 class Weighted:
-    """A linear node with what follows and is part of it.
+    """A linear node with the nodes merged into it.
 
-    `place` is the input that carries the signal; `z` the output of the last node that belongs to
-    it; `weight` and `bias` are merged, the bias broadcasts against `z` and may be None.
+    data_index: the input that carries the signal. z: the output of the last merged node. weight,
+    bias: with all nodes merged; the bias broadcasts against z, and may be None.
     """
 
     node: Node
-    place: int
+    data_index: int
     z: Tensor
     weight: Tensor
     bias: Tensor | None
 
     @staticmethod
-    def of(op: Emitter, node: Node, carries: frozenset[str], parts: Sequence[Node]) -> Weighted:
-        """Return the linear node with its parts; `carries` are the tensors that carry signals."""
-        place = 0 if node.inputs[0].name in carries else 1
-        weight, bias = node.inputs[1 - place], _own_bias(op, node)
+    def of(op: Emitter, node: Node, carriers: frozenset[str], parts: Sequence[Node]) -> Weighted:
+        """Merge `parts` into a linear node. carriers: the tensors that carry signals."""
+        data_index = 0 if node.inputs[0].name in carriers else 1
+        weight, bias = node.inputs[1 - data_index], _own_bias(op, node)
         alpha = attribute(node, "alpha", 1.0)
         if node.op == "Gemm" and alpha != 1.0:
             weight = _like(op.Mul(weight, alpha), weight)
         for part in parts:
             if part.op == "Add":
-                added = next(t for t in part.inputs if t.name not in carries)
+                added = next(t for t in part.inputs if t.name not in carriers)
                 bias = added if bias is None else op.Add(bias, added)
             else:
                 weight, bias = _normalized(op, node, weight, bias, part)
-        return Weighted(node, place, [node, *parts][-1].outputs[0], weight, bias)
+        return Weighted(node, data_index, [node, *parts][-1].outputs[0], weight, bias)
 
     @property
     def x(self) -> Tensor:
-        """The input that carries the signal."""
-        return self.node.inputs[self.place]
+        """The input that carriers the signal."""
+        return self.node.inputs[self.data_index]
 
     def forward(self, op: Emitter, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-        """Append the layer on another input, with another weight and bias."""
-        pair = (x, weight) if self.place == 0 else (weight, x)
+        """Append the layer with another input, weight and bias."""
+        pair = (x, weight) if self.data_index == 0 else (weight, x)
         (y,) = op.many(self.node.op, *pair, outputs=1, **self._attributes())
         return y if bias is None else op.Add(y, bias)
 
     def backward(self, op: Emitter, signal: Tensor, weight: Tensor) -> Tensor:
-        """Append the way back of a signal at the output through the layer with another weight."""
+        """Append the backward pass of a signal through the layer with another weight."""
         _like(weight, self.weight)
-        inputs = [self.node.inputs[0], weight] if self.place == 0 else [weight, self.x]
+        inputs = [self.node.inputs[0], weight] if self.data_index == 0 else [weight, self.x]
         node = StandIn(self.node, self._attributes(), inputs)
-        return require_signal(node, GRADIENT[node.op](op, node, signal)[self.place])
+        return require_signal(node, GRADIENT[node.op](op, node, signal)[self.data_index])
 
     def _attributes(self) -> dict[str, Any]:
-        """Return the node's attributes, all but those that weight and bias have in them."""
+        """Return the node's attributes without those merged into weight and bias."""
         return {k: v for k, v in self.node.attrs.items() if k not in ("alpha", "beta")}
 
 
-def linear_parts(
-    nodes: Iterable[Node], carries: frozenset[str], layer: Tensor
+def merged_nodes(
+    nodes: Iterable[Node], carriers: frozenset[str], layer: Tensor
 ) -> dict[str, tuple[Node, ...]]:
-    """Return what belongs to each linear node on a path, by its name.
+    """Return the nodes that are merged into each linear node on a path, by its name.
 
-    nodes: those of the path. carries: the tensors that carry signals; a product of two of them is
-    not linear. layer: the path's end, beyond which nothing belongs to anything.
+    nodes: those of the path. carriers: the names of the tensors that carry signals; a product of
+    two of them is not linear. layer: the path's end, beyond which nothing is merged.
     """
     nodes = list(nodes)
     readers: dict[str, list[Node]] = {}
     for node in nodes:
         for tensor in node.inputs:
             readers.setdefault(tensor.name, []).append(node)
-    found = {}
+    merged = {}
     for node in nodes:
-        signals = sum(t.name in carries for t in node.inputs)
+        signals = sum(t.name in carriers for t in node.inputs)
         if node.op in (*CONVOLUTIONS, *DENSE) and signals == 1:
             parts: list[Node] = []
             tensor = node.outputs[0]
             while tensor.name != layer.name and len(readers.get(tensor.name, ())) == 1:
                 (reader,) = readers[tensor.name]
-                if not _belongs(reader, node, parts, carries):
+                if not _belongs(reader, node, parts, carriers):
                     break
                 parts.append(reader)
                 tensor = reader.outputs[0]
-            found[node.name] = tuple(parts)
-    return found
+            merged[node.name] = tuple(parts)
+    return merged
 
 
-def _belongs(reader: Node, node: Node, parts: list[Node], carries: frozenset[str]) -> bool:
-    """Tell whether a node only adds to, or normalises, what a linear node puts out."""
+def _belongs(reader: Node, node: Node, parts: list[Node], carriers: frozenset[str]) -> bool:
+    """Tell whether a node adds a constant to a linear node's output, or normalises it."""
     if parts and parts[-1].op == "BatchNormalization":
         return False
     if reader.op == "Add":
-        return sum(t.name in carries for t in reader.inputs) == 1
-    if reader.op != "BatchNormalization" or node.inputs[0].name not in carries:
+        return sum(t.name in carriers for t in reader.inputs) == 1
+    if reader.op != "BatchNormalization" or node.inputs[0].name not in carriers:
         return False
     if node.op == "MatMul":
         return len(node.outputs[0].shape or ()) == 2
@@ -151,19 +151,19 @@ def _normalized(
 
 
 def _output_axis(node: Node) -> int:
-    """Return the axis of the weight that counts the output's channels."""
+    """Return the weight's axis of output channels."""
     if node.op == "Gemm":
         return 0 if attribute(node, "transB", 0) else 1
     return 0 if node.op == "Conv" else 1
 
 
 def _over_channels(op: Emitter, vector: Tensor, rank: int) -> Tensor:
-    """Return one value a channel so that it broadcasts against [N, C, ...] of that rank."""
+    """Reshape one value per channel to broadcast against [N, C, ...] of that rank."""
     return op.Reshape(vector, [-1, *[1] * (rank - 2)]) if rank > 2 else vector
 
 
 def _like(weight: Tensor, original: Tensor) -> Tensor:
-    """Tell what a weight's shape is: that of the one it was made from."""
+    """Return a weight with the static shape of the original that it is computed from."""
     if weight.shape is None:
         weight.shape = original.shape
     return weight

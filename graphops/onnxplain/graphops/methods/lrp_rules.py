@@ -1,8 +1,8 @@
-"""Layer-wise relevance propagation: how relevance R passes a linear layer z = x·W + b.
+"""The rules of LRP: how relevance R passes a linear layer z = x·W + b.
 
-Each rule gives x·∂z/∂x·R/z in some form (Bach et al. 2015; Montavon et al. 2019). The definitions
-are Zennit's: z is stabilised as z + ε·sign(z), where sign(0) is 1; ⁺ and ⁻ are the positive and the
-negative parts.
+Each rule is a variant of x·∂z/∂x·R/z (Bach et al. 2015; Montavon et al. 2019). The definitions are
+Zennit's: z is stabilised as z + ε·sign(z), where sign(0) = 1; ⁺ and ⁻ are positive and negative
+parts.
 """
 
 from __future__ import annotations
@@ -32,17 +32,17 @@ def stabilized(op: Emitter, z: Tensor) -> Tensor:
 
 
 def epsilon(op: Emitter, n: Weighted, g: Tensor) -> Tensor:
-    """LRP-ε: each input by its part of z."""
+    """LRP-ε: each input in proportion to its part of z."""
     return op.Mul(n.x, n.backward(op, op.Div(g, stabilized(op, n.z)), n.weight))
 
 
 def z_plus(op: Emitter, n: Weighted, g: Tensor) -> Tensor:
-    """LRP-z⁺: only what speaks for the output counts. z = x⁺W⁺ + x⁻W⁻ + b⁺."""
+    """LRP-z⁺: only positive contributions count, z = x⁺W⁺ + x⁻W⁻ + b⁺."""
     return _part(op, n, g, _positive(op, n.weight), _negative(op, n.weight), _positive(op, n.bias))
 
 
 def alpha_beta(alpha: float, beta: float) -> LinearRule:
-    """Return LRP-αβ: α times the part that speaks for the output, less β times that against it."""
+    """Return LRP-αβ: α times the positive contributions minus β times the negative ones."""
 
     def rule(op: Emitter, n: Weighted, g: Tensor) -> Tensor:
         up, down = _positive(op, n.weight), _negative(op, n.weight)
@@ -54,7 +54,7 @@ def alpha_beta(alpha: float, beta: float) -> LinearRule:
 
 
 def gamma(strength: float) -> LinearRule:
-    """Return the generalised LRP-γ: what has the sign of the output counts γ more."""
+    """Return the generalised LRP-γ: contributions of the output's sign count 1 + γ times."""
 
     def rule(op: Emitter, n: Weighted, g: Tensor) -> Tensor:
         positive, negative = _positive(op, n.weight), _negative(op, n.weight)
@@ -72,7 +72,7 @@ def gamma(strength: float) -> LinearRule:
 
 
 def flat(op: Emitter, n: Weighted, g: Tensor) -> Tensor:
-    """LRP-flat: evenly over the inputs that an output sees, whatever they are."""
+    """LRP-flat: evenly over the inputs in an output's receptive field, whatever their values."""
     ones = op.Expand(op.constant(1, np.float32), op.raw("Shape", n.weight))
     inputs = op.Expand(op.constant(1, np.float32), op.shape(n.x))
     inputs.shape = op.signal_shape(n.x)
@@ -81,13 +81,13 @@ def flat(op: Emitter, n: Weighted, g: Tensor) -> Tensor:
 
 
 def box(low: Sequence[float], high: Sequence[float]) -> LinearRule:
-    """Return LRP-z^B, for inputs between bounds: one number each, or one for each channel."""
+    """Return LRP-z^B, for inputs between bounds: one number each, or one per channel."""
 
     def rule(op: Emitter, n: Weighted, g: Tensor) -> Tensor:
         if not low or not high:
             raise OptionError(
-                "lrp_epsilon_gamma_box needs the lowest and the highest value that the input can "
-                "have: give low and high, one number each or one for each channel"
+                "lrp_epsilon_gamma_box needs the bounds of the input's values: give low and high, "
+                "one number each or one for each channel"
             )
         rank = rank_of(n.x)
         lowest, highest = (
@@ -131,13 +131,13 @@ def _negative(op: Emitter, tensor: Any) -> Any:
     return None if tensor is None else _shaped(op.Min(tensor, 0.0), tensor)
 
 
-def _shaped(made: Tensor, like: Tensor) -> Tensor:
-    made.shape = like.shape
-    return made
+def _shaped(tensor: Tensor, like: Tensor) -> Tensor:
+    tensor.shape = like.shape
+    return tensor
 
 
 def _is_never_negative(tensor: Tensor) -> bool:
-    """Tell whether a tensor is known not to have negative values: then x⁻ is nothing."""
+    """Tell whether a tensor is known to have no negative values, so that x⁻ is zero."""
     if not tensor.inputs:
         return False
     node = tensor.inputs[0]

@@ -1,4 +1,4 @@
-"""What a method is: the facts about it that the rewriter, the engine and the command line ask."""
+"""The declaration of a method, from which rewriter, engine and command line derive the rest."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 
 class Imported(Generic[T]):
-    """A field that holds an object, or "module:attribute" text, which is imported when read."""
+    """A field that holds an object, or "module:attribute" text that is imported on first use."""
 
     def __init__(self, default: str | None = None) -> None:
         self._default = default
@@ -34,13 +34,13 @@ class Imported(Generic[T]):
     @overload
     def __get__(self, method: object, owner: type) -> T: ...
     def __get__(self, method: object | None, owner: type) -> str | T:
-        if method is None:  # a dataclass asks for the field's default
+        if method is None:  # the dataclass decorator reads the field's default
             if self._default is None:
                 raise AttributeError(self._name)
             return self._default
         value: T | str = vars(method)[self._name]
-        found: T = resolve_name(value) if isinstance(value, str) else value
-        return found
+        resolved: T = resolve_name(value) if isinstance(value, str) else value
+        return resolved
 
     def __set__(self, method: object, value: T | str) -> None:
         vars(method)[self._name] = value
@@ -48,26 +48,26 @@ class Imported(Generic[T]):
 
 @dataclass(frozen=True, eq=False)
 class Method:
-    """How a signal passes each operator, what is made of it, and where it starts by default.
+    """A method: its rules, how it computes the attribution, and the defaults of its options.
 
     rules: the table of rules, by default the gradient's, or a function from path and options to
-        one. compute: makes the attribution of a `Walk`, by default of what arrives at the target.
-        Either may be "module:attribute" text, which is imported on first use.
-    over: what the attribution lies over: the "target" (the picture, or what `to` names); for class
-        activation maps a "map", the layer that is named, while the signal starts at the class
-        score; or the "layer" itself. onwards: whether the signal of a "map" is also walked to the
-        picture.
+        one. compute: the function from a `Walk` to its attribution, by default the signal at the
+        target. Either may be "module:attribute" text, which is imported on first use.
+    over: the tensor that the attribution lies over: the "target" (the picture, or the tensor that
+        `to` names); for class activation maps a "map", the named layer, while the signal starts at
+        the class score; or the "layer" itself. onwards: whether a "map" method also walks the
+        signal on to the picture.
     select, position, seed_value: the defaults of these options.
-    takes: the options that it takes and not every method does.
-    summary: what it shows, in a phrase. paper: where it comes from. peer: the implementation whose
+    takes: the options of `OPTIONS` that it accepts.
+    summary: what it shows, in a phrase. paper: its source. peer: the implementation whose
         definition it follows.
     drawn: how an attribution is drawn: as a signed "map"; as a "reconstruction", which looks like
-        the picture; or as the "picture" that it is.
-    accumulated: for methods of many gradients, what the attribution is of them, so that an engine
-        can add them up a few at a time: their "mean", "mean_square" or "variance" at noisy copies,
-        or their integral along a "path" from the baseline.
-    explains_class: whether its map shows what a picture's class hangs on.
-    alias_of: the method that gives the same where a class is explained, "" where there is none.
+        the picture; or as a "picture", which it is.
+    accumulated: for methods of many gradients, the statistic that the attribution is, so that an
+        engine can accumulate it in several runs: their "mean", "mean_square" or "variance" at noisy
+        copies, or their integral along a "path" from the baseline.
+    explains_class: whether its map shows the evidence for a picture's class.
+    alias_of: the method with the same attribution where a class is explained, or "".
     """
 
     name: str
@@ -89,11 +89,18 @@ class Method:
     explains_class: bool = True
     alias_of: str = ""
 
-    exportable: ClassVar[bool] = True  # whether it is one graph
+    exportable: ClassVar[bool] = True  # whether one graph computes it
 
     def own(self, values: dict[str, Any]) -> dict[str, Any]:
-        """Return the values of the options that the method takes, the defaults filled in.
+        """Return the values of the method's own options, with defaults filled in.
 
-        Raises OptionError for a value out of its option's bounds.
+        Args:
+            values: values by option name; None stands for the default, other names are ignored.
+
+        Returns:
+            The value of each option in `takes` by name.
+
+        Raises:
+            OptionError: a value is invalid, see `Option.checked`.
         """
         return {option.name: option.checked(values.get(option.name)) for option in self.takes}

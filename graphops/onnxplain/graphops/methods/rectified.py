@@ -1,4 +1,4 @@
-"""DeconvNet and guided backpropagation: tables that differ from the gradient's at rectifiers."""
+"""DeconvNet and guided backpropagation: tables that differ from the gradient's in rectifiers."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from onnxplain.graphops.operators import GRADIENT, gate, rectifiers
 
 __all__ = ["DECONVNET", "GUIDED_BACKPROP"]
 
-# Zeiler and Fergus 2014: rectify the signal itself, whatever the rectifier's input was.
+# Zeiler and Fergus 2014: rectify the signal, regardless of the rectifier's input.
 DECONVNET = GRADIENT | rectifiers(GRADIENT, lambda op, n, g: (op.Relu(g),))
 
 # Springenberg et al. 2015: rectify the signal, and gate it by the rectifier's input.

@@ -1,4 +1,4 @@
-"""The methods that are one graph, each declared once. Only the standard library is imported."""
+"""The methods that one graph computes, each declared once. Imports only the standard library."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MAPPED = (o.SCORE_LAYER, o.UPSAMPLE)
 def _relevance(
     name: str, composite: str, summary: str, takes: tuple[o.Option, ...] = (), alias_of: str = ""
 ) -> Method:
-    """Return a method that hands relevance down: from the unit's own value on, as Captum does."""
+    """Return an LRP method, whose relevance starts with the unit's activation, as Captum's does."""
     return Method(
         name,
         f"{HERE}.lrp_composites:{composite}",
@@ -180,7 +180,7 @@ METHODS: Mapping[str, Method] = {
         ),
         _relevance(
             "lrp_epsilon_gamma_box",
-            "EPSILON_GAMMA_BOX",
+            "epsilon_gamma_box",
             "relevance that favours positive contributions in convolutions, bounded by the "
             "pixels' range in the first",
             takes=(o.LOW, o.HIGH),
@@ -215,17 +215,18 @@ METHODS: Mapping[str, Method] = {
 
 
 def find_method(name: str | Method) -> Method:
-    """Return the method of that name, which is one graph.
+    """Return the method of that name.
 
-    Raises UnknownMethod with the nearest names, and OptionError for a method of many runs.
+    Raises UnknownMethod with the nearest names, and OptionError for a method that one graph cannot
+    compute.
     """
     method = METHODS.get(name) if isinstance(name, str) else name
     if method is None:
         raise UnknownMethod(f"no method '{name}' ({nearest(str(name), METHODS)})")
     if not method.exportable:
         raise OptionError(
-            f"method '{method.name}' takes many runs of the network, so that it is no one graph: "
-            "have `explain` run it, or choose another method"
+            f"method '{method.name}' takes many runs of the network, so one graph cannot compute "
+            "it: use `explain`, or choose another method"
         )
     return method
 
@@ -233,7 +234,7 @@ def find_method(name: str | Method) -> Method:
 def require_taken(
     method: Method, given: Iterable[str], methods: Mapping[str, Method] = METHODS
 ) -> None:
-    """Raise OptionError where an option is given that only others of the methods take."""
+    """Raise OptionError for an option in `given` that only other methods accept."""
     own = {option.name for option in method.takes}
     for name in given:
         others = [m.name for m in methods.values() if name in {option.name for option in m.takes}]

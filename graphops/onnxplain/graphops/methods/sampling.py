@@ -1,7 +1,7 @@
-"""Methods that walk back many times: from noisy copies of the input, or on the way to it.
+"""Methods of many gradients: at noisy copies of the input, or along a path to it.
 
-The copies run along the batch, all images of the first copy before those of the second. The signal
-is the same for all: the one that was placed at the layer for the input as it is.
+The copies run along the batch axis, all images of the first copy before those of the second. All
+copies share one seed, that of the unchanged input.
 """
 
 from __future__ import annotations
@@ -17,8 +17,10 @@ from onnxplain.graphops.errors import UnsupportedModel
 from onnxplain.graphops.ir import (
     Emitter,
     Tensor,
+    dimension_names,
     dtype_of,
     is_half,
+    is_known_size,
     is_static,
     numpy_type,
     onnx_type,
@@ -50,21 +52,21 @@ def smoothgrad_sq(walk: Walk) -> Attribution:
 def vargrad(walk: Walk) -> Attribution:
     """Adebayo et al. 2018: the variance of the gradients at noisy copies of the input.
 
-    It is the mean of squares less the square of the mean, written so that nothing cancels.
+    Computed from deviations from the mean, without the cancellation of mean(g²) − mean(g)².
     """
 
     def variance(op: Emitter, g: Tensor) -> Tensor:
-        from_mean = op.Sub(g, op.mean(g, [0]))
-        return _mean(op, op.Mul(from_mean, from_mean))
+        deviation = op.Sub(g, op.mean(g, [0]))
+        return _mean(op, op.Mul(deviation, deviation))
 
     return _over_noise(walk, variance)
 
 
 def integrated_gradients(walk: Walk) -> Attribution:
-    """Sundararajan et al. 2017: input less baseline, times the mean gradient between the two.
+    """Sundararajan et al. 2017: input minus baseline, times the mean gradient between the two.
 
-    The mean is over points `alpha` of the way, with weights `weight`. The completeness error is the
-    attribution's sum less f(input) - f(baseline), where f is the sum of cotangent times value.
+    The mean is over the points baseline + `alpha`·(input − baseline), with weights `weight`. The
+    completeness error is the attribution's sum minus f(input) − f(baseline), where f is the score.
     """
     op, target = walk.op, walk.path.target
     alphas, weights = gauss_legendre(walk.options.steps)
@@ -72,11 +74,11 @@ def integrated_gradients(walk: Walk) -> Attribution:
     rank, steps = rank_of(target), _unused_dimension(walk)
     alpha = walk.interface.input(op, "alpha", dtype, [steps], alphas.astype(dtype))
     weight = walk.interface.input(op, "weight", dtype, [steps], weights.astype(dtype))
-    with walk.preparing():
+    with walk.in_seed_scope():
         image = op.widened(target)
         baseline = op.widened(baseline_input(walk))
         way = op.Sub(image, baseline)
-        # One row more for each result, at the baseline itself: what the layer says there.
+        # One more point at the baseline itself, for the layer's value there.
         points = op.Concat(alpha, op.constant([0], dtype), axis=0)
         along = op.Reshape(points, [-1] + [1] * rank)
         values = op.Add(op.Unsqueeze(baseline, [0]), op.Mul(along, op.Unsqueeze(way, [0])))
@@ -86,7 +88,7 @@ def integrated_gradients(walk: Walk) -> Attribution:
     weighted = op.Mul(gradients, op.Reshape(weight, [-1] + [1] * rank))
     values = op.Mul(way, op.ReduceSum(weighted, [0], keepdims=0))
 
-    at_baseline = _apart(op, layer, copies, walk.seed.cotangent)
+    at_baseline = _split_copies(op, layer, copies, walk.seed.cotangent)
     at_baseline = op.Squeeze(op.Slice(at_baseline, [-1], [2**31 - 1], [0]), [0])
     at_baseline.shape = op.signal_shape(walk.path.layer)
     attribution = op.narrowed(values, op.signal_type(target))
@@ -94,22 +96,22 @@ def integrated_gradients(walk: Walk) -> Attribution:
 
 
 def standard_noise(seed: int, shape: tuple[int, ...]) -> Callable[[int], np.ndarray]:
-    """Return a source of standard normal noise, float32 [count, *shape] at each call.
+    """Return a function from a count to standard normal noise, float32 [count, *shape].
 
-    Whether it is drawn at once or bit by bit, the numbers are the same.
+    One call and several calls of the same total draw the same numbers.
     """
     generator = np.random.default_rng(seed)
     return lambda count: generator.standard_normal((count, *shape), np.float32)
 
 
 def gauss_legendre(steps: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return the points between 0 and 1, and their weights, of the Gauss-Legendre rule."""
+    """Return the points and weights of the Gauss-Legendre quadrature on [0, 1]."""
     points, weights = np.polynomial.legendre.leggauss(steps)
     return (1 + points) / 2, weights / 2
 
 
 def _over_noise(walk: Walk, statistic: Callable[[Emitter, Tensor], Tensor]) -> Attribution:
-    """Return a statistic of the gradients at noisy copies, taken over their axis 0."""
+    """Return a statistic of the gradients at noisy copies, computed over axis 0, the copies."""
     op, target, options = walk.op, walk.path.target, walk.options
     dtype, shape = _working_type(target), shape_of(target)[1:]
     default = None
@@ -119,7 +121,7 @@ def _over_noise(walk: Walk, statistic: Callable[[Emitter, Tensor], Tensor]) -> A
     dimensions = [_unused_dimension(walk), *shape]
     noise = walk.interface.input(op, "noise", dtype, dimensions, default)
     axes = list(range(1, rank_of(target)))
-    with walk.preparing():
+    with walk.in_seed_scope():
         clean = op.widened(target)
         spread = op.Sub(op.reduced("ReduceMax", clean, axes), op.reduced("ReduceMin", clean, axes))
         deviation = op.Mul(spread, options.noise_level)
@@ -130,42 +132,41 @@ def _over_noise(walk: Walk, statistic: Callable[[Emitter, Tensor], Tensor]) -> A
 
 
 def _gradients(walk: Walk, values: Tensor, copies: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the gradients [copies, B, ...] at `values` of that shape, and the layer's values.
+    """Return the gradients at `values`, both [copies, B, ...], and the layer's values.
 
-    Those are [copies·B, ...], as the network gives them.
+    The layer's values are [copies·B, ...], as computed by the network.
     """
     op, target = walk.op, walk.path.target
     for tensor in (target, walk.path.layer):
-        _require_rows(walk, tensor)
-    with walk.preparing():
-        rows = op.Reshape(values, op.Concat([-1], op.shape(target, 1), axis=0))
-        rows = op.narrowed(rows, onnx_type(target))
-    rows.shape = [None, *shape_of(target)[1:]]
-    tensors = walk.again(rows, copies)
+        _require_batch_axis(walk, tensor)
+    with walk.in_seed_scope():
+        batch = op.Reshape(values, op.Concat([-1], op.shape(target, 1), axis=0))
+        batch = op.narrowed(batch, onnx_type(target))
+    batch.shape = [None, *shape_of(target)[1:]]
+    tensors = walk.again(batch, copies)
     layer = tensors[walk.path.layer.name]
-    path = find_path(walk.graph, rows, layer)
+    path = find_path(walk.graph, batch, layer)
     cotangent = walk.seed.cotangent
     cotangent.shape = cotangent.shape or op.signal_shape(walk.path.layer)
     signal = walk.back(path=path, cotangent=walk.tiled(cotangent, copies))
-    return _apart(op, op.widened(signal), copies, target), layer
+    return _split_copies(op, op.widened(signal), copies, target), layer
 
 
-def _require_rows(walk: Walk, tensor: Tensor) -> None:
-    """Raise UnsupportedModel where a tensor is known not to have one row for each result."""
-    rows = tensor.shape[0] if tensor.shape else 0
-    is_open = rows is None or str(rows).startswith("unk__")
-    known = not is_open and tensor.name not in walk.prepared.batched
+def _require_batch_axis(walk: Walk, tensor: Tensor) -> None:
+    """Raise UnsupportedModel where a tensor's axis 0 is known not to run over the results."""
+    size = tensor.shape[0] if tensor.shape else 0
+    known = is_known_size(size) and tensor.name not in walk.canonical.batched
     free = [d for d in (batch_dimension(walk.graph), walk.interface.results) if isinstance(d, str)]
-    if known and walk.prepared.batch != "fixed" and rows not in free:
+    if known and walk.canonical.batch != "fixed" and size not in free:
         raise UnsupportedModel(
-            f"the method runs samples along the batch, and '{tensor.name}' does not keep one row "
-            "for each image: choose another tensor, or another method"
+            f"the method runs samples along the batch axis, but axis 0 of '{tensor.name}' does not "
+            "run over the images: choose another tensor, or another method"
         )
 
 
-def _apart(op: Emitter, rows: Tensor, copies: Tensor, like: Tensor) -> Tensor:
-    """Return rows [copies·B, ...] as [copies, B, ...], the rest of the shape as that of `like`."""
-    return op.Reshape(rows, op.Concat(copies, [-1], op.shape(like, 1), axis=0))
+def _split_copies(op: Emitter, batch: Tensor, copies: Tensor, like: Tensor) -> Tensor:
+    """Reshape [copies·B, ...] to [copies, B, ...], the other sizes those of `like`."""
+    return op.Reshape(batch, op.Concat(copies, [-1], op.shape(like, 1), axis=0))
 
 
 def _mean(op: Emitter, gradients: Tensor) -> Tensor:
@@ -173,12 +174,11 @@ def _mean(op: Emitter, gradients: Tensor) -> Tensor:
 
 
 def _working_type(tensor: Tensor) -> np.dtype[Any]:
-    """Return the type to sample in: half precision has too few digits."""
+    """Return the type to sample in, float32 for half precision, which has too few digits."""
     return np.dtype(np.float32) if is_half(tensor) else np.dtype(numpy_type(dtype_of(tensor)))
 
 
 def _unused_dimension(walk: Walk) -> str:
-    """Return a name for the number of copies that no dimension has."""
-    taken = {d for t in walk.graph.tensors().values() for d in t.shape or ()}
-    taken |= {d for t in walk.interface.inputs for d in t.shape or ()}
-    return next(name for name in ("S", "samples", "onnxplain_S") if name not in taken)
+    """Return an unused dimension name for the number of copies."""
+    names = dimension_names(walk.graph) | {d for t in walk.interface.inputs for d in t.shape or ()}
+    return next(name for name in ("S", "samples", "onnxplain_S") if name not in names)
