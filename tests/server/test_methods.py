@@ -46,7 +46,7 @@ def test_list_methods(stub):
     assert [m.name for m in listed if not m.exportable] == [
         "occlusion", "rise", "activation_maximisation",
     ]  # fmt: skip
-    assert by_name["deconvnet"].summary.startswith("the unit's activation projected back")
+    assert by_name["deconvnet"].summary.startswith("the unit's activity carried back")
     steps, baseline = by_name["integrated_gradients"].options
     assert (steps.name, steps.type, steps.default) == ("steps", "int", "50")
     assert (steps.minimum, steps.maximum) == (1, 1000)

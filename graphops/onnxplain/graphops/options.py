@@ -10,10 +10,11 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from inspect import cleandoc
-from numbers import Integral, Real
+from numbers import Real
 from typing import Any, Literal, get_args
 
-from onnxplain.graphops.errors import OptionError, nearest
+from onnxplain.graphops.declaration import Option
+from onnxplain.graphops.errors import OptionError
 
 __all__ = [
     "BACKWARDS",
@@ -41,95 +42,6 @@ SEED_VALUES: tuple[str, ...] = get_args(SeedValue)
 UNPOOLS: tuple[str, ...] = get_args(Unpool)
 TARGETS: tuple[str, ...] = get_args(Target)
 BACKWARDS: tuple[str, ...] = get_args(Backward)
-
-
-@dataclass(frozen=True)
-class Option:
-    """The declaration of one option.
-
-    type: of the value: int, float, bool or str. help: its meaning, in a phrase.
-    default: the value if none is chosen. default_text: a phrase for a computed default, else "".
-    bounds: the least and the greatest allowed value. inside: whether the bounds are excluded.
-    choices: the allowed words.
-    each: "channel", "side" or "unit" where a list may hold one number for each of these.
-    input: whether it is an input of the artefact instead of a constant.
-    most_exported: the greatest value for which the service writes an artefact, whose size it sets.
-    """
-
-    name: str
-    type: type
-    default: Any
-    help: str
-    bounds: tuple[float, float] = (-math.inf, math.inf)
-    inside: bool = False
-    choices: tuple[str, ...] = ()
-    each: str = ""
-    input: bool = False
-    default_text: str = ""
-    most_exported: float = math.inf
-
-    @property
-    def words(self) -> str:
-        """The name as words of a sentence."""
-        return self.name.replace("_", " ")
-
-    @property
-    def shown_default(self) -> str:
-        """The default as text, or "" where there is none."""
-        if self.default_text or self.default is None or self.default == ():
-            return self.default_text
-        return str(self.default).lower() if self.type is bool else str(self.default)
-
-    @property
-    def limits(self) -> str:
-        """The bounds as a phrase, or "" where there are none."""
-        least, most = self.bounds
-        if self.inside:
-            return f"between {least:g} and {most:g}"
-        upper = f" to {most:,}" if most < math.inf else ""
-        return f"from {least}{upper}" if least > -math.inf else ""
-
-    def described(self, of: str = "") -> str:
-        """Return the option's line in a docstring.
-
-        Args:
-            of: the methods that accept the option; "" for all.
-
-        Returns:
-            The option's name, help, choices and default.
-
-        Raises:
-            Nothing.
-        """
-        default = f" (default: {self.shown_default})" if self.shown_default else ""
-        words = f": {', '.join(self.choices)}" if self.choices else ""
-        return f"{self.name}: {f'of {of}: ' if of else ''}{self.help}{words}{default}"
-
-    def checked(self, value: Any) -> Any:
-        """Return the value if it is valid, or the default for None.
-
-        Args:
-            value: the chosen value. A list's length is checked where it is used.
-
-        Returns:
-            The value, or the option's default.
-
-        Raises:
-            OptionError: the value is out of bounds, of another type, or not one of the choices.
-        """
-        if value is None:
-            return self.default
-        if self.choices and value not in self.choices:
-            raise OptionError(f"no {self.words} '{value}' ({nearest(str(value), self.choices)})")
-        if self.each or self.type not in (int, float):
-            return value
-        least, most = self.bounds
-        kind = Integral if self.type is int else Real
-        fits = isinstance(value, kind) and least <= value <= most and value < math.inf  # type: ignore[operator]
-        if not fits or (self.inside and value in self.bounds):
-            number = "a whole number" if self.type is int else "a number"
-            raise OptionError(f"{self.words} {value!r}: give {number} {self.limits}".rstrip())
-        return value
 
 
 SELECT = Option(

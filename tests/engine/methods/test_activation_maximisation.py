@@ -7,7 +7,7 @@ from engine.nets import classifier, pictures, with_random_weights
 from onnx import numpy_helper
 
 from onnxplain.engine import PRESETS, Engine
-from onnxplain.engine.methods.activation_maximisation import _blurred
+from onnxplain.engine.methods.activation_maximisation import blurred
 from onnxplain.graphops.errors import OptionError
 
 MODEL = classifier()
@@ -98,10 +98,10 @@ def test_the_whole_layer_and_a_fixed_batch(engine):
 
 def test_blurring_keeps_what_is_even_and_spreads_a_dot():
     even = np.full((3, 9, 8), 2.0, np.float32)
-    np.testing.assert_allclose(_blurred(even, [1, 2], 1.0), even, rtol=1e-6)
+    np.testing.assert_allclose(blurred(even, [1, 2], 1.0), even, rtol=1e-6)
     dot = np.zeros((1, 21, 21), np.float32)
     dot[0, 10, 10] = 1
-    spread = _blurred(dot, [1, 2], 2.0)[0]
+    spread = blurred(dot, [1, 2], 2.0)[0]
     assert spread.sum() == pytest.approx(1, rel=1e-5)
     at = np.arange(21) - 10
     variance = (spread.sum(axis=0) * at**2).sum()

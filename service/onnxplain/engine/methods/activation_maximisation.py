@@ -18,7 +18,7 @@ from onnxplain.engine.runtime import Plan, Projections
 from onnxplain.graphops.errors import UnsupportedModel
 from onnxplain.graphops.methods import METHODS
 
-__all__ = ["maximise"]
+__all__ = ["blurred", "maximise"]
 
 START = 0.02  # the standard deviation of the initial noise, as a fraction of the range
 TINY = 1e-12  # a gradient of zeros stays zero
@@ -109,12 +109,12 @@ def _step(
     for picture, gradient, shift in zip(shifted, gradients, shifts, strict=True):
         size = np.sqrt(np.mean(np.square(gradient, dtype=np.float64)))
         picture = picture + (step * gradient / (size + TINY)).astype(np.float32)
-        moved.append(_blurred(np.roll(picture, -shift, sides), sides, own["blur"]))
+        moved.append(blurred(np.roll(picture, -shift, sides), sides, own["blur"]))
     faded = scale.middle + (np.stack(moved) - scale.middle) * np.float32(1 - own["decay"])
     return np.asarray(np.clip(faded, scale.low, scale.high), np.float32)
 
 
-def _blurred(picture: Pictures, sides: list[int], deviation: float) -> Pictures:
+def blurred(picture: Pictures, sides: list[int], deviation: float) -> Pictures:
     """Return the picture blurred by a Gaussian, with its edges repeated."""
     if deviation == 0:
         return picture
