@@ -9,7 +9,7 @@ import pytest
 from onnxplain.graphops import check, operators
 from onnxplain.graphops.analysis import track_batch
 from onnxplain.graphops.ir.io import MAX_OPSET
-from onnxplain.graphops.network import prepare
+from onnxplain.graphops.canonicalize import canonicalize
 from onnxplain.graphops.operators import (
     ACTIVATIONS,
     GRADIENT,
@@ -116,6 +116,6 @@ def test_of_an_input_whose_type_alone_counts_no_image_comes_through():
     { k = CastLike (c, x)  y = Mul (x, k) }
     """
     model = onnx.parser.parse_model(model)
-    states = track_batch(prepare(model).graph)
+    states = track_batch(canonicalize(model).graph)
     assert states["k"] == "shared"
     assert states["y"] == "batched"

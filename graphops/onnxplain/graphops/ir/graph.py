@@ -14,7 +14,6 @@ from onnx_graphsurgeon.ir.tensor import LazyValues
 from onnxplain.graphops.errors import UnsupportedModel
 
 __all__ = [
-    "HALF",
     "Body",
     "DType",
     "Graph",
@@ -32,6 +31,7 @@ __all__ = [
     "lowest_finite",
     "numpy_type",
     "onnx_type",
+    "optional_input",
     "rank_of",
     "reads",
     "rename",
@@ -208,3 +208,9 @@ def _captured(body: Body) -> list[Tensor]:
 def attribute(node: Node, name: str, default: Any = None) -> Any:
     """Return an attribute of `node`, or `default` where it is absent."""
     return node.attrs.get(name, default)
+
+
+def optional_input(node: Node, index: int) -> Tensor | None:
+    """Return an input of `node`, or None where it is absent."""
+    present = len(node.inputs) > index and not node.inputs[index].is_empty()
+    return node.inputs[index] if present else None

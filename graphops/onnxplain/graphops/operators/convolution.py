@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from onnxplain.graphops.errors import UnsupportedModel
 from onnxplain.graphops.ir import Emitter, Node, Tensor, attribute, is_fixed
 from onnxplain.graphops.operators import axes, sliding
 from onnxplain.graphops.operators.axes import Fields
-from onnxplain.graphops.operators.kinds import channels_first
-from onnxplain.graphops.operators.operator import Cost, Operator, Without
+from onnxplain.graphops.operators.kinds import FRACTION, channels_first
+from onnxplain.graphops.operators.operator import Cost, Operator
 from onnxplain.graphops.operators.table import Signals
 from onnxplain.graphops.operators.window import Window
 
 __all__ = ["OPERATORS"]
 
 
-def _conv(op: Emitter, n: Node, g: Any) -> Signals:
+def _conv(op: Emitter, n: Node, g: Tensor) -> Signals:
     """Zeiler and Fergus 2014, section 2.1: filter with the transposed kernels.
 
-    A stride may leave a remainder of the input that no window reached. Where the sizes are known it
-    is `output_padding`; where they are not, as much as there can be is made, and cut to the input.
+    A stride may leave a remainder of the input that no window reaches. Where the sizes are known it
+    is `output_padding`; where they are not, the largest possible one is added, then cropped.
     """
     window = Window.of(n)
     attrs = {
@@ -42,7 +40,7 @@ def _conv(op: Emitter, n: Node, g: Any) -> Signals:
     return signal, *_to_parameters(op, n, g, window, n.inputs[0], g, pads)
 
 
-def _conv_transpose(op: Emitter, n: Node, g: Any) -> Signals:
+def _conv_transpose(op: Emitter, n: Node, g: Tensor) -> Signals:
     """The forward convolution that this transposes, with the same weights."""
     x = n.inputs[0]
     window = Window.of(n)
@@ -72,10 +70,10 @@ def _to_parameters(
     small: Tensor,
     pads: tuple[list[int], list[int]] | None,
 ) -> list[Tensor | None]:
-    """Return the signals of weight and bias, where the network computes them.
+    """Return the signals of weight and bias, None where these are constants.
 
-    The weight's is large ∗ small: what is read, filtered with what came of it, images as channels,
-    stride and dilation in each other's place. `pads` are those of `large`, None if not known yet.
+    The weight's is large ∗ small: the larger map filtered with the smaller one, images as channels,
+    stride and dilation exchanged. `pads` are those of `large`, None if not known yet.
     """
     signals: list[Tensor | None] = [None] * (len(n.inputs) - 1)
     if not is_fixed(n.inputs[1]):
@@ -84,7 +82,7 @@ def _to_parameters(
         if pads is None:
             around = op.Concat([0, 0], window.begin(op), [0, 0], window.end(op), axis=0)
             large, pads = op.Pad(large, around), ([0] * len(axes), [0] * len(axes))
-        found = op.Conv(
+        filtered = op.Conv(
             _images_as_channels(op, large, axes, group),
             op.Transpose(small, perm=[1, 0, *axes]),
             strides=window.dilations,
@@ -92,7 +90,7 @@ def _to_parameters(
             pads=[*pads[0], *pads[1]],
             group=group,
         )
-        whole = op.Transpose(found, perm=[1, 0, *axes])
+        whole = op.Transpose(filtered, perm=[1, 0, *axes])
         signals[0] = op.Slice(whole, [0] * len(axes), window.kernel, axes)
     if len(signals) > 1 and not is_fixed(n.inputs[2]):
         axes = [0, *range(2, 2 + len(window.kernel))]
@@ -115,7 +113,7 @@ def _output_padding(n: Node, window: Window) -> list[int]:
 
 
 def _transposed_pads(n: Node, window: Window) -> list[int]:
-    """Return what a ConvTranspose cuts off before and after; ONNX's rule where it is not given."""
+    """Return the padding before and after each axis, by ONNX's formula where `pads` is absent."""
     rank = len(window.kernel)
     shape = attribute(n, "output_shape")
     if shape is None and not window.same:
@@ -128,7 +126,7 @@ def _transposed_pads(n: Node, window: Window) -> list[int]:
         if shape is not None:
             if not isinstance(size, int):
                 raise UnsupportedModel(
-                    f"ConvTranspose '{n.name}' fixes its output shape and its input has no known "
+                    f"ConvTranspose '{n.name}' has a fixed output shape and an input of unknown "
                     "size: export the model with fixed sizes"
                 )
             spare += size * stride - shape[-rank:][axis]
@@ -141,7 +139,7 @@ def _transposed_pads(n: Node, window: Window) -> list[int]:
 
 
 def _remainder(window: Window, pads: tuple[list[int], list[int]] | None) -> list[int] | None:
-    """Return how many elements of the padded input the last window leaves out on each axis."""
+    """Return how many elements of the padded input lie behind the last window on each axis."""
     sizes = window.node.inputs[0].shape
     if pads is None:
         return None
@@ -159,7 +157,7 @@ def _remainder(window: Window, pads: tuple[list[int], list[int]] | None) -> list
 
 @axes.of_first
 def _conv_transpose_axes(node: Node, fields: Fields) -> Fields:
-    """With stride 1 it is a convolution; with another, its positions do not see alike."""
+    """With stride 1 it is a convolution; with another, the positions' fields differ in size."""
     sized = {"auto_pad", "output_padding", "output_shape"} & node.attrs.keys()
     if max(attribute(node, "strides", [1])) > 1 or sized:
         return axes.windowed(fields, [], [], [])
@@ -170,7 +168,7 @@ def _conv_transpose_axes(node: Node, fields: Fields) -> Fields:
 
 
 def _cost(node: Node) -> Cost:
-    """Each output element of a Conv, or input element of its transpose, meets the kernel once."""
+    """Each output element of a Conv, or input element of its transpose, uses the kernel once."""
     window, weight = Window.of(node), node.inputs[1].shape
     many = node.outputs[0].shape if node.op == "Conv" else node.inputs[0].shape
     channels = weight[1] if weight is not None else None
@@ -180,9 +178,6 @@ def _cost(node: Node) -> Cost:
 OPERATORS: dict[str, Operator] = {
     "Conv": channels_first(_conv, axes=axes.window, slide=sliding.window, cost=_cost),
     "ConvTranspose": channels_first(
-        _conv_transpose,
-        axes=_conv_transpose_axes,
-        slide=Without("one step of the map would be a fraction of a pixel"),
-        cost=_cost,
+        _conv_transpose, axes=_conv_transpose_axes, slide=FRACTION, cost=_cost
     ),
 }

@@ -1,7 +1,7 @@
 """The geometry that convolutions and poolings share: kernel, stride, dilation, padding.
 
-Sizes may be unknown until the graph runs, so what depends on them is a list of numbers where it can
-be and an int64 tensor of the graph otherwise; both go into `op.Slice` and `op.Pad` alike.
+What depends on sizes is a list of numbers if they are known, and an int64 tensor of the graph if
+they are not known until it runs; `op.Slice` and `op.Pad` accept both.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from typing import TypeAlias
 import numpy as np
 
 from onnxplain.graphops.errors import UnsupportedModel
-from onnxplain.graphops.ir import Emitter, Node, Tensor, attribute
+from onnxplain.graphops.ir import Emitter, Node, Tensor, attribute, is_static
 
 __all__ = ["Ints", "Window", "is_dilated"]
 
-MAX_ELEMENTS = 2**22  # of a window: its backward pass holds a kernel of that size
+MAX_ELEMENTS = 2**22  # of a window, since its backward pass has a kernel of that size
 
 Ints: TypeAlias = "list[int] | Tensor"
 
@@ -36,15 +36,12 @@ class Window:
         """Read the window of a Conv, a MaxPool or an AveragePool."""
         x = node.inputs[0]
         kernel = attribute(node, "kernel_shape")
-        if (
-            kernel is None
-            and node.op in ("Conv", "ConvTranspose")
-            and node.inputs[1].shape is not None
-        ):
-            kernel = list(node.inputs[1].shape[2:])
-        if kernel is None or not all(isinstance(k, int) for k in kernel):
+        if kernel is None and node.op in ("Conv", "ConvTranspose"):
+            kernel = (node.inputs[1].shape or [None])[2:]
+        if not kernel or not is_static(kernel):
             raise UnsupportedModel(
-                f"the kernel of {node.op} '{node.name}', which reads '{x.name}', has no known size"
+                f"the kernel of {node.op} '{node.name}', which reads '{x.name}', has no known "
+                "size: export the model with `kernel_shape`"
             )
         if math.prod(kernel) > MAX_ELEMENTS:
             raise UnsupportedModel(
@@ -53,8 +50,8 @@ class Window:
             )
         if "Conv" not in node.op and is_dilated(node) and "SAME" in attribute(node, "auto_pad", ""):
             raise UnsupportedModel(
-                f"{node.op} '{node.name}' is dilated and pads by auto_pad, of which ONNX and its "
-                "runtimes do not make the same size: export the model with its `pads` written down"
+                f"{node.op} '{node.name}' is dilated and pads by auto_pad, for which ONNX and its "
+                "runtimes compute different sizes: export the model with explicit `pads`"
             )
         ones = [1] * len(kernel)
         strides, dilations = attribute(node, "strides", ones), attribute(node, "dilations", ones)
@@ -62,12 +59,12 @@ class Window:
 
     @property
     def extent(self) -> list[int]:
-        """How far one window reaches: dilation·(kernel − 1) + 1."""
+        """The length of one window along each axis: dilation·(kernel − 1) + 1."""
         return [d * (k - 1) + 1 for k, d in zip(self.kernel, self.dilations, strict=True)]
 
     @property
     def overlaps(self) -> bool:
-        """Tell whether two windows can share an element."""
+        """Whether two windows can share an element."""
         return any(
             any(j * dilation % stride == 0 for j in range(1, kernel))
             for kernel, stride, dilation in zip(
@@ -77,12 +74,12 @@ class Window:
 
     @property
     def same(self) -> str:
-        """Return SAME_UPPER or SAME_LOWER where the node asks for it, else nothing."""
+        """The node's auto_pad if it is SAME_UPPER or SAME_LOWER, else an empty string."""
         auto_pad = str(attribute(self.node, "auto_pad", "NOTSET"))
         return auto_pad if auto_pad.startswith("SAME") else ""
 
     def static_pads(self) -> tuple[list[int], list[int]] | None:
-        """Return the padding before and after each axis, None where it depends on the size."""
+        """Return the padding before and after each axis, None if it depends on unknown sizes."""
         rank = len(self.kernel)
         if not self.same:
             if attribute(self.node, "auto_pad", "NOTSET") == "VALID":
@@ -118,18 +115,17 @@ class Window:
         return op.Div(total, 2)
 
     def end(self, op: Emitter) -> list[int]:
-        """Return a padding after each spatial axis that every window fits into, or more."""
+        """Return a padding after each spatial axis that is long enough for every window."""
         static = self.static_pads()
         after = self.extent if static is None else static[1]
         return [a + s - 1 for a, s in zip(after, self.strides, strict=True)]
 
     def crop(self, op: Emitter, whole: Tensor) -> Tensor:
-        """Cut a signal that covers the padded input, and more, down to the input."""
+        """Crop a signal that covers the padded input, or more, to the input."""
         x, begin = self.node.inputs[0], self.begin(op)
-        rank = len(self.kernel)
-        axes = list(range(2, 2 + rank))
-        sizes = x.shape[2:] if x.shape is not None else [None] * rank
-        if isinstance(begin, list) and all(isinstance(s, int) for s in sizes):
+        axes = list(range(2, 2 + len(self.kernel)))
+        sizes = x.shape[2:] if x.shape is not None else [None]
+        if isinstance(begin, list) and is_static(sizes):
             return op.Slice(whole, begin, [b + s for b, s in zip(begin, sizes, strict=True)], axes)
         start = op.constant(begin, np.int64) if isinstance(begin, list) else begin
         return op.Slice(whole, start, op.Add(start, op.shape(x, 2)), axes)
