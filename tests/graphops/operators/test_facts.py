@@ -8,8 +8,8 @@ import pytest
 
 from onnxplain.graphops import check, operators
 from onnxplain.graphops.analysis import track_batch
-from onnxplain.graphops.ir.io import MAX_OPSET
 from onnxplain.graphops.canonicalize import canonicalize
+from onnxplain.graphops.ir.io import MAX_OPSET
 from onnxplain.graphops.operators import (
     ACTIVATIONS,
     GRADIENT,

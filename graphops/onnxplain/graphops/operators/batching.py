@@ -36,7 +36,8 @@ def elementwise(node: Node, batched: list[bool]) -> bool:
     highest = max((len(t.shape) for t in node.inputs if t.shape is not None), default=0)
     for tensor, is_batched in zip(node.inputs, batched, strict=True):
         if is_batched:
-            if len(node.inputs) > 1 and len(tensor.shape or ()) != highest:
+            rank = len(tensor.shape) if tensor.shape is not None else None
+            if len(node.inputs) > 1 and rank != highest:
                 return False
         elif tensor.shape and len(tensor.shape) == highest and tensor.shape[0] != 1:
             return False

@@ -49,7 +49,7 @@ def _at_run_time(
 
 
 def _of_unknown_rank(op: Emitter, g: Tensor, x: Tensor) -> Tensor:
-    """Sum over the axes that have size 1 in x, padded to g's rank, and not in g when the graph runs."""
+    """Sum over the axes whose sizes, known when the graph runs, are 1 in x and not in g."""
     own, whole = op.shape(x), op.Shape(g)
     missing = op.Sub(op.Shape(whole), op.Shape(own))
     padded = op.Concat(op.Expand(op.constant([1], np.int64), missing), own, axis=0)

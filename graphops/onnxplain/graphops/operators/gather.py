@@ -19,8 +19,8 @@ __all__ = ["OPERATORS", "add_along", "axis_size", "index_range", "indexed_batch"
 def add_along(op: Emitter, g: Tensor, index: Tensor, axis: int, rank: int, size: Tensor) -> Tensor:
     """Add the slices of `g` along `axis` into zeros at the positions `index`, one for each slice.
 
-    index: int64[L]. size: int64[1], the length of the axis in the result. Half precision, which
-    runtimes cannot add into a tensor in, is added in float32.
+    index: int64[L]. size: int64[1], the length of the axis in the result. Half precision is added
+    in float32, since runtimes lack kernels for it.
     """
     others = [i for i in range(rank) if i != axis]
     positions = op.Unsqueeze(index, others) if others else index

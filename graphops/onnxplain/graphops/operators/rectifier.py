@@ -42,11 +42,11 @@ def rectifiers(table: Table, rule: Rule) -> dict[str, Rule]:
 
     def replaced(otherwise: Rule) -> Rule:
         def choose(op: Emitter, n: Node, g: Tensor) -> Signals:
-            rectified = _rectified_input(n)
-            if rectified is None:
+            index = _rectified_input(n)
+            if index is None:
                 return otherwise(op, n, g)
             (signal,) = rule(op, n, g)
-            return tuple(signal if i == rectified else None for i in range(len(n.inputs)))
+            return tuple(signal if i == index else None for i in range(len(n.inputs)))
 
         return choose
 

@@ -89,7 +89,7 @@ def _l2(op: Emitter, x: Tensor, y: Tensor, g: Tensor, axes: list[int]) -> Tensor
 
 
 def _prod(op: Emitter, x: Tensor, y: Tensor, g: Tensor, axes: list[int]) -> Tensor:
-    """The product of the other elements: y / x without zeros, non-zero only at a single zero."""
+    """g times the product of the other elements; a single zero is the only one to get a signal."""
     zero = op.Equal(x, 0.0)
     filled = op.Where(zero, 1.0, x)
     product = op.reduced("ReduceProd", filled, axes) if axes else filled
@@ -121,7 +121,7 @@ def _slide(pool: str, slide: Slide, node: Node) -> Placed:
     )
     channels = groups // x.positions
     if groups.shape[-1] != x.positions or (channels != channels[..., :1]).any():
-        refuse(node, "does not reduce over the positions of a window, all of them and nothing else")
+        refuse(node, "reduces over other axes than exactly the positions of a window")
     index = channels[..., 0]
     if attribute(node, "keepdims", 1):
         index = index.reshape([1 if a + 1 in reduced else n for a, n in enumerate(order.shape)])

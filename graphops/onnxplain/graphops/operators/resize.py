@@ -35,14 +35,10 @@ from onnxplain.graphops.operators.table import Signals, to_first
 
 __all__ = ["OPERATORS"]
 
-COPIED = (
-    "antialias",
-    "coordinate_transformation_mode",
-    "cubic_coeff_a",
-    "exclude_outside",
-    "mode",
+COPIED = {
+    "antialias", "coordinate_transformation_mode", "cubic_coeff_a", "exclude_outside", "mode",
     "nearest_mode",
-)
+}  # fmt: skip
 
 
 def _resize(op: Emitter, n: Node, g: Tensor) -> Signals:
@@ -108,7 +104,8 @@ def _matrix(op: Emitter, n: Node, i: int, axis: int, count: int) -> Tensor:
 def _given(n: Node, index: int) -> Tensor | None:
     """Return an input, None where it is absent or an empty constant."""
     tensor = optional_input(n, index)
-    return None if tensor and is_constant(tensor) and tensor.values.size == 0 else tensor
+    is_empty = tensor is not None and is_constant(tensor) and tensor.values.size == 0
+    return None if is_empty else tensor
 
 
 def _batch(node: Node, batched: list[bool]) -> bool:
@@ -137,6 +134,6 @@ OPERATORS: dict[str, Operator] = {
         _resize,
         batch=_batch,
         axes=_axes,
-        slide=Without("at the edges of a window it interpolates as it does not inside a picture"),
+        slide=Without("at the edges of a window it interpolates with other weights"),
     )
 }

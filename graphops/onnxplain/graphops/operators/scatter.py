@@ -41,7 +41,7 @@ def _extreme(op: Emitter, n: Node, g: Tensor) -> Signals:
 
 
 def _product(op: Emitter, n: Node, g: Tensor) -> Signals:
-    """The product of the other factors, non-zero only at a single zero."""
+    """g times the product of the other factors; a single zero is the only one to get a signal."""
     data, updates = _Factor(op, n.inputs[0], g), _Factor(op, n.inputs[2], g)
     product = op.Mul(g, _put(op, n, data.filled, updates.filled, "mul"))
     zeros = _put(op, n, data.zero, updates.zero, "add")
@@ -90,9 +90,7 @@ OPERATORS: dict[str, Operator] = {
     "ScatterElements": Operator(_scatter, batch=indexed_batch, axes=NOT_FOLLOWED, slide=INDEXED),
     "ScatterND": Operator(
         _scatter,
-        batch=Without(
-            "its indices count the images too, and fix their number if they are constant"
-        ),
+        batch=Without("its indices count the images too, and constant ones fix their number"),
         axes=NOT_FOLLOWED,
         slide=INDEXED,
     ),

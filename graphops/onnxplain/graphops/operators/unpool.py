@@ -105,7 +105,7 @@ def maxunpool(op: Emitter, n: Node, g: Tensor) -> Tensor:
 def scatter(op: Emitter, n: Node, g: Tensor) -> Tensor:
     """ScatterElements that adds, one row for each result; exact for every window.
 
-    Runtimes cannot add in half precision, which is added in float32.
+    Half precision is added in float32, since runtimes lack kernels for it.
     """
     x = n.inputs[0]
     row = op.ReduceProd(op.shape(x, 1), keepdims=1)
