@@ -34,26 +34,19 @@ def _counts(op: Emitter, n: Node, window: Window) -> Tensor:
     A convolution counts ones: those of the input, and those of its padding if that counts too.
     """
     x, y = n.inputs[0], n.outputs[0]
-    begin, end = window.begin(op), window.static_pads()
-    start = op.constant(begin, np.int64) if isinstance(begin, list) else begin
+    start, pads = window.begin(op), window.static_pads()
     ones = op.ConstantOfShape(
         op.Concat([1, 1], op.shape(x, 2), axis=0), value=gs.Constant("ones", np.ones(1, np.float32))
     )
     rank = len(window.kernel)
-    if attribute(n, "count_include_pad", 0) and end is not None:
-        ones = op.Pad(ones, op.Concat([0, 0], start, [0, 0], end[1], axis=0), 1.0)
+    if attribute(n, "count_include_pad", 0) and pads is not None:
+        ones = op.Pad(ones, op.Concat([0, 0], start, [0, 0], pads[1], axis=0), 1.0)
         start = op.constant([0] * rank, np.int64)
     # zeros, which do not count, behind them: with ceil_mode a window may reach beyond the padding
     ones = op.Pad(ones, op.Concat([0, 0], start, [0, 0], window.end(op), axis=0), 0.0)
-    counts = op.Conv(
-        ones,
-        op.constant(np.ones((1, 1, *window.kernel)), np.float32),
-        kernel_shape=window.kernel,
-        strides=window.strides,
-        dilations=window.dilations,
-    )
-    axes = list(range(2, 2 + rank))
-    return op.Slice(counts, [0] * rank, op.shape(y, 2), axes)
+    kernel = op.constant(np.ones((1, 1, *window.kernel)), np.float32)
+    counts = op.Conv(ones, kernel, **window.attrs)
+    return op.Slice(counts, [0] * rank, op.shape(y, 2), window.axes)
 
 
 def _lp_pool(op: Emitter, n: Node, g: Tensor) -> Signals:

@@ -21,12 +21,7 @@ def _conv(op: Emitter, n: Node, g: Tensor) -> Signals:
     is `output_padding`; where they are not, the largest possible one is added, then cropped.
     """
     window = Window.of(n)
-    attrs = {
-        "kernel_shape": window.kernel,
-        "strides": window.strides,
-        "dilations": window.dilations,
-        "group": attribute(n, "group", 1),
-    }
+    attrs = {**window.attrs, "group": attribute(n, "group", 1)}
     pads = window.static_pads()
     remainder = _remainder(window, pads)
     if pads is not None and remainder is not None and pads[0] == pads[1]:
@@ -45,19 +40,10 @@ def _conv_transpose(op: Emitter, n: Node, g: Tensor) -> Signals:
     x = n.inputs[0]
     window = Window.of(n)
     pads = _transposed_pads(n, window)
-    signal = op.Conv(
-        g,
-        n.inputs[1],
-        kernel_shape=window.kernel,
-        strides=window.strides,
-        dilations=window.dilations,
-        group=attribute(n, "group", 1),
-        pads=pads,
-    )
-    if any(p >= s for p, s in zip(_output_padding(n, window), window.strides, strict=True)):
-        axes = list(range(2, 2 + len(window.kernel)))
-        signal = op.Slice(signal, [0] * len(axes), op.shape(x, 2), axes)
+    signal = op.Conv(g, n.inputs[1], **window.attrs, group=attribute(n, "group", 1), pads=pads)
     rank = len(window.kernel)
+    if any(p >= s for p, s in zip(_output_padding(n, window), window.strides, strict=True)):
+        signal = op.Slice(signal, [0] * rank, op.shape(x, 2), window.axes)
     return signal, *_to_parameters(op, n, g, window, g, n.inputs[0], (pads[:rank], pads[rank:]))
 
 
@@ -77,8 +63,7 @@ def _to_parameters(
     """
     signals: list[Tensor | None] = [None] * (len(n.inputs) - 1)
     if not is_fixed(n.inputs[1]):
-        axes = list(range(2, 2 + len(window.kernel)))
-        group = attribute(n, "group", 1)
+        axes, group = window.axes, attribute(n, "group", 1)
         if pads is None:
             around = op.Concat([0, 0], window.begin(op), [0, 0], window.end(op), axis=0)
             large, pads = op.Pad(large, around), ([0] * len(axes), [0] * len(axes))
@@ -93,8 +78,7 @@ def _to_parameters(
         whole = op.Transpose(filtered, perm=[1, 0, *axes])
         signals[0] = op.Slice(whole, [0] * len(axes), window.kernel, axes)
     if len(signals) > 1 and not is_fixed(n.inputs[2]):
-        axes = [0, *range(2, 2 + len(window.kernel))]
-        signals[1] = op.ReduceSum(g, axes, keepdims=0)
+        signals[1] = op.ReduceSum(g, [0, *window.axes], keepdims=0)
     return signals
 
 

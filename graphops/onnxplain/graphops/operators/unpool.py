@@ -130,18 +130,15 @@ def portable(op: Emitter, n: Node, g: Tensor) -> Tensor:
             f"unpool 'portable' adds a node for each element of a window, and MaxPool '{n.name}' "
             f"has windows of over {MAX_CANDIDATES} elements: choose unpool 'scatter'"
         )
-    begin, end = window.begin(op), window.end(op)
-    start = op.constant(begin, np.int64) if isinstance(begin, list) else begin
-    pads = op.Concat([0, 0], start, [0, 0], end, axis=0)
+    pads = op.Concat([0, 0], window.begin(op), [0, 0], window.end(op), axis=0)
     values = x if is_float(x) else op.Cast(x, to=onnx_type(g))  # integers: a quantised network
     padded = op.Pad(_each_channel(op, values, x), pads, lowest_finite(g))
     last = op.Mul(op.Sub(op.shape(y, 2), 1), op.constant(window.strides, np.int64))
-    axes = list(range(2, 2 + len(window.kernel)))
     candidates = []
     for offset in itertools.product(*(range(k) for k in window.kernel)):
         first = [o * d for o, d in zip(offset, window.dilations, strict=True)]
         end_at = op.Add(last, [f + 1 for f in first])
-        candidates.append(op.Slice(padded, first, end_at, axes, window.strides))
+        candidates.append(op.Slice(padded, first, end_at, window.axes, window.strides))
     switch = op.ArgMax(op.Concat(*candidates, axis=1), axis=1, keepdims=1)
     offsets = np.arange(len(candidates)).reshape(1, -1, *[1] * len(window.kernel))
     there = op.Equal(switch, op.constant(offsets, np.int64))

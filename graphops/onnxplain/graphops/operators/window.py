@@ -1,25 +1,21 @@
 """The geometry that convolutions and poolings share: kernel, stride, dilation, padding.
 
-What depends on sizes is a list of numbers if they are known, and an int64 tensor of the graph if
-they are not known until it runs; `op.Slice` and `op.Pad` accept both.
+Paddings that depend on sizes which are not known until the graph runs are int64 tensors of it.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TypeAlias
 
 import numpy as np
 
 from onnxplain.graphops.errors import UnsupportedModel
 from onnxplain.graphops.ir import Emitter, Node, Tensor, attribute, is_static
 
-__all__ = ["Ints", "Window", "is_dilated"]
+__all__ = ["Window", "is_dilated"]
 
 MAX_ELEMENTS = 2**22  # of a window, since its backward pass has a kernel of that size
-
-Ints: TypeAlias = "list[int] | Tensor"
 
 
 @dataclass(frozen=True)
@@ -56,6 +52,16 @@ class Window:
         ones = [1] * len(kernel)
         strides, dilations = attribute(node, "strides", ones), attribute(node, "dilations", ones)
         return cls(node, list(kernel), list(strides), list(dilations))
+
+    @property
+    def axes(self) -> list[int]:
+        """The spatial axes, 2 and up."""
+        return list(range(2, 2 + len(self.kernel)))
+
+    @property
+    def attrs(self) -> dict[str, list[int]]:
+        """The window as attributes of an operator."""
+        return {"kernel_shape": self.kernel, "strides": self.strides, "dilations": self.dilations}
 
     @property
     def extent(self) -> list[int]:
@@ -100,11 +106,11 @@ class Window:
             after.append(more if self.same == "SAME_UPPER" else less)
         return before, after
 
-    def begin(self, op: Emitter) -> Ints:
-        """Return the padding before each spatial axis."""
+    def begin(self, op: Emitter) -> Tensor:
+        """Return the padding before each spatial axis, int64[rank − 2]."""
         static = self.static_pads()
         if static is not None:
-            return static[0]
+            return op.constant(static[0], np.int64)
         size = op.shape(self.node.inputs[0], 2)
         strides = op.constant(self.strides, np.int64)
         windows = op.Div(op.Add(size, [s - 1 for s in self.strides]), strides)
@@ -122,13 +128,13 @@ class Window:
 
     def crop(self, op: Emitter, whole: Tensor) -> Tensor:
         """Crop a signal that covers the padded input, or more, to the input."""
-        x, begin = self.node.inputs[0], self.begin(op)
-        axes = list(range(2, 2 + len(self.kernel)))
+        x, pads = self.node.inputs[0], self.static_pads()
         sizes = x.shape[2:] if x.shape is not None else [None]
-        if isinstance(begin, list) and is_static(sizes):
-            return op.Slice(whole, begin, [b + s for b, s in zip(begin, sizes, strict=True)], axes)
-        start = op.constant(begin, np.int64) if isinstance(begin, list) else begin
-        return op.Slice(whole, start, op.Add(start, op.shape(x, 2)), axes)
+        if pads is not None and is_static(sizes):
+            ends = [b + s for b, s in zip(pads[0], sizes, strict=True)]
+            return op.Slice(whole, pads[0], ends, self.axes)
+        start = self.begin(op)
+        return op.Slice(whole, start, op.Add(start, op.shape(x, 2)), self.axes)
 
 
 def is_dilated(node: Node) -> bool:
