@@ -57,12 +57,12 @@ product (float[N, 3, 9, 9] x) => (float[N, 9, 9] y)
 @pytest.mark.parametrize(
     ("text", "why"),
     [
-        (GATED, "Mul 'g' brings together .* squeeze-and-excitation"),
+        (GATED, "Mul 'g' combines .* squeeze-and-excitation"),
         (NORMED, "InstanceNormalization 'n' has no sliding rule"),
         (PLACES, "Add 'a' takes a constant that differs between the positions"),
-        (CORNER, "Slice 'y' takes a part of the window that is not whole channels"),
+        (CORNER, "Slice 'y' picks a part of the window other than whole channels"),
         (TURNED, "Transpose 'y' has an output that is neither"),
-        (PRODUCT, "ReduceMean 'm' does not reduce over all positions"),
+        (PRODUCT, "ReduceMean 'm' reduces over other axes than exactly the positions"),
     ],
 )
 def test_what_cannot_slide_is_refused(text, why):

@@ -65,7 +65,7 @@ def test_layer_normalization_whose_statistics_are_put_out():
         mean (float[N, 4] x) => (float[N, 4] y) <float[4] s = {1, 1, 1, 1}>
         { z, m = LayerNormalization (x, s) y = Add (z, m) }
     """)
-    with pytest.raises(UnsupportedModel, match="statistics that LayerNormalization .* puts out"):
+    with pytest.raises(UnsupportedModel, match="statistics that LayerNormalization .* returns"):
         rewrite(model, "y", "gradient", Options(select="seed"))
 
 

@@ -4,7 +4,6 @@ from onnxplain.graphops.ir.constants import known_value
 from onnxplain.graphops.ir.emitter import Emitter
 from onnxplain.graphops.ir.exporter import write
 from onnxplain.graphops.ir.graph import (
-    HALF,
     Body,
     DType,
     Graph,
@@ -25,6 +24,7 @@ from onnxplain.graphops.ir.graph import (
     lowest_finite,
     numpy_type,
     onnx_type,
+    optional_input,
     rank_of,
     reads,
     rename,
@@ -40,7 +40,6 @@ __all__ = [
     "DType",
     "Emitter",
     "Graph",
-    "HALF",
     "Node",
     "Shape",
     "Tensor",
@@ -64,6 +63,7 @@ __all__ = [
     "numpy_type",
     "onnx_type",
     "opset_of",
+    "optional_input",
     "rank_of",
     "read",
     "read_metadata",

@@ -14,7 +14,6 @@ from onnx_graphsurgeon.ir.tensor import LazyValues
 from onnxplain.graphops.errors import UnsupportedModel
 
 __all__ = [
-    "HALF",
     "Body",
     "DType",
     "Graph",
@@ -35,6 +34,7 @@ __all__ = [
     "lowest_finite",
     "numpy_type",
     "onnx_type",
+    "optional_input",
     "rank_of",
     "reads",
     "rename",
@@ -228,3 +228,9 @@ def is_standard(node: Node) -> bool:
 def attribute(node: Node, name: str, default: Any = None) -> Any:
     """Return an attribute of `node`, or `default` where it is absent."""
     return node.attrs.get(name, default)
+
+
+def optional_input(node: Node, index: int) -> Tensor | None:
+    """Return an input of `node`, or None where it is absent."""
+    present = len(node.inputs) > index and not node.inputs[index].is_empty()
+    return node.inputs[index] if present else None

@@ -1,7 +1,7 @@
-"""What the rewriter knows of each ONNX operator, one file per family.
+"""The facts about each ONNX operator, one file per family.
 
-An `Operator` holds its vector-Jacobian product, batch check, receptive fields, sliding rule and
-cost. `docs/add-a-rule.md` shows how to add one.
+An `Operator` has a vector-Jacobian product, batch check, receptive fields, sliding rule and cost.
+`docs/add-a-rule.md` shows how to add one.
 """
 
 from onnxplain.graphops.operators.axes import AxisField, Fields
@@ -16,21 +16,8 @@ from onnxplain.graphops.operators.catalogue import (
 )
 from onnxplain.graphops.operators.max_pooling import unpooling
 from onnxplain.graphops.operators.operator import Channels, Operator, SizesOnly, Without
-from onnxplain.graphops.operators.rectifier import (
-    PLACES,
-    gate,
-    is_rectifier,
-    rectified,
-    rectifiers,
-)
-from onnxplain.graphops.operators.table import (
-    Rule,
-    Signals,
-    Table,
-    broadcasting,
-    in_float32,
-    merge,
-)
+from onnxplain.graphops.operators.rectifier import PLACES, gate, is_rectifier, rectified, rectifiers
+from onnxplain.graphops.operators.table import Rule, Signals, Table, broadcasting, in_float32, merge
 from onnxplain.graphops.operators.unpool import choose_form
 from onnxplain.graphops.operators.unsupported import ONWARDS
 from onnxplain.graphops.operators.window import Window, is_dilated

@@ -1,4 +1,4 @@
-"""Activations, element by element; `softmax.py` has those over channels.
+"""Activations, element by element; `softmax.py` has those along an axis.
 
 x is the input, y the output, g the signal at it.
 """
@@ -6,9 +6,8 @@ x is the input, y the output, g the signal at it.
 from __future__ import annotations
 
 import math
-from typing import Any
 
-from onnxplain.graphops.ir import Emitter, Node, attribute
+from onnxplain.graphops.ir import Emitter, Node, Tensor, attribute
 from onnxplain.graphops.operators.kinds import broadcasting_elementwise, elementwise
 from onnxplain.graphops.operators.operator import Operator
 from onnxplain.graphops.operators.rectifier import clip, gate
@@ -19,60 +18,61 @@ __all__ = ["OPERATORS"]
 SELU_ALPHA, SELU_GAMMA = 1.67326319217681884765625, 1.05070102214813232421875
 
 
-def _leaky_relu(op: Emitter, n: Node, g: Any) -> Signals:
+def _leaky_relu(op: Emitter, n: Node, g: Tensor) -> Signals:
     slope = attribute(n, "alpha", 0.01)
     return (op.Where(op.Greater(n.inputs[0], 0.0), g, op.Mul(g, slope)),)
 
 
-def _prelu(op: Emitter, n: Node, g: Any) -> Signals:
+def _prelu(op: Emitter, n: Node, g: Tensor) -> Signals:
     x, slope = n.inputs
     positive = op.Greater(x, 0.0)
     return op.Where(positive, g, op.Mul(g, slope)), op.Where(positive, 0.0, op.Mul(g, x))
 
 
-def _elu(op: Emitter, n: Node, g: Any) -> Signals:
+def _elu(op: Emitter, n: Node, g: Tensor) -> Signals:
     """Below zero y = α·(eˣ − 1), whose derivative is y + α."""
     return _below_zero(op, n, g, op.Add(n.outputs[0], attribute(n, "alpha", 1.0)))
 
 
-def _selu(op: Emitter, n: Node, g: Any) -> Signals:
+def _selu(op: Emitter, n: Node, g: Tensor) -> Signals:
     gamma = attribute(n, "gamma", SELU_GAMMA)
     offset = gamma * attribute(n, "alpha", SELU_ALPHA)
     return _below_zero(op, n, g, op.Add(n.outputs[0], offset), gamma)
 
 
-def _celu(op: Emitter, n: Node, g: Any) -> Signals:
+def _celu(op: Emitter, n: Node, g: Tensor) -> Signals:
     """Below zero y = α·(e^(x/α) − 1), whose derivative is y/α + 1."""
     slope = op.Add(op.Div(n.outputs[0], attribute(n, "alpha", 1.0)), 1.0)
     return _below_zero(op, n, g, slope)
 
 
-def _below_zero(op: Emitter, n: Node, g: Any, slope: Any, above: float = 1.0) -> Signals:
+def _below_zero(op: Emitter, n: Node, g: Tensor, slope: Tensor, above: float = 1.0) -> Signals:
+    """Return g·slope below zero, g·above elsewhere."""
     passed = g if above == 1.0 else op.Mul(g, above)
     return (op.Where(op.Greater(n.inputs[0], 0.0), passed, op.Mul(g, slope)),)
 
 
-def _thresholded_relu(op: Emitter, n: Node, g: Any) -> Signals:
+def _thresholded_relu(op: Emitter, n: Node, g: Tensor) -> Signals:
     return (op.Where(op.Greater(n.inputs[0], attribute(n, "alpha", 1.0)), g, 0.0),)
 
 
-def _shrink(op: Emitter, n: Node, g: Any) -> Signals:
-    """Outside −λ to λ it moves x by a constant, inside it is zero."""
+def _shrink(op: Emitter, n: Node, g: Tensor) -> Signals:
+    """y = 0 for |x| ≤ λ, else x moved by a constant."""
     return (op.Where(op.Greater(op.Abs(n.inputs[0]), attribute(n, "lambd", 0.5)), g, 0.0),)
 
 
-def _sigmoid(op: Emitter, n: Node, g: Any) -> Signals:
+def _sigmoid(op: Emitter, n: Node, g: Tensor) -> Signals:
     y = n.outputs[0]
     return (op.Mul(g, op.Mul(y, op.Sub(1.0, y))),)
 
 
-def _hard_sigmoid(op: Emitter, n: Node, g: Any) -> Signals:
+def _hard_sigmoid(op: Emitter, n: Node, g: Tensor) -> Signals:
     y = n.outputs[0]
     inside = op.And(op.Greater(y, 0.0), op.Less(y, 1.0))
     return (op.Where(inside, op.Mul(g, attribute(n, "alpha", 0.2)), 0.0),)
 
 
-def _hard_swish(op: Emitter, n: Node, g: Any) -> Signals:
+def _hard_swish(op: Emitter, n: Node, g: Tensor) -> Signals:
     """y = x·clip(x/6 + 1/2, 0, 1), so dy/dx = clip(x/6 + 1/2, 0, 1) + x/6·[−3 < x < 3]."""
     x = n.inputs[0]
     sixth = op.Div(x, 6.0)
@@ -80,7 +80,7 @@ def _hard_swish(op: Emitter, n: Node, g: Any) -> Signals:
     return (op.Mul(g, op.Add(ramp, op.Where(op.Less(op.Abs(x), 3.0), sixth, 0.0))),)
 
 
-def _swish(op: Emitter, n: Node, g: Any) -> Signals:
+def _swish(op: Emitter, n: Node, g: Tensor) -> Signals:
     """y = x·σ(αx), so dy/dx = σ + αx·σ·(1 − σ)."""
     scaled = op.Mul(n.inputs[0], attribute(n, "alpha", 1.0))
     sigma = op.Sigmoid(scaled)
@@ -88,7 +88,7 @@ def _swish(op: Emitter, n: Node, g: Any) -> Signals:
     return (op.Mul(g, slope),)
 
 
-def _mish(op: Emitter, n: Node, g: Any) -> Signals:
+def _mish(op: Emitter, n: Node, g: Tensor) -> Signals:
     """y = x·t with t = tanh(softplus(x)), so dy/dx = t + x·(1 − t²)·σ(x)."""
     x = n.inputs[0]
     t = op.Tanh(op.Softplus(x))
@@ -96,7 +96,7 @@ def _mish(op: Emitter, n: Node, g: Any) -> Signals:
     return (op.Mul(g, op.Add(t, slope)),)
 
 
-def _gelu(op: Emitter, n: Node, g: Any) -> Signals:
+def _gelu(op: Emitter, n: Node, g: Tensor) -> Signals:
     """y = x·Φ(x), so dy/dx = Φ(x) + x·φ(x); or the approximation of Φ by tanh."""
     x = n.inputs[0]
     if attribute(n, "approximate", "none") == "tanh":
@@ -111,13 +111,13 @@ def _gelu(op: Emitter, n: Node, g: Any) -> Signals:
     return (op.Mul(g, op.Add(below, op.Mul(x, phi))),)
 
 
-def _softsign(op: Emitter, n: Node, g: Any) -> Signals:
+def _softsign(op: Emitter, n: Node, g: Tensor) -> Signals:
     """y = x / (1 + |x|), so dy/dx = 1 / (1 + |x|)²."""
     whole = op.Add(1.0, op.Abs(n.inputs[0]))
     return (op.Div(g, op.Mul(whole, whole)),)
 
 
-def _tanh(op: Emitter, n: Node, g: Any) -> Signals:
+def _tanh(op: Emitter, n: Node, g: Tensor) -> Signals:
     y = n.outputs[0]
     return (op.Mul(g, op.Sub(1.0, op.Mul(y, y))),)
 

@@ -1,14 +1,13 @@
-"""Poolings by a mean or a norm: AveragePool and LpPool, of windows and global."""
+"""Average and Lp poolings, over windows and global."""
 
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 import onnx_graphsurgeon as gs
 
-from onnxplain.graphops.ir import Emitter, Node, Tensor, attribute, onnx_type
+from onnxplain.graphops.ir import Emitter, Node, Tensor, attribute, is_static, onnx_type
 from onnxplain.graphops.operators import axes, sliding
 from onnxplain.graphops.operators.kinds import channels_first
 from onnxplain.graphops.operators.operator import Cost, Operator, Without
@@ -19,53 +18,45 @@ from onnxplain.graphops.operators.window import Window
 __all__ = ["OPERATORS", "pool_cost"]
 
 
-def _average_pool(op: Emitter, n: Node, g: Any) -> Signals:
-    """Share the signal evenly among the elements of each window that were counted."""
+def _average_pool(op: Emitter, n: Node, g: Tensor) -> Signals:
+    """Share the signal evenly among the elements that the window's mean counts."""
     window = Window.of(n)
-    if window.same and attribute(n, "count_include_pad", 0):  # such padding fits all windows
-        counts: Any = float(math.prod(window.kernel))
+    if window.same and attribute(n, "count_include_pad", 0):  # all windows end inside
+        shared = op.Div(g, float(math.prod(window.kernel)))
     else:
-        counts = op.Cast(_counts(op, n, window), to=onnx_type(g))
-    return (spread_evenly(op, window, op.Div(g, counts)),)
+        shared = op.Div(g, op.Cast(_counts(op, n, window), to=onnx_type(g)))
+    return (spread_evenly(op, window, shared),)
 
 
 def _counts(op: Emitter, n: Node, window: Window) -> Tensor:
-    """Return float32 [1, 1, ...]: how many elements each window of an AveragePool divides by.
+    """Return float32 [1, 1, ...]: the number of elements that each window's mean counts.
 
-    Counted by summing ones: those of the input, and those of its padding where that counts too.
+    A convolution counts ones: those of the input, and those of its padding if that counts too.
     """
     x, y = n.inputs[0], n.outputs[0]
-    begin, end = window.begin(op), window.static_pads()
-    start = op.constant(begin, np.int64) if isinstance(begin, list) else begin
+    start, pads = window.begin(op), window.static_pads()
     ones = op.ConstantOfShape(
-        op.Concat([1, 1], op.shape(x, 2), axis=0),
-        value=gs.Constant("ones", np.ones(1, np.float32)),
+        op.Concat([1, 1], op.shape(x, 2), axis=0), value=gs.Constant("ones", np.ones(1, np.float32))
     )
     rank = len(window.kernel)
-    if attribute(n, "count_include_pad", 0) and end is not None:
-        ones = op.Pad(ones, op.Concat([0, 0], start, [0, 0], end[1], axis=0), 1.0)
+    if attribute(n, "count_include_pad", 0) and pads is not None:
+        ones = op.Pad(ones, op.Concat([0, 0], start, [0, 0], pads[1], axis=0), 1.0)
         start = op.constant([0] * rank, np.int64)
-    # zeros, which do not count, after that: ceil_mode lets windows reach beyond the padding
+    # zeros, which do not count, behind them: with ceil_mode a window may reach beyond the padding
     ones = op.Pad(ones, op.Concat([0, 0], start, [0, 0], window.end(op), axis=0), 0.0)
-    counts = op.Conv(
-        ones,
-        op.constant(np.ones((1, 1, *window.kernel)), np.float32),
-        kernel_shape=window.kernel,
-        strides=window.strides,
-        dilations=window.dilations,
-    )
-    axes = list(range(2, 2 + rank))
-    return op.Slice(counts, [0] * rank, op.shape(y, 2), axes)
+    kernel = op.constant(np.ones((1, 1, *window.kernel)), np.float32)
+    counts = op.Conv(ones, kernel, **window.attrs)
+    return op.Slice(counts, [0] * rank, op.shape(y, 2), window.axes)
 
 
-def _lp_pool(op: Emitter, n: Node, g: Any) -> Signals:
-    """y = (Σ|x|ᵖ)^(1/p), so dx = sign x·|x|ᵖ⁻¹·Σ g/yᵖ⁻¹ over the windows; zero where y is."""
+def _lp_pool(op: Emitter, n: Node, g: Tensor) -> Signals:
+    """y = (Σ|x|ᵖ)^(1/p), so dx = sign x·|x|ᵖ⁻¹·Σ g/yᵖ⁻¹ over the windows; zero where y = 0."""
     x, y, p = n.inputs[0], n.outputs[0], float(attribute(n, "p", 2))
     spread = spread_evenly(op, Window.of(n), _over_norm(op, g, y, p))
     return (op.Mul(_powered(op, x, p), spread),)
 
 
-def _global_lp_pool(op: Emitter, n: Node, g: Any) -> Signals:
+def _global_lp_pool(op: Emitter, n: Node, g: Tensor) -> Signals:
     x, y, p = n.inputs[0], n.outputs[0], float(attribute(n, "p", 2))
     return (op.Mul(_powered(op, x, p), _over_norm(op, g, y, p)),)
 
@@ -82,18 +73,19 @@ def _over_norm(op: Emitter, g: Tensor, y: Tensor, p: float) -> Tensor:
     return op.Where(zero, 0.0, op.Div(g, norm))
 
 
-def _global_average_pool(op: Emitter, n: Node, g: Any) -> Signals:
+def _global_average_pool(op: Emitter, n: Node, g: Tensor) -> Signals:
     x = n.inputs[0]
     sizes = x.shape[2:] if x.shape is not None else [None]
-    if all(isinstance(s, int) for s in sizes):
-        count: Any = float(math.prod(sizes))
+    if is_static(sizes):
+        shared = op.Div(g, float(math.prod(sizes)))
     else:
-        count = op.Cast(op.ReduceProd(op.shape(x, 2), keepdims=0), to=onnx_type(g))
-    return (op.Expand(op.Div(g, count), op.shape(x)),)
+        count = op.ReduceProd(op.shape(x, 2), keepdims=0)
+        shared = op.Div(g, op.Cast(count, to=onnx_type(g)))
+    return (op.Expand(shared, op.shape(x)),)
 
 
 def pool_cost(node: Node) -> Cost:
-    """Return the window of a pooling, which multiplies nothing."""
+    """Return the cost of a pooling, which has a window and no multiply-adds."""
     return Cost(Window.of(node), 0)
 
 
@@ -107,7 +99,7 @@ OPERATORS: dict[str, Operator] = {
     "GlobalLpPool": channels_first(
         _global_lp_pool,
         axes=axes.batch_only,
-        slide=Without("not written: no classifier with it is known"),
+        slide=Without("not written: no classifier is known to use it"),
     ),
     "LpPool": channels_first(_lp_pool, axes=axes.window, slide=sliding.window, cost=pool_cost),
 }

@@ -1,7 +1,7 @@
-"""Receptive fields along the axes of a tensor, and how operators that share a form change them.
+"""Receptive fields along the axes of a tensor, and the rules that several operators share.
 
-A rule is `(node, fields) -> fields`: the fields of the output, from those of each input. An input
-that no pixel reaches has None in their place.
+A rule is `(node, fields) -> fields`: the fields of the output from those of each input, which are
+None for an input that no pixel reaches. All ranks are known.
 """
 
 from __future__ import annotations
@@ -13,35 +13,22 @@ from typing import TypeAlias
 import numpy as np
 
 from onnxplain.graphops.errors import UnsupportedModel
-from onnxplain.graphops.ir import Node, attribute, known_value
+from onnxplain.graphops.ir import Node, attribute, known_value, optional_input, rank_of, shape_of
 from onnxplain.graphops.operators.window import Window
 
 __all__ = [
-    "UNKNOWN",
-    "AxisField",
-    "Fields",
-    "along_axis",
-    "axis_of",
-    "batch_only",
-    "elementwise",
-    "listed_axes",
-    "of_first",
-    "optional_input",
-    "rank_of_input",
-    "same",
-    "together",
-    "window",
-    "windowed",
-    "without",
-]
+    "AxisField", "Fields", "UNKNOWN", "along_axis", "axis_of", "batch_only", "elementwise",
+    "given_axes", "listed_axes", "of_first", "optional_value", "same", "together", "window",
+    "windowed", "without",
+]  # fmt: skip
 
 
 @dataclass(frozen=True)
 class AxisField:
-    """The receptive field of the positions on one axis, on the axis `source` of the input.
+    """The receptive field of the positions on one axis, along the axis `source` of the input.
 
-    Position p sees `size` pixels, from `offset + p·stride` on; the offset is None where it depends
-    on a size that is not known.
+    Position p sees `size` pixels from `offset + p·stride` on; the offset is None where it depends
+    on an unknown size.
     """
 
     source: int
@@ -50,7 +37,7 @@ class AxisField:
     offset: int | None = 0
 
     def windowed(self, extent: int, stride: int, start: int | None) -> AxisField:
-        """Look through windows of this extent and stride, the first of which begins at `start`."""
+        """Return the field of windows of this extent and stride, the first beginning at `start`."""
         offset = None
         if self.offset is not None and start is not None:
             offset = self.offset + start * self.stride
@@ -58,16 +45,16 @@ class AxisField:
         return AxisField(self.source, size, self.stride * stride, offset)
 
 
-# By axis of the tensor. Along those that are missing, every position sees all of the input.
+# By axis of the tensor. Along an axis that is missing, every position sees all of the input.
 Fields: TypeAlias = dict[int, AxisField]
 
-UNKNOWN = np.empty(0)
+UNKNOWN = np.empty(0)  # compared by identity: a value that is computed from the images
 
 
 def of_first(
     rule: Callable[[Node, Fields], Fields],
 ) -> Callable[[Node, list[Fields | None]], Fields]:
-    """Return the rule of operators with one data input; where pixels reach another, all is seen."""
+    """Return the rule of an operator with one data input; if pixels reach another, it sees all."""
 
     def checked(node: Node, fields: list[Fields | None]) -> Fields:
         first, *others = fields
@@ -77,19 +64,20 @@ def of_first(
 
 
 def elementwise(node: Node, fields: list[Fields | None]) -> Fields:
-    """Axes are counted from the last; one of size 1 that is repeated has no positions."""
-    out = node.outputs[0].shape
+    """Axes are aligned at the last; an axis of size 1 that is broadcast has no positions."""
+    out = shape_of(node.outputs[0])
     aligned: list[Fields | None] = []
     for tensor, seen in zip(node.inputs, fields, strict=True):
         if seen is not None:
-            missing = len(out) - len(tensor.shape)
-            kept = [i for i in seen if tensor.shape[i] != 1 or out[missing + i] == 1]
+            shape = shape_of(tensor)
+            missing = len(out) - len(shape)
+            kept = [i for i in seen if shape[i] != 1 or out[missing + i] == 1]
             aligned.append({missing + i: seen[i] for i in kept})
     return together(aligned)
 
 
 def together(fields: list[Fields | None]) -> Fields:
-    """Return the fields where branches meet: from the first to the last pixel of any of them."""
+    """Return the fields where branches meet: from the first to the last pixel that any sees."""
     first, *rest = [f for f in fields if f is not None]
     if not rest:
         return first
@@ -105,19 +93,19 @@ def together(fields: list[Fields | None]) -> Fields:
 
 
 def without(fields: Fields, axes: Iterable[int]) -> Fields:
-    """Return the fields where positions on these axes see everything."""
+    """Return the fields without these axes, along which positions then see all of the input."""
     return {i: field for i, field in fields.items() if i not in axes}
 
 
 @of_first
 def same(node: Node, fields: Fields) -> Fields:
-    """Every position sees what it saw."""
+    """The fields stay the same."""
     return fields
 
 
 @of_first
 def batch_only(node: Node, fields: Fields) -> Fields:
-    """Each image sees all of itself, and nothing of another."""
+    """Each position sees all of its image, and nothing of another."""
     return {i: field for i, field in fields.items() if i == 0}
 
 
@@ -137,39 +125,40 @@ def window(node: Node, fields: Fields) -> Fields:
 def windowed(
     fields: Fields, extents: list[int], strides: list[int], starts: Sequence[int | None]
 ) -> Fields:
-    """Return the fields seen through windows on the axes from 2 on; of axis 1, all is seen."""
+    """Return the fields of windows on the axes from 2 on; along axis 1, all is seen."""
     windows = enumerate(zip(extents, strides, starts, strict=True), start=2)
-    seen = {i: fields[i].windowed(*given) for i, given in windows if i in fields}
+    seen = {i: fields[i].windowed(*sizes) for i, sizes in windows if i in fields}
     return {i: field for i, field in fields.items() if i == 0} | seen
 
 
 def along_axis(default: int) -> Callable[[Node, list[Fields | None]], Fields]:
-    """Return the rule of operators that see all along the attribute `axis`."""
+    """Return the rule of operators that see all along the axis of their attribute `axis`."""
     return of_first(lambda node, fields: without(fields, [axis_of(node, default)]))
-
-
-def rank_of_input(node: Node) -> int:
-    """Return the rank of the first input."""
-    return len(node.inputs[0].shape)
 
 
 def axis_of(node: Node, default: int) -> int:
     """Return the attribute `axis`, counted from 0."""
-    return int(attribute(node, "axis", default)) % rank_of_input(node)
+    return int(attribute(node, "axis", default)) % rank_of(node.inputs[0])
 
 
 def listed_axes(node: Node) -> list[int]:
-    """Return the axes of a reduction or a Squeeze; all of them where they are not known."""
-    given = attribute(node, "axes")
-    axes = optional_input(node, 1) if given is None else np.array(given)
+    """Return the axes of a reduction or a Squeeze, counted from 0; all where they are not known."""
+    axes, rank = given_axes(node), rank_of(node.inputs[0])
     if axes is UNKNOWN:
-        return list(range(rank_of_input(node)))
-    return [] if axes is None else (axes % rank_of_input(node)).tolist()
+        return list(range(rank))
+    return [] if axes is None else [int(a) % rank for a in axes]
 
 
-def optional_input(node: Node, index: int) -> np.ndarray | None:
-    """Return the value of an input, None where the node has none, UNKNOWN where it is computed."""
-    if len(node.inputs) <= index or node.inputs[index].is_empty():
+def given_axes(node: Node) -> np.ndarray | None:
+    """Return a node's `axes`, attribute or input 1; None where absent, UNKNOWN where computed."""
+    axes = attribute(node, "axes")
+    return optional_value(node, 1) if axes is None else np.array(axes)
+
+
+def optional_value(node: Node, index: int) -> np.ndarray | None:
+    """Return the value of an input; None where it is absent, UNKNOWN where it is computed."""
+    tensor = optional_input(node, index)
+    if tensor is None:
         return None
-    value = known_value(node.inputs[index])
+    value = known_value(tensor)
     return UNKNOWN if value is None else value.ravel()

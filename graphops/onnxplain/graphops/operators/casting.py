@@ -1,41 +1,39 @@
-"""Operators that keep every value, or give it another type: Identity, Dropout, Cast, CastLike."""
+"""Operators that keep every value, or change its type: Identity, Dropout, Cast, CastLike."""
 
 from __future__ import annotations
-
-from typing import Any
 
 import numpy as np
 
 from onnxplain.graphops.errors import UnsupportedModel
-from onnxplain.graphops.ir import Emitter, Node, is_constant, is_float
+from onnxplain.graphops.ir import Emitter, Node, Tensor, is_constant, is_float, optional_input
 from onnxplain.graphops.operators import batching
-from onnxplain.graphops.operators.kinds import NO_PRODUCTS, NOT_FOLLOWED, elementwise
+from onnxplain.graphops.operators.kinds import NOT_FOLLOWED, elementwise
 from onnxplain.graphops.operators.operator import Operator, Without
-from onnxplain.graphops.operators.table import Signals
+from onnxplain.graphops.operators.table import Signals, to_first
 
 __all__ = ["OPERATORS"]
 
 
-def _cast(op: Emitter, n: Node, g: Any) -> Signals:
-    """The other way; the signal of quantised integers is a float."""
+def _cast(op: Emitter, n: Node, g: Tensor) -> Signals:
+    """Cast the signal back; the signal of quantised integers stays a float."""
     if not is_float(n.inputs[0]):
         return (g,)
     return (op.Cast(g, to=op.signal_type(n.inputs[0])),)
 
 
-def _cast_like(op: Emitter, n: Node, g: Any) -> Signals:
-    """Of the second input only the type counts: what it says of itself changes nothing."""
+def _cast_like(op: Emitter, n: Node, g: Tensor) -> Signals:
+    """The values of the second input have no influence, so its signal is zero."""
     x, like = n.inputs
     return op.Cast(g, to=op.signal_type(x)), op.zeros_like(like)
 
 
-def _dropout(op: Emitter, n: Node, g: Any) -> Signals:
-    training = n.inputs[2] if len(n.inputs) > 2 and not n.inputs[2].is_empty() else None
+def _dropout(op: Emitter, n: Node, g: Tensor) -> Signals:
+    training = optional_input(n, 2)
     if training is not None and not (is_constant(training) and not np.any(training.values)):
         raise UnsupportedModel(
             f"Dropout '{n.name}' is in training mode: export the model for inference"
         )
-    return (g, *(None for _ in n.inputs[1:]))
+    return to_first(n, g)
 
 
 OPERATORS: dict[str, Operator] = {
@@ -44,8 +42,7 @@ OPERATORS: dict[str, Operator] = {
         _cast_like,
         batch=batching.first_input,
         axes=NOT_FOLLOWED,
-        slide=Without("not written: exporters write Cast"),
-        cost=NO_PRODUCTS,
+        slide=Without("not written: exporters write Cast instead"),
         type_only=(1,),
     ),
     "Dropout": elementwise(_dropout),

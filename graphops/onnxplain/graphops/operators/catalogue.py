@@ -8,18 +8,14 @@ from onnxplain.graphops.operators import (
     arithmetic,
     average_pooling,
     casting,
-    comparison,
     concat,
     convolution,
-    cumulative,
-    depth,
     einsum,
-    functions,
     gather,
-    generators,
     grid_sample,
     matmul,
     max_pooling,
+    no_flow,
     normalization,
     padding,
     quantization,
@@ -30,7 +26,6 @@ from onnxplain.graphops.operators import (
     scatter,
     slicing,
     softmax,
-    text,
     unsupported,
 )
 from onnxplain.graphops.operators.operator import Operator, Refused, Without
@@ -39,40 +34,16 @@ from onnxplain.graphops.operators.table import Rule, Table, merge
 
 __all__ = ["ACTIVATIONS", "GRADIENT", "NO_FLOW", "OPERATORS", "REFUSED", "operator_of"]
 
-OPERATORS: dict[str, Operator] = merge(
-    activation.OPERATORS,
-    arithmetic.OPERATORS,
-    average_pooling.OPERATORS,
-    casting.OPERATORS,
-    comparison.OPERATORS,
-    concat.OPERATORS,
-    convolution.OPERATORS,
-    cumulative.OPERATORS,
-    depth.OPERATORS,
-    einsum.OPERATORS,
-    functions.OPERATORS,
-    gather.OPERATORS,
-    generators.OPERATORS,
-    grid_sample.OPERATORS,
-    matmul.OPERATORS,
-    max_pooling.OPERATORS,
-    normalization.OPERATORS,
-    padding.OPERATORS,
-    quantization.OPERATORS,
-    reduction.OPERATORS,
-    repeating.OPERATORS,
-    reshape.OPERATORS,
-    resize.OPERATORS,
-    scatter.OPERATORS,
-    slicing.OPERATORS,
-    softmax.OPERATORS,
-    text.OPERATORS,
-    unsupported.OPERATORS,
-)
+FAMILIES = (
+    activation, arithmetic, average_pooling, casting, concat, convolution, einsum, gather,
+    grid_sample, matmul, max_pooling, no_flow, normalization, padding, quantization, reduction,
+    repeating, reshape, resize, scatter, slicing, softmax, unsupported,
+)  # fmt: skip
+OPERATORS: dict[str, Operator] = merge(*(family.OPERATORS for family in FAMILIES))
 
 
 def operator_of(node: Node) -> Operator | None:
-    """Return what is known of a node's operator, None where it is not ONNX's own."""
+    """Return the facts about a node's operator, None for an operator of another domain."""
     return OPERATORS.get(node.op) if node.domain in (None, "", "ai.onnx") else None
 
 
@@ -86,14 +57,14 @@ def _rules(operators: dict[str, Operator]) -> dict[str, Rule]:
 
 RULES = _rules(OPERATORS)
 
-# A rectifier passes nothing at zero, however it is spelled: not half, as Max otherwise would.
+# Every form of a rectifier passes nothing at zero; Max alone would pass half.
 GRADIENT: Table = RULES | rectifiers(RULES, lambda op, n, g: (gate(op, n, g),))
 
-# The activations that a method may treat apart, or leave as they are.
+# The activations, which methods may give rules of their own.
 ACTIVATIONS = frozenset(_rules(activation.OPERATORS | softmax.OPERATORS))
 
-# The operators that no signal passes: said, not forgotten.
+# The operators that no signal passes.
 NO_FLOW = frozenset(name for name, o in OPERATORS.items() if isinstance(o.vjp, Without))
 
-# The operators that a signal could pass and that have no rule, and what to do about each.
+# The operators that a signal could pass and that have no rule, each with advice on what to do.
 REFUSED = {name: o.vjp.advice for name, o in OPERATORS.items() if isinstance(o.vjp, Refused)}

@@ -1,63 +1,60 @@
-"""Concat and Split: parts put side by side, and taken apart."""
+"""Concat and Split."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
-from onnxplain.graphops.ir import Emitter, Node, attribute
+from onnxplain.graphops.ir import Emitter, Node, Tensor, attribute, is_static, rank_of
 from onnxplain.graphops.operators import axes, batching
 from onnxplain.graphops.operators.axes import Fields
-from onnxplain.graphops.operators.kinds import NO_PRODUCTS
 from onnxplain.graphops.operators.operator import Channels, Operator, Without
-from onnxplain.graphops.operators.table import Signals
+from onnxplain.graphops.operators.table import Signals, to_first
 from onnxplain.graphops.operators.window_layout import Placed, Slide, refuse
 
 __all__ = ["OPERATORS"]
 
 
-def _concat(op: Emitter, n: Node, g: Any) -> Signals:
+def _concat(op: Emitter, n: Node, g: Tensor) -> Signals:
     axis = attribute(n, "axis")
     if len(n.inputs) == 1:
         return (g,)
     sizes = [x.shape[axis] if x.shape is not None else None for x in n.inputs]
-    split: Any = sizes
-    if not all(isinstance(s, int) for s in sizes):
-        at = op.constant([axis], np.int64)
-        split = op.Concat(*(op.Gather(op.shape(x), at) for x in n.inputs), axis=0)
-    return tuple(op.many("Split", g, split, axis=axis, outputs=len(n.inputs)))
+    if is_static(sizes):
+        return tuple(op.many("Split", g, sizes, axis=axis, outputs=len(n.inputs)))
+    at = op.constant([axis], np.int64)
+    lengths = op.Concat(*(op.Gather(op.shape(x), at) for x in n.inputs), axis=0)
+    return tuple(op.many("Split", g, lengths, axis=axis, outputs=len(n.inputs)))
 
 
-def _split(op: Emitter, n: Node, g: Any) -> Signals:
-    """Put the parts side by side again; parts that nothing uses carry zeros."""
+def _split(op: Emitter, n: Node, g: Tensor | Signals) -> Signals:
+    """Concatenate the signals; the signal of a part that nothing uses is zero."""
     signals = g if isinstance(g, tuple) else (g,)
     dtype = next(s.dtype for s in signals if s is not None)
     parts = [
         op.zeros_like(y, dtype) if s is None else s for y, s in zip(n.outputs, signals, strict=True)
     ]
-    axis = attribute(n, "axis", 0)
-    return (op.Concat(*parts, axis=axis), *(None for _ in n.inputs[1:]))
+    return to_first(n, op.Concat(*parts, axis=attribute(n, "axis", 0)))
 
 
 def _batch(node: Node, batched: list[bool]) -> bool:
-    """All parts are batched, since one that all images share would need a copy for each."""
+    """All parts are batched: one that all images share would need a copy for each image."""
     return all(batched) and batching.beside_batch(attribute(node, "axis"), node.inputs[0])
 
 
 def _axes(node: Node, fields: list[Fields | None]) -> Fields:
-    return axes.without(axes.together(fields), [node.attrs["axis"] % len(node.outputs[0].shape)])
+    return axes.without(axes.together(fields), [node.attrs["axis"] % rank_of(node.outputs[0])])
 
 
 def _slide(slide: Slide, node: Node) -> Placed:
-    """The channels of all parts side by side, each part read in the order that it had."""
+    """Concatenate the channels of all parts; each part keeps its order."""
     if not all(t.name in slide.placed for t in node.inputs):
-        refuse(node, "appends something that is not of the picture")
+        refuse(node, "appends values that do not depend on the picture")
     parts = [slide.placed[t.name] for t in node.inputs]
     first = parts[0]
     if any((p.window, p.stride) != (first.window, first.stride) for p in parts):
-        refuse(node, "brings together windows of different sizes, as pyramid pooling does")
+        refuse(node, "joins windows of different sizes, as pyramid pooling does")
     axis = int(attribute(node, "axis")) % (first.order.ndim + 1)
     if axis == 0:
         refuse(node, "joins batches")
@@ -72,14 +69,11 @@ def _slide(slide: Slide, node: Node) -> Placed:
 
 
 OPERATORS: dict[str, Operator] = {
-    "Concat": Operator(
-        _concat, batch=_batch, axes=_axes, slide=_slide, cost=NO_PRODUCTS, channels=Channels.KEPT
-    ),
+    "Concat": Operator(_concat, batch=_batch, axes=_axes, slide=_slide, channels=Channels.KEPT),
     "Split": Operator(
         _split,
         batch=batching.along_axis(0),
         axes=axes.along_axis(0),
         slide=Without("only operators with one output slide"),
-        cost=NO_PRODUCTS,
     ),
 }

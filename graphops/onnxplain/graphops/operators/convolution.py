@@ -2,33 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from onnxplain.graphops.errors import UnsupportedModel
 from onnxplain.graphops.ir import Emitter, Node, Tensor, attribute, is_fixed
 from onnxplain.graphops.operators import axes, sliding
 from onnxplain.graphops.operators.axes import Fields
-from onnxplain.graphops.operators.kinds import channels_first
-from onnxplain.graphops.operators.operator import Cost, Operator, Without
+from onnxplain.graphops.operators.kinds import FRACTION, channels_first
+from onnxplain.graphops.operators.operator import Cost, Operator
 from onnxplain.graphops.operators.table import Signals
 from onnxplain.graphops.operators.window import Window
 
 __all__ = ["OPERATORS"]
 
 
-def _conv(op: Emitter, n: Node, g: Any) -> Signals:
+def _conv(op: Emitter, n: Node, g: Tensor) -> Signals:
     """Zeiler and Fergus 2014, section 2.1: filter with the transposed kernels.
 
-    A stride may leave a remainder of the input that no window reached. Where the sizes are known it
-    is `output_padding`; where they are not, as much as there can be is made, and cut to the input.
+    A stride may leave a remainder of the input that no window reaches. Where the sizes are known it
+    is `output_padding`; where they are not, the largest possible one is added, then cropped.
     """
     window = Window.of(n)
-    attrs = {
-        "kernel_shape": window.kernel,
-        "strides": window.strides,
-        "dilations": window.dilations,
-        "group": attribute(n, "group", 1),
-    }
+    attrs = {**window.attrs, "group": attribute(n, "group", 1)}
     pads = window.static_pads()
     remainder = _remainder(window, pads)
     if pads is not None and remainder is not None and pads[0] == pads[1]:
@@ -42,24 +35,15 @@ def _conv(op: Emitter, n: Node, g: Any) -> Signals:
     return signal, *_to_parameters(op, n, g, window, n.inputs[0], g, pads)
 
 
-def _conv_transpose(op: Emitter, n: Node, g: Any) -> Signals:
+def _conv_transpose(op: Emitter, n: Node, g: Tensor) -> Signals:
     """The forward convolution that this transposes, with the same weights."""
     x = n.inputs[0]
     window = Window.of(n)
     pads = _transposed_pads(n, window)
-    signal = op.Conv(
-        g,
-        n.inputs[1],
-        kernel_shape=window.kernel,
-        strides=window.strides,
-        dilations=window.dilations,
-        group=attribute(n, "group", 1),
-        pads=pads,
-    )
-    if any(p >= s for p, s in zip(_output_padding(n, window), window.strides, strict=True)):
-        axes = list(range(2, 2 + len(window.kernel)))
-        signal = op.Slice(signal, [0] * len(axes), op.shape(x, 2), axes)
+    signal = op.Conv(g, n.inputs[1], **window.attrs, group=attribute(n, "group", 1), pads=pads)
     rank = len(window.kernel)
+    if any(p >= s for p, s in zip(_output_padding(n, window), window.strides, strict=True)):
+        signal = op.Slice(signal, [0] * rank, op.shape(x, 2), window.axes)
     return signal, *_to_parameters(op, n, g, window, g, n.inputs[0], (pads[:rank], pads[rank:]))
 
 
@@ -72,19 +56,18 @@ def _to_parameters(
     small: Tensor,
     pads: tuple[list[int], list[int]] | None,
 ) -> list[Tensor | None]:
-    """Return the signals of weight and bias, where the network computes them.
+    """Return the signals of weight and bias, None where these are constants.
 
-    The weight's is large ∗ small: what is read, filtered with what came of it, images as channels,
-    stride and dilation in each other's place. `pads` are those of `large`, None if not known yet.
+    The weight's is large ∗ small: the larger map filtered with the smaller one, images as channels,
+    stride and dilation exchanged. `pads` are those of `large`, None if not known yet.
     """
     signals: list[Tensor | None] = [None] * (len(n.inputs) - 1)
     if not is_fixed(n.inputs[1]):
-        axes = list(range(2, 2 + len(window.kernel)))
-        group = attribute(n, "group", 1)
+        axes, group = window.axes, attribute(n, "group", 1)
         if pads is None:
             around = op.Concat([0, 0], window.begin(op), [0, 0], window.end(op), axis=0)
             large, pads = op.Pad(large, around), ([0] * len(axes), [0] * len(axes))
-        found = op.Conv(
+        filtered = op.Conv(
             _images_as_channels(op, large, axes, group),
             op.Transpose(small, perm=[1, 0, *axes]),
             strides=window.dilations,
@@ -92,11 +75,10 @@ def _to_parameters(
             pads=[*pads[0], *pads[1]],
             group=group,
         )
-        whole = op.Transpose(found, perm=[1, 0, *axes])
+        whole = op.Transpose(filtered, perm=[1, 0, *axes])
         signals[0] = op.Slice(whole, [0] * len(axes), window.kernel, axes)
     if len(signals) > 1 and not is_fixed(n.inputs[2]):
-        axes = [0, *range(2, 2 + len(window.kernel))]
-        signals[1] = op.ReduceSum(g, axes, keepdims=0)
+        signals[1] = op.ReduceSum(g, [0, *window.axes], keepdims=0)
     return signals
 
 
@@ -115,7 +97,7 @@ def _output_padding(n: Node, window: Window) -> list[int]:
 
 
 def _transposed_pads(n: Node, window: Window) -> list[int]:
-    """Return what a ConvTranspose cuts off before and after; ONNX's rule where it is not given."""
+    """Return the padding before and after each axis, by ONNX's formula where `pads` is absent."""
     rank = len(window.kernel)
     shape = attribute(n, "output_shape")
     if shape is None and not window.same:
@@ -128,7 +110,7 @@ def _transposed_pads(n: Node, window: Window) -> list[int]:
         if shape is not None:
             if not isinstance(size, int):
                 raise UnsupportedModel(
-                    f"ConvTranspose '{n.name}' fixes its output shape and its input has no known "
+                    f"ConvTranspose '{n.name}' has a fixed output shape and an input of unknown "
                     "size: export the model with fixed sizes"
                 )
             spare += size * stride - shape[-rank:][axis]
@@ -141,7 +123,7 @@ def _transposed_pads(n: Node, window: Window) -> list[int]:
 
 
 def _remainder(window: Window, pads: tuple[list[int], list[int]] | None) -> list[int] | None:
-    """Return how many elements of the padded input the last window leaves out on each axis."""
+    """Return how many elements of the padded input lie behind the last window on each axis."""
     sizes = window.node.inputs[0].shape
     if pads is None:
         return None
@@ -159,7 +141,7 @@ def _remainder(window: Window, pads: tuple[list[int], list[int]] | None) -> list
 
 @axes.of_first
 def _conv_transpose_axes(node: Node, fields: Fields) -> Fields:
-    """With stride 1 it is a convolution; with another, its positions do not see alike."""
+    """With stride 1 it is a convolution; with another, the positions' fields differ in size."""
     sized = {"auto_pad", "output_padding", "output_shape"} & node.attrs.keys()
     if max(attribute(node, "strides", [1])) > 1 or sized:
         return axes.windowed(fields, [], [], [])
@@ -170,7 +152,7 @@ def _conv_transpose_axes(node: Node, fields: Fields) -> Fields:
 
 
 def _cost(node: Node) -> Cost:
-    """Each output element of a Conv, or input element of its transpose, meets the kernel once."""
+    """Each output element of a Conv, or input element of its transpose, uses the kernel once."""
     window, weight = Window.of(node), node.inputs[1].shape
     many = node.outputs[0].shape if node.op == "Conv" else node.inputs[0].shape
     channels = weight[1] if weight is not None else None
@@ -180,9 +162,6 @@ def _cost(node: Node) -> Cost:
 OPERATORS: dict[str, Operator] = {
     "Conv": channels_first(_conv, axes=axes.window, slide=sliding.window, cost=_cost),
     "ConvTranspose": channels_first(
-        _conv_transpose,
-        axes=_conv_transpose_axes,
-        slide=Without("one step of the map would be a fraction of a pixel"),
-        cost=_cost,
+        _conv_transpose, axes=_conv_transpose_axes, slide=FRACTION, cost=_cost
     ),
 }

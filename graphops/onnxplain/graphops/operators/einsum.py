@@ -1,12 +1,11 @@
-"""Einsum: its vector-Jacobian product is the same sum, an input and the output changing places."""
+"""Einsum: its vector-Jacobian product is an Einsum with an input and the output exchanged."""
 
 from __future__ import annotations
 
 import string
-from typing import Any
 
 from onnxplain.graphops.errors import UnsupportedOperator
-from onnxplain.graphops.ir import Emitter, Node, Tensor, attribute, is_constant
+from onnxplain.graphops.ir import Emitter, Node, Shape, Tensor, attribute, is_constant
 from onnxplain.graphops.operators.broadcast import unbroadcast
 from onnxplain.graphops.operators.kinds import NOT_FOLLOWED
 from onnxplain.graphops.operators.operator import Operator, Without
@@ -15,7 +14,7 @@ from onnxplain.graphops.operators.table import Signals
 __all__ = ["OPERATORS"]
 
 
-def _einsum(op: Emitter, n: Node, g: Any) -> Signals:
+def _einsum(op: Emitter, n: Node, g: Tensor) -> Signals:
     terms, result = _terms(n)
     return tuple(_signal(op, n, g, i, terms, result) for i in range(len(terms)))
 
@@ -23,9 +22,10 @@ def _einsum(op: Emitter, n: Node, g: Any) -> Signals:
 def _signal(
     op: Emitter, n: Node, g: Tensor, i: int, terms: list[str], result: str
 ) -> Tensor | None:
-    """For ab,bc→ac the signal of the first is ac,bc→ab; an index only it has is repeated.
+    """Return the signal of input i: for ab,bc→ac, that of the first input is ac,bc→ab.
 
-    So is one that has size 1 in all other terms; over one that has size 1 only here, it is summed.
+    Along an index that no other term has, or that has size 1 in all others, it is repeated; along
+    one that has size 1 only in this term, it is summed.
     """
     x = n.inputs[i]
     if is_constant(x):
@@ -44,17 +44,17 @@ def _signal(
     return unbroadcast(op, signal, x, [_whole(sizes[c]) for c in terms[i]])
 
 
-def _sizes(n: Node, terms: list[str]) -> dict[str, list[int | str | None]]:
-    """Return for each index what sizes the inputs have along it; None is not known."""
-    found: dict[str, list[int | str | None]] = {}
+def _sizes(n: Node, terms: list[str]) -> dict[str, Shape]:
+    """Return for each index the sizes of the inputs along it, None where not known."""
+    found: dict[str, Shape] = {}
     for tensor, term in zip(n.inputs, terms, strict=True):
         for c, size in zip(term, tensor.shape or [None] * len(term), strict=True):
             found.setdefault(c, []).append(size)
     return found
 
 
-def _whole(sizes: list[int | str | None]) -> int | str | None:
-    """Return the size that an index runs through: 1 gives way to any other."""
+def _whole(sizes: Shape) -> int | str | None:
+    """Return the size of an index after broadcasting: 1 gives way to any other."""
     known = {size for size in sizes if size != 1}
     numbers = [size for size in known if isinstance(size, int)]
     if numbers:
@@ -62,26 +62,23 @@ def _whole(sizes: list[int | str | None]) -> int | str | None:
     return 1 if not known else known.pop() if len(known) == 1 else None
 
 
-def _is_repeated(
-    c: str, i: int, terms: list[str], result: str, sizes: dict[str, list[int | str | None]]
-) -> bool:
-    """Tell whether all others may have size 1 along an index that the term runs through."""
-    places = [j for j, term in enumerate(terms) if c in term]
-    own = sizes[c][places.index(i)]
-    others = [size for j, size in zip(places, sizes[c], strict=True) if j != i]
+def _is_repeated(c: str, i: int, terms: list[str], result: str, sizes: dict[str, Shape]) -> bool:
+    """Tell whether all other terms may have size 1 along an index of term i."""
+    having = [j for j, term in enumerate(terms) if c in term]
+    own = sizes[c][having.index(i)]
+    others = [size for j, size in zip(having, sizes[c], strict=True) if j != i]
     if c in result or own == 1:
         return False
-    return not any(size == own and size is not None or _is_many(size) for size in others)
-
-
-def _is_many(size: int | str | None) -> bool:
-    return isinstance(size, int) and size > 1
+    return not any(
+        (size == own and size is not None) or (isinstance(size, int) and size > 1)
+        for size in others
+    )
 
 
 def _indices_of(n: Node) -> tuple[list[str], str] | None:
     """Return the indices of each input and of the output of an Einsum, a letter each.
 
-    An ellipsis becomes letters; it has the same rank everywhere. None where that is not known.
+    An ellipsis becomes letters; its rank is the same in all terms. None where it is not known.
     """
     left, arrow, result = attribute(n, "equation").replace(" ", "").partition("->")
     letters = left.replace(",", "").replace(".", "")
@@ -105,14 +102,14 @@ def _terms(n: Node) -> tuple[list[str], str]:
     if found is None or any(len(set(term)) < len(term) for term in found[0]):
         raise UnsupportedOperator(
             f"Einsum '{n.name}' has the equation '{attribute(n, 'equation')}'; an index twice in "
-            "one term, or an ellipsis of unknown rank, has no rule: export the model with it "
-            "written out"
+            "one term and an ellipsis of unknown rank have no rule: export the model with MatMul, "
+            "Mul and ReduceSum instead"
         )
     return found
 
 
 def _batch(node: Node, batched: list[bool]) -> bool:
-    """The first index is the same in all batched inputs, and stands nowhere else."""
+    """The output's first index is the first of all batched inputs, and in no other position."""
     terms, result = _indices_of(node) or ([], "")
     return bool(result) and all(
         term.startswith(result[0]) and result[0] not in term[1:]
@@ -129,5 +126,5 @@ OPERATORS: dict[str, Operator] = {
         axes=NOT_FOLLOWED,
         slide=Without("an equation has no fully convolutional form in general; MatMul has one"),
         cost=Without("the products of an equation are not counted"),
-    ),
+    )
 }

@@ -1,8 +1,8 @@
 """GridSample and AffineGrid, the spatial transformer: Jaderberg et al. 2015, section 3.3.
 
 Each output is a weighted sum of a few pixels, the *taps*: along each axis one for nearest, two for
-linear, four for cubic. To the image, the signal is added at the taps, by their weights; to the grid
-goes what moving the taps would change.
+linear, four for cubic. The image's signal is added at the taps, times their weights; the grid's is
+the derivative of these weights.
 """
 
 from __future__ import annotations
@@ -10,110 +10,108 @@ from __future__ import annotations
 import itertools
 from dataclasses import dataclass
 from functools import reduce
-from typing import Any
 
 import numpy as np
 import onnx
 
-from onnxplain.graphops.ir import Emitter, Node, Tensor, attribute, onnx_type
+from onnxplain.graphops.ir import Emitter, Node, Tensor, attribute, dtype_of, onnx_type, rank_of
 from onnxplain.graphops.operators.batching import every_input, first_input, starts_with_batch
-from onnxplain.graphops.operators.gather import rank_of
-from onnxplain.graphops.operators.kinds import NO_PRODUCTS
+from onnxplain.graphops.operators.gather import axis_size
 from onnxplain.graphops.operators.operator import Operator, Without
 from onnxplain.graphops.operators.table import Signals, widening
 
 __all__ = ["OPERATORS"]
 
-CUBIC = -0.75  # the coefficient that GridSample's cubic mode has
+CUBIC = -0.75  # the coefficient a of GridSample's cubic mode
 
 
 @dataclass(frozen=True)
 class Tap:
-    """One pixel of an axis for each output: its place, int64[N, P], its weight, and how that grows.
+    """One pixel of an axis for each output: its position, int64[N, P], and its weight.
 
-    `slope` is the weight's derivative along the axis; nearest mode does not read it.
+    `slope` is the weight's derivative along the axis, unused in nearest mode.
     """
 
-    place: Tensor
-    weight: Any
-    slope: Any
+    position: Tensor
+    weight: Tensor
+    slope: Tensor
 
 
 @dataclass(frozen=True)
 class GridAxis:
-    """One axis of the image: its size, the taps on it, and the pixels that the grid's unit is."""
+    """One axis of the image: its size, the taps on it, and the pixels in one unit of the grid."""
 
     size: Tensor
     taps: list[Tap]
-    pace: Tensor
+    scale: Tensor
 
 
-def _grid_sample(op: Emitter, n: Node, g: Any) -> Signals:
+def _grid_sample(op: Emitter, n: Node, g: Tensor) -> Signals:
     x, grid = n.inputs
-    axes = [_axis(op, n, i, g) for i in range(rank_of(x, n) - 2)]
+    axes = [_axis(op, n, i, g) for i in range(rank_of(x) - 2)]
     g = op.Reshape(g, [0, 0, -1])  # [N, C, P]
     pixels = op.Reshape(x, [0, 0, -1])
     to_x = op.Reshape(op.zeros_like(x), [0, 0, -1])
     to_axes: list[list[Tensor]] = [[] for _ in axes]
     for taps in itertools.product(*(axis.taps for axis in axes)):
-        place = op.Expand(op.Unsqueeze(_in_a_row(op, taps, axes), [1]), op.Shape(g))
+        position = op.Expand(op.Unsqueeze(_flat_position(op, taps, axes), [1]), op.Shape(g))
         weight = op.Unsqueeze(_product(op, [t.weight for t in taps]), [1])
-        to_x = op.ScatterElements(to_x, place, op.Mul(g, weight), axis=2, reduction="add")
+        to_x = op.ScatterElements(to_x, position, op.Mul(g, weight), axis=2, reduction="add")
         if _mode(n) != "nearest":
-            value = op.ReduceSum(
-                op.Mul(g, op.GatherElements(pixels, place, axis=2)), [1], keepdims=0
-            )
+            tapped = op.GatherElements(pixels, position, axis=2)
+            value = op.ReduceSum(op.Mul(g, tapped), [1], keepdims=0)
             for i, arrived in enumerate(to_axes):
                 change = [t.slope if j == i else t.weight for j, t in enumerate(taps)]
                 arrived.append(op.Mul(value, _product(op, change)))
     to_x = op.reshape_like(to_x, x)
     if _mode(n) == "nearest":
         return to_x, op.zeros_like(grid)
-    paces = [op.Mul(op.Sum(*t), axis.pace) for t, axis in zip(to_axes, axes, strict=True)]
-    return to_x, op.reshape_like(op.Concat(*(op.Unsqueeze(p, [2]) for p in paces), axis=2), grid)
+    scaled = [op.Mul(op.Sum(*t), axis.scale) for t, axis in zip(to_axes, axes, strict=True)]
+    return to_x, op.reshape_like(op.Concat(*(op.Unsqueeze(s, [2]) for s in scaled), axis=2), grid)
 
 
 def _axis(op: Emitter, n: Node, i: int, g: Tensor) -> GridAxis:
-    """Read the grid's i-th number, from -1 to 1: its first counts along the image's last axis."""
-    kind, zero = onnx_type(g), op.constant(0, g.dtype)
+    """Return the axis of the grid's i-th coordinate, -1 to 1; the first is the last axis."""
+    kind, zero = onnx_type(g), op.constant(0, dtype_of(g))
     x, grid = n.inputs
-    rank = rank_of(x, n)
-    size = op.Squeeze(op.Slice(op.shape(x), [rank - 1 - i], [rank - i]), [0])
+    rank = rank_of(x)
+    size = op.Squeeze(axis_size(op, x, rank - 1 - i), [0])
     length = op.Cast(size, to=kind)
     last = op.Sub(length, 1.0)
     low, span = (0.0, last) if attribute(n, "align_corners", 0) else (-0.5, length)
-    pace = op.Div(span, 2.0)
-    number = op.Reshape(op.Slice(grid, [i], [i + 1], [rank - 1]), [0, -1])
-    at = op.Add(op.Mul(op.Add(op.Cast(number, to=kind), 1.0), pace), low)
+    scale = op.Div(span, 2.0)
+    coordinate = op.Reshape(op.Slice(grid, [i], [i + 1], [rank - 1]), [0, -1])
+    at = op.Add(op.Mul(op.Add(op.Cast(coordinate, to=kind), 1.0), scale), low)
     at = op.Round(at) if _mode(n) == "nearest" else at
     first = op.Floor(at)
     padding = str(attribute(n, "padding_mode", "zeros"))
     taps = []
     for offset, weight, slope in _weights(op, op.Sub(at, first), _mode(n)):
-        place = op.Add(first, float(offset))
+        position = op.Add(first, float(offset))
         if padding == "reflection":
-            place = _reflected(op, place, low, span)
-        inside = op.Min(op.Max(place, zero), last)
+            position = _reflected(op, position, low, span)
+        inside = op.Min(op.Max(position, zero), last)
         if padding == "zeros":
-            seen = op.Cast(op.Equal(inside, place), to=kind)
+            seen = op.Cast(op.Equal(inside, position), to=kind)
             weight, slope = op.Mul(seen, weight), op.Mul(seen, slope)
         taps.append(Tap(op.Cast(inside, to=onnx.TensorProto.INT64), weight, slope))
-    return GridAxis(size, taps, pace)
+    return GridAxis(size, taps, scale)
 
 
-def _reflected(op: Emitter, place: Tensor, low: float, span: Tensor) -> Tensor:
-    """Fold places beyond `low` to `low + span` back, as often as it takes."""
-    span = op.Max(span, op.constant(1, span.dtype))  # one pixel, which all are then clipped to
-    swung = op.Mod(op.Abs(op.Sub(place, low)), op.Mul(span, 2.0), fmod=1)
+def _reflected(op: Emitter, position: Tensor, low: float, span: Tensor) -> Tensor:
+    """Reflect positions outside `low` to `low + span` at its ends until they are inside."""
+    # An image of one pixel has span 0; all positions are then clipped to that pixel.
+    span = op.Max(span, op.constant(1, dtype_of(span)))
+    swung = op.Mod(op.Abs(op.Sub(position, low)), op.Mul(span, 2.0), fmod=1)
     return op.Add(op.Sub(span, op.Abs(op.Sub(swung, span))), low)
 
 
-def _weights(op: Emitter, t: Tensor, mode: str) -> list[tuple[int, Any, Any]]:
+def _weights(op: Emitter, t: Tensor, mode: str) -> list[tuple[int, Tensor, Tensor]]:
     """Return for each tap its offset from the pixel before, its weight and the weight's slope.
 
-    `t` is how far the position is from that pixel to the next, 0 to 1; Keys 1981 for cubic.
+    `t`, 0 to 1, is the distance from that pixel in pixels. Cubic: Keys 1981.
     """
-    one = op.constant(1, t.dtype)
+    one = op.constant(1, dtype_of(t))
     if mode == "nearest":  # t is 0
         return [(0, op.Sub(one, t), one)]
     if mode == "linear":
@@ -150,15 +148,15 @@ def _far_slope(op: Emitter, d: Tensor) -> Tensor:
     return op.Mul(op.Add(op.Mul(op.Sub(op.Mul(d, 3.0), 10.0), d), 8.0), CUBIC)
 
 
-def _in_a_row(op: Emitter, taps: tuple[Tap, ...], axes: list[GridAxis]) -> Tensor:
-    """Return where the taps meet, counted through the whole image: int64[N, P]."""
-    place = taps[-1].place
+def _flat_position(op: Emitter, taps: tuple[Tap, ...], axes: list[GridAxis]) -> Tensor:
+    """Return the position of one tap of each axis in the flattened image: int64[N, P]."""
+    position = taps[-1].position
     for tap, axis in zip(reversed(taps[:-1]), reversed(axes[:-1]), strict=True):
-        place = op.Add(op.Mul(place, axis.size), tap.place)
-    return place
+        position = op.Add(op.Mul(position, axis.size), tap.position)
+    return position
 
 
-def _product(op: Emitter, factors: list[Any]) -> Any:
+def _product(op: Emitter, factors: list[Tensor]) -> Tensor:
     return reduce(op.Mul, factors)
 
 
@@ -168,21 +166,21 @@ def _mode(n: Node) -> str:
     return {"bilinear": "linear", "bicubic": "cubic"}.get(mode, mode)
 
 
-def _affine_grid(op: Emitter, n: Node, g: Any) -> Signals:
-    """The grid is base·θᵀ, so θ gets gᵀ·base; base, the grid of no transformation, and a 1."""
+def _affine_grid(op: Emitter, n: Node, g: Tensor) -> Signals:
+    """The grid is base·θᵀ, base being the grid of the identity and a 1, so dθ = gᵀ·base."""
     theta, size = n.inputs
-    rank = rank_of(n.outputs[0], n) - 2
-    none = op.constant(np.eye(rank, rank + 1)[None], g.dtype)
+    rank = rank_of(n.outputs[0]) - 2
+    identity = op.constant(np.eye(rank, rank + 1)[None], dtype_of(g))
     one_image = op.Concat([1], op.Slice(size, [1], [rank + 2]), axis=0)
-    base = op.Reshape(op.AffineGrid(none, one_image, **n.attrs), [-1, rank])  # [P, rank]
-    last = op.Expand(op.constant([[1]], g.dtype), op.Concat(op.Shape(base, end=1), [1], axis=0))
+    base = op.Reshape(op.AffineGrid(identity, one_image, **n.attrs), [-1, rank])  # [P, rank]
+    last = op.Expand(op.constant([[1]], dtype_of(g)), op.Concat(op.Shape(base, end=1), [1], axis=0))
     turned = op.Transpose(op.Reshape(g, [0, -1, rank]), perm=[0, 2, 1])
     return op.MatMul(turned, op.Concat(base, last, axis=1)), None
 
 
 def _affine_grid_batch(node: Node, batched: list[bool]) -> bool:
     theta, y = node.inputs[0], node.outputs[0]
-    same = bool(theta.shape and y.shape) and theta.shape[0] == y.shape[0]
+    same = bool(theta.shape and y.shape and theta.shape[0] == y.shape[0])
     return first_input(node, batched) and (same or starts_with_batch(node.inputs[1], theta))
 
 
@@ -190,13 +188,7 @@ SAMPLED = Without("the grid may take any pixel to any position")
 
 OPERATORS: dict[str, Operator] = {
     "AffineGrid": Operator(
-        widening(_affine_grid),
-        batch=_affine_grid_batch,
-        axes=SAMPLED,
-        slide=SAMPLED,
-        cost=NO_PRODUCTS,
+        widening(_affine_grid), batch=_affine_grid_batch, axes=SAMPLED, slide=SAMPLED
     ),
-    "GridSample": Operator(
-        widening(_grid_sample), batch=every_input, axes=SAMPLED, slide=SAMPLED, cost=NO_PRODUCTS
-    ),
+    "GridSample": Operator(widening(_grid_sample), batch=every_input, axes=SAMPLED, slide=SAMPLED),
 }

@@ -1,9 +1,10 @@
-"""Kinds of operators that have most facts in common, and reasons that many of them share."""
+"""Kinds of operators that share most facts, and the reasons that many operators share."""
 
 from __future__ import annotations
 
 from onnxplain.graphops.operators import axes, batching, sliding
 from onnxplain.graphops.operators.operator import (
+    NO_PRODUCTS,
     AxesRule,
     Channels,
     CostRule,
@@ -14,43 +15,31 @@ from onnxplain.graphops.operators.operator import (
 from onnxplain.graphops.operators.table import Rule, unbroadcasting
 
 __all__ = [
-    "INTEGERS",
-    "NOT_FOLLOWED",
-    "NO_PRODUCTS",
-    "STEPS",
-    "broadcasting_elementwise",
-    "channels_first",
-    "elementwise",
-    "no_flow",
-]
+    "FRACTION", "INDEXED", "INTEGERS", "NOT_FOLLOWED", "STEPS", "broadcasting_elementwise",
+    "channels_first", "elementwise", "no_flow",
+]  # fmt: skip
 
-NO_PRODUCTS = Without("only convolutions and matrix products are counted")
 STEPS = Without("its derivative is zero wherever it exists")
-NOT_FOLLOWED = Without("not followed: its output counts as seeing all of the input")
-INTEGERS = Without("its output is true or false, or whole numbers")
+NOT_FOLLOWED = Without("not followed: each output counts as seeing all of the input")
+INTEGERS = Without("its output is Boolean or whole numbers")
+FRACTION = Without("one step of the map would be a fraction of a pixel")
+INDEXED = Without("its indices count the positions of one window")
 
 
 def elementwise(vjp: Rule | Without, slide: SlideRule = sliding.elementwise) -> Operator:
-    """An operator that gives each element of its output from the same element of its inputs."""
-    return Operator(
-        vjp,
-        batch=batching.elementwise,
-        axes=axes.elementwise,
-        slide=slide,
-        cost=NO_PRODUCTS,
-        channels=Channels.KEPT,
-    )
+    """An operator whose output elements each depend on the same element of its inputs."""
+    return Operator(vjp, batching.elementwise, axes.elementwise, slide, channels=Channels.KEPT)
 
 
 def broadcasting_elementwise(vjp: Rule) -> Operator:
-    """An element-wise operator that repeats its inputs; its rule need not sum over the copies."""
+    """An element-wise operator that broadcasts; its rule need not sum over the copies."""
     return elementwise(unbroadcasting(vjp))
 
 
 def no_flow(why: Without) -> Operator:
-    """An operator that no signal passes, so that nothing else was asked of it yet."""
+    """An operator that no signal passes, so that its other facts are not needed."""
     nothing = Without("no signal passes it")
-    return Operator(why, batch=nothing, axes=nothing, slide=nothing, cost=NO_PRODUCTS)
+    return Operator(why, batch=nothing, axes=nothing, slide=nothing)
 
 
 def channels_first(

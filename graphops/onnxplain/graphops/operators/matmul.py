@@ -1,15 +1,21 @@
-"""Matrix products: Gemm and MatMul, which are a network's dense layers."""
+"""Matrix products, which are a network's dense layers: Gemm and MatMul."""
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
-from onnxplain.graphops.errors import UnsupportedModel
-from onnxplain.graphops.ir import Emitter, Node, Tensor, attribute, constant
-from onnxplain.graphops.operators.axes import Fields, batch_only, of_first, rank_of_input
-from onnxplain.graphops.operators.batching import first_input, rank
+from onnxplain.graphops.ir import (
+    Emitter,
+    Node,
+    Tensor,
+    attribute,
+    constant,
+    optional_input,
+    rank_of,
+    shape_of,
+)
+from onnxplain.graphops.operators.axes import Fields, batch_only, of_first
+from onnxplain.graphops.operators.batching import first_input
 from onnxplain.graphops.operators.broadcast import unbroadcast
 from onnxplain.graphops.operators.operator import Cost, Operator
 from onnxplain.graphops.operators.table import Signals
@@ -24,7 +30,7 @@ from onnxplain.graphops.operators.window_layout import (
 __all__ = ["OPERATORS"]
 
 
-def _gemm(op: Emitter, n: Node, g: Any) -> Signals:
+def _gemm(op: Emitter, n: Node, g: Tensor) -> Signals:
     a, b = n.inputs[0], n.inputs[1]
     trans_a, trans_b = attribute(n, "transA", 0), attribute(n, "transB", 0)
     alpha, beta = attribute(n, "alpha", 1.0), attribute(n, "beta", 1.0)
@@ -42,10 +48,11 @@ def _gemm(op: Emitter, n: Node, g: Any) -> Signals:
     return to_a, to_b, unbroadcast(op, to_c, n.inputs[2], n.outputs[0].shape)
 
 
-def _matmul(op: Emitter, n: Node, g: Any) -> Signals:
+def _matmul(op: Emitter, n: Node, g: Tensor) -> Signals:
     """da = g·bᵀ, db = aᵀ·g; a vector is a matrix of one row or column, leading axes broadcast."""
-    a, b, y = n.inputs[0], n.inputs[1], n.outputs[0]
-    rank_a, rank_b, _ = _rank(a, n), _rank(b, n), _rank(y, n)
+    a, b = n.inputs
+    shape_a, shape_b, shape = shape_of(a), shape_of(b), shape_of(n.outputs[0])
+    rank_a, rank_b = len(shape_a), len(shape_b)
     if rank_b == 1:
         g = op.Unsqueeze(g, [-1])
     if rank_a == 1:
@@ -54,28 +61,22 @@ def _matmul(op: Emitter, n: Node, g: Any) -> Signals:
     columns = op.Unsqueeze(b, [1]) if rank_b == 1 else b
     to_a = op.MatMul(g, _transposed(op, columns, max(rank_b, 2)))
     to_b = op.MatMul(_transposed(op, rows, max(rank_a, 2)), g)
-    leading = y.shape[: len(y.shape) - (rank_a > 1) - (rank_b > 1)]
+    leading = shape[: len(shape) - (rank_a > 1) - (rank_b > 1)]
     if rank_a == 1:
         to_a = _to_vector(op, to_a, -2, len(leading))
     else:
-        to_a = unbroadcast(op, to_a, a, [*leading, *a.shape[-2:]])
+        to_a = unbroadcast(op, to_a, a, [*leading, *shape_a[-2:]])
     if rank_b == 1:
         to_b = _to_vector(op, to_b, -1, len(leading))
     else:
-        to_b = unbroadcast(op, to_b, b, [*leading, *b.shape[-2:]])
+        to_b = unbroadcast(op, to_b, b, [*leading, *shape_b[-2:]])
     return to_a, to_b
 
 
 def _to_vector(op: Emitter, signal: Tensor, spare: int, leading: int) -> Tensor:
-    """Take away the axis that a vector was given, and sum over the matrices it met."""
+    """Remove the axis that was added to a vector, and sum over the matrices it multiplied."""
     signal = op.Squeeze(signal, [spare])
     return op.ReduceSum(signal, list(range(leading)), keepdims=0) if leading else signal
-
-
-def _rank(tensor: Tensor, n: Node) -> int:
-    if tensor.shape is None:
-        raise UnsupportedModel(f"'{tensor.name}', an input of {n.op} '{n.name}', has no known rank")
-    return len(tensor.shape)
 
 
 def _transposed(op: Emitter, tensor: Tensor, rank: int) -> Tensor:
@@ -85,21 +86,20 @@ def _transposed(op: Emitter, tensor: Tensor, rank: int) -> Tensor:
 
 
 def _gemm_batch(node: Node, batched: list[bool]) -> bool:
-    bias = node.inputs[2] if len(node.inputs) > 2 else None
+    bias = optional_input(node, 2)
     one_row = bias is None or not bias.shape or len(bias.shape) < 2 or bias.shape[0] == 1
     return first_input(node, batched) and not attribute(node, "transA", 0) and one_row
 
 
 def _matmul_batch(node: Node, batched: list[bool]) -> bool:
-    a, b = node.inputs[0], node.inputs[1]
-    rank_a, rank_b = rank(a), rank(b)
-    if rank_a is None or rank_b is None:
+    a, b = (t.shape for t in node.inputs)
+    if a is None or b is None:
         return False
-    if batched[0] and batched[1]:
-        return rank_a == rank_b >= 3
+    if all(batched):
+        return len(a) == len(b) >= 3
     if batched[0]:
-        return rank_a >= 2 and (rank_b <= 2 or rank_b < rank_a or b.shape[0] == 1)
-    return rank_b >= 3 and (rank_a < rank_b or a.shape[0] == 1)
+        return len(a) >= 2 and (len(b) <= 2 or len(b) < len(a) or b[0] == 1)
+    return len(b) >= 3 and (len(a) < len(b) or a[0] == 1)
 
 
 def _gemm_axes(node: Node, fields: list[Fields | None]) -> Fields:
@@ -108,9 +108,10 @@ def _gemm_axes(node: Node, fields: list[Fields | None]) -> Fields:
 
 @of_first
 def _matmul_axes(node: Node, fields: Fields) -> Fields:
-    """All axes but the last, which is summed over; a second input of more axes puts them before."""
-    size, shift = rank_of_input(node), len(node.outputs[0].shape) - rank_of_input(node)
-    return {i + shift: f for i, f in fields.items() if i < size - 1} if shift >= 0 else {}
+    """All axes but the last, which is summed over, moved by the second input's leading axes."""
+    rank = rank_of(node.inputs[0])
+    shift = rank_of(node.outputs[0]) - rank
+    return {i + shift: f for i, f in fields.items() if i < rank - 1} if shift >= 0 else {}
 
 
 def _slide(slide: Slide, node: Node) -> Placed:
@@ -126,8 +127,9 @@ def _slide(slide: Slide, node: Node) -> Placed:
     kernel = as_weight(node, x, weight)
     outputs, op = kernel.shape[0], slide.op
     inputs = [x.tensor, constant(op.name("weight"), np.ascontiguousarray(kernel))]
-    if len(node.inputs) > 2 and not node.inputs[2].is_empty():
-        bias = constant_value(node.inputs[2])
+    bias_input = optional_input(node, 2)
+    if bias_input is not None:
+        bias = constant_value(bias_input)
         if bias is None or bias.size not in (1, bias.shape[-1] if bias.shape else 1):
             refuse(node, "has no constant vector as its bias")
         scaled = (bias.ravel() * attribute(node, "beta", 1.0)).astype(weight.dtype)

@@ -1,66 +1,63 @@
-"""Normalisations, by statistics that are fixed or those of the tensor itself."""
+"""Normalisations, by fixed statistics or by those of the tensor itself."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 from onnxplain.graphops.errors import UnsupportedModel, UnsupportedOperator
-from onnxplain.graphops.ir import Emitter, Node, Tensor, attribute, onnx_type
+from onnxplain.graphops.ir import Emitter, Node, Tensor, attribute, dtype_of, onnx_type, rank_of
 from onnxplain.graphops.operators import axes, batching
 from onnxplain.graphops.operators.axes import Fields
-from onnxplain.graphops.operators.kinds import NO_PRODUCTS, channels_first
+from onnxplain.graphops.operators.kinds import channels_first
 from onnxplain.graphops.operators.operator import Operator, Without
-from onnxplain.graphops.operators.table import Signals, widening
+from onnxplain.graphops.operators.table import Signals, to_first, widening
 from onnxplain.graphops.operators.window_layout import Placed, Slide, as_map
 
 __all__ = ["OPERATORS"]
 
 
-def _batch_normalization(op: Emitter, n: Node, g: Any) -> Signals:
-    """With fixed statistics it is a scale for each channel: scale / √(variance + ε)."""
+def _batch_normalization(op: Emitter, n: Node, g: Tensor) -> Signals:
+    """With fixed statistics it multiplies each channel by scale / √(variance + ε)."""
     if attribute(n, "training_mode", 0):
         raise UnsupportedModel(
             f"BatchNormalization '{n.name}' is in training mode: export the model for inference"
         )
     x, scale, variance = n.inputs[0], n.inputs[1], n.inputs[4]
     factor = op.Div(scale, op.Sqrt(op.Add(variance, attribute(n, "epsilon", 1e-5))))
-    if onnx_type(factor) != onnx_type(g):  # mixed precision keeps the statistics in float32
-        factor = op.Cast(factor, to=onnx_type(g))
-    return op.Mul(g, _per_channel(op, factor, _rank(x, n))), None, None, None, None
+    factor = op.narrowed(factor, onnx_type(g))  # mixed precision has statistics in float32
+    return to_first(n, op.Mul(g, _per_channel(op, factor, rank_of(x))))
 
 
-def _instance_normalization(op: Emitter, n: Node, g: Any) -> Signals:
+def _instance_normalization(op: Emitter, n: Node, g: Tensor) -> Signals:
     x, scale = n.inputs[0], n.inputs[1]
-    rank = _rank(x, n)
+    rank = rank_of(x)
     inner = op.Mul(g, _per_channel(op, scale, rank))
     axes = list(range(2, rank))
     return _standardized(op, x, inner, axes, attribute(n, "epsilon", 1e-5)), None, None
 
 
-def _layer_normalization(op: Emitter, n: Node, g: Any) -> Signals:
+def _layer_normalization(op: Emitter, n: Node, g: Tensor | Signals) -> Signals:
     x, scale = n.inputs[0], n.inputs[1]
     inner = op.Mul(_only_first(n, g), scale)
-    signal = _standardized(op, x, inner, _axes_from(n), attribute(n, "epsilon", 1e-5))
-    return (signal, *(None for _ in n.inputs[1:]))
+    return to_first(n, _standardized(op, x, inner, _axes_from(n), attribute(n, "epsilon", 1e-5)))
 
 
-def _group_normalization(op: Emitter, n: Node, g: Any) -> Signals:
-    """Each group of channels is standardised, then scaled by channels, as since opset 21."""
+def _group_normalization(op: Emitter, n: Node, g: Tensor) -> Signals:
+    """Each group of channels is standardised, then each channel scaled; since opset 21."""
     if op.opset < 21:
         raise UnsupportedOperator(
-            f"GroupNormalization '{n.name}' of opset {op.opset} is in a form that was withdrawn: "
-            "export the model for opset 21 or newer, or for 17, which spells it out"
+            f"GroupNormalization '{n.name}' of opset {op.opset} has a form that ONNX withdrew: "
+            "export the model for opset 21 or newer, or for 17, which has basic operators instead"
         )
     x, scale = n.inputs[0], n.inputs[1]
-    rank, groups = _rank(x, n), attribute(n, "num_groups")
+    rank, groups = rank_of(x), attribute(n, "num_groups")
     inner = op.Reshape(op.Mul(g, _per_channel(op, scale, rank)), [0, groups, -1])
     eps = attribute(n, "epsilon", 1e-5)
     signal = _standardized(op, op.Reshape(x, [0, groups, -1]), inner, [2], eps)
     return op.reshape_like(signal, x), None, None
 
 
-def _rms_normalization(op: Emitter, n: Node, g: Any) -> Signals:
+def _rms_normalization(op: Emitter, n: Node, g: Tensor) -> Signals:
     """y = s·x·r with r = 1/√(mean x² + ε), so dx = r·(s·g) − x·r³·mean(s·g·x)."""
     x, scale = n.inputs[0], n.inputs[1]
     axes = _axes_from(n)
@@ -72,7 +69,7 @@ def _rms_normalization(op: Emitter, n: Node, g: Any) -> Signals:
 
 
 def _standardized(op: Emitter, x: Tensor, g: Tensor, axes: list[int], eps: float) -> Tensor:
-    """The signal of x where g is that of z = (x − mean)/√(variance + ε) over the axes.
+    """Return the signal of x, g being that of z = (x − mean)/√(variance + ε) over the axes.
 
     dx = r·(g − mean g − z·mean(g·z)), r = 1/√(variance + ε); Ioffe and Szegedy 2015.
     """
@@ -84,8 +81,8 @@ def _standardized(op: Emitter, x: Tensor, g: Tensor, axes: list[int], eps: float
     return op.Mul(r, op.Sub(op.Sub(g, op.mean(g, axes)), pull))
 
 
-def _mean_variance_normalization(op: Emitter, n: Node, g: Any) -> Signals:
-    """y = c/(σ + 1e-9) with c = x − mean, σ = √(mean c²), over the axes; zero where σ is."""
+def _mean_variance_normalization(op: Emitter, n: Node, g: Tensor) -> Signals:
+    """y = c/(σ + 1e-9) with c = x − mean, σ = √(mean c²), over the axes; zero where σ = 0."""
     x, axes = n.inputs[0], attribute(n, "axes", [0, 2, 3])
     centred = op.Sub(x, op.mean(x, axes))
     sigma = op.Sqrt(op.mean(op.Mul(centred, centred), axes))
@@ -98,7 +95,7 @@ def _mean_variance_normalization(op: Emitter, n: Node, g: Any) -> Signals:
     return (op.Sub(inner, op.mean(inner, axes)),)
 
 
-def _lp_normalization(op: Emitter, n: Node, g: Any) -> Signals:
+def _lp_normalization(op: Emitter, n: Node, g: Tensor) -> Signals:
     """y = x/‖x‖, so dx = (g − d·Σ g·y)/‖x‖, d the norm's derivative: y for p = 2, sign x for 1."""
     x, y, axis = n.inputs[0], n.outputs[0], attribute(n, "axis", -1)
     p = attribute(n, "p", 2)
@@ -111,10 +108,10 @@ def _lp_normalization(op: Emitter, n: Node, g: Any) -> Signals:
     return (op.Where(zero, 0.0, op.Div(inner, op.Where(zero, 1.0, norm))),)
 
 
-def _lrn(op: Emitter, n: Node, g: Any) -> Signals:
+def _lrn(op: Emitter, n: Node, g: Tensor) -> Signals:
     """y = x·s^−β with s = k + α/size·Σ x² over neighbouring channels.
 
-    dx = g·s^−β − 2αβ/size·x·Σ g·y/s, the sum over the channels whose window has this one in it.
+    dx = g·s^−β − 2αβ/size·x·Σ g·y/s, the sum over the channels whose windows contain this one.
     """
     x, y = n.inputs[0], n.outputs[0]
     size, alpha = attribute(n, "size"), attribute(n, "alpha", 1e-4)
@@ -124,50 +121,42 @@ def _lrn(op: Emitter, n: Node, g: Any) -> Signals:
     s = op.Add(bias, op.Mul(total, alpha / size))
     back = _over_channels(op, op.Div(op.Mul(g, y), s), x, size, after, before)
     pull = op.Mul(op.Mul(2 * alpha * beta / size, x), back)
-    return (op.Sub(op.Mul(g, op.Pow(s, op.constant(-beta, g.dtype))), pull),)
+    return (op.Sub(op.Mul(g, op.Pow(s, op.constant(-beta, dtype_of(g)))), pull),)
 
 
 def _over_channels(
     op: Emitter, values: Tensor, like: Tensor, size: int, before: int, after: int
 ) -> Tensor:
-    """Sum over a window of channels: of [N, 1, C, rest], an average pool times its size."""
+    """Sum over a window of channels: an average pool of [N, 1, C, rest], times its size."""
     rows = op.Unsqueeze(op.Reshape(values, [0, 0, -1]), [1])
     attrs = {"kernel_shape": [size, 1], "pads": [before, 0, after, 0], "count_include_pad": 1}
     return op.reshape_like(op.Mul(op.AveragePool(rows, **attrs), float(size)), like)
 
 
 def _per_channel(op: Emitter, values: Tensor, rank: int) -> Tensor:
-    """Let one value for each channel broadcast against [N, C, ...]."""
+    """Reshape one value for each channel so that it broadcasts against [N, C, ...]."""
     return op.Unsqueeze(values, list(range(1, rank - 1))) if rank > 2 else values
 
 
 def _axes_from(n: Node) -> list[int]:
-    rank = _rank(n.inputs[0], n)
+    rank = rank_of(n.inputs[0])
     return list(range(attribute(n, "axis", -1) % rank, rank))
 
 
-def _only_first(n: Node, g: Any) -> Tensor:
-    """Return the signal at the first output; the statistics beside it carry none."""
-    if not isinstance(g, tuple):
-        return g
-    if any(s is not None for s in g[1:]):
+def _only_first(n: Node, g: Tensor | Signals) -> Tensor:
+    """Return the signal at the first output. Raises UnsupportedModel for one at the statistics."""
+    first, *statistics = g if isinstance(g, tuple) else (g,)
+    if first is None or any(s is not None for s in statistics):
         raise UnsupportedModel(
-            f"the statistics that {n.op} '{n.name}' puts out are used further on"
+            f"the layer depends on the statistics that {n.op} '{n.name}' returns, which have no "
+            "rule: export the model without these outputs"
         )
-    return g[0]
-
-
-def _rank(tensor: Tensor, n: Node) -> int:
-    if tensor.shape is None:
-        raise UnsupportedModel(
-            f"'{tensor.name}', the input of {n.op} '{n.name}', has no known rank"
-        )
-    return len(tensor.shape)
+    return first
 
 
 @axes.of_first
 def _from_axis(node: Node, fields: Fields) -> Fields:
-    """The statistics run over `axis` and all axes behind it."""
+    """The statistics are over `axis` and all axes behind it."""
     return {i: field for i, field in fields.items() if i < axes.axis_of(node, -1)}
 
 
@@ -177,7 +166,7 @@ def _over_axes(node: Node, fields: Fields) -> Fields:
 
 
 def _slide(slide: Slide, node: Node) -> Placed:
-    """BatchNormalization and LRN work on axis 1, which holds the channels still."""
+    """BatchNormalization and LRN work along axis 1, which stays the channel axis."""
     x = slide.data(node)
     if x.has_channels_first():
         node.inputs[0] = x.tensor
@@ -202,27 +191,23 @@ OPERATORS: dict[str, Operator] = {
         batch=batching.along_axis(-1),
         axes=_from_axis,
         slide=STATISTICS,
-        cost=NO_PRODUCTS,
     ),
     "LpNormalization": Operator(
         widening(_lp_normalization),
         batch=batching.along_axis(-1),
         axes=axes.along_axis(-1),
         slide=STATISTICS,
-        cost=NO_PRODUCTS,
     ),
     "MeanVarianceNormalization": Operator(
         widening(_mean_variance_normalization),
         batch=batching.axes_by_attribute,
         axes=_over_axes,
         slide=STATISTICS,
-        cost=NO_PRODUCTS,
     ),
     "RMSNormalization": Operator(
         widening(_rms_normalization),
         batch=batching.along_axis(-1),
         axes=_from_axis,
         slide=STATISTICS,
-        cost=NO_PRODUCTS,
     ),
 }

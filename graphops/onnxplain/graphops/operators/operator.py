@@ -1,4 +1,4 @@
-"""What the rewriter knows of one ONNX operator, and how it says that it does not know."""
+"""The facts about one ONNX operator, and how their absence is stated."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TypeAlias
 
-from onnxplain.graphops.ir import Node
+from onnxplain.graphops.ir import Node, Shape, is_static
 from onnxplain.graphops.operators import axes
 from onnxplain.graphops.operators.axes import Fields
 from onnxplain.graphops.operators.table import Rule
@@ -16,62 +16,56 @@ from onnxplain.graphops.operators.window import Window
 from onnxplain.graphops.operators.window_layout import Placed, Slide
 
 __all__ = [
-    "AxesRule",
-    "BatchCheck",
-    "Channels",
-    "Cost",
-    "CostRule",
-    "Operator",
-    "Refused",
-    "SizesOnly",
-    "SlideRule",
-    "Without",
-]
+    "AxesRule", "BatchCheck", "Channels", "Cost", "CostRule", "NO_PRODUCTS", "Operator", "Refused",
+    "SizesOnly", "SlideRule", "Without",
+]  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Without:
-    """In place of a fact: there is none, and why."""
+    """The reason why an operator has no such fact."""
 
     reason: str
 
 
 @dataclass(frozen=True)
 class SizesOnly:
-    """In place of a fact: the output depends on the sizes of the inputs, not on their values."""
+    """Stands for a fact: the output depends on the sizes of the inputs, not on their values."""
 
 
 @dataclass(frozen=True)
 class Refused:
-    """In place of a rule: a signal could pass, but no rule is written. What to do about it."""
+    """Stands for a rule: a signal could pass, but no rule is written. `advice` says what to do."""
 
     advice: str
 
 
 class Channels(Enum):
-    """Which axis counts the channels of an operator's data input and of its output."""
+    """Which axis is the channel axis of an operator's data input and of its output."""
 
     FIRST = "axis 1, by the operator's definition: [N, C, ...]"
-    KEPT = "whichever it was: every axis stays where it is"
-    UNKNOWN = "the operator does not say"
+    KEPT = "unchanged: every axis keeps its position"
+    UNKNOWN = "not determined by the operator"
 
 
 @dataclass(frozen=True)
 class Cost:
     """What a node costs for one image.
 
-    window: its kernel, strides and padding, None for operators that slide none. multiply_adds: the
-    products that are added up, None where sizes are not known.
+    window: its kernel, strides and padding, None for operators without a window.
+    multiply_adds: the number of multiply-adds, None where sizes are not known.
     """
 
     window: Window | None
     multiply_adds: int | None
 
     @classmethod
-    def of_product(cls, sizes: list[int | str | None], window: Window | None = None) -> Cost:
+    def of_product(cls, sizes: Shape, window: Window | None = None) -> Cost:
         """Return the cost of as many multiply-adds as the product of the sizes."""
-        known = [size for size in sizes if isinstance(size, int)]
-        return cls(window, math.prod(known) if len(known) == len(sizes) else None)
+        return cls(window, math.prod(sizes) if is_static(sizes) else None)
+
+
+NO_PRODUCTS = Without("only convolutions and matrix products are counted")
 
 
 BatchCheck: TypeAlias = Callable[[Node, list[bool]], bool]
@@ -86,23 +80,23 @@ class Operator:
 
     vjp: the vector-Jacobian product, `(op, node, g) -> signals`, one for each input. `Without`
     where nothing flows: the derivative is zero wherever it exists, or no number is read or written.
-    batch: `(node, batched) -> bool`: whether axis 0 of the outputs runs over the images and no
-    image's values depend on another's. `batched` says of each input whether its axis 0 runs over
-    the images; the other inputs are the same for all images. `Without` keeps a fixed batch fixed.
+    batch: `(node, batched) -> bool`: whether axis 0 of the outputs is the batch axis and no image's
+    values depend on another's. `batched` tells for each input whether its axis 0 is the batch axis;
+    the other inputs are the same for all images. `Without` keeps a fixed batch fixed.
     axes: `(node, fields) -> fields`: the receptive fields along the output's axes, from those of
-    each input, None for an input that no pixel reaches. `Without`: the output sees everything.
+    each input, None for an input that no pixel reaches. `Without`: each output sees all pixels.
     slide: `(slide, node) -> Placed`: turns the node into its form in a fully convolutional network.
     `Without`: a network with it cannot be made fully convolutional.
     cost: `node -> Cost`. `Without`: the operator adds up no products, or they are not counted.
-    channels: where the operator counts channels.
-    type_only: the inputs of which only the type counts, not the values.
+    channels: which axis is the channel axis.
+    type_only: the inputs of which only the element type matters, not the values.
     """
 
     vjp: Rule | Without | Refused
     batch: BatchCheck | SizesOnly | Without
     axes: AxesRule | SizesOnly | Without
     slide: SlideRule | SizesOnly | Without
-    cost: CostRule | Without
+    cost: CostRule | Without = NO_PRODUCTS
     channels: Channels = Channels.UNKNOWN
     type_only: tuple[int, ...] = ()
 

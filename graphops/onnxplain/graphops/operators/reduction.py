@@ -1,6 +1,6 @@
-"""Reductions over axes, and ArgMax and ArgMin.
+"""Reductions over axes, ArgMax and ArgMin, and CumSum.
 
-In a formula, y and g keep the reduced axes with size 1, so that they broadcast against x.
+In a formula, y and g have the reduced axes with size 1, so that they broadcast against x.
 """
 
 from __future__ import annotations
@@ -8,20 +8,33 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from functools import partial
-from typing import Any
-
-import numpy as np
-import onnx
 
 from onnxplain.graphops.errors import UnsupportedModel
-from onnxplain.graphops.ir import HALF, Emitter, Node, Tensor, attribute, known_value, onnx_type
+from onnxplain.graphops.ir import (
+    Emitter,
+    Node,
+    Tensor,
+    attribute,
+    is_half,
+    is_static,
+    onnx_type,
+    rank_of,
+)
 from onnxplain.graphops.operators import batching
-from onnxplain.graphops.operators.axes import Fields, listed_axes, of_first, without
-from onnxplain.graphops.operators.kinds import NO_PRODUCTS, STEPS
+from onnxplain.graphops.operators.axes import (
+    UNKNOWN,
+    Fields,
+    given_axes,
+    listed_axes,
+    of_first,
+    without,
+)
+from onnxplain.graphops.operators.batching import beside_batch, first_input, known_input
+from onnxplain.graphops.operators.kinds import STEPS
 from onnxplain.graphops.operators.operator import Operator, SlideRule, Without
 from onnxplain.graphops.operators.reshape import squeezed
 from onnxplain.graphops.operators.sliding import become_pool
-from onnxplain.graphops.operators.table import Rule, Signals
+from onnxplain.graphops.operators.table import Rule, Signals, to_first
 from onnxplain.graphops.operators.window_layout import Placed, Slide, refuse
 
 __all__ = ["OPERATORS"]
@@ -29,63 +42,54 @@ __all__ = ["OPERATORS"]
 Formula = Callable[[Emitter, Tensor, Tensor, Tensor, list[int]], Tensor]
 
 
-def _constant_axes(n: Node) -> list[int] | None:
-    """Return the axes that a node has as attribute or as constant input, None where it has none."""
-    axes = attribute(n, "axes")
-    if axes is None and len(n.inputs) > 1 and not n.inputs[1].is_empty():
-        known = known_value(n.inputs[1])
-        if known is None:
-            raise UnsupportedModel(
-                f"the axes of {n.op} '{n.name}' are not constant: export the model with fixed axes"
-            )
-        axes = known.tolist()
-    return list(axes) if axes is not None else None
+def _constant_axes(n: Node) -> list[int]:
+    axes = given_axes(n)
+    if axes is UNKNOWN:
+        raise UnsupportedModel(
+            f"the axes of {n.op} '{n.name}' are not constant: export the model with fixed axes"
+        )
+    return [] if axes is None else [int(a) for a in axes]
 
 
 def _rule(formula: Formula) -> Rule:
-    def rule(op: Emitter, n: Node, g: Any) -> Signals:
+    def rule(op: Emitter, n: Node, g: Tensor) -> Signals:
         x, y = n.inputs[0], n.outputs[0]
-        rest = (None,) * (len(n.inputs) - 1)
         axes = _constant_axes(n)
         if not axes and not attribute(n, "noop_with_empty_axes", 0):
-            if x.shape is None:
-                raise UnsupportedModel(f"'{x.name}', the input of '{n.name}', has no known rank")
-            axes = list(range(len(x.shape)))
-        axes = axes or []
+            axes = list(range(rank_of(x)))
         if axes and not attribute(n, "keepdims", 1):
             g, y = op.Unsqueeze(g, axes), op.Unsqueeze(y, axes)
-        return (formula(op, x, y, g, axes), *rest)
+        return to_first(n, formula(op, x, y, g, axes))
 
     return rule
 
 
 def _mean(op: Emitter, x: Tensor, y: Tensor, g: Tensor, axes: list[int]) -> Tensor:
-    """Share the signal evenly among the elements that went into the mean."""
-    sizes: list[Any] = [x.shape[a] for a in axes] if x.shape is not None else [None]
-    if all(isinstance(s, int) for s in sizes):
-        count: Any = float(math.prod(sizes))
-    else:
-        count = op.Cast(op.ReduceProd(op.Gather(op.shape(x), axes), keepdims=0), to=onnx_type(g))
-    return op.Expand(op.Div(g, count), op.shape(x))
+    """Share the signal evenly among the elements of the mean."""
+    sizes = [x.shape[a] for a in axes] if x.shape is not None else [None]
+    if is_static(sizes):
+        return op.Expand(op.Div(g, float(math.prod(sizes))), op.shape(x))
+    count = op.ReduceProd(op.Gather(op.shape(x), axes), keepdims=0)
+    return op.Expand(op.Div(g, op.Cast(count, to=onnx_type(g))), op.shape(x))
 
 
 def _extreme(kind: str, op: Emitter, x: Tensor, y: Tensor, g: Tensor, axes: list[int]) -> Tensor:
-    """To all that are the maximum (or minimum), in equal shares."""
-    if onnx_type(y) in HALF:  # y is rounded, where a runtime may read x as it was before
-        x = op.Cast(x, to=onnx.TensorProto.FLOAT)
+    """Pass the signal to all elements that equal the maximum (or minimum), in equal shares."""
+    if is_half(y):  # y is rounded, while a runtime may read x before its rounding
+        x = op.widened(x)
         y = op.reduced(kind, x, axes) if axes else x
     won = op.Cast(op.Equal(x, y), to=onnx_type(g))
     return op.Mul(won, op.Div(g, op.ReduceSum(won, axes, keepdims=1, noop_with_empty_axes=1)))
 
 
 def _l2(op: Emitter, x: Tensor, y: Tensor, g: Tensor, axes: list[int]) -> Tensor:
-    """x / y, and zero where the norm is."""
+    """x / y, zero where the norm is zero."""
     zero = op.Equal(y, 0.0)
     return op.Mul(x, op.Where(zero, 0.0, op.Div(g, op.Where(zero, 1.0, y))))
 
 
 def _prod(op: Emitter, x: Tensor, y: Tensor, g: Tensor, axes: list[int]) -> Tensor:
-    """The product of the others: y / x without zeros; with one, only that one's is not zero."""
+    """g times the product of the other elements; a single zero is the only one to get a signal."""
     zero = op.Equal(x, 0.0)
     filled = op.Where(zero, 1.0, x)
     product = op.reduced("ReduceProd", filled, axes) if axes else filled
@@ -105,29 +109,36 @@ def _axes(node: Node, fields: Fields) -> Fields:
 
 
 def _slide(pool: str, slide: Slide, node: Node) -> Placed:
-    """The pooling of the same name, over all positions of a window; the channels stay."""
+    """The pooling of the same name over all positions of a window."""
     x = slide.data(node)
-    axes = attribute(node, "axes")
-    if axes is None and len(node.inputs) > 1:
-        axes = known_value(node.inputs[1])
-    order = x.order
-    places = (
-        sorted({int(a) % (order.ndim + 1) for a in np.ravel(axes)}) if axes is not None else [0]
-    )
-    if places[:1] in ([], [0]):
+    axes, order = given_axes(node), x.order
+    reduced = sorted({int(a) % (order.ndim + 1) for a in axes}) if axes is not None else []
+    if not reduced or reduced[0] == 0:
         refuse(node, "reduces over the images of a batch")
-    kept = [a for a in range(order.ndim) if a + 1 not in places]
-    groups = order.transpose(*kept, *(a - 1 for a in places)).reshape(
+    kept = [a for a in range(order.ndim) if a + 1 not in reduced]
+    groups = order.transpose(*kept, *(a - 1 for a in reduced)).reshape(
         *(order.shape[a] for a in kept), -1
     )
     channels = groups // x.positions
     if groups.shape[-1] != x.positions or (channels != channels[..., :1]).any():
-        refuse(node, "does not reduce over all positions of a window and over nothing else")
+        refuse(node, "reduces over other axes than exactly the positions of a window")
     index = channels[..., 0]
     if attribute(node, "keepdims", 1):
-        index = index.reshape([1 if a + 1 in places else n for a, n in enumerate(order.shape)])
+        index = index.reshape([1 if a + 1 in reduced else n for a, n in enumerate(order.shape)])
     node.inputs = [x.tensor]
     return become_pool(node, x, pool).ordered(index)
+
+
+def _cumsum(op: Emitter, n: Node, g: Tensor) -> Signals:
+    """The signal is summed from the other end."""
+    attrs = {k: v for k, v in n.attrs.items() if k == "exclusive"}
+    reverse = 1 - n.attrs.get("reverse", 0)
+    return op.CumSum(g, n.inputs[1], **attrs, reverse=reverse), None
+
+
+def _cumsum_batch(node: Node, batched: list[bool]) -> bool:
+    axis = known_input(node, 1)
+    return first_input(node, batched) and axis is not None and beside_batch(axis, node.inputs[0])
 
 
 def _reduction(formula: Formula, slide: SlideRule | None = None) -> Operator:
@@ -135,8 +146,7 @@ def _reduction(formula: Formula, slide: SlideRule | None = None) -> Operator:
         _rule(formula),
         batch=batching.over_axes,
         axes=_axes,
-        slide=slide or Without("no pooling gives it: ReduceMax and ReduceMean slide"),
-        cost=NO_PRODUCTS,
+        slide=slide or Without("no pooling computes it; ReduceMax and ReduceMean slide"),
     )
 
 
@@ -144,13 +154,18 @@ ARG = Operator(
     STEPS,
     batch=batching.along_axis(0),
     axes=Without("no signal passes it"),
-    slide=Without("its output counts positions of one window, or channels in an order of theirs"),
-    cost=NO_PRODUCTS,
+    slide=Without("its output counts the positions of one window, or channels in another order"),
 )
 
 OPERATORS: dict[str, Operator] = {
     "ArgMax": ARG,
     "ArgMin": ARG,
+    "CumSum": Operator(
+        _cumsum,
+        batch=_cumsum_batch,
+        axes=Without("each position sees all positions before it, so the size differs"),
+        slide=Without("its sums begin at the edge of one window"),
+    ),
     "ReduceL1": _reduction(lambda op, x, y, g, axes: op.Mul(g, op.Sign(x))),
     "ReduceL2": _reduction(_l2),
     "ReduceLogSum": _reduction(

@@ -1,43 +1,53 @@
-"""Operators that give the values another shape or another order of axes."""
+"""Operators that change the shape or the order of axes, DepthToSpace and SpaceToDepth included."""
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
-from onnxplain.graphops.ir import Emitter, Node, attribute, is_constant, known_value
+from onnxplain.graphops.ir import (
+    Emitter,
+    Node,
+    Shape,
+    Tensor,
+    attribute,
+    is_constant,
+    is_static,
+    known_value,
+    rank_of,
+    shape_of,
+)
 from onnxplain.graphops.operators import batching
 from onnxplain.graphops.operators.axes import (
     Fields,
+    batch_only,
     listed_axes,
     of_first,
-    rank_of_input,
+    windowed,
     without,
 )
-from onnxplain.graphops.operators.batching import rank, starts_with_batch
-from onnxplain.graphops.operators.kinds import NO_PRODUCTS
-from onnxplain.graphops.operators.operator import Operator
-from onnxplain.graphops.operators.table import Signals
+from onnxplain.graphops.operators.batching import starts_with_batch
+from onnxplain.graphops.operators.kinds import FRACTION, channels_first
+from onnxplain.graphops.operators.operator import Operator, Without
+from onnxplain.graphops.operators.table import Signals, to_first
 from onnxplain.graphops.operators.window_layout import Placed, Slide, refuse, row_shape
 
 __all__ = ["OPERATORS", "squeezed"]
 
 
-def _reshaped(op: Emitter, n: Node, g: Any) -> Signals:
-    return (op.reshape_like(g, n.inputs[0]), *(None for _ in n.inputs[1:]))
+def _reshaped(op: Emitter, n: Node, g: Tensor) -> Signals:
+    return to_first(n, op.reshape_like(g, n.inputs[0]))
 
 
-def _transpose(op: Emitter, n: Node, g: Any) -> Signals:
+def _transpose(op: Emitter, n: Node, g: Tensor) -> Signals:
     perm = attribute(n, "perm")
-    if perm is None:  # all axes reversed, which is its own inverse
+    if perm is None:  # reverses all axes, which is its own inverse
         return (op.Transpose(g),)
     return (op.Transpose(g, perm=[int(i) for i in np.argsort(perm)]),)
 
 
 def _flatten_batch(node: Node, batched: list[bool]) -> bool:
-    axis, size = attribute(node, "axis", 1), rank(node.inputs[0])
-    return axis == 1 or (axis < 0 and size is not None and axis + size == 1)
+    axis, shape = attribute(node, "axis", 1), node.inputs[0].shape
+    return axis == 1 or (axis < 0 and shape is not None and axis + len(shape) == 1)
 
 
 def _reshape_batch(node: Node, batched: list[bool]) -> bool:
@@ -53,7 +63,7 @@ def _reshape_batch(node: Node, batched: list[bool]) -> bool:
     if not target or not data.shape:
         return bool(target) and target[0] == 0
     image = data.shape[1:]
-    if target[0] == -1 and all(isinstance(d, int) for d in image):
+    if target[0] == -1 and is_static(image):
         rest = [image[i] if v == 0 else v for i, v in enumerate(target[1:])]
         return int(np.prod(rest)) == int(np.prod(image))
     return target[0] == 0
@@ -66,8 +76,8 @@ def _transpose_batch(node: Node, batched: list[bool]) -> bool:
 
 @of_first
 def _reshape_axes(node: Node, fields: Fields) -> Fields:
-    """Axes that keep their size, counted from the first or from the last, stay what they were."""
-    before, after = node.inputs[0].shape, node.outputs[0].shape
+    """The axes that keep their size, counted from the first or from the last, keep their fields."""
+    before, after = shape_of(node.inputs[0]), shape_of(node.outputs[0])
     first = _agreeing(before, after)
     last = _agreeing(before[::-1], after[::-1])
     shift = len(after) - len(before)
@@ -76,7 +86,8 @@ def _reshape_axes(node: Node, fields: Fields) -> Fields:
     }
 
 
-def _agreeing(before: list[int | str | None], after: list[int | str | None]) -> int:
+def _agreeing(before: Shape, after: Shape) -> int:
+    """Return how many leading axes certainly have the same size in both."""
     count = 0
     for a, b in zip(before, after, strict=False):
         if a is None or a != b:
@@ -87,7 +98,7 @@ def _agreeing(before: list[int | str | None], after: list[int | str | None]) -> 
 
 @of_first
 def _transpose_axes(node: Node, fields: Fields) -> Fields:
-    order = attribute(node, "perm") or range(rank_of_input(node))[::-1]
+    order = attribute(node, "perm") or range(rank_of(node.inputs[0]))[::-1]
     return {to: fields[i] for to, i in enumerate(order) if i in fields}
 
 
@@ -98,61 +109,72 @@ def _squeeze_axes(node: Node, fields: Fields) -> Fields:
 
 
 def squeezed(fields: Fields, axes: list[int]) -> Fields:
-    """Return the fields after these axes, which are not among theirs, were taken away."""
+    """Return the fields after the removal of these axes, which have no fields."""
     return {i - sum(a < i for a in axes): field for i, field in fields.items()}
 
 
 @of_first
 def _unsqueeze_axes(node: Node, fields: Fields) -> Fields:
-    size, added = len(node.outputs[0].shape), known_value(node.inputs[1])
+    rank, added = rank_of(node.outputs[0]), known_value(node.inputs[1])
     if added is None:
         return {}
-    kept = [i for i in range(size) if i not in added % size]
+    kept = [i for i in range(rank) if i not in added % rank]
     return {kept[i]: field for i, field in fields.items()}
 
 
 def _transpose_slide(slide: Slide, node: Node) -> Placed:
-    """The map stays, and a window of it is read in another order."""
+    """The map stays; the values of a window are read in another order."""
     x = slide.data(node)
     perm = attribute(node, "perm") or list(range(x.order.ndim + 1))[::-1]
     if perm[0] != 0:
-        refuse(node, "moves the images of a batch")
+        refuse(node, "moves the batch axis")
     return x.ordered(x.order.transpose([a - 1 for a in perm[1:]]))
 
 
 def _reshape_slide(slide: Slide, node: Node) -> Placed:
-    """The map stays, and a window of it is read in another shape."""
+    """The map stays; the values of a window are read in another shape."""
     x = slide.data(node)
     size = x.channels * x.positions
     return x.ordered(x.order.reshape(row_shape(node, node.outputs[0], size)))
 
 
+def _depth_to_space(op: Emitter, n: Node, g: Tensor) -> Signals:
+    block = attribute(n, "blocksize")
+    if attribute(n, "mode", "DCR") == "DCR":
+        return (op.SpaceToDepth(g, blocksize=block),)
+    shape = op.shape(n.inputs[0])
+    rows, columns = op.Slice(shape, [2], [3]), op.Slice(shape, [3], [4])
+    apart = op.Concat([0, -1], rows, [block], columns, [block], axis=0)
+    blocks = op.Transpose(op.Reshape(g, apart), perm=[0, 1, 3, 5, 2, 4])
+    return (op.reshape_like(blocks, n.inputs[0]),)
+
+
+def _space_to_depth(op: Emitter, n: Node, g: Tensor) -> Signals:
+    return (op.DepthToSpace(g, blocksize=attribute(n, "blocksize"), mode="DCR"),)
+
+
+@of_first
+def _space_to_depth_axes(node: Node, fields: Fields) -> Fields:
+    block = [attribute(node, "blocksize")] * 2
+    return windowed(fields, block, block, [0, 0])
+
+
 OPERATORS: dict[str, Operator] = {
-    "Flatten": Operator(
-        _reshaped, batch=_flatten_batch, axes=_reshape_axes, slide=_reshape_slide, cost=NO_PRODUCTS
-    ),
-    "Reshape": Operator(
-        _reshaped, batch=_reshape_batch, axes=_reshape_axes, slide=_reshape_slide, cost=NO_PRODUCTS
+    "DepthToSpace": channels_first(_depth_to_space, axes=batch_only, slide=FRACTION),
+    "Flatten": Operator(_reshaped, batch=_flatten_batch, axes=_reshape_axes, slide=_reshape_slide),
+    "Reshape": Operator(_reshaped, batch=_reshape_batch, axes=_reshape_axes, slide=_reshape_slide),
+    "SpaceToDepth": channels_first(
+        _space_to_depth,
+        axes=_space_to_depth_axes,
+        slide=Without("its blocks begin at the edge of one window"),
     ),
     "Squeeze": Operator(
-        _reshaped,
-        batch=batching.over_axes,
-        axes=_squeeze_axes,
-        slide=_reshape_slide,
-        cost=NO_PRODUCTS,
+        _reshaped, batch=batching.over_axes, axes=_squeeze_axes, slide=_reshape_slide
     ),
     "Transpose": Operator(
-        _transpose,
-        batch=_transpose_batch,
-        axes=_transpose_axes,
-        slide=_transpose_slide,
-        cost=NO_PRODUCTS,
+        _transpose, batch=_transpose_batch, axes=_transpose_axes, slide=_transpose_slide
     ),
     "Unsqueeze": Operator(
-        _reshaped,
-        batch=batching.over_axes,
-        axes=_unsqueeze_axes,
-        slide=_reshape_slide,
-        cost=NO_PRODUCTS,
+        _reshaped, batch=batching.over_axes, axes=_unsqueeze_axes, slide=_reshape_slide
     ),
 }

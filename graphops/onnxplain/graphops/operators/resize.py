@@ -1,19 +1,27 @@
 """Resize: enlarging and reducing by interpolation.
 
-It is linear and works on each axis by itself, so each axis has a matrix. The runtime's own
-Resize, applied to an identity, tells it: every mode and every way to count coordinates is exact.
+It is linear and separable, so it multiplies each axis by a matrix, which is the runtime's own
+Resize of an identity matrix: exact in every mode and coordinate transformation.
 """
 
 from __future__ import annotations
-
-from typing import Any
 
 import numpy as np
 import onnx
 import onnx_graphsurgeon as gs
 
 from onnxplain.graphops.errors import UnsupportedOperator
-from onnxplain.graphops.ir import Emitter, Node, Tensor, attribute, is_constant, onnx_type
+from onnxplain.graphops.ir import (
+    Emitter,
+    Node,
+    Tensor,
+    attribute,
+    is_constant,
+    onnx_type,
+    optional_input,
+    rank_of,
+    shape_of,
+)
 from onnxplain.graphops.operators.axes import Fields, of_first
 from onnxplain.graphops.operators.batching import (
     axes_by_attribute,
@@ -21,29 +29,24 @@ from onnxplain.graphops.operators.batching import (
     known_input,
     starts_with_batch,
 )
-from onnxplain.graphops.operators.gather import rank_of
-from onnxplain.graphops.operators.kinds import NO_PRODUCTS
+from onnxplain.graphops.operators.gather import axis_size
 from onnxplain.graphops.operators.operator import Operator, Without
-from onnxplain.graphops.operators.table import Signals
+from onnxplain.graphops.operators.table import Signals, to_first
 
 __all__ = ["OPERATORS"]
 
-COPIED = (
-    "antialias",
-    "coordinate_transformation_mode",
-    "cubic_coeff_a",
-    "exclude_outside",
-    "mode",
+COPIED = {
+    "antialias", "coordinate_transformation_mode", "cubic_coeff_a", "exclude_outside", "mode",
     "nearest_mode",
-)
+}  # fmt: skip
 
 
-def _resize(op: Emitter, n: Node, g: Any) -> Signals:
+def _resize(op: Emitter, n: Node, g: Tensor) -> Signals:
     x = n.inputs[0]
-    rank = rank_of(x, n)
+    rank = rank_of(x)
     if attribute(n, "keep_aspect_ratio_policy", "stretch") != "stretch":
         raise UnsupportedOperator(
-            f"Resize '{n.name}' keeps the aspect ratio, for which there is no rule: "
+            f"Resize '{n.name}' keeps the aspect ratio, which has no rule: "
             "export the model with fixed scales"
         )
     axes = [a % rank for a in attribute(n, "axes", list(range(rank)))]
@@ -59,23 +62,22 @@ def _resize(op: Emitter, n: Node, g: Any) -> Signals:
             order = list(range(rank))
             order[axis], order[-2] = order[-2], order[axis]
             g = op.Transpose(op.MatMul(matrix, op.Transpose(g, perm=order)), perm=order)
-    return (g, *(None for _ in n.inputs[1:]))
+    return to_first(n, g)
 
 
 def _is_untouched(n: Node, i: int, axis: int) -> bool:
-    """Tell whether the axis certainly keeps its size, and so its values."""
+    """Tell whether the axis certainly keeps its size, and thus its values."""
     scales = _given(n, 2)
     if scales is not None:
         return is_constant(scales) and float(scales.values[i]) == 1.0
-    x, y = n.inputs[0].shape, n.outputs[0].shape
+    x, y = shape_of(n.inputs[0]), n.outputs[0].shape
     same = y is not None and x[axis] is not None and x[axis] == y[axis]
     return same and attribute(n, "coordinate_transformation_mode", "") != "tf_crop_and_resize"
 
 
 def _matrix(op: Emitter, n: Node, i: int, axis: int, count: int) -> Tensor:
-    """Return [in, out]: what each element of the input gives to each of the output."""
-    x = n.inputs[0]
-    size = op.Slice(op.shape(x), [axis], [axis + 1])
+    """Return [in, out]: the weight of each input element in each output element."""
+    size = axis_size(op, n.inputs[0], axis)
     square = op.ConstantOfShape(
         op.Concat(size, size, axis=0), value=gs.Constant("zero", np.zeros(1, np.float32))
     )
@@ -100,10 +102,10 @@ def _matrix(op: Emitter, n: Node, i: int, axis: int, count: int) -> Tensor:
 
 
 def _given(n: Node, index: int) -> Tensor | None:
-    tensor = n.inputs[index] if len(n.inputs) > index else None
-    if tensor is None or tensor.is_empty():
-        return None
-    return None if is_constant(tensor) and tensor.values.size == 0 else tensor
+    """Return an input, None where it is absent or an empty constant."""
+    tensor = optional_input(n, index)
+    is_empty = tensor is not None and is_constant(tensor) and tensor.values.size == 0
+    return None if is_empty else tensor
 
 
 def _batch(node: Node, batched: list[bool]) -> bool:
@@ -122,8 +124,8 @@ def _batch(node: Node, batched: list[bool]) -> bool:
 
 @of_first
 def _axes(node: Node, fields: Fields) -> Fields:
-    """Axes that keep their size stay what they were; along the others, all is seen."""
-    before, after = node.inputs[0].shape, node.outputs[0].shape
+    """Axes that keep their size keep their fields; along the others, all is seen."""
+    before, after = shape_of(node.inputs[0]), shape_of(node.outputs[0])
     return {i: f for i, f in fields.items() if before[i] is not None and before[i] == after[i]}
 
 
@@ -132,7 +134,6 @@ OPERATORS: dict[str, Operator] = {
         _resize,
         batch=_batch,
         axes=_axes,
-        slide=Without("at its edges it interpolates as no larger picture does"),
-        cost=NO_PRODUCTS,
-    ),
+        slide=Without("at the edges of a window it interpolates with other weights"),
+    )
 }

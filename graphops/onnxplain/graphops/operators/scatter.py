@@ -1,40 +1,38 @@
-"""ScatterElements and ScatterND, which put updates among data.
+"""ScatterElements and ScatterND, which write updates into data.
 
-Where an update replaced an element, that one's signal is lost; where several came together, each
-gets what the reduction has of it.
+An element that an update replaces gets no signal; elements and updates that are reduced together
+get the derivatives of the reduction.
 """
 
 from __future__ import annotations
 
-from typing import Any
-
-from onnxplain.graphops.ir import HALF, Emitter, Node, Tensor, attribute, onnx_type
+from onnxplain.graphops.ir import Emitter, Node, Tensor, attribute, is_half, onnx_type
 from onnxplain.graphops.operators.gather import indexed_batch
-from onnxplain.graphops.operators.kinds import NO_PRODUCTS, NOT_FOLLOWED
+from onnxplain.graphops.operators.kinds import INDEXED, NOT_FOLLOWED
 from onnxplain.graphops.operators.operator import Operator, Without
 from onnxplain.graphops.operators.table import Rule, Signals, in_float32
 
 __all__ = ["OPERATORS"]
 
 
-def _scatter(op: Emitter, n: Node, g: Any) -> Signals:
+def _scatter(op: Emitter, n: Node, g: Tensor) -> Signals:
     return REDUCTIONS[str(attribute(n, "reduction", "none"))](op, n, g)
 
 
-def _replaced(op: Emitter, n: Node, g: Any) -> Signals:
+def _replaced(op: Emitter, n: Node, g: Tensor) -> Signals:
     gone = op.zeros_like(n.inputs[2], g.dtype)
     return _put(op, n, g, gone, "none"), None, _at(op, n, g)
 
 
-def _added(op: Emitter, n: Node, g: Any) -> Signals:
+def _added(op: Emitter, n: Node, g: Tensor) -> Signals:
     return g, None, _at(op, n, g)
 
 
-def _extreme(op: Emitter, n: Node, g: Any) -> Signals:
-    """To all that are the maximum (or minimum), in equal shares."""
+def _extreme(op: Emitter, n: Node, g: Tensor) -> Signals:
+    """All that equal the maximum (or minimum) get equal shares of the signal."""
     data, _, updates = n.inputs
     y = n.outputs[0]
-    if onnx_type(y) in HALF:  # y is rounded, where a runtime may read data as they were before
+    if is_half(y):  # y is rounded, while a runtime may read data before their rounding
         y = _put(op, n, data, updates, attribute(n, "reduction"))
     kept = op.Cast(op.Equal(data, y), to=onnx_type(g))
     taken = op.Cast(op.Equal(updates, _at(op, n, y)), to=onnx_type(g))
@@ -42,8 +40,8 @@ def _extreme(op: Emitter, n: Node, g: Any) -> Signals:
     return op.Mul(share, kept), None, op.Mul(_at(op, n, share), taken)
 
 
-def _product(op: Emitter, n: Node, g: Any) -> Signals:
-    """The product of the others: of all over its own without zeros, and with one, only that's."""
+def _product(op: Emitter, n: Node, g: Tensor) -> Signals:
+    """g times the product of the other factors; a single zero is the only one to get a signal."""
     data, updates = _Factor(op, n.inputs[0], g), _Factor(op, n.inputs[2], g)
     product = op.Mul(g, _put(op, n, data.filled, updates.filled, "mul"))
     zeros = _put(op, n, data.zero, updates.zero, "add")
@@ -52,7 +50,7 @@ def _product(op: Emitter, n: Node, g: Any) -> Signals:
 
 
 class _Factor:
-    """Factors with 1 in place of 0, and where that was."""
+    """Factors with 1 instead of 0, and where they are 0."""
 
     def __init__(self, op: Emitter, x: Tensor, g: Tensor) -> None:
         empty = op.Equal(x, 0.0)
@@ -61,21 +59,21 @@ class _Factor:
         self.zero = op.Cast(empty, to=onnx_type(g))
 
     def beside(self, product: Tensor, zeros: Tensor) -> Tensor:
-        """Return the product over the factor, 0 where another factor is."""
+        """Return the product over the factor, 0 where another factor is 0."""
         alone = self._op.Equal(zeros, self.zero)
         return self._op.Where(alone, self._op.Div(product, self.filled), 0.0)
 
 
 def _put(op: Emitter, n: Node, data: Tensor, updates: Tensor, reduction: str) -> Tensor:
-    """Scatter as the node does, but other values and in another way."""
+    """Scatter other values to the node's indices, with this reduction."""
     attrs = {"axis": attribute(n, "axis", 0)} if n.op == "ScatterElements" else {}
     if reduction != "none":
         attrs["reduction"] = reduction
-    return getattr(op, n.op)(data, n.inputs[1], updates, **attrs)
+    return op.many(n.op, data, n.inputs[1], updates, outputs=1, **attrs)[0]
 
 
 def _at(op: Emitter, n: Node, values: Tensor) -> Tensor:
-    """Return the values at the places that updates went to."""
+    """Return the values at the node's indices."""
     index = n.inputs[1]
     if n.op == "ScatterND":
         return op.GatherND(values, index)
@@ -88,17 +86,12 @@ REDUCTIONS: dict[str, Rule] = {
     **in_float32({"max": _extreme, "min": _extreme, "mul": _product}),
 }
 
-INDEXED = Without("its indices count the positions of one window")
-
 OPERATORS: dict[str, Operator] = {
-    "ScatterElements": Operator(
-        _scatter, batch=indexed_batch, axes=NOT_FOLLOWED, slide=INDEXED, cost=NO_PRODUCTS
-    ),
+    "ScatterElements": Operator(_scatter, batch=indexed_batch, axes=NOT_FOLLOWED, slide=INDEXED),
     "ScatterND": Operator(
         _scatter,
-        batch=Without("its indices count the images too, so that constant ones fix their number"),
+        batch=Without("its indices count the images too, and constant ones fix their number"),
         axes=NOT_FOLLOWED,
         slide=INDEXED,
-        cost=NO_PRODUCTS,
     ),
 }

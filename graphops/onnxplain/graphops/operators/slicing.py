@@ -1,76 +1,76 @@
-"""Operators that keep a part or turn it round: Slice, Trilu, ReverseSequence."""
+"""Operators that keep or reverse a part: Slice, Trilu, ReverseSequence."""
 
 from __future__ import annotations
-
-from typing import Any
 
 import numpy as np
 
 from onnxplain.graphops.errors import UnsupportedOperator
-from onnxplain.graphops.ir import Emitter, Node, Tensor, known_value
-from onnxplain.graphops.operators import sliding
-from onnxplain.graphops.operators.axes import (
-    UNKNOWN,
-    Fields,
-    of_first,
+from onnxplain.graphops.ir import (
+    Emitter,
+    Node,
+    Tensor,
+    dtype_of,
+    known_value,
     optional_input,
-    rank_of_input,
+    rank_of,
 )
-from onnxplain.graphops.operators.batching import beside_batch, first_input, known_input, rank
-from onnxplain.graphops.operators.gather import add_along, index_range, rank_of
-from onnxplain.graphops.operators.kinds import NO_PRODUCTS, NOT_FOLLOWED
+from onnxplain.graphops.operators import sliding
+from onnxplain.graphops.operators.axes import UNKNOWN, Fields, of_first, optional_value
+from onnxplain.graphops.operators.batching import beside_batch, first_input, known_input
+from onnxplain.graphops.operators.gather import add_along, axis_size, index_range
+from onnxplain.graphops.operators.kinds import NOT_FOLLOWED
 from onnxplain.graphops.operators.operator import Operator, Without
-from onnxplain.graphops.operators.table import Signals
+from onnxplain.graphops.operators.table import Signals, to_first
 from onnxplain.graphops.operators.window_layout import Index, Placed, refuse
 
-__all__ = ["OPERATORS", "numbered_axes", "optional"]
+__all__ = ["OPERATORS", "numbered_axes"]
 
 FAR = 2**31 - 1  # an end beyond every axis
 
 
-def _slice(op: Emitter, n: Node, g: Any) -> Signals:
-    """Put the signal back where it was cut out, axis by axis, at the places that Slice picks."""
+def _slice(op: Emitter, n: Node, g: Tensor) -> Signals:
+    """Add the signal into zeros, axis by axis, at the positions that Slice picks."""
     x = n.inputs[0]
-    rank = rank_of(x, n)
+    rank = rank_of(x)
     starts, ends = n.inputs[1], n.inputs[2]
-    axes, steps = optional(n, 3), optional(n, 4)
+    axes, steps = optional_input(n, 3), optional_input(n, 4)
     numbers = numbered_axes(n, axes, starts, rank)
     for i, axis in enumerate(numbers):
         start, end = op.Slice(starts, [i], [i + 1]), op.Slice(ends, [i], [i + 1])
         step = [op.Slice(steps, [i], [i + 1])] if steps is not None else []
-        size = op.Slice(op.shape(x), [axis], [axis + 1])
-        places = index_range(op, size)
-        picked = op.Slice(places, start, end, op.constant([0], starts.dtype), *step)
+        size = axis_size(op, x, axis)
+        positions = index_range(op, size)
+        picked = op.Slice(positions, start, end, op.constant([0], dtype_of(starts)), *step)
         g = add_along(op, g, picked, axis, rank, size)
-    return (g, *(None for _ in n.inputs[1:]))
+    return to_first(n, g)
 
 
 def _slice_batch(node: Node, batched: list[bool]) -> bool:
-    """Axis 0 is not among the axes, or its part is all of it."""
+    """Axis 0 is not among the axes, or is kept whole."""
     if not first_input(node, batched):
         return False
     starts, ends, axes, steps = (known_input(node, i) for i in (1, 2, 3, 4))
-    if len(node.inputs) > 3 and not node.inputs[3].is_empty():
+    if optional_input(node, 3) is not None:
         if axes is None:
             return False
         if beside_batch(axes, node.inputs[0]):
             return True
     if starts is None or ends is None or (steps is None and len(node.inputs) > 4):
         return False
-    place = 0 if axes is None else int(np.flatnonzero(axes == 0)[0]) if 0 in axes else None
-    if place is None:
+    if axes is not None and 0 not in axes:
         return False
-    whole = starts[place] == 0 and ends[place] >= FAR
-    return bool(whole and (steps is None or steps[place] == 1))
+    i = 0 if axes is None else int(np.flatnonzero(axes == 0)[0])
+    whole = starts[i] == 0 and ends[i] >= FAR
+    return bool(whole and (steps is None or steps[i] == 1))
 
 
 @of_first
 def _slice_axes(node: Node, fields: Fields) -> Fields:
     starts = known_value(node.inputs[1])
-    axes, steps = (optional_input(node, i) for i in (3, 4))
+    axes, steps = (optional_value(node, i) for i in (3, 4))
     if starts is None or axes is UNKNOWN or steps is UNKNOWN:
         return {}
-    numbers = np.arange(starts.size) if axes is None else axes % rank_of_input(node)
+    numbers = np.arange(starts.size) if axes is None else axes % rank_of(node.inputs[0])
     steps = np.ones_like(starts) if steps is None else steps
     seen = dict(fields)
     for axis, start, step in zip(numbers.tolist(), starts.tolist(), steps.tolist(), strict=True):
@@ -90,33 +90,26 @@ def _slice_slide(node: Node, x: Placed, known: list[np.ndarray]) -> Index:
     parts = [slice(None)] * size
     for axis, start, end, step in zip(axes, starts, ends, steps, strict=True):
         if step < 0 or axis == 0:
-            refuse(node, "turns the window round, or takes single images of a batch")
+            refuse(node, "reverses the window, or picks single images of a batch")
         parts[axis] = slice(int(start), int(end), int(step))
     return x.order[tuple(parts[1:])]
 
 
-def _trilu(op: Emitter, n: Node, g: Any) -> Signals:
-    rest = list(n.inputs[1:])
-    return (op.Trilu(g, *rest, **n.attrs), *(None for _ in rest))
+def _trilu(op: Emitter, n: Node, g: Tensor) -> Signals:
+    return to_first(n, op.Trilu(g, *n.inputs[1:], **n.attrs))
 
 
 def _trilu_batch(node: Node, batched: list[bool]) -> bool:
-    return first_input(node, batched) and (rank(node.inputs[0]) or 0) > 2
+    return first_input(node, batched) and len(node.inputs[0].shape or ()) > 2
 
 
-def _reverse_sequence(op: Emitter, n: Node, g: Any) -> Signals:
-    """Turning around twice changes nothing."""
+def _reverse_sequence(op: Emitter, n: Node, g: Tensor) -> Signals:
+    """Reversing twice is the identity."""
     return op.ReverseSequence(g, n.inputs[1], **n.attrs), None
 
 
-def optional(n: Node, index: int) -> Tensor | None:
-    """Return an input, None where the node has none there."""
-    given = len(n.inputs) > index and not n.inputs[index].is_empty()
-    return n.inputs[index] if given else None
-
-
 def numbered_axes(n: Node, axes: Tensor | None, per_axis: Tensor, rank: int) -> list[int]:
-    """Return the axes that a Slice or a Pad works on, as numbers from 0 on."""
+    """Return the axes of a Slice or a Pad, counted from 0."""
     if axes is None:
         count = per_axis.shape[0] if per_axis.shape else rank
         return list(range(rank if n.op == "Pad" or not isinstance(count, int) else count))
@@ -132,20 +125,16 @@ OPERATORS: dict[str, Operator] = {
     "ReverseSequence": Operator(
         _reverse_sequence,
         batch=Without(
-            "its lengths, one for each image, fix the number of images where they are constant"
+            "its lengths, one for each image, fix the number of images if they are constant"
         ),
-        axes=Without("positions run backwards, which is no offset and stride"),
-        slide=Without("it turns round the positions of a window"),
-        cost=NO_PRODUCTS,
+        axes=Without("positions run backwards, which no offset and stride describes"),
+        slide=Without("it reverses the positions of a window"),
     ),
-    "Slice": Operator(
-        _slice, batch=_slice_batch, axes=_slice_axes, slide=_slice_slide, cost=NO_PRODUCTS
-    ),
+    "Slice": Operator(_slice, batch=_slice_batch, axes=_slice_axes, slide=_slice_slide),
     "Trilu": Operator(
         _trilu,
         batch=_trilu_batch,
         axes=NOT_FOLLOWED,
-        slide=Without("its diagonal lies elsewhere in each window"),
-        cost=NO_PRODUCTS,
+        slide=Without("its diagonal is that of one window"),
     ),
 }

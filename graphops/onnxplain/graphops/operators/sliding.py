@@ -1,7 +1,7 @@
-"""Sliding rules that several operators share: what a node becomes in a fully convolutional network.
+"""Sliding rules that several operators share: a node's form in a fully convolutional network.
 
-A rule is `(slide, node) -> Placed`: it changes the node, or leaves it out by returning a tensor
-that another one made.
+A rule is `(slide, node) -> Placed`: it changes the node, or drops it by returning another node's
+tensor.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ __all__ = ["become_pool", "elementwise", "global_pool", "picked", "window"]
 
 
 def elementwise(slide: Slide, node: Node, one_number: bool = False) -> Placed:
-    """The same, between maps in the same order, and constants that are the same at all positions.
+    """The node stays; all maps have one order, and constants are the same at all positions.
 
-    one_number: whether constants beside the map must be scalars, as where they are not broadcast.
+    one_number: whether constants must be scalars, for operators that do not broadcast them.
     """
     x = merged(node, [slide.placed[t.name] for t in node.inputs if t.name in slide.placed])
     for i, tensor in enumerate(node.inputs):
@@ -39,7 +39,7 @@ def elementwise(slide: Slide, node: Node, one_number: bool = False) -> Placed:
         elif not tensor.is_empty():
             value = np.asarray(tensor.values) if is_constant(tensor) else known_value(tensor)
             if value is None:
-                refuse(node, f"takes '{tensor.name}', which is not of the picture and no constant")
+                refuse(node, f"takes '{tensor.name}', which is neither a map nor a constant")
             if value.ndim > x.order.ndim + 1 or (value.size > 1 and one_number):
                 refuse(node, f"takes a constant of shape {list(value.shape)}")
             node.inputs[i] = constant(slide.op.name("constant"), per_channel(node, x, value))
@@ -47,12 +47,12 @@ def elementwise(slide: Slide, node: Node, one_number: bool = False) -> Placed:
 
 
 def window(slide: Slide, node: Node) -> Placed:
-    """A convolution or a pooling stays what it is, its padding that of one window."""
+    """A convolution or a pooling stays, with the padding that it has on one window."""
     x = slide.data(node)
     shape, out = Window.of(node), node.outputs[0]
     pads, sizes = shape.static_pads(), map_shape(node)
     if pads is None:
-        refuse(node, "pads by sizes that are not known")
+        refuse(node, "pads by unknown amounts")
     node.inputs[0] = as_map(slide.op, node, x)
     before, after = pads
     reach = [
@@ -75,7 +75,7 @@ def window(slide: Slide, node: Node) -> Placed:
 
 
 def global_pool(pool: str) -> Callable[[Slide, Node], Placed]:
-    """Return the rule of a global pooling: the AveragePool or MaxPool of a window's size."""
+    """Return the rule of a global pooling, which becomes the pooling `pool` over one window."""
 
     def rule(slide: Slide, node: Node) -> Placed:
         x = slide.data(node)
@@ -95,9 +95,10 @@ def become_pool(node: Node, x: Placed, pool: str) -> Placed:
 def picked(
     pick: Callable[[Node, Placed, list[np.ndarray]], Index],
 ) -> Callable[[Slide, Node], Placed]:
-    """Return the rule of an operator that may take whole channels, such as a picture's red one.
+    """Return the rule of an operator that picks whole channels, such as a picture's red one.
 
-    pick: the part of the order of `x` that the node takes, from the values of its other inputs.
+    pick: `(node, x, values) -> order`: the part of the order of `x` that the node picks, from the
+    values of its other inputs.
     """
 
     def rule(slide: Slide, node: Node) -> Placed:
@@ -105,15 +106,15 @@ def picked(
         values = [None if t.is_empty() else known_value(t) for t in node.inputs[1:]]
         known = [value for value in values if value is not None]
         if len(known) < len(values):
-            refuse(node, "takes a part of the window that is not known")
+            refuse(node, "picks an unknown part of the window")
         index = pick(node, x, known)
         channels = index // x.positions
         kept = np.unique(channels)
         if index.size != kept.size * x.positions or np.unique(index).size != index.size:
-            refuse(node, "takes a part of the window that is not whole channels")
+            refuse(node, "picks a part of the window other than whole channels")
         numbers = np.searchsorted(kept, channels) * x.positions + index % x.positions
         tensor = slide.op.raw("Gather", x.tensor, kept.tolist(), axis=1)
-        made = replace(x, tensor=tensor, channels=kept.size, index=None)
-        return made.ordered(numbers.astype(np.int32))
+        whole = replace(x, tensor=tensor, channels=kept.size, index=None)
+        return whole.ordered(numbers.astype(np.int32))
 
     return rule

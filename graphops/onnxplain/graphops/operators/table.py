@@ -1,27 +1,22 @@
-"""What a rule is, and how rules are wrapped and put together into tables."""
+"""What a rule is, and how rules are wrapped and merged into tables."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias, TypeVar
 
-import onnx
-
-from onnxplain.graphops.ir import HALF, Emitter, Node, Tensor, onnx_type
+from onnxplain.graphops.ir import Emitter, Node, Tensor, is_half, onnx_type
 from onnxplain.graphops.operators.broadcast import unbroadcast
 
 __all__ = [
-    "Rule",
-    "Signals",
-    "Table",
-    "broadcasting",
-    "in_float32",
-    "merge",
-    "unbroadcasting",
-    "widening",
-]
+    "Rule", "Signals", "Table", "broadcasting", "in_float32", "merge", "to_first",
+    "unbroadcasting", "widening",
+]  # fmt: skip
 
+# One signal for each input, None where none flows.
 Signals: TypeAlias = tuple[Tensor | None, ...]
+
+# The last argument's type depends on the node: a Tensor for one float output, Signals for several.
 Rule: TypeAlias = Callable[[Emitter, Node, Any], Signals]
 Table: TypeAlias = dict[str, Rule]
 
@@ -29,7 +24,7 @@ Entry = TypeVar("Entry")
 
 
 def merge(*tables: Mapping[str, Entry]) -> dict[str, Entry]:
-    """Return one table of all; an operator that stands in two tables raises ValueError."""
+    """Return one table of all entries. Raises ValueError for an operator in two of the tables."""
     merged: dict[str, Entry] = {}
     for table in tables:
         twice = merged.keys() & table.keys()
@@ -39,8 +34,13 @@ def merge(*tables: Mapping[str, Entry]) -> dict[str, Entry]:
     return merged
 
 
+def to_first(node: Node, signal: Tensor) -> Signals:
+    """Return the signals of a node that sends one to its first input only."""
+    return signal, *(None for _ in node.inputs[1:])
+
+
 def unbroadcasting(rule: Rule) -> Rule:
-    """Let the rule give signals of the output's shape, and sum each to the shape of its input."""
+    """Sum the rule's signals, which have the output's shape, to the shapes of the inputs."""
 
     def summed(op: Emitter, node: Node, g: Any) -> Signals:
         return tuple(
@@ -57,17 +57,17 @@ def broadcasting(rules: Table) -> Table:
 
 
 def widening(rule: Rule) -> Rule:
-    """Let the rule work in float32 for half precision, whose range squares of values leave."""
+    """Compute the rule in float32 on half precision, whose range the squares of values leave."""
 
     def widened(op: Emitter, node: Node, g: Any) -> Signals:
-        several = g if isinstance(g, tuple) else (g,)
-        kind = onnx_type(next(s for s in several if s is not None))
-        if kind not in HALF:
+        signals: Signals = g if isinstance(g, tuple) else (g,)
+        first = next(s for s in signals if s is not None)
+        if not is_half(first):
             return rule(op, node, g)
-        cast = _cast_all(op, several, onnx.TensorProto.FLOAT)
+        wide = tuple(None if s is None else op.widened(s) for s in signals)
         with op.in_float32():
-            results = rule(op, node, cast if isinstance(g, tuple) else cast[0])
-        return _cast_all(op, results, kind)
+            results = rule(op, node, wide if isinstance(g, tuple) else wide[0])
+        return tuple(None if r is None else op.narrowed(r, onnx_type(first)) for r in results)
 
     return widened
 
@@ -75,7 +75,3 @@ def widening(rule: Rule) -> Rule:
 def in_float32(rules: Table) -> Table:
     """Return the table with every rule wrapped in `widening`."""
     return {name: widening(rule) for name, rule in rules.items()}
-
-
-def _cast_all(op: Emitter, signals: Signals, kind: int) -> Signals:
-    return tuple(None if s is None else op.Cast(s, to=kind) for s in signals)

@@ -1,8 +1,8 @@
-"""Max-unpooling: one meaning, four forms, because runtimes and windows differ.
+"""Max-unpooling in four forms, because runtimes and windows differ.
 
-A max-pool sends its signal back to the element that was the maximum, the *switch* (Zeiler and
-Fergus 2014, section 2.1), the first in row-major order where several are equal. Where windows
-overlap and share a maximum, their signals add.
+The signal of a max-pool's window goes to its maximum, the *switch* (Zeiler and Fergus 2014, section
+2.1), the first in row-major order where several are equal. Signals of overlapping windows that
+share a maximum add up.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import math
 from collections.abc import Callable
 
 import numpy as np
-import onnx
 
 from onnxplain.graphops.errors import UnsupportedModel
 from onnxplain.graphops.ir import (
@@ -20,7 +19,9 @@ from onnxplain.graphops.ir import (
     Node,
     Tensor,
     attribute,
+    dtype_of,
     is_float,
+    is_static,
     lowest_finite,
     onnx_type,
 )
@@ -28,7 +29,7 @@ from onnxplain.graphops.operators.window import Window
 
 __all__ = ["FORMS", "LACKING", "choose_form", "spread", "spread_evenly"]
 
-# The forms of unpooling that a target has no kernel for.
+# The forms of unpooling for which a target has no kernels.
 LACKING: dict[str, tuple[str, ...]] = {
     "cpu": (),
     "cuda": ("maxunpool",),
@@ -41,9 +42,9 @@ MAX_CANDIDATES = 1024  # elements of a window
 
 
 def choose_form(node: Node, requested: str, target: str = "cpu") -> tuple[str, str]:
-    """Return the form of unpooling for a MaxPool, and a warning where it is not what one expects.
+    """Return the form of unpooling for a MaxPool, and a warning or an empty string.
 
-    For `auto`, that is the first exact form that the target has.
+    For `auto`, the form is the first exact one that the target has.
     """
     overlaps = Window.of(node).overlaps
     if requested == "auto":
@@ -51,7 +52,7 @@ def choose_form(node: Node, requested: str, target: str = "cpu") -> tuple[str, s
         return next(form for form in exact if form not in LACKING[target]), ""
     if requested in LACKING[target]:
         return requested, (
-            f"target '{target}' has no kernels for unpool '{requested}', asked for at MaxPool "
+            f"target '{target}' has no kernels for unpool '{requested}', requested for MaxPool "
             f"'{node.name}': unpool 'auto' chooses a form that it has"
         )
     if requested == "maxunpool" and overlaps:
@@ -70,21 +71,21 @@ def choose_form(node: Node, requested: str, target: str = "cpu") -> tuple[str, s
 def maxunpool(op: Emitter, n: Node, g: Tensor) -> Tensor:
     """MaxUnpool with the indices of the forward MaxPool; exact where windows do not overlap.
 
-    ONNX Runtime refuses an output smaller than the last window would make it, which ceil_mode and
-    SAME padding ask for, and one of nothing, which padding as long as the window may seem to ask
-    for: there all elements are unpooled as one row.
+    ONNX Runtime refuses an output smaller than the last window's end, as with ceil_mode and SAME
+    padding, and an output that padding as long as the window seems to leave empty: there all
+    elements are unpooled as one row.
     """
     x = n.inputs[0]
     window = Window.of(n)
     indices = _indices(op, n)
     image = op.image_index(n.outputs[0])
     if image is not None:
-        # Each result's indices count from its own place in the batch.
+        # The indices of each result count from its own position in the batch.
         row = op.ReduceProd(op.shape(x, 1), keepdims=1)
         count = op.Squeeze(op.Shape(image), [0])
-        places = op.Mul(op.Range(op.constant(0, np.int64), count, op.constant(1, np.int64)), row)
-        places = op.Unsqueeze(places, list(range(1, 2 + len(window.kernel))))
-        indices = op.Add(op.Mod(indices, row), places)
+        starts = op.Mul(op.Range(op.constant(0, np.int64), count, op.constant(1, np.int64)), row)
+        starts = op.Unsqueeze(starts, list(range(1, 2 + len(window.kernel))))
+        indices = op.Add(op.Mod(indices, row), starts)
     before, after = window.static_pads() or ([], [])
     little = all(b + a < k for b, a, k in zip(before, after, window.kernel, strict=False))
     plain = not window.same and not attribute(n, "ceil_mode", 0) and max(window.dilations) == 1
@@ -102,67 +103,58 @@ def maxunpool(op: Emitter, n: Node, g: Tensor) -> Tensor:
 
 
 def scatter(op: Emitter, n: Node, g: Tensor) -> Tensor:
-    """ScatterElements that adds, one row a result; exact for every window.
+    """ScatterElements that adds, one row for each result; exact for every window.
 
-    Runtimes add in float32 at least, so half precision goes through it.
+    Half precision is added in float32, since runtimes lack kernels for it.
     """
     x = n.inputs[0]
     row = op.ReduceProd(op.shape(x, 1), keepdims=1)
-    places = op.Flatten(op.Mod(_indices(op, n), row), axis=1)
-    flat = op.Flatten(g, axis=1)
-    narrow = onnx_type(g) in (onnx.TensorProto.FLOAT16, onnx.TensorProto.BFLOAT16)
-    if narrow:
-        flat = op.Cast(flat, to=onnx.TensorProto.FLOAT)
-    zeros = op.Expand(op.constant(0, flat.dtype), op.Concat(op.Shape(g, end=1), row, axis=0))
-    summed = op.ScatterElements(zeros, places, flat, axis=1, reduction="add")
-    if narrow:
-        summed = op.Cast(summed, to=onnx_type(g))
-    return op.reshape_like(summed, x)
+    positions = op.Flatten(op.Mod(_indices(op, n), row), axis=1)
+    flat = op.widened(op.Flatten(g, axis=1))
+    zeros = op.Expand(op.constant(0, dtype_of(flat)), op.Concat(op.Shape(g, end=1), row, axis=0))
+    summed = op.ScatterElements(zeros, positions, flat, axis=1, reduction="add")
+    return op.reshape_like(op.narrowed(summed, onnx_type(g)), x)
 
 
 def portable(op: Emitter, n: Node, g: Tensor) -> Tensor:
-    """Without indices or scatter: find each window's switch again, and put the signal there.
+    """Basic operators only: compute each window's switch again, and send the signal there.
 
-    The elements at each offset into the window, as strided slices side by side, show by ArgMax
-    which was the first maximum. The signal, at that offset and zero at the others, goes through
-    one transposed convolution whose kernel puts each offset back in its place.
+    ArgMax over the strided slices at each offset into the window is the offset of the first
+    maximum. The signal, at that offset and zero at the others, goes through one transposed
+    convolution whose kernel moves each offset to its position.
     """
     x, y = n.inputs[0], n.outputs[0]
     window = Window.of(n)
     if math.prod(window.kernel) > MAX_CANDIDATES:
         raise UnsupportedModel(
-            f"unpool 'portable' makes a node for each element of a window, and that of MaxPool "
-            f"'{n.name}' has over {MAX_CANDIDATES}: choose unpool 'scatter'"
+            f"unpool 'portable' adds a node for each element of a window, and MaxPool '{n.name}' "
+            f"has windows of over {MAX_CANDIDATES} elements: choose unpool 'scatter'"
         )
-    begin, end = window.begin(op), window.end(op)
-    start = op.constant(begin, np.int64) if isinstance(begin, list) else begin
-    pads = op.Concat([0, 0], start, [0, 0], end, axis=0)
-    values = x if is_float(x) else op.Cast(x, to=onnx_type(g))  # of a quantised network
-    padded = op.Pad(_each_channel(op, values, x, window), pads, lowest_finite(g))
+    pads = op.Concat([0, 0], window.begin(op), [0, 0], window.end(op), axis=0)
+    values = x if is_float(x) else op.Cast(x, to=onnx_type(g))  # integers: a quantised network
+    padded = op.Pad(_each_channel(op, values, x), pads, lowest_finite(g))
     last = op.Mul(op.Sub(op.shape(y, 2), 1), op.constant(window.strides, np.int64))
-    axes = list(range(2, 2 + len(window.kernel)))
     candidates = []
     for offset in itertools.product(*(range(k) for k in window.kernel)):
         first = [o * d for o, d in zip(offset, window.dilations, strict=True)]
         end_at = op.Add(last, [f + 1 for f in first])
-        candidates.append(op.Slice(padded, first, end_at, axes, window.strides))
+        candidates.append(op.Slice(padded, first, end_at, window.axes, window.strides))
     switch = op.ArgMax(op.Concat(*candidates, axis=1), axis=1, keepdims=1)
     offsets = np.arange(len(candidates)).reshape(1, -1, *[1] * len(window.kernel))
     there = op.Equal(switch, op.constant(offsets, np.int64))
-    placed = op.Where(there, _each_channel(op, g, y, window), 0.0)
+    placed = op.Where(there, _each_channel(op, g, y), 0.0)
     kernel = np.eye(len(candidates)).reshape(len(candidates), 1, *window.kernel)
     return spread(op, window, placed, kernel)
 
 
 def over_window(op: Emitter, n: Node, g: Tensor) -> Tensor:
     """Without switches: the signal goes to every element of its window."""
-    window = Window.of(n)
-    return spread_evenly(op, window, g)
+    return spread_evenly(op, Window.of(n), g)
 
 
 def spread_evenly(op: Emitter, window: Window, g: Tensor) -> Tensor:
     """Add the signal at each output of a pooling to every element of its window."""
-    g = _each_channel(op, g, window.node.outputs[0], window)
+    g = _each_channel(op, g, window.node.outputs[0])
     return spread(op, window, g, np.ones((1, 1, *window.kernel)))
 
 
@@ -170,7 +162,7 @@ def spread(op: Emitter, window: Window, g: Tensor, kernel: np.ndarray) -> Tensor
     """Add kernel·g into each window of the pool's input; g is [N·C, kernel.shape[0], ...]."""
     whole = op.ConvTranspose(
         g,
-        op.constant(kernel, g.dtype),
+        op.constant(kernel, dtype_of(g)),
         strides=window.strides,
         dilations=window.dilations,
         kernel_shape=window.kernel,
@@ -187,11 +179,10 @@ FORMS: dict[str, Callable[[Emitter, Node, Tensor], Tensor]] = {
 }
 
 
-def _each_channel(op: Emitter, g: Tensor, like: Tensor, window: Window) -> Tensor:
-    """Fold the channels into the batch, so that one kernel serves all: [N·C, 1, ...]."""
-    sizes = like.shape[2:] if like.shape is not None else [None] * len(window.kernel)
-    if all(isinstance(s, int) for s in sizes):
-        return op.Reshape(g, [-1, 1, *sizes])
+def _each_channel(op: Emitter, g: Tensor, like: Tensor) -> Tensor:
+    """Fold the channels into the batch axis, so that all have one kernel: [N·C, 1, ...]."""
+    if like.shape is not None and is_static(like.shape[2:]):
+        return op.Reshape(g, [-1, 1, *like.shape[2:]])
     return op.Reshape(g, op.Concat([-1, 1], op.shape(like, 2), axis=0))
 
 

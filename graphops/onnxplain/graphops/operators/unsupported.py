@@ -1,6 +1,6 @@
-"""Operators that a signal could pass and that have no rule yet, and what to do about each.
+"""Operators that a signal could pass and that have no rule yet, each with advice on what to do.
 
-One that gets a rule moves from here to the file of its family.
+An operator that gets a rule moves to the file of its family.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ QDQ = (
     "quantise the model in QDQ format, whose pairs of QuantizeLinear and DequantizeLinear have "
     "rules (ONNX Runtime: quantize_static with quant_format=QuantFormat.QDQ)"
 )
-UNROLLED = "export the model with it unrolled"
-NO_SEQUENCES = "export the model without sequences of tensors, with Split and Concat in their place"
-SPELLED_OUT = "export the model for an opset that spells it out (MatMul, Softmax, Mul, Add)"
+UNROLLED = "export the model with the loop unrolled"
+NO_SEQUENCES = "export the model with Split and Concat instead of sequences of tensors"
+BASIC = "export the model for an older opset, with basic operators (MatMul, Softmax, Mul, Add)"
 INFERENCE = "a loss is for training: export the model for inference"
 ONWARDS = "project back to a tensor after it (`to`)"
 
-NO_RULE = Without("it has no rule, so nothing else is known of it")
+NO_RULE = Without("it has no rule, so its other facts are not stated")
 
 
 def _refused(advice: str, *names: str) -> dict[str, Operator]:
@@ -36,7 +36,7 @@ OPERATORS: dict[str, Operator] = {
         NO_SEQUENCES, "ConcatFromSequence", "Optional", "OptionalGetElement", "SequenceAt",
         "SequenceConstruct", "SequenceErase", "SequenceInsert", "SplitToSequence",
     ),
-    **_refused(SPELLED_OUT, "Attention", "RotaryEmbedding", "TensorScatter"),
+    **_refused(BASIC, "Attention", "RotaryEmbedding", "TensorScatter"),
     **_refused(INFERENCE, "NegativeLogLikelihoodLoss", "SoftmaxCrossEntropyLoss"),
     **_refused(
         ONWARDS, "BitCast", "Col2Im", "CumProd", "DFT", "DeformConv", "Det", "MaxRoiPool",

@@ -1,25 +1,21 @@
 """The geometry that convolutions and poolings share: kernel, stride, dilation, padding.
 
-Sizes may be unknown until the graph runs, so what depends on them is a list of numbers where it can
-be and an int64 tensor of the graph otherwise; both go into `op.Slice` and `op.Pad` alike.
+Paddings that depend on sizes which are not known until the graph runs are int64 tensors of it.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TypeAlias
 
 import numpy as np
 
 from onnxplain.graphops.errors import UnsupportedModel
-from onnxplain.graphops.ir import Emitter, Node, Tensor, attribute
+from onnxplain.graphops.ir import Emitter, Node, Tensor, attribute, is_static
 
-__all__ = ["Ints", "Window", "is_dilated"]
+__all__ = ["Window", "is_dilated"]
 
-MAX_ELEMENTS = 2**22  # of a window: its backward pass holds a kernel of that size
-
-Ints: TypeAlias = "list[int] | Tensor"
+MAX_ELEMENTS = 2**22  # of a window, since its backward pass has a kernel of that size
 
 
 @dataclass(frozen=True)
@@ -36,15 +32,12 @@ class Window:
         """Read the window of a Conv, a MaxPool or an AveragePool."""
         x = node.inputs[0]
         kernel = attribute(node, "kernel_shape")
-        if (
-            kernel is None
-            and node.op in ("Conv", "ConvTranspose")
-            and node.inputs[1].shape is not None
-        ):
-            kernel = list(node.inputs[1].shape[2:])
-        if kernel is None or not all(isinstance(k, int) for k in kernel):
+        if kernel is None and node.op in ("Conv", "ConvTranspose"):
+            kernel = (node.inputs[1].shape or [None])[2:]
+        if not kernel or not is_static(kernel):
             raise UnsupportedModel(
-                f"the kernel of {node.op} '{node.name}', which reads '{x.name}', has no known size"
+                f"the kernel of {node.op} '{node.name}', which reads '{x.name}', has no known "
+                "size: export the model with `kernel_shape`"
             )
         if math.prod(kernel) > MAX_ELEMENTS:
             raise UnsupportedModel(
@@ -53,21 +46,31 @@ class Window:
             )
         if "Conv" not in node.op and is_dilated(node) and "SAME" in attribute(node, "auto_pad", ""):
             raise UnsupportedModel(
-                f"{node.op} '{node.name}' is dilated and pads by auto_pad, of which ONNX and its "
-                "runtimes do not make the same size: export the model with its `pads` written down"
+                f"{node.op} '{node.name}' is dilated and pads by auto_pad, for which ONNX and its "
+                "runtimes compute different sizes: export the model with explicit `pads`"
             )
         ones = [1] * len(kernel)
         strides, dilations = attribute(node, "strides", ones), attribute(node, "dilations", ones)
         return cls(node, list(kernel), list(strides), list(dilations))
 
     @property
+    def axes(self) -> list[int]:
+        """The spatial axes, 2 and up."""
+        return list(range(2, 2 + len(self.kernel)))
+
+    @property
+    def attrs(self) -> dict[str, list[int]]:
+        """The window as attributes of an operator."""
+        return {"kernel_shape": self.kernel, "strides": self.strides, "dilations": self.dilations}
+
+    @property
     def extent(self) -> list[int]:
-        """How far one window reaches: dilation·(kernel − 1) + 1."""
+        """The length of one window along each axis: dilation·(kernel − 1) + 1."""
         return [d * (k - 1) + 1 for k, d in zip(self.kernel, self.dilations, strict=True)]
 
     @property
     def overlaps(self) -> bool:
-        """Tell whether two windows can share an element."""
+        """Whether two windows can share an element."""
         return any(
             any(j * dilation % stride == 0 for j in range(1, kernel))
             for kernel, stride, dilation in zip(
@@ -77,12 +80,12 @@ class Window:
 
     @property
     def same(self) -> str:
-        """Return SAME_UPPER or SAME_LOWER where the node asks for it, else nothing."""
+        """The node's auto_pad if it is SAME_UPPER or SAME_LOWER, else an empty string."""
         auto_pad = str(attribute(self.node, "auto_pad", "NOTSET"))
         return auto_pad if auto_pad.startswith("SAME") else ""
 
     def static_pads(self) -> tuple[list[int], list[int]] | None:
-        """Return the padding before and after each axis, None where it depends on the size."""
+        """Return the padding before and after each axis, None if it depends on unknown sizes."""
         rank = len(self.kernel)
         if not self.same:
             if attribute(self.node, "auto_pad", "NOTSET") == "VALID":
@@ -103,11 +106,11 @@ class Window:
             after.append(more if self.same == "SAME_UPPER" else less)
         return before, after
 
-    def begin(self, op: Emitter) -> Ints:
-        """Return the padding before each spatial axis."""
+    def begin(self, op: Emitter) -> Tensor:
+        """Return the padding before each spatial axis, int64[rank − 2]."""
         static = self.static_pads()
         if static is not None:
-            return static[0]
+            return op.constant(static[0], np.int64)
         size = op.shape(self.node.inputs[0], 2)
         strides = op.constant(self.strides, np.int64)
         windows = op.Div(op.Add(size, [s - 1 for s in self.strides]), strides)
@@ -118,21 +121,20 @@ class Window:
         return op.Div(total, 2)
 
     def end(self, op: Emitter) -> list[int]:
-        """Return a padding after each spatial axis that every window fits into, or more."""
+        """Return a padding after each spatial axis that is long enough for every window."""
         static = self.static_pads()
         after = self.extent if static is None else static[1]
         return [a + s - 1 for a, s in zip(after, self.strides, strict=True)]
 
     def crop(self, op: Emitter, whole: Tensor) -> Tensor:
-        """Cut a signal that covers the padded input, and more, down to the input."""
-        x, begin = self.node.inputs[0], self.begin(op)
-        rank = len(self.kernel)
-        axes = list(range(2, 2 + rank))
-        sizes = x.shape[2:] if x.shape is not None else [None] * rank
-        if isinstance(begin, list) and all(isinstance(s, int) for s in sizes):
-            return op.Slice(whole, begin, [b + s for b, s in zip(begin, sizes, strict=True)], axes)
-        start = op.constant(begin, np.int64) if isinstance(begin, list) else begin
-        return op.Slice(whole, start, op.Add(start, op.shape(x, 2)), axes)
+        """Crop a signal that covers the padded input, or more, to the input."""
+        x, pads = self.node.inputs[0], self.static_pads()
+        sizes = x.shape[2:] if x.shape is not None else [None]
+        if pads is not None and is_static(sizes):
+            ends = [b + s for b, s in zip(pads[0], sizes, strict=True)]
+            return op.Slice(whole, pads[0], ends, self.axes)
+        start = self.begin(op)
+        return op.Slice(whole, start, op.Add(start, op.shape(x, 2)), self.axes)
 
 
 def is_dilated(node: Node) -> bool:
