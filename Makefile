@@ -6,13 +6,17 @@ VENV := .venv
 BIN := $(VENV)/bin
 STUBS := proto/onnxplain/v1
 
-.PHONY: demo test lint proto docs-methods bench-gpu bench-memory bench-rewriting bench-values gallery parity portability clean
+.PHONY: demo test test-all lint proto docs-methods bench-gpu bench-memory bench-rewriting bench-values gallery parity portability clean
 
 demo: $(VENV)/run
 	$(BIN)/python examples/demo.py
 
 test: $(VENV)/dev
 	$(BIN)/python -m pytest -n 2
+
+# The whole suite with 3,000 random networks in the property test instead of 300.
+test-all: $(VENV)/dev
+	ONNXPLAIN_PROPERTY_CASES=3000 $(BIN)/python -m pytest -n 2
 
 lint: $(VENV)/dev
 	$(BIN)/ruff check .
