@@ -18,6 +18,7 @@ from onnxplain.client import Client, Result
 from onnxplain.engine.drawing.attribution import drawn
 from onnxplain.engine.drawing.colormaps import enlarged, heat, overlay
 from onnxplain.engine.drawing.figure import Note, Panel, figure
+from onnxplain.engine.methods import drawn_as
 
 ROOT = Path(__file__).resolve().parent.parent
 OUT = ROOT / "demo-out"
@@ -112,7 +113,8 @@ def draw(results: Sequence[Result]) -> Image.Image:
             row = [Panel((f"{path.stem} · {result.method}",), (enlarged(picture, SIDE),))]
             for u, channel in enumerate(result.channels[i]):
                 attribution = result.attribution[i, u]
-                pair = drawn(attribution, result.method, None), overlay(attribution, picture)
+                alone = drawn(attribution, drawn_as(result.method), None)
+                pair = alone, overlay(attribution, picture)
                 tiles = tuple(enlarged(pixels, SIDE) for pixels in pair)
                 row.append(Panel((f"channel {channel}",), tiles))
             rows.append(row)

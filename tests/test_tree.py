@@ -115,3 +115,10 @@ def test_tests_reach_no_private_names(path):
             inside = isinstance(node.value, ast.Name) and node.value.id in own
             known = node.attr in ("_repr_png_", "_asdict")  # protocols of others
             assert inside or known, f"line {node.lineno}: {node.attr}"
+        if isinstance(node, ast.Call):
+            called = getattr(node.func, "attr", getattr(node.func, "id", ""))
+            if called in ("setattr", "getattr", "hasattr", "delattr"):
+                for argument in node.args:
+                    text = argument.value if isinstance(argument, ast.Constant) else ""
+                    private = re.search(r"(^|\.)_[a-z]", str(text))
+                    assert not private, f"line {node.lineno}: {text}"

@@ -8,9 +8,15 @@ import pytest
 from artefacts import SMALL, images, network, run
 
 from onnxplain import graphops
-from onnxplain.engine import Engine
+from onnxplain.engine import METHODS, Engine
 from onnxplain.graphops import Network, Options, check, convolutionalize, forward, layers, rewrite
 from onnxplain.graphops.canonicalize import canonical_graph
+
+FEW = {"masks": 4, "iterations": 2, "samples": 4, "steps": 4}
+
+
+def taken(method):
+    return {option.name for option in METHODS[method].takes}
 
 
 @pytest.fixture
@@ -33,10 +39,43 @@ def counted(monkeypatch):
 
 
 @pytest.mark.parametrize("layer", [None, "r2"])
-def test_one_explanation_canonicalises_once_and_searches_the_layer_once(counted, layer):
+@pytest.mark.parametrize("method", METHODS)
+def test_one_explanation_canonicalises_once_and_searches_each_name_once(counted, method, layer):
+    """A class activation map over a named layer has two names, the layer's and the class score's."""
     pictures = np.random.default_rng(0).integers(0, 256, (2, 20, 20, 3), np.uint8)
-    Engine("cpu", threads=1).explain(network(SMALL), pictures, layer, preprocess="unit")
-    assert counted == {"canonicalize": 1, "resolve": 1}
+    own = {option: few for option, few in FEW.items() if option in taken(method)}
+    explain = Engine("cpu", threads=1).explain
+    explain(network(SMALL), pictures, layer, method, preprocess="unit", **own)
+    is_map = METHODS[method].over == "map"
+    assert counted == {"canonicalize": 1, "resolve": 1 + (is_map and layer is not None)}
+
+
+@pytest.mark.parametrize("layer", [None, "r2"])
+@pytest.mark.parametrize("method", ["gradient", "deconvnet", "lrp_epsilon"])
+def test_a_target_s_name_is_one_more_to_search(counted, method, layer):
+    pictures = np.random.default_rng(0).integers(0, 256, (2, 20, 20, 3), np.uint8)
+    explain = Engine("cpu", threads=1).explain
+    explain(network(SMALL), pictures, layer, method, to="r1", preprocess="unit")
+    assert counted == {"canonicalize": 1, "resolve": 2}
+
+
+@pytest.mark.parametrize("method", ["smoothgrad", "integrated_gradients"])
+def test_a_network_that_begins_at_a_target_inside_is_a_second_one(counted, method):
+    """The exception: the copies of the target's value enter a network that begins there.
+
+    It is canonicalised once too, and the target's and the layer's names are searched in it again.
+    """
+    pictures = np.random.default_rng(0).integers(0, 256, (2, 20, 20, 3), np.uint8)
+    explain = Engine("cpu", threads=1).explain
+    explain(network(SMALL), pictures, "r2", method, to="r1", preprocess="unit")
+    assert counted == {"canonicalize": 2, "resolve": 4}
+
+
+def test_the_score_s_layer_is_a_name_to_search(counted):
+    pictures = np.random.default_rng(0).integers(0, 256, (2, 20, 20, 3), np.uint8)
+    explain = Engine("cpu", threads=1).explain
+    explain(network(SMALL), pictures, "r1", "grad_cam", score_layer="r2", preprocess="unit")
+    assert counted == {"canonicalize": 1, "resolve": 2}
 
 
 def test_all_that_a_network_is_asked_for_takes_one_canonical_form(counted):

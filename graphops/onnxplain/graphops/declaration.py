@@ -69,9 +69,6 @@ class Option:
 
         Returns:
             The option's name, help, choices and default.
-
-        Raises:
-            Nothing.
         """
         default = f" (default: {self.shown_default})" if self.shown_default else ""
         words = f": {', '.join(self.choices)}" if self.choices else ""

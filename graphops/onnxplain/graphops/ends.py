@@ -48,7 +48,7 @@ def find_ends(
         tensor, target = canonical.tensor(options.score_layer), _mapped(canonical, layer)
     else:
         tensor = canonical.tensor(layer)
-        target = default_target(graph) if to is None else canonical.tensor(to)
+        target = canonical.recorded(default_target(graph)) if to is None else canonical.tensor(to)
         target = tensor if method.over == "layer" else target
     ranks = rank_of(tensor), rank_of(target)
     named, rank = (target, ranks[1]) if method.over == "map" else (tensor, ranks[0])
@@ -77,7 +77,7 @@ def _mapped(canonical: CanonicalGraph, layer: str | None) -> Tensor:
         raise UnsupportedModel(
             "the network's last convolutional block cannot be determined: name the layer to map"
         )
-    return block
+    return canonical.recorded(block)
 
 
 def path_between(graph: Graph, ends: Ends, to: str | None) -> Path:

@@ -192,8 +192,6 @@ class Engine:
             if chosen.names is not None:
                 names = name_pictures(prepared.rows, chosen.names)
             labels = class_labels(run.opened, subject.layer, whole, chosen)
-            # Pictures that grow from noise have nothing of the image.
-            from_noise = method.drawn == "picture" and run.own.get("start") == "noise"
             chosen_units = choose_units(run, units, whole)
             notes, done = (*prepared.notes, *subject.warnings), 0
             progress(done, chosen_units.channels.size)
@@ -207,7 +205,7 @@ class Engine:
                     layer=subject.layer.tensor,
                     to=subject.to,
                     method=method.name,
-                    pictures=() if from_noise else prepared.pictures[image : image + 1],
+                    pictures=prepared.pictures[image : image + 1] if result.of_picture else (),
                     labels=labels,
                     preprocess=prepared.preprocess,
                     notes=(
@@ -219,6 +217,7 @@ class Engine:
                     names=names[image : image + 1],
                     seed_value=run.options.seed_value or method.seed_value,
                     completeness_error=None if error is None else error[None],
+                    drawn_as=method.drawn,
                 )
                 done += len(result.score)
                 progress(done, chosen_units.channels.size)

@@ -53,6 +53,8 @@ class Explanation(View):
     first_image: the index of the first image; 0 except for pieces of a result.
     completeness_error: float32 [images, units], the violation of the method's conservation law;
         None where it has none.
+    drawn_as: "map", "reconstruction" or "picture", as the method declares; "" for what the method
+        of that name declares.
     """
 
     attribution: npt.NDArray[np.float32]
@@ -70,6 +72,10 @@ class Explanation(View):
     first_image: int = 0
     seed_value: str = "one"
     completeness_error: npt.NDArray[np.float32] | None = None
+    drawn_as: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "drawn_as", self.drawn_as or drawn_as(self.method))
 
     def draw(self) -> Image.Image:
         """Draw one row per picture: the picture, each unit's projection and its overlay.
@@ -82,9 +88,7 @@ class Explanation(View):
         """
         self.require_drawable()
         images, units = self.channels.shape
-        overlays = (
-            bool(self.pictures) and units <= WITH_OVERLAYS and drawn_as(self.method) != "picture"
-        )
+        overlays = bool(self.pictures) and units <= WITH_OVERLAYS and self.drawn_as != "picture"
         side = int(min(SIDE, math.sqrt(PAGE / (images * units * (1 + overlays)))))
         columns = even_columns(units, 4) if overlays else math.ceil(math.sqrt(units))
         rows: list[list[Panel | None]] = []
@@ -102,7 +106,7 @@ class Explanation(View):
                 [panel for row in rows[start : start + together] for panel in row]
                 for start in range(0, images, together)
             ]
-        notes = legend(self.attribution[0, 0], self.method, overlays)
+        notes = legend(self.attribution[0, 0], self.drawn_as, overlays)
         return figure(rows, f"{self.method} · {self.layer}", notes)
 
     def name(self, image: int) -> str:
@@ -161,7 +165,7 @@ class Explanation(View):
         Raises:
             IndexError: there is no such picture or unit.
         """
-        return drawn(self.attribution[image, unit], self.method, self.preprocess)
+        return drawn(self.attribution[image, unit], self.drawn_as, self.preprocess)
 
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
         """Return the arrays and texts that `save_npz` writes, by name."""

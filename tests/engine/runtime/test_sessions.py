@@ -1,5 +1,6 @@
 """ONNX Runtime behind its wrapper: devices, deadlines, errors, silence."""
 
+import importlib.metadata
 import threading
 
 import numpy as np
@@ -7,7 +8,6 @@ import onnx
 import onnxruntime
 import pytest
 
-from onnxplain.engine.runtime import sessions
 from onnxplain.engine.runtime.sessions import Session, Stop, resolve_device
 from onnxplain.graphops.errors import Cancelled, DeviceError, OptionError, UnsupportedModel
 
@@ -20,7 +20,14 @@ def session(body="y = Relu (x)"):
 
 def without_cuda(monkeypatch, wheels=("onnxruntime-gpu",), providers=("CPUExecutionProvider",)):
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: list(providers))
-    monkeypatch.setattr(sessions, "_installed", lambda wheel: wheel in wheels)
+    real = importlib.metadata.distribution
+
+    def distribution(name):
+        if name.startswith("onnxruntime") and name not in wheels:
+            raise importlib.metadata.PackageNotFoundError(name)
+        return None if name in wheels else real(name)
+
+    monkeypatch.setattr(importlib.metadata, "distribution", distribution)
 
 
 def test_a_session_runs_and_names_its_outputs():
@@ -120,10 +127,9 @@ def test_errors_of_onnx_runtime_are_translated_and_silent(capfd):
 def test_want_of_memory_is_said(monkeypatch, error):
     net = session()
 
-    class Full:
-        def run(self, *_):
-            raise error
+    def run(*_):
+        raise error
 
-    monkeypatch.setattr(net, "_session", Full())
+    monkeypatch.setattr(onnxruntime.InferenceSession, "run", run)
     with pytest.raises(DeviceError, match="out of memory"):
         net.run({}, ["y"], Stop())

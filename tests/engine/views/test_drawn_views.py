@@ -1,12 +1,16 @@
 """What the views draw: colours, captions and places."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from engine.viewed import UNIT, pixels
 
 from onnxplain.engine import (
+    METHODS,
     Engine,
     Preprocess,
+    SideBySide,
     covered,
     maps,
     strongest_pictures,
@@ -15,6 +19,8 @@ from onnxplain.engine import (
 from onnxplain.engine.drawing.attribution import legend
 from onnxplain.engine.drawing.colormaps import diverging, heat, reconstruction
 from onnxplain.graphops.errors import OptionError
+
+TITLE = 45  # pixels from a page's top that hold its title
 
 
 @pytest.fixture(scope="module")
@@ -61,9 +67,8 @@ def test_the_maps_of_relevance_are_signed(engine, model, pictures):
         found = engine.explain(model, pictures[0], method=method, preprocess=UNIT)
         expected = diverging(found.attribution[0, 0].astype(float).sum(axis=0))
         np.testing.assert_array_equal(found.drawn(0, 0), expected)
-        assert "negative" in [
-            word for note in legend(found.attribution[0, 0], method, False) for word in note.ends
-        ]
+        notes = legend(found.attribution[0, 0], found.drawn_as, False)
+        assert "negative" in [word for note in notes for word in note.ends]
 
 
 def test_made_pictures_are_drawn_as_pictures(engine, model, pictures):
@@ -83,6 +88,33 @@ def test_made_pictures_are_drawn_as_pictures(engine, model, pictures):
     )  # fmt: skip
     assert len(begun.pictures) == 1
     assert np.abs(begun.drawn(0, 0).astype(int) - pixels(pictures[0])).mean() < 40
+
+
+@pytest.mark.parametrize("name", ["gradient", "deconvnet", "activation_maximisation"])
+def test_a_method_of_one_s_own_is_drawn_as_it_declares(engine, model, pictures, name):
+    """Alone and beside another, whatever its name: the pages differ in their titles only."""
+    mine = replace(METHODS[name], name="mine")
+    own = {"iterations": 2} if name == "activation_maximisation" else {}
+    known, found = (
+        engine.explain(model, pictures[0], "s", method, [1, 2], preprocess=UNIT, **own)
+        for method in (name, mine)
+    )
+    assert found.drawn_as == METHODS[name].drawn
+    np.testing.assert_array_equal(found.drawn(0, 1), known.drawn(0, 1))
+    pages = [np.asarray(one.draw()) for one in (found, known)]
+    assert np.flatnonzero((pages[0] != pages[1]).any(axis=(1, 2))).max() < TITLE
+    both = [SideBySide((one, known)) for one in (found, known)]
+    texts = [[note.text for note in view.legend()] for view in both]
+    assert texts[0] == texts[1]
+    panels = [view.panel(view.explanations[0], 0, 1).pictures for view in both]
+    assert len(panels[0]) == len(panels[1])
+    assert found.arrays().keys() == known.arrays().keys()
+
+
+def test_a_result_with_its_method_s_name_alone_is_drawn_as_that_declares(engine, model, pictures):
+    found = engine.explain(model, pictures[0], "s", "deconvnet", [1], preprocess=UNIT)
+    drawn = [replace(found, method=m, drawn_as="").drawn_as for m in ("deconvnet", "lrp", "mine")]
+    assert drawn == ["reconstruction", "map", "map"]
 
 
 def test_panels_of_other_units_say_so(engine, model, pictures):

@@ -167,7 +167,7 @@ def test_in_types_that_the_cpu_lacks(name, dtype, variant):
     assert set(types.values()) == {own}
 
 
-# Several results of one image, for each operator by itself; test_operators_in_rows.py has graphs.
+# Several results of one image, for each operator by itself; test_rows.py has graphs.
 
 PAIRED = {
     **ONE_EACH,

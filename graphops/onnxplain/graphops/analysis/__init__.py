@@ -5,6 +5,7 @@ from onnxplain.graphops.analysis.channel_axis import channel_axis, has_channels_
 from onnxplain.graphops.analysis.cost import Arithmetic
 from onnxplain.graphops.analysis.input_size import resize_input
 from onnxplain.graphops.analysis.landmarks import (
+    NORMALIZERS,
     class_score,
     default_target,
     last_convolutional_block,
@@ -17,6 +18,7 @@ __all__ = [
     "BATCHED",
     "Layer",
     "MIXED",
+    "NORMALIZERS",
     "batch_dimension",
     "channel_axis",
     "class_score",

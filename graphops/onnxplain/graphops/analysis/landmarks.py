@@ -5,9 +5,14 @@ from __future__ import annotations
 from onnxplain.graphops.errors import UnsupportedModel
 from onnxplain.graphops.ir import Graph, Node, Tensor, attribute, is_float, rank_of, reads
 
-__all__ = ["class_score", "default_target", "last_convolutional_block"]
+__all__ = ["NORMALIZERS", "class_score", "default_target", "last_convolutional_block"]
 
-NORMALIZERS = {"Softmax", "LogSoftmax", "Sigmoid"}
+# The operators that turn class scores into probabilities, and what their output is.
+NORMALIZERS = {
+    "Softmax": "probability",
+    "Sigmoid": "probability",
+    "LogSoftmax": "log probability",
+}
 SAME_VALUES = {"Identity", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Cast", "Dropout"}
 COPIES = {"Cast", "CastLike", "Dropout", "Identity"}
 TO_CHANNELS_LAST = [0, 2, 3, 1]

@@ -50,10 +50,15 @@ class CanonicalGraph:
         Raises UnknownLayer or UnsupportedModel, as `resolve` does.
         """
         if name not in self.resolved:
-            tensor = resolve(self.graph, name)
-            self.resolved[name] = self.resolved[tensor.name] = tensor.name
+            tensor = self.recorded(resolve(self.graph, name))
+            self.resolved[name] = tensor.name
             return tensor
         return self.graph.tensors()[self.resolved[name]]
+
+    def recorded(self, tensor: Tensor) -> Tensor:
+        """Return a tensor of the graph, whose name `tensor` then knows without a search."""
+        self.resolved[tensor.name] = tensor.name
+        return tensor
 
 
 def canonicalize(model: onnx.ModelProto, keep_shape: bool = False) -> CanonicalGraph:

@@ -19,6 +19,7 @@ from onnxplain.graphops.ir import (
     Emitter,
     Graph,
     Node,
+    Tensor,
     attribute,
     infer_shapes,
     is_constant,
@@ -74,7 +75,7 @@ def _ints_to_inputs(*names: str) -> Adapter:
     return adapter
 
 
-def _append_inputs(op: Emitter, node: Node, values: list[tuple[Any, Any]]) -> None:
+def _append_inputs(op: Emitter, node: Node, values: list[tuple[object, Any]]) -> None:
     while values and values[-1][0] is None:
         values.pop()
     for value, dtype in values:
@@ -185,12 +186,12 @@ def _resize(op: Emitter, node: Node, opset: int) -> None:
             _scaled(op, node, scales, "ceil")
 
 
-def _scaled(op: Emitter, node: Node, scales: Any, rounding: str) -> None:
+def _scaled(op: Emitter, node: Node, scales: Tensor, rounding: str) -> None:
     inputs = [node.inputs[0], gs.Variable.empty(), scales]
     _replace(op, node, "Resize", inputs, _coordinates(node, rounding))
 
 
-def _coordinates(node: Node, rounding: str) -> dict[str, Any]:
+def _coordinates(node: Node, rounding: str) -> dict[str, str]:
     mode = attribute(node, "mode", "nearest")
     return {
         "mode": "linear" if mode == "bilinear" else mode,
@@ -225,7 +226,11 @@ def _scan(op: Emitter, node: Node, opset: int) -> None:
 
 
 def _replace(
-    op: Emitter, node: Node, op_type: str, inputs: list[Any], attrs: dict[str, Any] | None = None
+    op: Emitter,
+    node: Node,
+    op_type: str,
+    inputs: list[Tensor],
+    attrs: dict[str, str] | None = None,
 ) -> None:
     """Append another operator instead of the node, with its name and outputs."""
     outputs = list(node.outputs)

@@ -91,7 +91,7 @@ class Emitter:
             yield nodes
 
     @contextmanager
-    def _during(self, **modes: Any) -> Iterator[None]:
+    def _during(self, **modes: object) -> Iterator[None]:
         before = {name: getattr(self, name) for name in modes}
         vars(self).update(modes)
         try:

@@ -106,9 +106,6 @@ def read_metadata(model: onnx.ModelProto) -> dict[str, str]:
 
     Returns:
         The values of the properties by key.
-
-    Raises:
-        Nothing.
     """
     return {entry.key: entry.value for entry in model.metadata_props}
 

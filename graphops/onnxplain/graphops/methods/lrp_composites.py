@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Collection
 
 from onnxplain.graphops.backward import Attribution, Path, Walk
 from onnxplain.graphops.errors import UnsupportedOperator
@@ -114,7 +113,7 @@ def composite(
     return table
 
 
-def _leading(path: Path, linear: Any) -> set[str]:
+def _leading(path: Path, linear: Collection[str]) -> set[str]:
     """Return the names of the linear nodes without another linear node before them."""
     before = {path.target.name}  # tensors before any linear node
     leading = set()

@@ -62,7 +62,7 @@ class Weighted:
 
     @property
     def x(self) -> Tensor:
-        """The input that carriers the signal."""
+        """The input that carries the signal."""
         return self.node.inputs[self.data_index]
 
     def forward(self, op: Emitter, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:

@@ -8,7 +8,7 @@ parts.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, TypeAlias
+from typing import TypeAlias, overload
 
 import numpy as np
 
@@ -123,11 +123,19 @@ def _part(
     return op.Add(from_rising, op.Mul(falling, n.backward(op, s, down)))
 
 
-def _positive(op: Emitter, tensor: Any) -> Any:
+@overload
+def _positive(op: Emitter, tensor: Tensor) -> Tensor: ...
+@overload
+def _positive(op: Emitter, tensor: Tensor | None) -> Tensor | None: ...
+def _positive(op: Emitter, tensor: Tensor | None) -> Tensor | None:
     return None if tensor is None else _shaped(op.Relu(tensor), tensor)
 
 
-def _negative(op: Emitter, tensor: Any) -> Any:
+@overload
+def _negative(op: Emitter, tensor: Tensor) -> Tensor: ...
+@overload
+def _negative(op: Emitter, tensor: Tensor | None) -> Tensor | None: ...
+def _negative(op: Emitter, tensor: Tensor | None) -> Tensor | None:
     return None if tensor is None else _shaped(op.Min(tensor, 0.0), tensor)
 
 

@@ -15,7 +15,6 @@ from onnxplain.engine.drawing.colormaps import (
     signed_map,
 )
 from onnxplain.engine.drawing.figure import Note
-from onnxplain.engine.methods import drawn_as
 from onnxplain.engine.pictures import Preprocess
 
 __all__ = ["drawn", "heat_bar", "legend"]
@@ -25,25 +24,26 @@ BAR_WIDTH = 120
 Pixels = npt.NDArray[np.uint8]
 
 
-def drawn(attribution: npt.NDArray[Any], method: str, how: Preprocess | None) -> Pixels:
+def drawn(attribution: npt.NDArray[Any], drawn_as: str, how: Preprocess | None) -> Pixels:
     """Draw one attribution [C, H, W], [H, W, C] or [H, W] as uint8 [H, W, 3].
 
-    how: the preprocessing, whose channel order the attribution has.
+    drawn_as: "map", "reconstruction" or "picture", as the method declares. how: the preprocessing,
+    whose channel order the attribution has.
     """
-    if drawn_as(method) == "picture" and how is not None:
+    if drawn_as == "picture" and how is not None:
         return how.pixels(attribution)
-    if not _is_reconstruction(attribution, method):
+    if not _is_reconstruction(attribution, drawn_as):
         return diverging(signed_map(attribution))
     pixels = reconstruction(attribution)
     return pixels[:, :, ::-1] if how is not None and how.color == "BGR" else pixels
 
 
-def legend(attribution: npt.NDArray[Any], method: str, overlays: bool) -> list[Note]:
-    """Return the meaning of the colours in a method's drawings."""
-    if drawn_as(method) == "picture":
+def legend(attribution: npt.NDArray[Any], drawn_as: str, overlays: bool) -> list[Note]:
+    """Return the meaning of the colours in drawings of one kind."""
+    if drawn_as == "picture":
         return [Note("Pictures that excite the unit, as the network would see them")]
     scaled = "each scaled by its own largest values"
-    if _is_reconstruction(attribution, method):
+    if _is_reconstruction(attribution, drawn_as):
         lines = [Note(f"Projections: grey is zero, {scaled}")]
     else:
         signed = diverging(2 * np.linspace(0, 1, BAR_WIDTH)[None] - 1)[0]
@@ -58,5 +58,5 @@ def heat_bar() -> Pixels:
     return heat(np.linspace(0, 1, BAR_WIDTH))
 
 
-def _is_reconstruction(attribution: npt.NDArray[Any], method: str) -> bool:
-    return is_picture(attribution) and drawn_as(method) != "map"
+def _is_reconstruction(attribution: npt.NDArray[Any], drawn_as: str) -> bool:
+    return is_picture(attribution) and drawn_as != "map"

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from onnxplain.engine.methods.baseline import channel_axis_of
 from onnxplain.engine.run import Chosen, ProjectedUnits, Run
-from onnxplain.engine.runtime import Plan, Projections
+from onnxplain.engine.runtime import Plan
 from onnxplain.graphops.errors import UnsupportedModel
 from onnxplain.graphops.methods import METHODS
 
@@ -36,6 +36,7 @@ def maximise(run: Run, chosen: Chosen) -> Iterator[ProjectedUnits]:
     """
     run.require_picture_target()
     own = run.own
+    from_picture = own["start"] == "picture"
     if run.rows[0].dtype.kind != "f" or run.rows[0].ndim < 2:
         raise UnsupportedModel(
             f"the input '{run.subject.input.name}' takes no picture of floats, and only such a "
@@ -53,7 +54,7 @@ def maximise(run: Run, chosen: Chosen) -> Iterator[ProjectedUnits]:
                 np.random.default_rng([own["noise_seed"], image, first + i]) for i in range(width)
             ]
             pictures = np.stack([
-                row.astype(np.float32) if own["start"] == "picture" else scale.noise(rng, row.shape)
+                row.astype(np.float32) if from_picture else scale.noise(rng, row.shape)
                 for rng in generators
             ])  # fmt: skip
             added = _unit_inputs(plan, chosen, image, chunk)
@@ -61,7 +62,7 @@ def maximise(run: Run, chosen: Chosen) -> Iterator[ProjectedUnits]:
                 pictures = _step(run, plan, pictures, added, generators, scale)
                 run.report(done + 1, own["iterations"])
             final = plan.run(list(pictures), added, run.stop)
-            yield image, chunk, Projections(pictures, final.score, final.position)
+            yield image, chunk, replace(final, attribution=pictures, of_picture=from_picture)
 
 
 @dataclass(frozen=True, eq=False)

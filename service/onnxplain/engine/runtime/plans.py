@@ -25,7 +25,7 @@ from onnxplain.graphops import (
     rewrite,
 )
 from onnxplain.graphops.errors import UnsupportedModel
-from onnxplain.graphops.options import Select
+from onnxplain.graphops.options import Select, Target
 
 __all__ = [
     "Activity",
@@ -45,26 +45,34 @@ class Projections:
     """The results of B units: attribution [B, ...], score [B], position [B, spatial rank].
 
     completeness_error: [B], the violation of the method's conservation law, None without one.
+    of_picture: whether the given picture has a part in the attribution.
     """
 
     attribution: npt.NDArray[np.float32]
     score: npt.NDArray[np.float32]
     position: npt.NDArray[np.int64] | None = None
     completeness_error: npt.NDArray[np.float32] | None = None
+    of_picture: bool = True
 
     def rows(self, start: int, stop: int) -> Projections:
         """Return the results of the units from `start` to before `stop`."""
-        arrays = (self.attribution, self.score, self.position, self.completeness_error)
-        return Projections(*(None if a is None else a[start:stop] for a in arrays))  # type: ignore[arg-type]
+        position, error = self.position, self.completeness_error
+        return replace(
+            self,
+            attribution=self.attribution[start:stop],
+            score=self.score[start:stop],
+            position=None if position is None else position[start:stop],
+            completeness_error=None if error is None else error[start:stop],
+        )
 
     @staticmethod
     def join(pieces: Sequence[Projections]) -> Projections:
         """Concatenate results, in their order."""
-        joined: list[Any] = []
+        joined: dict[str, Any] = {}
         for name in ("attribution", "score", "position", "completeness_error"):
             arrays = [getattr(piece, name) for piece in pieces]
-            joined.append(None if arrays[0] is None else np.concatenate(arrays))
-        return Projections(*joined)
+            joined[name] = None if arrays[0] is None else np.concatenate(arrays)
+        return replace(pieces[0], **joined)
 
 
 @dataclass(frozen=True, eq=False)
@@ -244,5 +252,5 @@ def make_activity(
     return Activity(Session(graph, device, threads), subject, footprint)
 
 
-def _target(device: str) -> Any:
+def _target(device: str) -> Target:
     return "cpu" if device == "cpu" else "cuda"

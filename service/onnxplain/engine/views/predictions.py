@@ -11,11 +11,10 @@ import numpy.typing as npt
 from onnxplain.engine.engine import Engine
 from onnxplain.engine.pictures import Preprocess
 from onnxplain.engine.runtime import Model
+from onnxplain.graphops.analysis import NORMALIZERS
 from onnxplain.graphops.errors import ChannelError
 
 __all__ = ["choose_class", "class_label", "class_probabilities", "class_scores"]
-
-NORMALIZERS = ("Softmax", "LogSoftmax", "Sigmoid")
 
 Array = npt.NDArray[Any]
 

@@ -21,7 +21,7 @@ from onnxplain.engine.drawing import (
 )
 from onnxplain.engine.engine import Engine
 from onnxplain.engine.explanation import Explanation
-from onnxplain.engine.methods import drawn_as, own_options
+from onnxplain.engine.methods import own_options
 from onnxplain.engine.pictures import Images
 from onnxplain.engine.runtime import Model
 from onnxplain.engine.units import Units
@@ -89,7 +89,7 @@ class SideBySide(View):
             IndexError: there is no such picture or unit.
         """
         pictures = [enlarged(explanation.drawn(image, unit), SIDE)]
-        if explanation.pictures and drawn_as(explanation.method) != "picture":
+        if explanation.pictures and explanation.drawn_as != "picture":
             over = overlay(explanation.attribution[image, unit], explanation.pictures[image])
             pictures.append(enlarged(over, SIDE))
         first = self.explanations[0]
@@ -104,7 +104,7 @@ class SideBySide(View):
         first = self.explanations[0]
         notes = []
         for one in self.explanations:
-            notes += legend(one.attribution[0, 0], one.method, bool(one.pictures))
+            notes += legend(one.attribution[0, 0], one.drawn_as, bool(one.pictures))
             if one.layer != first.layer:
                 notes.append(Note(f"{one.method} explains units of {one.layer}"))
         return list({note.text: note for note in notes}.values())

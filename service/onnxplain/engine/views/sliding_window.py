@@ -17,16 +17,12 @@ from onnxplain.engine.engine import Engine
 from onnxplain.engine.pictures import Picture, Preprocess, picture_input, prepare, read_picture
 from onnxplain.engine.runtime import Footprint, Model, Session, stored_labels
 from onnxplain.graphops import convolutionalize, read_metadata
+from onnxplain.graphops.analysis import NORMALIZERS
 from onnxplain.graphops.errors import ChannelError, OptionError, PictureError, UnsupportedModel
 
 __all__ = ["Sliding", "slide", "summary"]
 
 SLIDING = "onnxplain.sliding"  # metadata: the geometry of a convolutional network's windows
-QUANTITIES = {
-    "Softmax": "probability",
-    "Sigmoid": "probability",
-    "LogSoftmax": "log probability",
-}
 SIDE = 448  # pixels of a drawn picture's longer side
 
 OUTLINE = (214, 39, 40)
@@ -224,7 +220,7 @@ def _quantity(network: onnx.ModelProto, output: str) -> str:
     makers = {name: node for node in network.graph.node for name in node.output}
     while output in makers and makers[output].op_type == "Identity":
         output = makers[output].input[0]
-    return QUANTITIES.get(makers[output].op_type, "score") if output in makers else "score"
+    return NORMALIZERS.get(makers[output].op_type, "score") if output in makers else "score"
 
 
 def _require_memory(network: onnx.ModelProto, shape: tuple[int, ...], memory_bytes: int) -> None:

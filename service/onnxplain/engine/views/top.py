@@ -21,7 +21,7 @@ from onnxplain.engine.drawing import (
     name_pictures,
 )
 from onnxplain.engine.engine import Engine
-from onnxplain.engine.methods import find_method
+from onnxplain.engine.methods import drawn_as, find_method
 from onnxplain.engine.pictures import Picture, Preprocess, read_picture
 from onnxplain.engine.runtime import Model
 from onnxplain.graphops import Layer
@@ -82,12 +82,12 @@ class Strongest(View):
                 captions = (
                     f"{channel}: {one.name} ({score})", f"{channel}: {one.name}", f"{channel}",
                 )  # fmt: skip
-                back = drawn(one.projection, self.method, self.preprocess)
+                back = drawn(one.projection, drawn_as(self.method), self.preprocess)
                 panels.append(Panel(captions, (enlarged(one.patch, SIDE), enlarged(back, SIDE))))
             rows.append(panels)
         notes = [
             Note("Each patch is what the unit sees of the picture; beside it, its projection"),
-            *legend(self.rows[0][0].projection, self.method, False),
+            *legend(self.rows[0][0].projection, drawn_as(self.method), False),
         ]
         return figure(rows, f"What excites {self.layer} most · {self.method}", notes)
 

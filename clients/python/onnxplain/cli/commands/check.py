@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from onnxplain.cli.arguments import add_model, add_option, add_path
 from onnxplain.cli.output import print_json, printable, table, working
 from onnxplain.engine.methods import METHODS, find_method
 from onnxplain.graphops.options import SCORE_LAYER, TARGET
+
+if TYPE_CHECKING:
+    from onnxplain.graphops import Report
 
 __all__ = ["add_parser", "run"]
 
@@ -54,7 +57,7 @@ def run(arguments: argparse.Namespace) -> None:
         raise UnsupportedModel(report.problem)
 
 
-def _lines(report: Any) -> list[str]:
+def _lines(report: Report) -> list[str]:
     """Return the report as lines: the arguments, the nodes on the path, and the conclusion."""
     note = f" ({report.batch_note})" if report.batch_note else ""
     lines = [
