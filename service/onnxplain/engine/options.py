@@ -18,7 +18,7 @@ from onnxplain.engine.runtime import OpenedModel, stored_labels
 from onnxplain.graphops import Layer, Method, Options
 from onnxplain.graphops.errors import OptionError
 from onnxplain.graphops.methods import require_taken
-from onnxplain.graphops.options import LOW
+from onnxplain.graphops.options import HIGH, LOW
 
 __all__ = ["Choices", "class_labels", "describe_options", "to_options"]
 
@@ -113,10 +113,10 @@ def to_options(choices: Choices, method: Method, whole: bool, prepared: Prepared
     own: dict[str, Any] = {}
     if method.exportable and not method.accumulated:
         own = {o.name: choices.own[o.name] for o in method.takes if not o.input}
+    for name in own.keys() & {LOW.name, HIGH.name}:
+        own[name] = tuple(np.atleast_1d(own[name]).astype(float).tolist())
     if LOW.name in own and not own["low"] and not own["high"] and prepared.preprocess:
-        own["low"], own["high"] = (ends.tolist() for ends in prepared.preprocess.ends())
-    for name in own.keys() & {"low", "high"}:
-        own[name] = tuple(float(v) for v in np.atleast_1d(own[name]))
+        own["low"], own["high"] = (tuple(ends.tolist()) for ends in prepared.preprocess.ends())
     return Options(
         select="whole" if whole else None,
         position=position if position is None or isinstance(position, str) else "given",
