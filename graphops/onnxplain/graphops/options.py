@@ -11,10 +11,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from inspect import cleandoc
 from numbers import Real
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, Unpack, get_args
 
 from onnxplain.graphops.declaration import Option
 from onnxplain.graphops.errors import OptionError
+from onnxplain.graphops.option_types import OptionArguments, OwnOptions
 
 __all__ = [
     "BACKWARDS",
@@ -122,7 +123,7 @@ OPTIONS: Mapping[str, Option] = {
 
 
 @dataclass(frozen=True, init=False)
-class Options:
+class Options(OwnOptions):
     """The options of one rewrite, by keyword: `Options(samples=25, position="max")`.
 
     Every option of `GENERAL` and `OPTIONS` is an argument and an attribute; None means its default.
@@ -145,7 +146,10 @@ class Options:
     keep_shape: bool
     own: tuple[tuple[str, Any], ...]
 
-    def __init__(self, *, own: tuple[tuple[str, Any], ...] = (), **values: Any) -> None:
+    def __init__(
+        self, *, own: tuple[tuple[str, Any], ...] = (), **given: Unpack[OptionArguments]
+    ) -> None:
+        values: dict[str, Any] = dict(given)
         for name in values:
             if name not in GENERAL and not _is_rewrite_option(name):
                 raise TypeError(f"Options() got an unexpected keyword argument '{name}'")
@@ -166,11 +170,13 @@ class Options:
         object.__setattr__(self, "own", tuple(changed))
         _require_consistent(self)
 
-    def __getattr__(self, name: str) -> Any:
-        """Return the value of an option of single methods."""
-        if not _is_rewrite_option(name):
-            raise AttributeError(f"there is no option '{name}'", name=name, obj=self)
-        return dict(self.own).get(name, OPTIONS[name].default)
+    if not TYPE_CHECKING:  # type checkers know the attributes by `OwnOptions`
+
+        def __getattr__(self, name: str) -> Any:
+            """Return the value of an option of single methods."""
+            if not _is_rewrite_option(name):
+                raise AttributeError(f"there is no option '{name}'", name=name, obj=self)
+            return dict(self.own).get(name, OPTIONS[name].default)
 
     def as_dict(self) -> dict[str, Any]:
         """Return every option's value by name."""
