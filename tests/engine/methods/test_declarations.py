@@ -5,13 +5,14 @@ import pickle
 import subprocess
 import sys
 from dataclasses import replace
+from inspect import signature
 from pathlib import Path
 
 import pytest
 
-from onnxplain.engine import METHODS, EngineMethod
+from onnxplain.engine import METHODS, Choices, Engine, EngineMethod, explain, maps
 from onnxplain.engine.methods import method_options
-from onnxplain.graphops import Options, rewrite
+from onnxplain.graphops import Method, Options, rewrite
 from onnxplain.graphops.errors import OptionError
 from onnxplain.graphops.options import GENERAL, OPTIONS
 
@@ -47,6 +48,22 @@ def test_one_name_means_one_option():
     assert not {option.name for option in taken} & GENERAL.keys()
     rewritten = {o.name for m in METHODS.values() if m.exportable for o in m.takes}
     assert rewritten == OPTIONS.keys()
+
+
+def test_a_method_takes_options_by_name():
+    named = replace(METHODS["smoothgrad"], takes=["samples", OPTIONS["noise_seed"]])
+    assert named.takes == (OPTIONS["samples"], OPTIONS["noise_seed"])
+    assert named.own({"samples": 3}) == {"samples": 3, "noise_seed": 0}
+    assert replace(METHODS["rise"], name="mine").takes == METHODS["rise"].takes
+    assert Method("plain").takes == ()
+    with pytest.raises(OptionError, match=r"no option 'sampels' \(nearest: 'samples'"):
+        Method("mine", takes=("sampels",))
+
+
+@pytest.mark.parametrize("function", [explain, Engine.explain, Engine.explain_units, maps])
+def test_a_misspelt_choice_is_a_type_error(function):
+    assert signature(function).parameters["choices"].annotation == "Unpack[Choices]"
+    assert Choices(position="all") == {"position": "all"}
 
 
 def test_options_are_values():

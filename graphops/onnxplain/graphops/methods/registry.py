@@ -8,7 +8,7 @@ from onnxplain.graphops import options as o
 from onnxplain.graphops.errors import OptionError, UnknownMethod, nearest
 from onnxplain.graphops.methods.method import Method
 
-__all__ = ["METHODS", "find_method", "require_taken"]
+__all__ = ["DEFAULT_METHOD", "METHODS", "find_method", "require_taken"]
 
 HERE = "onnxplain.graphops.methods"
 NOISY = (o.SAMPLES, o.NOISE_LEVEL, o.NOISE_SEED)
@@ -32,6 +32,8 @@ def _relevance(
     )
 
 
+DEFAULT_METHOD = "deconvnet"
+
 METHODS: Mapping[str, Method] = {
     method.name: method
     for method in (
@@ -43,7 +45,7 @@ METHODS: Mapping[str, Method] = {
             drawn="reconstruction",
         ),
         Method(
-            "deconvnet",
+            DEFAULT_METHOD,
             f"{HERE}.rectified:DECONVNET",
             position="max",
             seed_value="activation",
@@ -222,7 +224,10 @@ def find_method(name: str | Method) -> Method:
     """
     method = METHODS.get(name) if isinstance(name, str) else name
     if method is None:
-        raise UnknownMethod(f"no method '{name}' ({nearest(str(name), METHODS)})")
+        raise UnknownMethod(
+            f"no method '{name}' ({nearest(str(name), METHODS)}); methods that take many runs are "
+            "in `onnxplain.engine`: use its `explain`"
+        )
     if not method.exportable:
         raise OptionError(
             f"method '{method.name}' takes many runs of the network, so one graph cannot compute "
