@@ -61,8 +61,8 @@ SEED_VALUE = Option(
 TO = Option("to", str, None, "the tensor to project back to", default_text="the picture")
 UNPOOL = Option("unpool", str, "auto", "the form of max-unpooling", choices=UNPOOLS)
 TARGET = Option(
-    "target", str, "cpu", "the runtime of the artefact, cpu and cuda for ONNX Runtime, web for "
-    "onnxruntime-web; unpool 'auto' takes a form that it supports", choices=TARGETS,
+    "target", str, "cpu", "the runtime of the artefact, to which unpool 'auto' adapts (cpu and "
+    "cuda are ONNX Runtime, web is onnxruntime-web)", choices=TARGETS,
 )  # fmt: skip
 BACKWARD = Option(
     "backward", str, "same", "the precision of the backward pass and the attribution of a network "
@@ -85,8 +85,8 @@ GENERAL: Mapping[str, Option] = {
 }  # fmt: skip
 
 SCORE_LAYER = Option(
-    "score_layer", str, None, "the layer whose unit is explained, while `layer` names the one that "
-    "the map lies over", default_text="the class score",
+    "score_layer", str, None, "the layer whose unit is explained, while the map covers the chosen "
+    "layer", default_text="the class score",
 )  # fmt: skip
 UPSAMPLE = Option("upsample", bool, True, "resize the map to the picture's height and width")
 SAMPLES = Option(
@@ -106,11 +106,11 @@ BASELINE = Option(
 )  # fmt: skip
 LOW = Option(
     "low", float, (), "the lowest value of the input", each="channel",
-    default_text="that of a pixel of 0; required by a rewrite",
+    default_text="that of a pixel of 0", required_exported=True,
 )  # fmt: skip
 HIGH = Option(
     "high", float, (), "the highest value of the input", each="channel",
-    default_text="that of a pixel of 255; required by a rewrite",
+    default_text="that of a pixel of 255", required_exported=True,
 )  # fmt: skip
 
 # The options of single methods, see `Method.takes`.

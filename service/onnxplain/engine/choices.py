@@ -49,7 +49,7 @@ class Choices(TypedDict, total=False):
         baseline: of integrated_gradients, deeplift, occlusion, rise: the reference that stands for
             an absent picture, in the values of the network's input (default: 0)
         score_layer: of grad_cam, grad_cam_pp, layer_cam, guided_grad_cam: the layer whose unit is
-            explained, while `layer` names the one that the map lies over (default: the class score)
+            explained, while the map covers the chosen layer (default: the class score)
         upsample: of grad_cam, grad_cam_pp, layer_cam, guided_grad_cam: resize the map to the
             picture's height and width (default: true)
         low: of lrp_epsilon_gamma_box: the lowest value of the input (default: that of a pixel of 0;

@@ -33,6 +33,7 @@ from onnxplain.engine.runtime import (
 )
 from onnxplain.engine.units import Units, choose_units, is_whole
 from onnxplain.graphops import Method
+from onnxplain.graphops.methods import DEFAULT_METHOD
 
 __all__ = ["Engine"]
 
@@ -126,7 +127,7 @@ class Engine:
         model: Model,
         images: Images,
         layer: str | None = None,
-        method: str | Method = "deconvnet",
+        method: str | Method = DEFAULT_METHOD,
         units: Units = None,
         **choices: Unpack[Choices],
     ) -> Explanation:
@@ -162,7 +163,7 @@ class Engine:
         model: Model,
         images: Images,
         layer: str | None = None,
-        method: str | Method = "deconvnet",
+        method: str | Method = DEFAULT_METHOD,
         units: Units = None,
         **choices: Unpack[Choices],
     ) -> Iterator[Explanation]:

@@ -13,6 +13,7 @@ from onnxplain.engine.pictures import Images
 from onnxplain.engine.runtime import Model
 from onnxplain.engine.units import Units
 from onnxplain.graphops import Method
+from onnxplain.graphops.methods import DEFAULT_METHOD
 
 __all__ = ["explain"]
 
@@ -24,7 +25,7 @@ def explain(
     model: Model,
     images: Images,
     layer: str | None = None,
-    method: str | Method = "deconvnet",
+    method: str | Method = DEFAULT_METHOD,
     units: Units = None,
     **choices: Unpack[Choices],
 ) -> Explanation:

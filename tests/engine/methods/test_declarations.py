@@ -2,6 +2,7 @@
 
 import importlib.util
 import pickle
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -66,6 +67,19 @@ def test_a_misspelt_choice_is_a_type_error(function):
     assert Choices(position="all") == {"position": "all"}
 
 
+@pytest.mark.parametrize("name", ["select", "position", "seed_value"])
+def test_the_text_of_a_default_that_depends_on_the_method(name):
+    """Such as "max for deconvnet, else all"."""
+    special, takers, usual = re.fullmatch(
+        r"(\w+) for (.*), else (\w+)", GENERAL[name].default_text
+    ).groups()
+    named = set(re.split(", | and ", takers))
+    if "LRP" in named:
+        named = named - {"LRP"} | {method for method in METHODS if method.startswith("lrp")}
+    defaults = {method: getattr(METHODS[method], name) for method in METHODS}
+    assert defaults == {method: special if method in named else usual for method in METHODS}
+
+
 def test_options_are_values():
     options = Options(samples=25, select="fixed", channels=[1, 2], low=[0, 1])
     assert (options.samples, options.channels, options.low) == (25, (1, 2), (0, 1))
@@ -89,14 +103,15 @@ def test_options_are_values():
 @pytest.mark.parametrize(
     ("option", "value", "told"),
     [
-        ("samples", 0, "samples 0: give a whole number from 1"),
-        ("samples", 2.5, "samples 2.5: give a whole number from 1"),
+        ("samples", 0, "samples 0: give a whole number of at least 1"),
+        ("samples", 2.5, "samples 2.5: give a whole number of at least 1"),
         ("steps", 1001, "steps 1001: give a whole number from 1 to 1,000"),
-        ("noise_level", float("nan"), "noise level nan: give a number from 0"),
-        ("noise_level", float("inf"), "noise level inf: give a number from 0"),
+        ("noise_level", float("nan"), "noise level nan: give a number of at least 0"),
+        ("noise_level", float("inf"), "noise level inf: give a number of at least 0"),
         ("keep", 1, "keep 1: give a number between 0 and 1"),
         ("keep", "0.5", "keep '0.5': give a number between 0 and 1"),
-        ("start", "nose", "no start 'nose' (nearest: 'noise')"),
+        ("start", "nose", "no start 'nose': choose 'noise' or 'picture'"),
+        ("resolution", 1001, "resolution 1001: give a whole number from 1 to 1,000"),
     ],
 )
 def test_values_are_checked(option, value, told):

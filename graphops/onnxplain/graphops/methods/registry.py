@@ -32,7 +32,7 @@ def _relevance(
     )
 
 
-DEFAULT_METHOD = "deconvnet"
+DEFAULT_METHOD = "deconvnet"  # of every function, command and view
 
 METHODS: Mapping[str, Method] = {
     method.name: method
@@ -45,7 +45,7 @@ METHODS: Mapping[str, Method] = {
             drawn="reconstruction",
         ),
         Method(
-            DEFAULT_METHOD,
+            "deconvnet",
             f"{HERE}.rectified:DECONVNET",
             position="max",
             seed_value="activation",
