@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STUBS := proto/onnxplain/v1
 
-.PHONY: demo test test-all lint proto docs-methods bench-gpu bench-memory bench-rewriting bench-values gallery parity portability clean
+.PHONY: demo test test-all lint proto generate docs-methods bench-gpu bench-memory bench-rewriting bench-values gallery parity portability clean
 
 demo: $(VENV)/run
 	$(BIN)/python examples/demo.py
@@ -33,9 +33,9 @@ proto: $(VENV)/dev
 	$(BIN)/python -m grpc_tools.protoc -I proto --python_out=$(PROTO_OUT) --pyi_out=$(PROTO_OUT) \
 	    --grpc_python_out=$(PROTO_OUT) onnxplain/v1/explain.proto
 
-# The tables of docs/methods.md, which a test holds to the declarations.
-docs-methods: $(VENV)/run
-	$(BIN)/python docs/generate_methods.py
+# The tables of docs/methods.md and the types of options, which a test holds to the declarations.
+generate docs-methods: $(VENV)/run
+	$(BIN)/python docs/generate.py
 
 bench-gpu: $(VENV)/run
 	$(BIN)/python bench/gpu_artefacts.py $(VENV)/gpu

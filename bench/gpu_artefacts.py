@@ -33,7 +33,7 @@ def main() -> None:
 
 def options_of(method: str) -> Options:
     """Return options for CUDA, with few samples, so that the batch has a realistic size."""
-    taken = METHODS[method].takes
+    taken = {option.name for option in METHODS[method].takes}
     own = {name: FEW for name in ("samples", "steps") if name in taken}
     bounds = {"low": (-2.2,), "high": (2.7,)} if "low" in taken else {}
     return Options(target="cuda", **own, **bounds)

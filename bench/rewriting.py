@@ -70,7 +70,7 @@ def measured() -> Iterator[str]:
 
 def _cells(model: onnx.ModelProto, method: str) -> tuple[float, str]:
     """Return the median CPU time of several runs, and the table's cells."""
-    bounds = "low" in METHODS[method].takes
+    bounds = any(option.name == "low" for option in METHODS[method].takes)
     options = Options(low=(-2.2,), high=(2.7,)) if bounds else Options()
     processor, clock = [], []
     for _ in range(RUNS + 1):

@@ -54,6 +54,29 @@ def test_help_names_every_command_and_exit_code(run: Run) -> None:
         assert word in result.out
 
 
+@pytest.mark.parametrize(
+    ("command", "text"),
+    [
+        ("rewrite", "the lowest value of the input, one number or one per channel (required)"),
+        ("explain", "one number or one per channel (default: that of a pixel of 0)"),
+        ("check", "is onnxruntime-web): cpu, cuda, openvino, web or tensorrt (default: cpu)"),
+        ("rewrite", "--no-outputs do not keep the network's own outputs"),
+        ("rewrite", "--keep-shape keep a fixed batch size fixed"),
+        ("explain", "(default: deconvnet)"),
+    ],
+)
+def test_help_follows_from_the_declarations(run: Run, command: str, text: str) -> None:
+    assert text in " ".join(run(command, "--help").out.split())
+
+
+@pytest.mark.parametrize("command", ["check", "rewrite"])
+def test_help_names_only_methods_that_the_command_accepts(run: Run, command: str) -> None:
+    text = " ".join(run(command, "--help").out.split())
+    assert "guided_grad_cam" in text
+    for refused in ("occlusion", "rise,", "activation_maximisation"):
+        assert refused not in text
+
+
 def test_version(run: Run) -> None:
     result = run("--version")
     assert result.code == 0

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Any
 
-from onnxplain.graphops.errors import OptionError, nearest
+from onnxplain.graphops.errors import OptionError, listed
 
 __all__ = ["Option"]
 
@@ -26,6 +26,7 @@ class Option:
     each: "channel", "side" or "unit" where a list may hold one number for each of these.
     input: whether it is an input of the artefact instead of a constant.
     most_exported: the greatest value for which the service writes an artefact, whose size it sets.
+    required_exported: whether a rewrite needs a value, as it has no picture to compute one from.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Option:
     input: bool = False
     default_text: str = ""
     most_exported: float = math.inf
+    required_exported: bool = False
 
     @property
     def words(self) -> str:
@@ -48,6 +50,8 @@ class Option:
     @property
     def shown_default(self) -> str:
         """The default as text, or "" where there is none."""
+        if self.required_exported:
+            return f"{self.default_text}; required by a rewrite"
         if self.default_text or self.default is None or self.default == ():
             return self.default_text
         return str(self.default).lower() if self.type is bool else str(self.default)
@@ -58,8 +62,9 @@ class Option:
         least, most = self.bounds
         if self.inside:
             return f"between {least:g} and {most:g}"
-        upper = f" to {most:,}" if most < math.inf else ""
-        return f"from {least}{upper}" if least > -math.inf else ""
+        if least == -math.inf:
+            return ""
+        return f"from {least} to {most:,}" if most < math.inf else f"at least {least}"
 
     def described(self, of: str = "") -> str:
         """Return the option's line in a docstring.
@@ -89,7 +94,9 @@ class Option:
         if value is None:
             return self.default
         if self.choices and value not in self.choices:
-            raise OptionError(f"no {self.words} '{value}' ({nearest(str(value), self.choices)})")
+            raise OptionError(
+                f"no {self.words} '{value}': choose {listed(map(repr, self.choices))}"
+            )
         if self.each or self.type not in (int, float):
             return value
         least, most = self.bounds
@@ -97,5 +104,6 @@ class Option:
         fits = isinstance(value, kind) and least <= value <= most and value < math.inf  # type: ignore[operator]
         if not fits or (self.inside and value in self.bounds):
             number = "a whole number" if self.type is int else "a number"
-            raise OptionError(f"{self.words} {value!r}: give {number} {self.limits}".rstrip())
+            limits = self.limits.replace("at least", "of at least")
+            raise OptionError(f"{self.words} {value!r}: give {number} {limits}".rstrip())
         return value

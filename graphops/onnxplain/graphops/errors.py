@@ -48,6 +48,7 @@ __all__ = [
     "UnsafeModel",
     "UnsupportedModel",
     "UnsupportedOperator",
+    "listed",
     "nearest",
     "one_line",
 ]
@@ -127,6 +128,12 @@ class ServiceError(OnnxplainError):
 
 class Cancelled(OnnxplainError):
     """The caller cancelled, or the deadline passed."""
+
+
+def listed(words: Iterable[str]) -> str:
+    """Return 'a, b or c'."""
+    *first, last = list(words) or [""]
+    return f"{', '.join(first)} or {last}" if first else last
 
 
 def nearest(name: str, known: Iterable[str], count: int = 5) -> str:

@@ -11,10 +11,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from inspect import cleandoc
 from numbers import Real
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, Unpack, get_args
 
 from onnxplain.graphops.declaration import Option
 from onnxplain.graphops.errors import OptionError
+from onnxplain.graphops.option_types import OptionArguments, OwnOptions
 
 __all__ = [
     "BACKWARDS",
@@ -60,8 +61,8 @@ SEED_VALUE = Option(
 TO = Option("to", str, None, "the tensor to project back to", default_text="the picture")
 UNPOOL = Option("unpool", str, "auto", "the form of max-unpooling", choices=UNPOOLS)
 TARGET = Option(
-    "target", str, "cpu", "the runtime of the artefact, cpu and cuda for ONNX Runtime, web for "
-    "onnxruntime-web; unpool 'auto' takes a form that it supports", choices=TARGETS,
+    "target", str, "cpu", "the runtime of the artefact, to which unpool 'auto' adapts (cpu and "
+    "cuda are ONNX Runtime, web is onnxruntime-web)", choices=TARGETS,
 )  # fmt: skip
 BACKWARD = Option(
     "backward", str, "same", "the precision of the backward pass and the attribution of a network "
@@ -84,8 +85,8 @@ GENERAL: Mapping[str, Option] = {
 }  # fmt: skip
 
 SCORE_LAYER = Option(
-    "score_layer", str, None, "the layer whose unit is explained, while `layer` names the one that "
-    "the map lies over", default_text="the class score",
+    "score_layer", str, None, "the layer whose unit is explained, while the map covers the chosen "
+    "layer", default_text="the class score",
 )  # fmt: skip
 UPSAMPLE = Option("upsample", bool, True, "resize the map to the picture's height and width")
 SAMPLES = Option(
@@ -105,11 +106,11 @@ BASELINE = Option(
 )  # fmt: skip
 LOW = Option(
     "low", float, (), "the lowest value of the input", each="channel",
-    default_text="that of a pixel of 0; required by a rewrite",
+    default_text="that of a pixel of 0", required_exported=True,
 )  # fmt: skip
 HIGH = Option(
     "high", float, (), "the highest value of the input", each="channel",
-    default_text="that of a pixel of 255; required by a rewrite",
+    default_text="that of a pixel of 255", required_exported=True,
 )  # fmt: skip
 
 # The options of single methods, see `Method.takes`.
@@ -122,7 +123,7 @@ OPTIONS: Mapping[str, Option] = {
 
 
 @dataclass(frozen=True, init=False)
-class Options:
+class Options(OwnOptions):
     """The options of one rewrite, by keyword: `Options(samples=25, position="max")`.
 
     Every option of `GENERAL` and `OPTIONS` is an argument and an attribute; None means its default.
@@ -145,7 +146,10 @@ class Options:
     keep_shape: bool
     own: tuple[tuple[str, Any], ...]
 
-    def __init__(self, *, own: tuple[tuple[str, Any], ...] = (), **values: Any) -> None:
+    def __init__(
+        self, *, own: tuple[tuple[str, Any], ...] = (), **given: Unpack[OptionArguments]
+    ) -> None:
+        values: dict[str, Any] = dict(given)
         for name in values:
             if name not in GENERAL and not _is_rewrite_option(name):
                 raise TypeError(f"Options() got an unexpected keyword argument '{name}'")
@@ -166,11 +170,13 @@ class Options:
         object.__setattr__(self, "own", tuple(changed))
         _require_consistent(self)
 
-    def __getattr__(self, name: str) -> Any:
-        """Return the value of an option of single methods."""
-        if not _is_rewrite_option(name):
-            raise AttributeError(f"there is no option '{name}'", name=name, obj=self)
-        return dict(self.own).get(name, OPTIONS[name].default)
+    if not TYPE_CHECKING:  # type checkers know the attributes by `OwnOptions`
+
+        def __getattr__(self, name: str) -> Any:
+            """Return the value of an option of single methods."""
+            if not _is_rewrite_option(name):
+                raise AttributeError(f"there is no option '{name}'", name=name, obj=self)
+            return dict(self.own).get(name, OPTIONS[name].default)
 
     def as_dict(self) -> dict[str, Any]:
         """Return every option's value by name."""

@@ -12,7 +12,7 @@ from onnxplain.graphops.canonicalize import CanonicalGraph
 from onnxplain.graphops.ends import find_ends, longest_path, path_between, require_batch_axis
 from onnxplain.graphops.errors import ModelError
 from onnxplain.graphops.ir import Emitter, Node, diagnosing
-from onnxplain.graphops.methods import Method, find_method, require_taken
+from onnxplain.graphops.methods import DEFAULT_METHOD, Method, find_method, require_taken
 from onnxplain.graphops.network import NetworkSource, as_network
 from onnxplain.graphops.operators import ACTIVATIONS, GRADIENT, Table, choose_form, is_rectifier
 from onnxplain.graphops.options import Options, Target, Unpool
@@ -62,7 +62,7 @@ class Report:
 def check(
     model: NetworkSource,
     layer: str | None = None,
-    method: str | Method = "deconvnet",
+    method: str | Method = DEFAULT_METHOD,
     *,
     to: str | None = None,
     unpool: str = "auto",
@@ -107,7 +107,7 @@ def check(
     )
     network = as_network(model)
     with diagnosing(network.model):
-        return _check(network.canonical(keep_shape), chosen, layer, options)
+        return _check(network.canonical(options.keep_shape), chosen, layer, options)
 
 
 def _check(

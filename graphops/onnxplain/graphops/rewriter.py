@@ -38,7 +38,7 @@ from onnxplain.graphops.ir import (
     write,
 )
 from onnxplain.graphops.metadata import describe_artefact
-from onnxplain.graphops.methods import Method, find_method, require_taken
+from onnxplain.graphops.methods import DEFAULT_METHOD, Method, find_method, require_taken
 from onnxplain.graphops.network import Network, NetworkSource, as_network
 from onnxplain.graphops.options import Options
 
@@ -48,7 +48,7 @@ __all__ = ["begin_at", "forward", "rewrite"]
 def rewrite(
     model: NetworkSource,
     layer: str | None = None,
-    method: str | Method = "deconvnet",
+    method: str | Method = DEFAULT_METHOD,
     options: Options | None = None,
 ) -> onnx.ModelProto:
     """Append to a network the backward part that explains one of its layers.

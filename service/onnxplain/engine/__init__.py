@@ -12,11 +12,11 @@ from onnxplain.engine.methods import METHODS, EngineMethod
 from onnxplain.graphops.first_use import on_first_use
 
 if TYPE_CHECKING:
+    from onnxplain.engine.choices import Choices
     from onnxplain.engine.drawing import View
     from onnxplain.engine.engine import Engine
     from onnxplain.engine.evaluation import Evaluation, class_methods, evaluate
     from onnxplain.engine.explanation import Explanation
-    from onnxplain.engine.options import Choices
     from onnxplain.engine.pictures import PRESETS, Preprocess, read_picture
     from onnxplain.engine.shared import explain
     from onnxplain.engine.views import (
@@ -71,7 +71,7 @@ __all__ = [
 __getattr__ = on_first_use(
     __name__,
     {
-        "Choices": "options",
+        "Choices": "choices",
         "Covered": "views",
         "Curve": "views",
         "Engine": "engine",

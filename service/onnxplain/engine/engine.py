@@ -7,17 +7,18 @@ import math
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any
+from typing import Unpack
 
 import numpy as np
 import numpy.typing as npt
 
+from onnxplain.engine.choices import Choices
 from onnxplain.engine.drawing import name_pictures
 from onnxplain.engine.explanation import Explanation
 from onnxplain.engine.joining import join_pieces
 from onnxplain.engine.methods import find_method, run_method
 from onnxplain.engine.notes import position_notes, result_notes
-from onnxplain.engine.options import Choices, class_labels, to_options
+from onnxplain.engine.options import CheckedChoices, class_labels, to_options
 from onnxplain.engine.pictures import Images, PreparedInputs, Preprocess, prepare
 from onnxplain.engine.run import Run
 from onnxplain.engine.runtime import (
@@ -32,6 +33,7 @@ from onnxplain.engine.runtime import (
 )
 from onnxplain.engine.units import Units, choose_units, is_whole
 from onnxplain.graphops import Method
+from onnxplain.graphops.methods import DEFAULT_METHOD
 
 __all__ = ["Engine"]
 
@@ -125,9 +127,9 @@ class Engine:
         model: Model,
         images: Images,
         layer: str | None = None,
-        method: str | Method = "deconvnet",
+        method: str | Method = DEFAULT_METHOD,
         units: Units = None,
-        **choices: Any,
+        **choices: Unpack[Choices],
     ) -> Explanation:
         """Project units of a layer back to the pixels of each image.
 
@@ -142,7 +144,7 @@ class Engine:
             units: None for the strongest unit of each image (the top class), "top:K" for the K
                 strongest, "all", channel numbers, or "whole" for the whole layer at once, the
                 default of method inverse.
-            **choices: the fields of `Choices`, and options of the method.
+            **choices: see `Choices`; an option of single methods only for those.
 
         Returns:
             The explanation: attributions [images, units, ...] with scores, channels and notes.
@@ -161,9 +163,9 @@ class Engine:
         model: Model,
         images: Images,
         layer: str | None = None,
-        method: str | Method = "deconvnet",
+        method: str | Method = DEFAULT_METHOD,
         units: Units = None,
-        **choices: Any,
+        **choices: Unpack[Choices],
     ) -> Iterator[Explanation]:
         """Yield the same result as `explain` in pieces: one image and a chunk of its units each.
 
@@ -173,7 +175,7 @@ class Engine:
             layer: a tensor, node or module; None for the class score.
             method: a name or a Method.
             units: the units of each image.
-            **choices: the fields of `Choices`, and options of the method.
+            **choices: see `Choices`; an option of single methods only for those.
 
         Yields:
             Explanations in the order of images and units; `first_image` is the image's index.
@@ -182,7 +184,7 @@ class Engine:
             InputError, TypeError, ModelError, DeviceError, Cancelled: as `explain`.
         """
         method = find_method(method)
-        chosen = Choices.of(method, choices)
+        chosen = CheckedChoices.of(method, choices)
         progress = chosen.progress or (lambda done, total: None)
         with self.stop(chosen.timeout, chosen.cancel).watching() as stop:
             whole = is_whole(units, method)
@@ -244,7 +246,7 @@ class Engine:
             InputError, ModelError, DeviceError, Cancelled: as `explain`.
         """
         with self.stop().watching() as stop:
-            method, choices = find_method("activation"), Choices(preprocess=preprocess)
+            method, choices = find_method("activation"), CheckedChoices(preprocess=preprocess)
             run, _ = self._prepared(model, images, layer, method, False, choices, stop)
             axis = run.subject.channel_axis
             for _, values in run.forward():
@@ -257,7 +259,7 @@ class Engine:
         layer: str | None,
         method: Method,
         whole: bool,
-        choices: Choices,
+        choices: CheckedChoices,
         stop: Stop,
     ) -> tuple[Run, PreparedInputs]:
         opened = self.open(model)

@@ -5,9 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from inspect import cleandoc
-from textwrap import indent
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,19 +16,20 @@ from onnxplain.engine.runtime import OpenedModel, stored_labels
 from onnxplain.graphops import Layer, Method, Options
 from onnxplain.graphops.errors import OptionError
 from onnxplain.graphops.methods import require_taken
-from onnxplain.graphops.options import LOW
+from onnxplain.graphops.options import HIGH, LOW
 
-__all__ = ["Choices", "class_labels", "describe_options", "to_options"]
+if TYPE_CHECKING:
+    from onnxplain.engine.choices import Choices
 
-Progress = Callable[[int, int], None]
+__all__ = ["CheckedChoices", "class_labels", "to_options"]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Choices:
-    """The choices of an explanation besides model, images, layer, method and units.
+class CheckedChoices:
+    """The choices of an explanation, checked, with the values of the method's own options.
 
-    position: "all", "max", or coordinates: one position for all units, or [images, units, rank];
-        None for the method's default.
+    position: "all", "max", or coordinates: one position for all units, or one for each unit,
+        [images, units, rank]; None for the method's default.
     seed_value: "activation" or "one"; None for the method's default.
     to: the tensor projected back to; None for the picture.
     unpool, channel_axis: see `onnxplain.graphops.Options`.
@@ -56,12 +55,12 @@ class Choices:
     names: Sequence[str] | None = None
     timeout: float | None = None
     cancel: threading.Event | None = None
-    progress: Progress | None = None
-    passes: Progress | None = None
+    progress: Callable[[int, int], None] | None = None
+    passes: Callable[[int, int], None] | None = None
     own: Mapping[str, Any] = field(default_factory=dict)
 
     @staticmethod
-    def of(method: Method, given: Mapping[str, Any]) -> Choices:
+    def of(method: Method, given: Choices) -> CheckedChoices:
         """Check the keyword arguments of `explain`.
 
         Args:
@@ -75,29 +74,18 @@ class Choices:
             TypeError: an unknown name, as for any Python function.
             OptionError: an option of other methods only, or a value out of bounds.
         """
-        general = {f.name for f in fields(Choices)} - {"own"}
+        general = {f.name for f in fields(CheckedChoices)} - {"own"}
         own = {name: value for name, value in given.items() if name not in general}
         known = {*method_options(), *(option.name for option in method.takes)}
         for name in own.keys() - known:
             raise TypeError(f"explain() got an unexpected keyword argument '{name}'")
         require_taken(method, [n for n, value in own.items() if value is not None], METHODS)
-        chosen = {name: value for name, value in given.items() if name in general}
-        return Choices(**chosen, own=method.own(own))
-
-
-def describe_options() -> str:
-    """Return two docstring sections: the fields of `Choices`, and the options of single methods."""
-    general = cleandoc(Choices.__doc__ or "").partition("\n\n")[2].rpartition("\nown:")[0]
-    lines = []
-    for option in method_options().values():
-        takers = [method.name for method in METHODS.values() if option in method.takes]
-        lines.append(option.described(of=", ".join(takers)))
-    own = indent("\n".join(lines), "    ")
-    return f"Choices:\n{indent(general, '    ')}\n\nChoices of single methods:\n{own}"
+        chosen: dict[str, Any] = {name: value for name, value in given.items() if name in general}
+        return CheckedChoices(**chosen, own=method.own(own))
 
 
 def class_labels(
-    opened: OpenedModel, layer: Layer, whole: bool, choices: Choices
+    opened: OpenedModel, layer: Layer, whole: bool, choices: CheckedChoices
 ) -> tuple[str, ...]:
     """Return the class names of a layer's channels, none where these are no classes."""
     if whole or not {"class score", "output"} & set(layer.marks):
@@ -105,7 +93,9 @@ def class_labels(
     return stored_labels(opened.model) if choices.labels is None else tuple(choices.labels)
 
 
-def to_options(choices: Choices, method: Method, whole: bool, prepared: PreparedInputs) -> Options:
+def to_options(
+    choices: CheckedChoices, method: Method, whole: bool, prepared: PreparedInputs
+) -> Options:
     """Return the rewriter's options. Raises OptionError for an unknown word."""
     position = choices.position
     if isinstance(position, str) and position == "given":
@@ -113,17 +103,17 @@ def to_options(choices: Choices, method: Method, whole: bool, prepared: Prepared
     own: dict[str, Any] = {}
     if method.exportable and not method.accumulated:
         own = {o.name: choices.own[o.name] for o in method.takes if not o.input}
+    for name in own.keys() & {LOW.name, HIGH.name}:
+        own[name] = tuple(np.atleast_1d(own[name]).astype(float).tolist())
     if LOW.name in own and not own["low"] and not own["high"] and prepared.preprocess:
-        own["low"], own["high"] = (ends.tolist() for ends in prepared.preprocess.ends())
-    for name in own.keys() & {"low", "high"}:
-        own[name] = tuple(float(v) for v in np.atleast_1d(own[name]))
-    return Options(
-        select="whole" if whole else None,
-        position=position if position is None or isinstance(position, str) else "given",
-        seed_value=choices.seed_value,
-        to=choices.to,
-        unpool=choices.unpool,
-        channel_axis=choices.channel_axis,
-        keep_outputs=False,
-        **own,
-    )
+        own["low"], own["high"] = (tuple(ends.tolist()) for ends in prepared.preprocess.ends())
+    general: dict[str, Any] = {
+        "select": "whole" if whole else None,
+        "position": position if position is None or isinstance(position, str) else "given",
+        "seed_value": choices.seed_value,
+        "to": choices.to,
+        "unpool": choices.unpool,
+        "channel_axis": choices.channel_axis,
+        "keep_outputs": False,
+    }
+    return Options(**general, **own)

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import threading
 from inspect import cleandoc
-from typing import Any
+from typing import Unpack
 
+from onnxplain.engine.choices import Choices
 from onnxplain.engine.engine import Engine
 from onnxplain.engine.explanation import Explanation
-from onnxplain.engine.options import describe_options
 from onnxplain.engine.pictures import Images
 from onnxplain.engine.runtime import Model
 from onnxplain.engine.units import Units
 from onnxplain.graphops import Method
+from onnxplain.graphops.methods import DEFAULT_METHOD
 
 __all__ = ["explain"]
 
@@ -24,9 +25,9 @@ def explain(
     model: Model,
     images: Images,
     layer: str | None = None,
-    method: str | Method = "deconvnet",
+    method: str | Method = DEFAULT_METHOD,
     units: Units = None,
-    **choices: Any,
+    **choices: Unpack[Choices],
 ) -> Explanation:
     """Explain units of a layer for each image, by an Engine that all callers share."""
     with _lock:
@@ -35,6 +36,6 @@ def explain(
     return _engine[0].explain(model, images, layer, method, units, **choices)
 
 
-# The sections are those of Engine.explain, then the choices, which follow from the declarations.
-_sections = cleandoc(Engine.explain.__doc__ or "").partition("\n\n")[2]
-explain.__doc__ = "\n\n".join((explain.__doc__ or "", _sections, describe_options()))
+# The sections are those of Engine.explain, then the choices.
+_sections = (cleandoc(one.__doc__ or "").partition("\n\n")[2] for one in (Engine.explain, Choices))
+explain.__doc__ = "\n\n".join((explain.__doc__ or "", *_sections))

@@ -5,7 +5,7 @@ An invalid field raises InputError, whose text begins with the field's name.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -15,12 +15,12 @@ from onnxplain.engine import Preprocess
 from onnxplain.engine.methods import find_method
 from onnxplain.graphops import Options
 from onnxplain.graphops.errors import InputError
-from onnxplain.graphops.options import OPTIONS
+from onnxplain.graphops.methods import DEFAULT_METHOD
+from onnxplain.graphops.options import GENERAL, OPTIONS
 from onnxplain.v1 import explain_pb2 as pb
 from onnxplain.v1 import tensors
 
 __all__ = [
-    "DEFAULT_METHOD",
     "check_arguments",
     "explain_arguments",
     "images_of",
@@ -33,39 +33,20 @@ __all__ = [
 Array = npt.NDArray[Any]
 Request = pb.CheckRequest | pb.RewriteRequest | pb.ExplainRequest
 
-DEFAULT_METHOD = "deconvnet"
-
 
 def check_arguments(request: pb.CheckRequest) -> dict[str, Any]:
     """Return the arguments of `graphops.check`, except the model. Raises InputError."""
     return {
         "layer": request.layer or None,
         "method": find_method(request.method or DEFAULT_METHOD),
-        "to": request.to or None,
-        "unpool": _unpool(request),
-        "channel_axis": _channel_axis(request),
-        "keep_shape": request.keep_shape,
-        "target": _choice("target", pb.Target.Name, request.target) or "cpu",
+        **_general_options(request),
         "score_layer": method_options_of(request).get("score_layer"),
     }
 
 
 def rewrite_arguments(request: pb.RewriteRequest) -> dict[str, Any]:
     """Return the arguments of `graphops.rewrite`, except the model. Raises InputError."""
-    options: dict[str, Any] = {
-        "select": _choice("select", pb.Select.Name, request.select),
-        "channels": tuple(request.channels),
-        "position": _choice("position", pb.Position.Name, request.position),
-        "seed_value": _choice("seed_value", pb.SeedValue.Name, request.seed_value),
-        "to": request.to or None,
-        "unpool": _unpool(request),
-        "channel_axis": _channel_axis(request),
-        "keep_outputs": request.keep_outputs if request.HasField("keep_outputs") else True,
-        "keep_shape": request.keep_shape,
-        "target": _choice("target", pb.Target.Name, request.target) or "cpu",
-        "backward": _choice("backward", pb.Backward.Name, request.backward) or "same",
-        **_exported_options(request),
-    }
+    options = _general_options(request) | _exported_options(request)
     return {
         "layer": request.layer or None,
         "method": find_method(request.method or DEFAULT_METHOD),
@@ -81,10 +62,7 @@ def explain_arguments(request: pb.ExplainRequest) -> dict[str, Any]:
         "method": request.method or DEFAULT_METHOD,
         "units": units_of(request),
         "position": _position(request),
-        "seed_value": _choice("seed_value", pb.SeedValue.Name, request.seed_value),
-        "to": request.to or None,
-        "unpool": _unpool(request),
-        "channel_axis": _channel_axis(request),
+        **{n: _option(request, n) for n in ("seed_value", "to", "unpool", "channel_axis")},
         "preprocess": preprocess_of(request),
         "labels": tuple(request.labels) or None,
         **method_options_of(request),
@@ -134,7 +112,7 @@ def units_of(request: pb.ExplainRequest | pb.Units) -> str | list[int] | None:
 
 
 def _position(request: pb.ExplainRequest) -> str | Array | None:
-    position = _choice("position", pb.Position.Name, request.position)
+    position = _option(request, "position")
     has_positions = request.HasField("positions")
     if has_positions != (position == "given"):
         raise InputError("positions: set them together with position POSITION_GIVEN, and only then")
@@ -194,18 +172,23 @@ def _array(field: str, tensor: pb.Tensor) -> Array:
         raise InputError(f"{field}: {e}") from e
 
 
-def _unpool(request: Request) -> str:
-    return _choice("unpool", pb.Unpool.Name, request.unpool) or "auto"
+def _general_options(request: pb.CheckRequest | pb.RewriteRequest) -> dict[str, Any]:
+    """Return the options of all methods for which the request has a field. Raises InputError."""
+    fields = request.DESCRIPTOR.fields_by_name
+    return {name: _option(request, name) for name in GENERAL if name in fields}
 
 
-def _channel_axis(request: Request) -> int | None:
-    return request.channel_axis if request.HasField("channel_axis") else None
-
-
-def _choice(field: str, name_of: Callable[[Any], str], value: int) -> str | None:
-    """Return an enum's value as the option's word, None for the unspecified value."""
-    try:
-        word = name_of(value).removeprefix(f"{field.upper()}_").lower()
-    except ValueError as e:
-        raise InputError(f"{field}: {value} is not a value of its enum") from e
-    return None if word == "unspecified" else word
+def _option(request: Request, name: str) -> Any:
+    """Return the value of an option of all methods, None for its default. Raises InputError."""
+    field, value = request.DESCRIPTOR.fields_by_name[name], getattr(request, name)
+    if field.enum_type is not None:
+        words = field.enum_type.values_by_number
+        if value not in words:
+            raise InputError(f"{name}: {value} is not a value of its enum")
+        word = words[value].name.removeprefix(f"{name.upper()}_").lower()
+        return None if word == "unspecified" else word
+    if field.is_repeated:
+        return tuple(value)
+    if field.has_presence:
+        return value if request.HasField(name) else None
+    return value or None

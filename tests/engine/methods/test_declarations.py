@@ -2,16 +2,18 @@
 
 import importlib.util
 import pickle
+import re
 import subprocess
 import sys
 from dataclasses import replace
+from inspect import signature
 from pathlib import Path
 
 import pytest
 
-from onnxplain.engine import METHODS, EngineMethod
+from onnxplain.engine import METHODS, Choices, Engine, EngineMethod, explain, maps
 from onnxplain.engine.methods import method_options
-from onnxplain.graphops import Options, rewrite
+from onnxplain.graphops import Method, Options, rewrite
 from onnxplain.graphops.errors import OptionError
 from onnxplain.graphops.options import GENERAL, OPTIONS
 
@@ -49,6 +51,35 @@ def test_one_name_means_one_option():
     assert rewritten == OPTIONS.keys()
 
 
+def test_a_method_takes_options_by_name():
+    named = replace(METHODS["smoothgrad"], takes=["samples", OPTIONS["noise_seed"]])
+    assert named.takes == (OPTIONS["samples"], OPTIONS["noise_seed"])
+    assert named.own({"samples": 3}) == {"samples": 3, "noise_seed": 0}
+    assert replace(METHODS["rise"], name="mine").takes == METHODS["rise"].takes
+    assert Method("plain").takes == ()
+    with pytest.raises(OptionError, match=r"no option 'sampels' \(nearest: 'samples'"):
+        Method("mine", takes=("sampels",))
+
+
+@pytest.mark.parametrize("function", [explain, Engine.explain, Engine.explain_units, maps])
+def test_a_misspelt_choice_is_a_type_error(function):
+    assert signature(function).parameters["choices"].annotation == "Unpack[Choices]"
+    assert Choices(position="all") == {"position": "all"}
+
+
+@pytest.mark.parametrize("name", ["select", "position", "seed_value"])
+def test_the_text_of_a_default_that_depends_on_the_method(name):
+    """Such as "max for deconvnet, else all"."""
+    special, takers, usual = re.fullmatch(
+        r"(\w+) for (.*), else (\w+)", GENERAL[name].default_text
+    ).groups()
+    named = set(re.split(", | and ", takers))
+    if "LRP" in named:
+        named = named - {"LRP"} | {method for method in METHODS if method.startswith("lrp")}
+    defaults = {method: getattr(METHODS[method], name) for method in METHODS}
+    assert defaults == {method: special if method in named else usual for method in METHODS}
+
+
 def test_options_are_values():
     options = Options(samples=25, select="fixed", channels=[1, 2], low=[0, 1])
     assert (options.samples, options.channels, options.low) == (25, (1, 2), (0, 1))
@@ -72,14 +103,15 @@ def test_options_are_values():
 @pytest.mark.parametrize(
     ("option", "value", "told"),
     [
-        ("samples", 0, "samples 0: give a whole number from 1"),
-        ("samples", 2.5, "samples 2.5: give a whole number from 1"),
+        ("samples", 0, "samples 0: give a whole number of at least 1"),
+        ("samples", 2.5, "samples 2.5: give a whole number of at least 1"),
         ("steps", 1001, "steps 1001: give a whole number from 1 to 1,000"),
-        ("noise_level", float("nan"), "noise level nan: give a number from 0"),
-        ("noise_level", float("inf"), "noise level inf: give a number from 0"),
+        ("noise_level", float("nan"), "noise level nan: give a number of at least 0"),
+        ("noise_level", float("inf"), "noise level inf: give a number of at least 0"),
         ("keep", 1, "keep 1: give a number between 0 and 1"),
         ("keep", "0.5", "keep '0.5': give a number between 0 and 1"),
-        ("start", "nose", "no start 'nose' (nearest: 'noise')"),
+        ("start", "nose", "no start 'nose': choose 'noise' or 'picture'"),
+        ("resolution", 1001, "resolution 1001: give a whole number from 1 to 1,000"),
     ],
 )
 def test_values_are_checked(option, value, told):
@@ -93,10 +125,10 @@ def test_the_rewriter_refuses_methods_of_many_runs():
         rewrite(None, None, METHODS["rise"])
 
 
-def test_the_documentation_has_the_tables_of_today():
-    """`make docs-methods` writes them."""
-    spec = importlib.util.spec_from_file_location("generate", ROOT / "docs/generate_methods.py")
+def test_what_is_generated_follows_from_the_declarations():
+    """`make generate` writes it."""
+    spec = importlib.util.spec_from_file_location("generate", ROOT / "docs/generate.py")
     generate = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(generate)
-    text = (ROOT / "docs/methods.md").read_text("utf-8")
-    assert generate.page(text) == text
+    for path, text in generate.generated().items():
+        assert path.read_text("utf-8") == text, path

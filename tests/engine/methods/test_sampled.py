@@ -10,7 +10,7 @@ from engine.nets import classifier, pictures, with_random_weights
 from oracle import relative_error
 
 from onnxplain.engine import Engine
-from onnxplain.engine.options import Choices, to_options
+from onnxplain.engine.options import CheckedChoices, to_options
 from onnxplain.engine.pictures.inputs import prepare
 from onnxplain.engine.pictures.preprocess import parse
 from onnxplain.graphops import METHODS, Method, check
@@ -241,13 +241,38 @@ def test_maps_lie_over_the_layer_that_is_named(engine, monkeypatch):
 def test_the_range_of_values_is_the_preprocessing_s():
     boxed = METHODS["lrp_epsilon_gamma_box"]
     prepared = prepare(MODEL, PICTURES, parse("imagenet"))
-    options = to_options(Choices.of(boxed, {}), boxed, False, prepared)
+    options = to_options(CheckedChoices.of(boxed, {}), boxed, False, prepared)
     mean, std = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
     np.testing.assert_allclose(options.low, -mean / std, rtol=1e-5)
     np.testing.assert_allclose(options.high, (1 - mean) / std, rtol=1e-5)
-    given = to_options(Choices.of(boxed, {"low": [0], "high": [9]}), boxed, False, prepared)
-    assert (given.low, given.high) == ((0.0,), (9.0,))
-    assert to_options(Choices(), METHODS["gradient"], False, prepared).low == ()
+    assert to_options(CheckedChoices(), METHODS["gradient"], False, prepared).low == ()
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "expected"),
+    [
+        ([0], [9], ((0.0,), (9.0,))),
+        (np.zeros(3), np.ones(3, np.float32), ((0.0,) * 3, (1.0,) * 3)),
+        (0, 0.5, ((0.0,), (0.5,))),
+        (0.0, 0.0, ((0.0,), (0.0,))),
+    ],
+)
+def test_the_range_of_values_is_the_caller_s(low, high, expected):
+    boxed = METHODS["lrp_epsilon_gamma_box"]
+    prepared = prepare(MODEL, PICTURES, parse("imagenet"))
+    options = to_options(
+        CheckedChoices.of(boxed, {"low": low, "high": high}), boxed, False, prepared
+    )
+    assert (options.low, options.high) == expected
+
+
+@pytest.mark.parametrize("kind", [np.array, tuple, list])
+def test_a_range_of_values_may_be_an_array(engine, kind):
+    low, high = kind([-2.5, -2.5, -2.5]), kind([2.5, 2.5, 2.5])
+    method, choices = "lrp_epsilon_gamma_box", {"preprocess": "imagenet"}
+    ranged = engine.explain(MODEL, PICTURES, "r2", method, low=low, high=high, **choices)
+    single = engine.explain(MODEL, PICTURES, "r2", method, low=-2.5, high=2.5, **choices)
+    np.testing.assert_array_equal(ranged.attribution, single.attribution)
 
 
 @pytest.mark.parametrize(

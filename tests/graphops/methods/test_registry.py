@@ -125,6 +125,8 @@ def test_an_unknown_method_is_named_with_the_nearest():
     for ask in (rewrite, check):
         with pytest.raises(UnknownMethod, match=r"no method 'deconvnets' \(nearest: 'deconvnet'"):
             ask(network(TINY), None, "deconvnets")
+        with pytest.raises(UnknownMethod, match="methods that take many runs are in `onnxplain.en"):
+            ask(network(TINY), None, "occlusion")
 
 
 def test_the_report_of_a_net():

@@ -11,6 +11,8 @@ from typing import Any
 
 from onnxplain.engine.methods import METHODS, method_options
 from onnxplain.graphops import options as o
+from onnxplain.graphops.errors import listed
+from onnxplain.graphops.methods import DEFAULT_METHOD
 
 __all__ = [
     "add_method_options",
@@ -22,7 +24,7 @@ __all__ = [
     "byte_count",
     "channel_list",
     "chosen_method_options",
-    "listed",
+    "exportable",
 ]
 
 
@@ -42,8 +44,8 @@ def add_path(parser: argparse.ArgumentParser, methods: Iterable[str], several: s
     parser.add_argument(
         "--method",
         metavar="METHOD",
-        default="deconvnet",
-        help=f"{listed(methods)}{several}; see `onnxplain methods` (default: deconvnet)",
+        default=DEFAULT_METHOD,
+        help=f"{listed(methods)}{several}; see `onnxplain methods` (default: {DEFAULT_METHOD})",
     )
     for option, metavar in ((o.TO, "TENSOR"), (o.UNPOOL, "FORM"), (o.CHANNEL_AXIS, "AXIS")):
         add_option(parser, option, metavar)
@@ -66,15 +68,20 @@ def add_option(
     metavar: str | None = None,
     methods: str = "",
     words: str = "",
+    flag: str = "",
+    exported: bool = False,
 ) -> None:
     """Add the flag of an option, whose value is None if the flag is absent.
 
     methods: those that take the option, if not all do. words: the values that the help names.
+    flag: its name, if that does not follow from the option's. exported: whether for a rewrite.
     """
-    flag, text = option.name.replace("_", "-"), f"for {methods}: " if methods else ""
+    no = "no-" if option.type is bool and option.default else ""
+    flag = f"--{flag or no + option.name.replace('_', '-')}"
+    text = f"for {methods}: " if methods else ""
     if option.type is bool:
         parser.add_argument(
-            f"--no-{flag}" if option.default else f"--{flag}",
+            flag,
             dest=option.name,
             action="store_const",
             const=not option.default,
@@ -86,17 +93,18 @@ def add_option(
         text += f": {words or listed(option.choices)}"
     if option.each:
         text += f", one number or one per {option.each}"
-    if option.shown_default:
-        text += f" (default: {option.shown_default})"
+    if exported and option.required_exported:
+        text += " (required)"
+    elif default := option.default_text or option.shown_default:
+        text += f" (default: {default})"
     parser.add_argument(
-        f"--{flag}", metavar=metavar or _metavar(option), type=_parser_of(option), help=text
+        flag, metavar=metavar or _metavar(option), type=_parser_of(option), help=text
     )
 
 
-def listed(words: Iterable[str]) -> str:
-    """Return 'a, b or c'."""
-    *first, last = list(words) or [""]
-    return f"{', '.join(first)} or {last}" if first else last
+def exportable() -> list[str]:
+    """Return the names of the methods that one graph computes."""
+    return [name for name, method in METHODS.items() if method.exportable]
 
 
 def add_method_options(parser: argparse.ArgumentParser, exported: bool) -> None:
@@ -106,7 +114,7 @@ def add_method_options(parser: argparse.ArgumentParser, exported: bool) -> None:
         takers = [m for m in METHODS.values() if option in m.takes]
         takers = [m for m in takers if m.exportable or not exported]
         if takers and not (exported and option.input):
-            add_option(group, option, methods=", ".join(m.name for m in takers))
+            add_option(group, option, methods=", ".join(m.name for m in takers), exported=exported)
 
 
 def chosen_method_options(arguments: argparse.Namespace) -> dict[str, Any]:

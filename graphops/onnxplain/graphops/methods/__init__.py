@@ -4,12 +4,18 @@ from typing import TYPE_CHECKING
 
 from onnxplain.graphops.first_use import on_first_use
 from onnxplain.graphops.methods.method import Imported, Method
-from onnxplain.graphops.methods.registry import METHODS, find_method, require_taken
+from onnxplain.graphops.methods.registry import (
+    DEFAULT_METHOD,
+    METHODS,
+    find_method,
+    require_taken,
+)
 
 if TYPE_CHECKING:
     from onnxplain.graphops.methods.sampling import gauss_legendre, standard_noise
 
 __all__ = [
+    "DEFAULT_METHOD",
     "METHODS",
     "Imported",
     "Method",

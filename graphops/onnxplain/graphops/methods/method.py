@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, TypeAlias, TypeVar, overload
 
-from onnxplain.graphops.options import Option, Position, SeedValue, Select
+from onnxplain.graphops.errors import OptionError, nearest
+from onnxplain.graphops.options import OPTIONS, Option, Position, SeedValue, Select
 
 if TYPE_CHECKING:
     from onnxplain.graphops.backward import Attribution, Rules, Walk
 
-__all__ = ["Imported", "Method"]
+__all__ = ["Imported", "Method", "Taken"]
 
 Over: TypeAlias = Literal["target", "map", "layer"]
 Drawn: TypeAlias = Literal["map", "reconstruction", "picture"]
@@ -46,6 +47,20 @@ class Imported(Generic[T]):
         vars(method)[self._name] = value
 
 
+class Taken:
+    """A field that holds options, of which those in `OPTIONS` may be assigned by name."""
+
+    def __get__(self, method: object | None, owner: type) -> tuple[Option, ...]:
+        options: tuple[Option, ...] = () if method is None else vars(method)["takes"]
+        return options
+
+    def __set__(self, method: object, options: Iterable[Option | str]) -> None:
+        for option in options:
+            if isinstance(option, str) and option not in OPTIONS:
+                raise OptionError(f"no option '{option}' ({nearest(option, OPTIONS)})")
+        vars(method)["takes"] = tuple(OPTIONS[o] if isinstance(o, str) else o for o in options)
+
+
 @dataclass(frozen=True, eq=False)
 class Method:
     """A method: its rules, how it computes the attribution, and the defaults of its options.
@@ -58,7 +73,7 @@ class Method:
         the class score; or the "layer" itself. onwards: whether a "map" method also walks the
         signal on to the picture.
     select, position, seed_value: the defaults of these options.
-    takes: the options of `OPTIONS` that it accepts.
+    takes: the options that it accepts. A name stands for the option of `OPTIONS`.
     summary: what it shows, in a phrase. paper: its source. peer: the implementation whose
         definition it follows.
     drawn: how an attribution is drawn: as a signed "map"; as a "reconstruction", which looks like
@@ -80,7 +95,7 @@ class Method:
     select: Select = "channel"
     position: Position = "all"
     seed_value: SeedValue = "one"
-    takes: tuple[Option, ...] = ()
+    takes: Taken = Taken()
     summary: str = ""
     paper: str = ""
     peer: str = ""

@@ -8,7 +8,7 @@ from onnxplain.graphops import options as o
 from onnxplain.graphops.errors import OptionError, UnknownMethod, nearest
 from onnxplain.graphops.methods.method import Method
 
-__all__ = ["METHODS", "find_method", "require_taken"]
+__all__ = ["DEFAULT_METHOD", "METHODS", "find_method", "require_taken"]
 
 HERE = "onnxplain.graphops.methods"
 NOISY = (o.SAMPLES, o.NOISE_LEVEL, o.NOISE_SEED)
@@ -31,6 +31,8 @@ def _relevance(
         alias_of=alias_of,
     )
 
+
+DEFAULT_METHOD = "deconvnet"  # of every function, command and view
 
 METHODS: Mapping[str, Method] = {
     method.name: method
@@ -222,7 +224,10 @@ def find_method(name: str | Method) -> Method:
     """
     method = METHODS.get(name) if isinstance(name, str) else name
     if method is None:
-        raise UnknownMethod(f"no method '{name}' ({nearest(str(name), METHODS)})")
+        raise UnknownMethod(
+            f"no method '{name}' ({nearest(str(name), METHODS)}); methods that take many runs are "
+            "in `onnxplain.engine`: use its `explain`"
+        )
     if not method.exportable:
         raise OptionError(
             f"method '{method.name}' takes many runs of the network, so one graph cannot compute "

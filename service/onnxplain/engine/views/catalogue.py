@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from onnxplain.engine.views.declarations import ViewArgument, ViewCommand, ViewDeclaration
+from onnxplain.graphops.methods import DEFAULT_METHOD
 
 if TYPE_CHECKING:
     from onnxplain.engine.drawing import View
@@ -21,7 +22,7 @@ CLASS = ViewArgument(
     "class_index", "integer", "the class (default: the predicted one)", flag="--class", metavar="C"
 )
 METHOD = ViewArgument(
-    "method", "text", "the method of the projections", "deconvnet", "--method", "METHOD"
+    "method", "text", "the method of the projections", DEFAULT_METHOD, "--method", "METHOD"
 )
 PICTURE_NAMES = ViewArgument("names", "text", many=True)
 
@@ -32,7 +33,7 @@ MAPS = ViewDeclaration(
     passes=True,
     arguments=(
         ViewArgument("layer", "text"),
-        ViewArgument("methods", "text", default=("deconvnet",), many=True),
+        ViewArgument("methods", "text", default=(DEFAULT_METHOD,), many=True),
         ViewArgument("units", "units"),
         ViewArgument("method_options", "method_options"),
         PICTURE_NAMES,

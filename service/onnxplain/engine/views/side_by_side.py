@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Unpack
 
 import numpy.typing as npt
 from PIL import Image
 
+from onnxplain.engine.choices import Choices
 from onnxplain.engine.drawing import (
     Note,
     Panel,
@@ -121,7 +122,7 @@ def maps(
     methods: Sequence[str],
     layer: str | None = None,
     units: Units = None,
-    **choices: Any,
+    **choices: Unpack[Choices],
 ) -> Explanation | SideBySide:
     """Explain units by one method, or by several side by side.
 
@@ -132,7 +133,7 @@ def maps(
         methods: the names of the methods.
         layer: a tensor, node or module; None for the class score.
         units: the units of each picture.
-        **choices: the fields of `Choices`, and options of the methods, each for those that take it.
+        **choices: see `Choices`; an option of single methods is for those that take it.
 
     Returns:
         The explanation by the only method, or all of them side by side.

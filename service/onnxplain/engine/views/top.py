@@ -26,6 +26,7 @@ from onnxplain.engine.pictures import Picture, Preprocess, read_picture
 from onnxplain.engine.runtime import Model
 from onnxplain.graphops import Layer
 from onnxplain.graphops.errors import OptionError
+from onnxplain.graphops.methods import DEFAULT_METHOD
 
 __all__ = ["Found", "Strongest", "rows", "seen_pixels", "strongest_pictures"]
 
@@ -114,7 +115,7 @@ def strongest_pictures(
     layer: str | None = None,
     channels: Sequence[int] = (),
     count: int = 9,
-    method: str = "deconvnet",
+    method: str = DEFAULT_METHOD,
     *,
     names: Sequence[str] | None = None,
     labels: Sequence[str] | None = None,

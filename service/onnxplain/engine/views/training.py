@@ -23,6 +23,7 @@ from onnxplain.graphops.errors import (
     PictureError,
     UnknownLayer,
 )
+from onnxplain.graphops.methods import DEFAULT_METHOD
 
 __all__ = ["Training", "through_training"]
 
@@ -84,7 +85,7 @@ def through_training(
     checkpoints: Sequence[Model],
     picture: Picture,
     layer: str | None = None,
-    method: str = "deconvnet",
+    method: str = DEFAULT_METHOD,
     units: Units = None,
     *,
     names: Sequence[str] | None = None,

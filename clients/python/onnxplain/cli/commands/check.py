@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
-from onnxplain.cli.arguments import add_model, add_option, add_path
+from onnxplain.cli.arguments import add_model, add_option, add_path, exportable
 from onnxplain.cli.output import print_json, printable, table, working
-from onnxplain.engine.methods import METHODS, find_method
+from onnxplain.engine.methods import find_method
 from onnxplain.graphops.options import SCORE_LAYER, TARGET
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def add_parser(commands: Any) -> None:
         allow_abbrev=False,
     )
     add_model(parser)
-    add_path(parser, METHODS)
+    add_path(parser, exportable())
     add_option(parser, TARGET, "RUNTIME")
     add_option(parser, SCORE_LAYER, "LAYER", methods="class activation maps")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a report")

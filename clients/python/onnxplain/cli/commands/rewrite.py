@@ -15,13 +15,16 @@ from onnxplain.cli.arguments import (
     add_seed,
     channel_list,
     chosen_method_options,
+    exportable,
 )
 from onnxplain.cli.commands.layers import shape_text
 from onnxplain.cli.output import check_writable, printable, size, working
-from onnxplain.engine.methods import METHODS, find_method
-from onnxplain.graphops.options import KEEP_SHAPE, SELECT, TARGET
+from onnxplain.engine.methods import find_method
+from onnxplain.graphops.options import GENERAL, KEEP_OUTPUTS, KEEP_SHAPE, SELECT, TARGET
 
 __all__ = ["add_parser", "run"]
+
+PATH = ("to", "unpool", "target", "channel_axis", "keep_shape")  # the options that `check` takes
 
 
 def add_parser(commands: Any) -> None:
@@ -35,21 +38,19 @@ def add_parser(commands: Any) -> None:
         allow_abbrev=False,
     )
     add_model(parser)
-    add_path(parser, (name for name, method in METHODS.items() if method.exportable))
+    add_path(parser, exportable())
     add_option(parser, TARGET, "RUNTIME")
     add_option(parser, SELECT, "SELECT")
     parser.add_argument(
         "--channel",
+        dest="channels",
         metavar="C[,C]",
         type=channel_list,
-        default=(),
         help="the channels that --select fixed bakes in; alone, it implies --select fixed",
     )
     add_seed(parser, "all, max or given")
-    parser.add_argument(
-        "--no-outputs", action="store_true", help="leave the network's own outputs out"
-    )
-    parser.add_argument("--keep-shape", action="store_true", help=KEEP_SHAPE.help)
+    add_option(parser, KEEP_OUTPUTS, flag="no-outputs")
+    add_option(parser, KEEP_SHAPE)
     add_method_options(parser, exported=True)
     parser.add_argument("-o", "--output", metavar="OUT.onnx", required=True, help="file to write")
     parser.set_defaults(run=run)
@@ -61,19 +62,12 @@ def run(arguments: argparse.Namespace) -> None:
     with working("rewriting the model"):
         from onnxplain import graphops
 
-        path = {"to": arguments.to, "unpool": arguments.unpool, "target": arguments.target}
-        path |= {"channel_axis": arguments.channel_axis, "keep_shape": arguments.keep_shape}
+        general: dict[str, Any] = {name: getattr(arguments, name, None) for name in GENERAL}
+        if general["channels"]:
+            general["select"] = general["select"] or "fixed"
         own = chosen_method_options(arguments)
-        options = graphops.Options(
-            select=arguments.select or ("fixed" if arguments.channel else None),
-            channels=arguments.channel,
-            position=arguments.position,
-            seed_value=arguments.seed_value,
-            keep_outputs=not arguments.no_outputs,
-            **path,
-            **own,
-        )
-        path["score_layer"] = own.get("score_layer")
+        options = graphops.Options(**general, **own)
+        path = {name: general[name] for name in PATH} | {"score_layer": own.get("score_layer")}
         method = find_method(arguments.method)
         network = graphops.Network(arguments.model)
         artefact = graphops.rewrite(network, arguments.layer, method, options)

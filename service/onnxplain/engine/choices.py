@@ -1,0 +1,108 @@
+"""The keyword arguments of `explain`, for type checkers.
+
+Written by `make generate` from the declarations of the options; do not edit it. Imports only the
+standard library.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Literal, TypedDict
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from onnxplain.engine.pictures import Preprocess
+
+__all__ = ["Choices"]
+
+
+class Choices(TypedDict, total=False):
+    """The choices of an explanation besides model, images, layer, method and units.
+
+    Choices:
+        position: "all", "max", or coordinates: one position for all units, or one for each unit,
+            [images, units, rank]; None for the method's default.
+        seed_value: "activation" or "one"; None for the method's default.
+        to: the tensor projected back to; None for the picture.
+        unpool, channel_axis: see `onnxplain.graphops.Options`.
+        preprocess: a Preprocess, or its text as on the command line, "unit" or
+            "raw_bgr,size=224x224"; None for the model's own, or a guess.
+        labels: class names by channel, for drawings of class scores.
+        names: the names of the pictures in a drawing of several; None for their file names.
+        timeout: seconds after which Cancelled is raised.
+        cancel: an event after which, once set, Cancelled is raised.
+        progress: called with the number of projections done and their total.
+        passes: called with the number of runs done for the current projections and their total, by
+            methods of many runs.
+
+    Choices of single methods, where None means the default:
+        samples: of smoothgrad, smoothgrad_sq, vargrad: the number of noisy copies (default: 50)
+        noise_level: of smoothgrad, smoothgrad_sq, vargrad: the standard deviation of the noise, as
+            a fraction of the input's range (default: 0.15)
+        noise_seed: of smoothgrad, smoothgrad_sq, vargrad, rise, activation_maximisation: the seed
+            of the noise (default: 0)
+        steps: of integrated_gradients: the number of points between baseline and input (default:
+            50)
+        baseline: of integrated_gradients, deeplift, occlusion, rise: the reference that stands for
+            an absent picture, in the values of the network's input (default: 0)
+        score_layer: of grad_cam, grad_cam_pp, layer_cam, guided_grad_cam: the layer whose unit is
+            explained, while the map covers the chosen layer (default: the class score)
+        upsample: of grad_cam, grad_cam_pp, layer_cam, guided_grad_cam: resize the map to the
+            picture's height and width (default: true)
+        low: of lrp_epsilon_gamma_box: the lowest value of the input (default: that of a pixel of 0;
+            required by a rewrite)
+        high: of lrp_epsilon_gamma_box: the highest value of the input (default: that of a pixel of
+            255; required by a rewrite)
+        window: of occlusion: the window's sides in pixels (default: an eighth of each side)
+        stride: of occlusion: the distance between windows in pixels (default: half the window)
+        masks: of rise: the number of masks (default: 1000)
+        resolution: of rise: the number of a mask's cells along a side (default: 8)
+        keep: of rise: the probability that a cell stays visible (default: 0.5)
+        start: of activation_maximisation: the picture that the ascent starts from: noise, picture
+            (default: noise)
+        iterations: of activation_maximisation: the number of steps (default: 128)
+        step_size: of activation_maximisation: the root mean square of a step, as a fraction of the
+            range of pixel values (default: 0.02)
+        jitter: of activation_maximisation: the largest random shift before a step, in pixels
+            (default: 4)
+        blur: of activation_maximisation: the standard deviation of the Gaussian blur after a step,
+            in pixels (default: 0.5)
+        decay: of activation_maximisation: the fraction by which a step fades the picture to
+            mid-grey (default: 0.01)
+    """
+
+    position: str | Sequence[int] | npt.NDArray[np.int64] | None
+    seed_value: str | None
+    to: str | None
+    unpool: str | None
+    channel_axis: int | None
+    preprocess: Preprocess | str | None
+    labels: Sequence[str] | None
+    names: Sequence[str] | None
+    timeout: float | None
+    cancel: threading.Event | None
+    progress: Callable[[int, int], None] | None
+    passes: Callable[[int, int], None] | None
+    samples: int | None
+    noise_level: float | None
+    noise_seed: int | None
+    steps: int | None
+    baseline: float | Sequence[float] | npt.NDArray[np.floating] | None
+    score_layer: str | None
+    upsample: bool | None
+    low: float | Sequence[float] | npt.NDArray[np.floating] | None
+    high: float | Sequence[float] | npt.NDArray[np.floating] | None
+    window: int | Sequence[int] | None
+    stride: int | Sequence[int] | None
+    masks: int | None
+    resolution: int | None
+    keep: float | None
+    start: Literal["noise", "picture"] | None
+    iterations: int | None
+    step_size: float | None
+    jitter: int | None
+    blur: float | None
+    decay: float | None
