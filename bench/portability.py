@@ -21,7 +21,7 @@ from portability_page import Row, write_page
 from portability_runtimes import RUNTIMES, Arrays, Runtime, Unsupported, versions
 
 from onnxplain.graphops import Options, rewrite
-from onnxplain.graphops.operators.unpool import LACKING
+from onnxplain.graphops.operators.max_pooling import LACKING
 
 PAGE = Path(__file__).parents[1] / "docs" / "portability.md"
 INPUTS = 5

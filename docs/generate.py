@@ -12,8 +12,8 @@ from inspect import cleandoc
 from pathlib import Path
 from textwrap import indent, wrap
 
+from onnxplain.engine.arguments import CheckedChoices
 from onnxplain.engine.methods import METHODS, method_options
-from onnxplain.engine.options import CheckedChoices
 from onnxplain.graphops.options import GENERAL, OPTIONS, Option
 
 ROOT = Path(__file__).parents[1]

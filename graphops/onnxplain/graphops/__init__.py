@@ -8,7 +8,7 @@ save(rewrite(model, "layer4", "guided_backprop"), "explained.onnx")
 
 from typing import TYPE_CHECKING
 
-from onnxplain.graphops.first_use import on_first_use
+from onnxplain.graphops.lazy_import import on_first_use
 from onnxplain.graphops.methods import METHODS, Method
 from onnxplain.graphops.options import Option, Options
 

@@ -13,8 +13,8 @@ from inspect import cleandoc
 from numbers import Real
 from typing import TYPE_CHECKING, Any, Literal, Unpack, get_args
 
-from onnxplain.graphops.declaration import Option
 from onnxplain.graphops.errors import OptionError
+from onnxplain.graphops.option_declaration import Option
 from onnxplain.graphops.option_types import OptionArguments, OwnOptions
 
 __all__ = [

@@ -9,9 +9,14 @@ import onnx_graphsurgeon as gs
 
 from onnxplain.graphops.backward import Path, first_explainable, has_rule, reverse, table_of
 from onnxplain.graphops.canonicalize import CanonicalGraph
-from onnxplain.graphops.ends import find_ends, longest_path, path_between, require_batch_axis
 from onnxplain.graphops.errors import ModelError
 from onnxplain.graphops.ir import Emitter, Node, diagnosing
+from onnxplain.graphops.layer_and_target import (
+    find_ends,
+    longest_path,
+    path_between,
+    require_batch_axis,
+)
 from onnxplain.graphops.methods import DEFAULT_METHOD, Method, find_method, require_taken
 from onnxplain.graphops.network import NetworkSource, as_network
 from onnxplain.graphops.operators import ACTIVATIONS, GRADIENT, Table, choose_form, is_rectifier

@@ -23,7 +23,6 @@ from onnxplain.graphops.backward import (
     table_of,
 )
 from onnxplain.graphops.canonicalize import CanonicalGraph
-from onnxplain.graphops.ends import Ends, find_ends, path_between, require_batch_axis
 from onnxplain.graphops.errors import OptionError, UnsupportedModel
 from onnxplain.graphops.ir import (
     Emitter,
@@ -37,6 +36,7 @@ from onnxplain.graphops.ir import (
     shape_of,
     write,
 )
+from onnxplain.graphops.layer_and_target import Ends, find_ends, path_between, require_batch_axis
 from onnxplain.graphops.metadata import describe_artefact
 from onnxplain.graphops.methods import DEFAULT_METHOD, Method, find_method, require_taken
 from onnxplain.graphops.network import Network, NetworkSource, as_network

@@ -9,16 +9,16 @@ explanation.save("cat-layer4.png")
 from typing import TYPE_CHECKING
 
 from onnxplain.engine.methods import METHODS, EngineMethod
-from onnxplain.graphops.first_use import on_first_use
+from onnxplain.graphops.lazy_import import on_first_use
 
 if TYPE_CHECKING:
     from onnxplain.engine.choices import Choices
+    from onnxplain.engine.default_engine import explain
     from onnxplain.engine.drawing import View
     from onnxplain.engine.engine import Engine
     from onnxplain.engine.evaluation import Evaluation, class_methods, evaluate
     from onnxplain.engine.explanation import Explanation
     from onnxplain.engine.pictures import PRESETS, Preprocess, read_picture
-    from onnxplain.engine.shared import explain
     from onnxplain.engine.views import (
         VIEWS,
         Covered,
@@ -90,7 +90,7 @@ __getattr__ = on_first_use(
         "class_methods": "evaluation",
         "covered": "views",
         "evaluate": "evaluation",
-        "explain": "shared",
+        "explain": "default_engine",
         "invariance": "views",
         "maps": "views",
         "read_picture": "pictures",

@@ -12,13 +12,13 @@ from typing import Unpack
 import numpy as np
 import numpy.typing as npt
 
+from onnxplain.engine.arguments import CheckedChoices, class_labels, to_options
 from onnxplain.engine.choices import Choices
 from onnxplain.engine.drawing import name_pictures
 from onnxplain.engine.explanation import Explanation
-from onnxplain.engine.joining import join_pieces
+from onnxplain.engine.join import join_pieces
 from onnxplain.engine.methods import find_method, run_method
 from onnxplain.engine.notes import position_notes, result_notes
-from onnxplain.engine.options import CheckedChoices, class_labels, to_options
 from onnxplain.engine.pictures import Images, PreparedInputs, Preprocess, prepare
 from onnxplain.engine.run import Run
 from onnxplain.engine.runtime import (

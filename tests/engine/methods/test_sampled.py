@@ -10,7 +10,7 @@ from engine.nets import classifier, pictures, with_random_weights
 from oracle import relative_error
 
 from onnxplain.engine import Engine
-from onnxplain.engine.options import CheckedChoices, to_options
+from onnxplain.engine.arguments import CheckedChoices, to_options
 from onnxplain.engine.pictures.inputs import prepare
 from onnxplain.engine.pictures.preprocess import parse
 from onnxplain.graphops import METHODS, Method, check

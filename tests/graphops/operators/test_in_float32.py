@@ -111,5 +111,5 @@ def test_the_layer_itself():
 
 
 def test_another_precision_is_refused():
-    with pytest.raises(OptionError, match="no backward 'float64' .*'float32'"):
+    with pytest.raises(OptionError, match="no backward 'float64': .*'float32'"):
         artefact(onnx.parser.parse_model(FADING), "y", backward="float64")

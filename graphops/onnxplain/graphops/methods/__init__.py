@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from onnxplain.graphops.first_use import on_first_use
+from onnxplain.graphops.lazy_import import on_first_use
 from onnxplain.graphops.methods.method import Imported, Method
 from onnxplain.graphops.methods.registry import (
     DEFAULT_METHOD,

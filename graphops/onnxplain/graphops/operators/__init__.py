@@ -14,11 +14,10 @@ from onnxplain.graphops.operators.catalogue import (
     REFUSED,
     operator_of,
 )
-from onnxplain.graphops.operators.max_pooling import unpooling
+from onnxplain.graphops.operators.max_pooling import choose_form, unpooling
 from onnxplain.graphops.operators.operator import Channels, Operator, SizesOnly, Without
 from onnxplain.graphops.operators.rectifier import PLACES, gate, is_rectifier, rectified, rectifiers
-from onnxplain.graphops.operators.table import Rule, Signals, Table, broadcasting, in_float32, merge
-from onnxplain.graphops.operators.unpool import choose_form
+from onnxplain.graphops.operators.rules import Rule, Signals, Table, broadcasting, in_float32, merge
 from onnxplain.graphops.operators.unsupported import ONWARDS
 from onnxplain.graphops.operators.window import Window, is_dilated
 from onnxplain.graphops.operators.window_layout import Placed, Slide, refuse

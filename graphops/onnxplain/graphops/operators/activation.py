@@ -8,10 +8,10 @@ from __future__ import annotations
 import math
 
 from onnxplain.graphops.ir import Emitter, Node, Tensor, attribute
-from onnxplain.graphops.operators.kinds import broadcasting_elementwise, elementwise
+from onnxplain.graphops.operators.constructors import broadcasting_elementwise, elementwise
 from onnxplain.graphops.operators.operator import Operator
 from onnxplain.graphops.operators.rectifier import clip, gate
-from onnxplain.graphops.operators.table import Signals
+from onnxplain.graphops.operators.rules import Signals
 
 __all__ = ["OPERATORS"]
 

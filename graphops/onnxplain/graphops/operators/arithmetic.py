@@ -10,9 +10,9 @@ import math
 from collections.abc import Callable
 
 from onnxplain.graphops.ir import Emitter, Node, Tensor, is_float, is_half, onnx_type
-from onnxplain.graphops.operators.kinds import STEPS, broadcasting_elementwise, elementwise
+from onnxplain.graphops.operators.constructors import STEPS, broadcasting_elementwise, elementwise
 from onnxplain.graphops.operators.operator import Operator
-from onnxplain.graphops.operators.table import Signals
+from onnxplain.graphops.operators.rules import Signals
 
 __all__ = ["OPERATORS"]
 

@@ -9,11 +9,10 @@ import onnx_graphsurgeon as gs
 
 from onnxplain.graphops.ir import Emitter, Node, Tensor, attribute, is_static, onnx_type
 from onnxplain.graphops.operators import axes, sliding
-from onnxplain.graphops.operators.kinds import channels_first
+from onnxplain.graphops.operators.constructors import channels_first
 from onnxplain.graphops.operators.operator import Cost, Operator, Without
-from onnxplain.graphops.operators.table import Signals
-from onnxplain.graphops.operators.unpool import spread_evenly
-from onnxplain.graphops.operators.window import Window
+from onnxplain.graphops.operators.rules import Signals
+from onnxplain.graphops.operators.window import Window, spread_evenly
 
 __all__ = ["OPERATORS", "pool_cost"]
 

@@ -7,9 +7,9 @@ import numpy as np
 from onnxplain.graphops.errors import UnsupportedModel
 from onnxplain.graphops.ir import Emitter, Node, Tensor, is_constant, is_float, optional_input
 from onnxplain.graphops.operators import batching
-from onnxplain.graphops.operators.kinds import NOT_FOLLOWED, elementwise
+from onnxplain.graphops.operators.constructors import NOT_FOLLOWED, elementwise
 from onnxplain.graphops.operators.operator import Operator, Without
-from onnxplain.graphops.operators.table import Signals, to_first
+from onnxplain.graphops.operators.rules import Signals, to_first
 
 __all__ = ["OPERATORS"]
 

@@ -15,7 +15,7 @@ from onnxplain.graphops.operators import (
     grid_sample,
     matmul,
     max_pooling,
-    no_flow,
+    nondifferentiable,
     normalization,
     padding,
     quantization,
@@ -30,14 +30,14 @@ from onnxplain.graphops.operators import (
 )
 from onnxplain.graphops.operators.operator import Operator, Refused, Without
 from onnxplain.graphops.operators.rectifier import gate, rectifiers
-from onnxplain.graphops.operators.table import Rule, Table, merge
+from onnxplain.graphops.operators.rules import Rule, Table, merge
 
 __all__ = ["ACTIVATIONS", "GRADIENT", "NO_FLOW", "OPERATORS", "REFUSED", "operator_of"]
 
 FAMILIES = (
     activation, arithmetic, average_pooling, casting, concat, convolution, einsum, gather,
-    grid_sample, matmul, max_pooling, no_flow, normalization, padding, quantization, reduction,
-    repeating, reshape, resize, scatter, slicing, softmax, unsupported,
+    grid_sample, matmul, max_pooling, nondifferentiable, normalization, padding, quantization,
+    reduction, repeating, reshape, resize, scatter, slicing, softmax, unsupported,
 )  # fmt: skip
 OPERATORS: dict[str, Operator] = merge(*(family.OPERATORS for family in FAMILIES))
 

@@ -10,7 +10,7 @@ from onnxplain.graphops.ir import Emitter, Node, Tensor, attribute, is_static, r
 from onnxplain.graphops.operators import axes, batching
 from onnxplain.graphops.operators.axes import Fields
 from onnxplain.graphops.operators.operator import Channels, Operator, Without
-from onnxplain.graphops.operators.table import Signals, to_first
+from onnxplain.graphops.operators.rules import Signals, to_first
 from onnxplain.graphops.operators.window_layout import Placed, Slide, refuse
 
 __all__ = ["OPERATORS"]

@@ -6,9 +6,9 @@ from onnxplain.graphops.errors import UnsupportedModel
 from onnxplain.graphops.ir import Emitter, Node, Tensor, attribute, is_fixed
 from onnxplain.graphops.operators import axes, sliding
 from onnxplain.graphops.operators.axes import Fields
-from onnxplain.graphops.operators.kinds import FRACTION, channels_first
+from onnxplain.graphops.operators.constructors import FRACTION, channels_first
 from onnxplain.graphops.operators.operator import Cost, Operator
-from onnxplain.graphops.operators.table import Signals
+from onnxplain.graphops.operators.rules import Signals
 from onnxplain.graphops.operators.window import Window
 
 __all__ = ["OPERATORS"]

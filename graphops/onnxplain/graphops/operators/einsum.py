@@ -7,9 +7,9 @@ import string
 from onnxplain.graphops.errors import UnsupportedOperator
 from onnxplain.graphops.ir import Emitter, Node, Shape, Tensor, attribute, is_constant
 from onnxplain.graphops.operators.broadcast import unbroadcast
-from onnxplain.graphops.operators.kinds import NOT_FOLLOWED
+from onnxplain.graphops.operators.constructors import NOT_FOLLOWED
 from onnxplain.graphops.operators.operator import Operator, Without
-from onnxplain.graphops.operators.table import Signals
+from onnxplain.graphops.operators.rules import Signals
 
 __all__ = ["OPERATORS"]
 

@@ -8,9 +8,9 @@ import onnx
 from onnxplain.graphops.ir import Emitter, Node, Tensor, attribute, dtype_of, onnx_type, rank_of
 from onnxplain.graphops.operators import batching, sliding
 from onnxplain.graphops.operators.axes import Fields, axis_of, of_first
-from onnxplain.graphops.operators.kinds import INDEXED, NOT_FOLLOWED, STEPS, no_flow
+from onnxplain.graphops.operators.constructors import INDEXED, NOT_FOLLOWED, STEPS, no_flow
 from onnxplain.graphops.operators.operator import Operator, Without
-from onnxplain.graphops.operators.table import Signals
+from onnxplain.graphops.operators.rules import Signals
 from onnxplain.graphops.operators.window_layout import Index, Placed, refuse
 
 __all__ = ["OPERATORS", "add_along", "axis_size", "index_range", "indexed_batch"]

@@ -18,7 +18,7 @@ from onnxplain.graphops.ir import Emitter, Node, Tensor, attribute, dtype_of, on
 from onnxplain.graphops.operators.batching import every_input, first_input, starts_with_batch
 from onnxplain.graphops.operators.gather import axis_size
 from onnxplain.graphops.operators.operator import Operator, Without
-from onnxplain.graphops.operators.table import Signals, widening
+from onnxplain.graphops.operators.rules import Signals, widening
 
 __all__ = ["OPERATORS"]
 

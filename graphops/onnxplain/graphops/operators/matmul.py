@@ -18,7 +18,7 @@ from onnxplain.graphops.operators.axes import Fields, batch_only, of_first
 from onnxplain.graphops.operators.batching import first_input
 from onnxplain.graphops.operators.broadcast import unbroadcast
 from onnxplain.graphops.operators.operator import Cost, Operator
-from onnxplain.graphops.operators.table import Signals
+from onnxplain.graphops.operators.rules import Signals
 from onnxplain.graphops.operators.window_layout import (
     Placed,
     Slide,

@@ -8,9 +8,9 @@ from onnxplain.graphops.errors import UnsupportedModel, UnsupportedOperator
 from onnxplain.graphops.ir import Emitter, Node, Tensor, attribute, dtype_of, onnx_type, rank_of
 from onnxplain.graphops.operators import axes, batching
 from onnxplain.graphops.operators.axes import Fields
-from onnxplain.graphops.operators.kinds import channels_first
+from onnxplain.graphops.operators.constructors import channels_first
 from onnxplain.graphops.operators.operator import Operator, Without
-from onnxplain.graphops.operators.table import Signals, to_first, widening
+from onnxplain.graphops.operators.rules import Signals, to_first, widening
 from onnxplain.graphops.operators.window_layout import Placed, Slide, as_map
 
 __all__ = ["OPERATORS"]

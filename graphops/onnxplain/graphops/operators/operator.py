@@ -11,7 +11,7 @@ from typing import TypeAlias
 from onnxplain.graphops.ir import Node, Shape, is_static
 from onnxplain.graphops.operators import axes
 from onnxplain.graphops.operators.axes import Fields
-from onnxplain.graphops.operators.table import Rule
+from onnxplain.graphops.operators.rules import Rule
 from onnxplain.graphops.operators.window import Window
 from onnxplain.graphops.operators.window_layout import Placed, Slide
 

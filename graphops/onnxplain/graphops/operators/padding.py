@@ -20,11 +20,11 @@ from onnxplain.graphops.operators.batching import (
     first_input,
     known_input,
 )
+from onnxplain.graphops.operators.constructors import NOT_FOLLOWED
 from onnxplain.graphops.operators.gather import add_along, axis_size, index_range
-from onnxplain.graphops.operators.kinds import NOT_FOLLOWED
 from onnxplain.graphops.operators.operator import Channels, Operator, Without
+from onnxplain.graphops.operators.rules import Signals, to_first
 from onnxplain.graphops.operators.slicing import numbered_axes
-from onnxplain.graphops.operators.table import Signals, to_first
 from onnxplain.graphops.operators.window_layout import Placed, Slide, as_map, map_shape, refuse
 
 __all__ = ["OPERATORS"]

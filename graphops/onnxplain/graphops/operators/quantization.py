@@ -17,9 +17,9 @@ from onnxplain.graphops.ir import (
     rank_of,
 )
 from onnxplain.graphops.operators import sliding
-from onnxplain.graphops.operators.kinds import elementwise
+from onnxplain.graphops.operators.constructors import elementwise
 from onnxplain.graphops.operators.operator import Operator
-from onnxplain.graphops.operators.table import Signals, to_first
+from onnxplain.graphops.operators.rules import Signals, to_first
 
 __all__ = ["OPERATORS"]
 

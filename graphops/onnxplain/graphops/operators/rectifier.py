@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from onnxplain.graphops.ir import Emitter, Node, Tensor, known_value, optional_input
-from onnxplain.graphops.operators.table import Rule, Signals, Table, to_first
+from onnxplain.graphops.operators.rules import Rule, Signals, Table, to_first
 
 __all__ = ["PLACES", "clip", "gate", "is_rectifier", "rectified", "rectifiers"]
 

@@ -30,11 +30,11 @@ from onnxplain.graphops.operators.axes import (
     without,
 )
 from onnxplain.graphops.operators.batching import beside_batch, first_input, known_input
-from onnxplain.graphops.operators.kinds import STEPS
+from onnxplain.graphops.operators.constructors import STEPS
 from onnxplain.graphops.operators.operator import Operator, SlideRule, Without
 from onnxplain.graphops.operators.reshape import squeezed
+from onnxplain.graphops.operators.rules import Rule, Signals, to_first
 from onnxplain.graphops.operators.sliding import become_pool
-from onnxplain.graphops.operators.table import Rule, Signals, to_first
 from onnxplain.graphops.operators.window_layout import Placed, Slide, refuse
 
 __all__ = ["OPERATORS"]

@@ -6,7 +6,7 @@ from onnxplain.graphops.ir import Emitter, Node, Tensor, rank_of
 from onnxplain.graphops.operators import axes
 from onnxplain.graphops.operators.batching import first_input, known_input
 from onnxplain.graphops.operators.operator import Operator, Without
-from onnxplain.graphops.operators.table import Signals, unbroadcasting
+from onnxplain.graphops.operators.rules import Signals, unbroadcasting
 
 __all__ = ["OPERATORS"]
 

@@ -26,9 +26,9 @@ from onnxplain.graphops.operators.axes import (
     without,
 )
 from onnxplain.graphops.operators.batching import starts_with_batch
-from onnxplain.graphops.operators.kinds import FRACTION, channels_first
+from onnxplain.graphops.operators.constructors import FRACTION, channels_first
 from onnxplain.graphops.operators.operator import Operator, Without
-from onnxplain.graphops.operators.table import Signals, to_first
+from onnxplain.graphops.operators.rules import Signals, to_first
 from onnxplain.graphops.operators.window_layout import Placed, Slide, refuse, row_shape
 
 __all__ = ["OPERATORS", "squeezed"]

@@ -31,7 +31,7 @@ from onnxplain.graphops.operators.batching import (
 )
 from onnxplain.graphops.operators.gather import axis_size
 from onnxplain.graphops.operators.operator import Operator, Without
-from onnxplain.graphops.operators.table import Signals, to_first
+from onnxplain.graphops.operators.rules import Signals, to_first
 
 __all__ = ["OPERATORS"]
 

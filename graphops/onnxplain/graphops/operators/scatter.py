@@ -7,10 +7,10 @@ get the derivatives of the reduction.
 from __future__ import annotations
 
 from onnxplain.graphops.ir import Emitter, Node, Tensor, attribute, is_half, onnx_type
+from onnxplain.graphops.operators.constructors import INDEXED, NOT_FOLLOWED
 from onnxplain.graphops.operators.gather import indexed_batch
-from onnxplain.graphops.operators.kinds import INDEXED, NOT_FOLLOWED
 from onnxplain.graphops.operators.operator import Operator, Without
-from onnxplain.graphops.operators.table import Rule, Signals, in_float32
+from onnxplain.graphops.operators.rules import Rule, Signals, in_float32
 
 __all__ = ["OPERATORS"]
 

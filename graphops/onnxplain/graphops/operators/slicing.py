@@ -17,10 +17,10 @@ from onnxplain.graphops.ir import (
 from onnxplain.graphops.operators import sliding
 from onnxplain.graphops.operators.axes import UNKNOWN, Fields, of_first, optional_value
 from onnxplain.graphops.operators.batching import beside_batch, first_input, known_input
+from onnxplain.graphops.operators.constructors import NOT_FOLLOWED
 from onnxplain.graphops.operators.gather import add_along, axis_size, index_range
-from onnxplain.graphops.operators.kinds import NOT_FOLLOWED
 from onnxplain.graphops.operators.operator import Operator, Without
-from onnxplain.graphops.operators.table import Signals, to_first
+from onnxplain.graphops.operators.rules import Signals, to_first
 from onnxplain.graphops.operators.window_layout import Index, Placed, refuse
 
 __all__ = ["OPERATORS", "numbered_axes"]

@@ -6,9 +6,9 @@ import numpy as np
 
 from onnxplain.graphops.ir import Emitter, Node, Tensor, attribute
 from onnxplain.graphops.operators import axes, batching
-from onnxplain.graphops.operators.kinds import STEPS
+from onnxplain.graphops.operators.constructors import STEPS
 from onnxplain.graphops.operators.operator import Operator, Without
-from onnxplain.graphops.operators.table import Signals
+from onnxplain.graphops.operators.rules import Signals
 from onnxplain.graphops.operators.window_layout import Placed, Slide, refuse
 
 __all__ = ["OPERATORS"]

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from onnxplain.graphops.errors import UnsupportedModel
-from onnxplain.graphops.ir import Emitter, Node, Tensor, attribute, is_static
+from onnxplain.graphops.ir import Emitter, Node, Tensor, attribute, dtype_of, is_static
 
-__all__ = ["Window", "is_dilated"]
+__all__ = ["Window", "fold_channels", "is_dilated", "spread", "spread_evenly"]
 
 MAX_ELEMENTS = 2**22  # of a window, since its backward pass has a kernel of that size
 
@@ -140,3 +140,29 @@ class Window:
 def is_dilated(node: Node) -> bool:
     """Tell whether there are gaps between the elements of a window."""
     return any(d > 1 for d in attribute(node, "dilations", []))
+
+
+def spread_evenly(op: Emitter, window: Window, g: Tensor) -> Tensor:
+    """Add the signal at each output of a pooling to every element of its window."""
+    g = fold_channels(op, g, window.node.outputs[0])
+    return spread(op, window, g, np.ones((1, 1, *window.kernel)))
+
+
+def spread(op: Emitter, window: Window, g: Tensor, kernel: np.ndarray) -> Tensor:
+    """Add kernel·g into each window of the pool's input; g is [N·C, kernel.shape[0], ...]."""
+    whole = op.ConvTranspose(
+        g,
+        op.constant(kernel, dtype_of(g)),
+        strides=window.strides,
+        dilations=window.dilations,
+        kernel_shape=window.kernel,
+        output_padding=[s - 1 for s in window.strides],
+    )
+    return op.reshape_like(window.crop(op, whole), window.node.inputs[0])
+
+
+def fold_channels(op: Emitter, g: Tensor, like: Tensor) -> Tensor:
+    """Fold the channels into the batch axis, so that all have one kernel: [N·C, 1, ...]."""
+    if like.shape is not None and is_static(like.shape[2:]):
+        return op.Reshape(g, [-1, 1, *like.shape[2:]])
+    return op.Reshape(g, op.Concat([-1, 1], op.shape(like, 2), axis=0))

@@ -10,7 +10,7 @@ from onnxplain.engine.methods.registry import (
     method_options,
     own_options,
 )
-from onnxplain.graphops.first_use import on_first_use
+from onnxplain.graphops.lazy_import import on_first_use
 
 if TYPE_CHECKING:
     from onnxplain.engine.methods.occlusion import windows

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from onnxplain.engine.methods.signals import projections, signals
+from onnxplain.engine.methods.seeds import projections, signals
 from onnxplain.engine.run import Chosen, ProjectedUnits, Run
 
 __all__ = ["activations"]

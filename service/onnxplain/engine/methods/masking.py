@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from onnxplain.engine.methods.baseline import baseline_row, channel_axis_of
-from onnxplain.engine.methods.signals import Signal, projections, signals
+from onnxplain.engine.methods.seeds import Signal, projections, signals
 from onnxplain.engine.run import Chosen, Run
 from onnxplain.engine.runtime import Projections
 from onnxplain.graphops.errors import UnsupportedModel

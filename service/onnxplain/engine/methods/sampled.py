@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from onnxplain.engine.methods.baseline import baseline_row, channel_axis_of
-from onnxplain.engine.methods.signals import Signal, Values, projections, signals
+from onnxplain.engine.methods.seeds import Signal, Values, projections, signals
 from onnxplain.engine.run import Chosen, ProjectedUnits, Run
 from onnxplain.engine.runtime import Activity, Plan
 from onnxplain.graphops.methods import METHODS, gauss_legendre, standard_noise

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from onnxplain.engine.views.catalogue import DECLARED_VIEWS, VIEWS
 from onnxplain.engine.views.declarations import ViewArgument, ViewCommand, ViewDeclaration
-from onnxplain.graphops.first_use import on_first_use
+from onnxplain.graphops.lazy_import import on_first_use
 
 if TYPE_CHECKING:
     from onnxplain.engine.views.occlusion import Covered, covered

@@ -12,7 +12,7 @@ from onnxplain.graphops.operators.operator import (
     SlideRule,
     Without,
 )
-from onnxplain.graphops.operators.table import Rule, unbroadcasting
+from onnxplain.graphops.operators.rules import Rule, unbroadcasting
 
 __all__ = [
     "FRACTION", "INDEXED", "INTEGERS", "NOT_FOLLOWED", "STEPS", "broadcasting_elementwise",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from onnxplain.graphops.operators.kinds import INTEGERS, elementwise, no_flow
+from onnxplain.graphops.operators.constructors import INTEGERS, elementwise, no_flow
 from onnxplain.graphops.operators.operator import Operator, SizesOnly, Without
 
 __all__ = ["OPERATORS"]
