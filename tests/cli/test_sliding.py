@@ -103,7 +103,7 @@ def test_convolutionalize_writes_what_slide_takes(run: Run, classifier: Path, la
         "wrote out.onnx: 'probabilities' is a map of windows",
         "  window   16x16 pixels",
         "  stride   2 pixels",
-        "  padding  none: scores equal those of cropped windows",
+        "  padding  none: scores equal those of windows cut out of the picture",
     ]
     onnx.checker.check_model(onnx.load("out.onnx"), full_check=True)
     flags = ["--channel", 0, "--preprocess", "unit", "--npz"]

@@ -41,7 +41,7 @@ def counted(monkeypatch):
 @pytest.mark.parametrize("layer", [None, "r2"])
 @pytest.mark.parametrize("method", METHODS)
 def test_one_explanation_prepares_once_and_searches_each_name_once(counted, method, layer):
-    """A class activation map over a named layer has two names, the layer's and the class score's."""
+    """A class activation map over a named layer has two names, that of the class score too."""
     pictures = np.random.default_rng(0).integers(0, 256, (2, 20, 20, 3), np.uint8)
     own = {option: few for option, few in FEW.items() if option in taken(method)}
     explain = Engine("cpu", threads=1).explain

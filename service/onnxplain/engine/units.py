@@ -64,7 +64,9 @@ def top_count(units: Units) -> int | None:
         return None
     word, _, count = units.partition(":")
     if word != "top" or not count.isdecimal() or int(count) < 1:
-        raise OptionError(f"no units '{units}': give channel numbers, 'all', or 'top:K' as 'top:9'")
+        raise OptionError(
+            f"no units '{units}': give channel numbers, 'all', or 'top:K' such as 'top:9'"
+        )
     return int(count)
 
 

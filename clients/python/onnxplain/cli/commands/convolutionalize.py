@@ -46,8 +46,8 @@ def run(arguments: argparse.Namespace) -> None:
         print(
             printable(
                 f"  padding  {len(padded)} of its nodes pad (the first: {padded[0]}): scores "
-                "differ from those of cropped windows"
+                "differ from those of windows cut out of the picture"
             )
         )
     else:
-        print("  padding  none: scores equal those of cropped windows")
+        print("  padding  none: scores equal those of windows cut out of the picture")
