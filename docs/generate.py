@@ -18,7 +18,7 @@ from onnxplain.graphops.options import GENERAL, OPTIONS, Option
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs/methods.md"
-ARGUMENTS = ROOT / "graphops/onnxplain/graphops/option_types.py"
+ARGUMENTS = ROOT / "graphops/onnxplain/graphops/options/argument_types.py"
 CHOICES = ROOT / "service/onnxplain/engine/choices.py"
 START, END = "<!-- tables by `make generate` -->\n", "<!-- end of tables -->\n"
 HEADER = '''\

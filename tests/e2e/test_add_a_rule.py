@@ -44,7 +44,15 @@ def test_the_page_names_every_fact_and_what_there_is():
     assert facts == list(Operator.__dataclass_fields__)[: len(facts)]
     assert len(facts) == 5
     folder = Path(operators.__file__).parent
-    for name in ("operator", "batching", "axes", "sliding", "kinds", "unsupported", "catalogue"):
+    for name in (
+        "operator",
+        "batching",
+        "axes",
+        "sliding",
+        "constructors",
+        "unsupported",
+        "catalogue",
+    ):
         assert name in PAGE
         assert (folder / f"{name}.py").exists()
     for path in re.findall(r"`((?:tests|graphops)/[^`]*)`", PAGE):
