@@ -20,11 +20,6 @@ net (float[N, 3, 5, 6] x, float[4, 3, 5, 6] w) => (float[N, 4] y)
 """
 
 
-@pytest.fixture(scope="module")
-def engine():
-    return Engine("cpu", threads=1)
-
-
 def test_a_linear_unit_s_picture_is_its_weights(engine):
     """Every step goes along w over its root mean square, whatever the picture."""
     model = with_random_weights(LINEAR)

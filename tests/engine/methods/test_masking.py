@@ -9,7 +9,6 @@ from artefacts import value_of
 from captum.attr import Occlusion
 from engine.nets import classifier, pictures, with_random_weights
 
-from onnxplain.engine import Engine
 from onnxplain.engine.methods.occlusion import windows
 from onnxplain.engine.methods.rise import random_mask
 from onnxplain.engine.pictures.inputs import prepare
@@ -18,16 +17,6 @@ from onnxplain.graphops.errors import Cancelled, OptionError, UnsupportedModel
 
 MODEL = classifier()
 PICTURES = pictures(2)
-
-
-@pytest.fixture(scope="module")
-def engine():
-    return Engine("cpu", threads=1)
-
-
-@pytest.fixture(scope="module")
-def tight():
-    return Engine("cpu", threads=1, memory_bytes=1)
 
 
 def rows(model=MODEL):

@@ -9,7 +9,6 @@ from artefacts import artefact, run, value_of
 from engine.nets import classifier, pictures, with_random_weights
 from oracle import relative_error
 
-from onnxplain.engine import Engine
 from onnxplain.engine.arguments import CheckedChoices, to_options
 from onnxplain.engine.pictures.inputs import prepare
 from onnxplain.engine.pictures.preprocess import parse
@@ -30,17 +29,6 @@ STEPS = {"steps": 9}
 def own(method):
     """Return what the method takes besides."""
     return STEPS if method == "integrated_gradients" else COUNTS
-
-
-@pytest.fixture(scope="module")
-def engine():
-    return Engine("cpu", threads=1)
-
-
-@pytest.fixture(scope="module")
-def tight():
-    """An engine that has room for one row in each run."""
-    return Engine("cpu", threads=1, memory_bytes=1)
 
 
 def rows(model=MODEL):
