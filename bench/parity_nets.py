@@ -15,7 +15,7 @@ from torchvision.models import VGG, AlexNet
 from torchvision.models.regnet import ResBottleneckBlock
 from torchvision.models.resnet import BasicBlock, Bottleneck
 
-__all__ = ["FAMILIES", "Net", "build", "inputs", "others"]
+__all__ = ["FAMILIES", "Net", "build", "draw_weights", "inputs", "others"]
 
 
 @dataclass(frozen=True)
@@ -114,10 +114,17 @@ def build(net: Net) -> nn.Module:
     """
     torch.manual_seed(zlib.crc32(net.label.encode()))
     module: nn.Module = torchvision.models.get_model(net.name, weights=None, **net.options)
-    module.eval().requires_grad_(False)
     if isinstance(module, AlexNet | VGG):
         size = module.features(torch.zeros(1, 3, net.side, net.side)).shape[-1]
         module.avgpool = _Averages(size, module.avgpool.output_size[0])
+    draw_weights(module, net.side)
+    leave_kinks(module, inputs(net)[:, 0])
+    return module
+
+
+def draw_weights(module: nn.Module, side: int) -> None:
+    """Draw a network's weights as `build` describes, without moving rectifiers off their kinks."""
+    module.eval().requires_grad_(False)
     normalised = any(isinstance(m, nn.BatchNorm2d | nn.LayerNorm) for m in module.modules())
     for part in module.modules():
         if isinstance(part, nn.Conv2d | nn.Linear) and not normalised:
@@ -131,9 +138,7 @@ def build(net: Net) -> nn.Module:
         if isinstance(getattr(part, "layer_scale", None), nn.Parameter):  # ConvNeXt's, 1e-6
             nn.init.uniform_(part.layer_scale, 0.1, 0.5)
     _weaken_branches(module)
-    _learn_statistics(module, net.side)
-    leave_kinks(module, inputs(net)[:, 0])
-    return module
+    _learn_statistics(module, side)
 
 
 def inputs(net: Net) -> torch.Tensor:
