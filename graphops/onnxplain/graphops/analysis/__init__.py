@@ -1,5 +1,6 @@
 """Read-only analyses: layers, names, channel and batch axes, receptive fields, cost."""
 
+from onnxplain.graphops.analysis.axes import Axes, Places, trace_axes
 from onnxplain.graphops.analysis.batch_axis import BATCHED, MIXED, batch_dimension, track_batch
 from onnxplain.graphops.analysis.channel_axis import channel_axis, has_channels_last
 from onnxplain.graphops.analysis.cost import Arithmetic
@@ -15,10 +16,12 @@ from onnxplain.graphops.analysis.names import resolve
 
 __all__ = [
     "Arithmetic",
+    "Axes",
     "BATCHED",
     "Layer",
     "MIXED",
     "NORMALIZERS",
+    "Places",
     "batch_dimension",
     "channel_axis",
     "class_score",
@@ -28,5 +31,6 @@ __all__ = [
     "list_layers",
     "resize_input",
     "resolve",
+    "trace_axes",
     "track_batch",
 ]

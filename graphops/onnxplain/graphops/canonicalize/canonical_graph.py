@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 import onnx
 from onnx import inliner
 
-from onnxplain.graphops.analysis import BATCHED, MIXED, resolve, track_batch
+from onnxplain.graphops.analysis import BATCHED, MIXED, Axes, resolve, trace_axes, track_batch
 from onnxplain.graphops.canonicalize.ceil_mode import correct_ceil_mode
 from onnxplain.graphops.canonicalize.constant_if import inline_constant_ifs
 from onnxplain.graphops.canonicalize.constant_sizes import fold_computed_sizes
@@ -29,6 +30,7 @@ class CanonicalGraph:
         node mixes it with another axis.
     batched: the names of the tensors whose axis 0 runs over the images. mixed: the names of those
         whose axis 0 mixes images.
+    axes: what the axes of each tensor run along, by its name, see `trace_axes`.
     resolved: a cache from layer names to tensor names, shared by all copies.
     """
 
@@ -38,6 +40,7 @@ class CanonicalGraph:
     batch_note: str
     batched: frozenset[str]
     mixed: frozenset[str]
+    axes: Mapping[str, Axes]
     resolved: dict[str | None, str] = field(default_factory=dict)
 
     def copy(self) -> CanonicalGraph:
@@ -93,4 +96,5 @@ def canonicalize(model: onnx.ModelProto, keep_shape: bool = False) -> CanonicalG
         batch_note=note,
         batched=frozenset(name for name, state in states.items() if state == BATCHED),
         mixed=frozenset(name for name, state in states.items() if state == MIXED),
+        axes=trace_axes(graph),
     )
