@@ -52,7 +52,7 @@ UNTRACED = Axes(None, certain=False)  # of a tensor of unknown rank
 
 
 def trace_axes(graph: Graph) -> dict[str, Axes]:
-    """Return the axes of each tensor of known rank that depends on the network's inputs, by name.
+    """Return the axes of each tensor of known rank that is no weight, by name.
 
     The picture, whose axes the places name, is the graph's `default_target`.
     """
@@ -69,7 +69,9 @@ def trace_axes(graph: Graph) -> dict[str, Axes]:
         start[name] = _source(tensor, roles, is_picture=tensor is picture)
     known = _walk(graph, start)
     order = {t.name: i for i, n in enumerate(graph.nodes) for t in n.outputs}
-    return {name: _axes(lines, order) for name, lines in known.items() if lines is not None}
+    of_sizes = [t for n in graph.nodes for t in n.outputs if t.name not in known and t.shape]
+    axes = {t.name: _axes(unknown(t), order) for t in of_sizes}
+    return axes | {name: _axes(lines, order) for name, lines in known.items() if lines is not None}
 
 
 def has_channels_last(picture: Tensor) -> bool:
