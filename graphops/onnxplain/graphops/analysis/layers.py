@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import onnx
 
-from onnxplain.graphops.analysis.axes import UNTRACED, Axes, trace_axes
+from onnxplain.graphops.analysis.axis_roles import UNTRACED, Axes, trace_axes
 from onnxplain.graphops.analysis.cost import Arithmetic, arithmetic
 from onnxplain.graphops.analysis.landmarks import (
     class_score,

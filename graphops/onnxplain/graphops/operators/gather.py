@@ -156,8 +156,9 @@ def _gather_roles(node: Node, lines: list[Lines | None], output: Tensor) -> Line
 def _counts_all(node: Node) -> bool:
     """Tell whether the index counts the elements of a vector, as PyTorch's as_strided does."""
     index, size = known_value(node.inputs[1]), shape_of(node.inputs[0])[0]
-    counted = index is not None and isinstance(size, int) and index.size == size
-    return counted and np.array_equal(index.ravel(), np.arange(size))
+    if index is None or not isinstance(size, int):
+        return False
+    return np.array_equal(index.ravel(), np.arange(size))
 
 
 @of_data

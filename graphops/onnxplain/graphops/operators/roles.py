@@ -219,7 +219,7 @@ def channels_first(makes: bool) -> RolesRule:
 
     def rule(node: Node, lines: list[Lines | None], output: Tensor) -> Lines:
         kept = same(node, lines, output)
-        if makes or role_of(kept[1]) is Role.OTHER:
+        if len(kept) > 1 and (makes or role_of(kept[1]) is Role.OTHER):
             kept[1] = fresh(Role.CHANNEL, output, 1)
         return kept
 

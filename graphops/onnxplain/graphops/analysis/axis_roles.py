@@ -103,7 +103,8 @@ def _through(node: Node, known: Mapping[str, Lines | None], output: Tensor) -> L
     lines = [known.get(t.name) for t in node.inputs]
     if operator is None or isinstance(operator.roles, Without) or None in [t.shape for t in read]:
         return unknown(output)
-    return operator.roles(node, lines, output) if any(lines) else unknown(output)
+    carried = operator.roles(node, lines, output) if any(lines) else []
+    return carried if len(carried) == len(output.shape) else unknown(output)
 
 
 def _learned(graph: Graph, known: Mapping[str, Lines | None]) -> dict[str, dict[int, Role]]:
