@@ -70,13 +70,14 @@ Take = Callable[[Size, list[Part]], "Taken | None"]
 def _distributed(sizes: Sequence[Size], parts: list[Part], take: Take) -> tuple[Lines, list[Part]]:
     """Return the lines of as many axes as the parts fill, and the parts left.
 
-    An axis of unknown size beside a fragment takes the rest of what was split.
+    An axis of unknown size between others takes the rest of what was split beside it.
     """
     lines: Lines = []
     whole = set(parts)
-    for size in sizes:
+    for i, size in enumerate(sizes, start=1):
         taken = take(size, parts)
-        if taken is None and not isinstance(size, int) and parts and parts[0] not in whole:
+        between = i < len(sizes) and not isinstance(size, int)
+        if taken is None and between and parts and parts[0] not in whole:
             taken = (parts[0],), parts[1:]
         if taken is None:
             break
@@ -114,6 +115,8 @@ def _taken(
         if not rest or rest[0].size == 0 or size % product:
             return None
         part, need = rest.pop(0), size // product
+        if part.role is Role.CHANNEL and not isinstance(part.size, int):
+            part = replace(part, size=need)  # their number is fixed, so these are all of them
         if not isinstance(part.size, int) or need % part.size:
             halves = split(part, need)
             if halves is None:

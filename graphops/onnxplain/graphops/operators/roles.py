@@ -78,6 +78,9 @@ RolesRule: TypeAlias = Callable[[Node, "list[Lines | None]", Tensor], Lines]
 def fresh(role: Role, tensor: Tensor, axis: int, places: Places | None = None) -> Line:
     """Return an axis that begins at this tensor."""
     size = shape_of(tensor)[axis]
+    if places is not None and not isinstance(size, int):
+        count = _product(places.sizes)
+        size = count + places.before + places.after if isinstance(count, int) else size
     return (Part(role, size, (tensor.name, axis), places, whole=size),)
 
 
