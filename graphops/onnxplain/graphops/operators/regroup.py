@@ -55,8 +55,9 @@ def agreeing(before: Shape, after: Shape) -> int:
 def _left_over(axes: list[int], parts: list[Part], output: Tensor) -> Lines:
     if len(axes) == 1:
         return [_merged(parts)] if parts else [unknown(output)[axes[0]]]
-    located = [place_axes((part,)) is not None for part in parts]
-    if len(axes) == len(parts) and all(located):
+    sizes = [shape_of(output)[axis] for axis in axes]
+    located = all(place_axes((part,)) is not None for part in parts)
+    if len(axes) == len(parts) and located and not any(isinstance(n, int) for n in sizes):
         return [(part,) for part in parts]
     roles = {part.role for part in parts}
     role = roles.pop() if len(roles) == 1 else Role.OTHER
