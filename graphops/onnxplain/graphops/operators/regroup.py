@@ -114,7 +114,8 @@ def _taken(
         rest = rest[1:]
     if isinstance(size, str):
         return (rest[:1], rest[1:]) if rest and rest[0].size == size else None
-    line, product = [], 1
+    line: list[Part] = []
+    product = 1
     while product < size:
         if not rest or rest[0].size == 0 or size % product:
             return None
