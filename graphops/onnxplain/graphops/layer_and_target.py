@@ -9,7 +9,7 @@ from onnxplain.graphops.analysis import (
     channel_axis,
     class_score,
     default_target,
-    last_convolutional_block,
+    map_layer,
 )
 from onnxplain.graphops.backward import Path, find_path
 from onnxplain.graphops.canonicalize import CanonicalGraph
@@ -72,12 +72,7 @@ def _mapped(canonical: CanonicalGraph, layer: str | None) -> Tensor:
     if layer is not None:
         return canonical.tensor(layer)
     graph = canonical.graph
-    block = last_convolutional_block(graph, class_score(graph))
-    if block is None:
-        raise UnsupportedModel(
-            "the network's last convolutional block cannot be determined: name the layer to map"
-        )
-    return canonical.recorded(block)
+    return canonical.recorded(map_layer(graph, class_score(graph)))
 
 
 def path_between(graph: Graph, ends: Ends, to: str | None) -> Path:

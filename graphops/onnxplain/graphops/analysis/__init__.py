@@ -1,4 +1,4 @@
-"""Read-only analyses: layers, names, channel and batch axes, receptive fields, cost."""
+"""Read-only analyses: layers, names, paths, what axes run along, receptive fields, cost."""
 
 from onnxplain.graphops.analysis.axes import Axes, Places, trace_axes
 from onnxplain.graphops.analysis.batch_axis import BATCHED, MIXED, batch_dimension, track_batch
@@ -9,10 +9,11 @@ from onnxplain.graphops.analysis.landmarks import (
     NORMALIZERS,
     class_score,
     default_target,
-    last_convolutional_block,
 )
 from onnxplain.graphops.analysis.layers import Layer, list_layers
+from onnxplain.graphops.analysis.map_layer import map_layer
 from onnxplain.graphops.analysis.names import resolve
+from onnxplain.graphops.analysis.path import Path, find_path, first_explainable
 
 __all__ = [
     "Arithmetic",
@@ -21,14 +22,17 @@ __all__ = [
     "Layer",
     "MIXED",
     "NORMALIZERS",
+    "Path",
     "Places",
     "batch_dimension",
     "channel_axis",
     "class_score",
     "default_target",
+    "find_path",
+    "first_explainable",
     "has_channels_last",
-    "last_convolutional_block",
     "list_layers",
+    "map_layer",
     "resize_input",
     "resolve",
     "trace_axes",

@@ -9,11 +9,8 @@ import onnx
 
 from onnxplain.graphops.analysis.channel_axis import channel_axis
 from onnxplain.graphops.analysis.cost import Arithmetic, arithmetic
-from onnxplain.graphops.analysis.landmarks import (
-    class_score,
-    default_target,
-    last_convolutional_block,
-)
+from onnxplain.graphops.analysis.landmarks import class_score, default_target
+from onnxplain.graphops.analysis.map_layer import map_layer
 from onnxplain.graphops.analysis.names import module_path
 from onnxplain.graphops.analysis.receptive_field import ReceptiveField, receptive_fields
 from onnxplain.graphops.errors import UnsupportedModel
@@ -32,7 +29,7 @@ class Layer:
         p sees `receptive_field` pixels from offset + p·stride on; a negative position lies in the
         padding. None where the unit sees the whole axis, or where that is unknown.
     arithmetic: the node's window, parameters and multiply-adds.
-    marks: any of "input", "last convolutional block", "class score" and "output".
+    marks: any of "input", "map layer", "class score" and "output".
     """
 
     tensor: str
@@ -93,9 +90,11 @@ def _layer(
 
 def _marks(graph: Graph) -> dict[str, tuple[str, ...]]:
     score = class_score(graph)
-    block = last_convolutional_block(graph, score)
     marked = [(t, "input") for t in graph.inputs]
-    marked += [(block, "last convolutional block")] if block is not None else []
+    try:
+        marked.append((map_layer(graph, score), "map layer"))
+    except UnsupportedModel:  # there is no default one
+        pass
     marked += [(score, "class score")] if score is not None else []
     marked += [(t, "output") for t in graph.outputs]
     marks: dict[str, tuple[str, ...]] = {}

@@ -10,7 +10,7 @@ from typing import TypeAlias
 import numpy as np
 
 from onnxplain.graphops.backward.forward_copy import repeat_forward
-from onnxplain.graphops.backward.path import Path
+from onnxplain.graphops.analysis import Path
 from onnxplain.graphops.backward.reverse import reverse
 from onnxplain.graphops.backward.seed import Seed
 from onnxplain.graphops.backward.selection import Interface

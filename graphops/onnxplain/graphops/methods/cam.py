@@ -10,6 +10,7 @@ from onnxplain.graphops.analysis import channel_axis, default_target, has_channe
 from onnxplain.graphops.backward import Attribution, Walk, find_path
 from onnxplain.graphops.errors import OptionError
 from onnxplain.graphops.ir import Tensor, onnx_type, rank_of, shape_of
+from onnxplain.graphops.methods.map_layout import MapLayout, laid_out, layout_of
 from onnxplain.graphops.operators import GRADIENT
 
 __all__ = ["grad_cam", "grad_cam_pp", "guided_grad_cam", "layer_cam"]
@@ -30,7 +31,7 @@ def grad_cam_pp(walk: Walk) -> Attribution:
 
     α = g² / (2g² + ΣA·g³ + ε), zero where g is zero; the sums in w and α are over all positions.
     """
-    op, positions = walk.op, _positions(walk)
+    op, positions = walk.op, list(_layout(walk).positions)
     g, maps = _gradient_and_maps(walk)
     square = op.Mul(g, g)
     total = op.ReduceSum(maps, positions, keepdims=1)
@@ -73,27 +74,30 @@ def guided_grad_cam(walk: Walk) -> Attribution:
 def _grad_cam(walk: Walk) -> Tensor:
     op = walk.op
     g, maps = _gradient_and_maps(walk)
-    return _rectified_sum(walk, op.Mul(op.mean(g, _positions(walk)), maps))
+    return _rectified_sum(walk, op.Mul(op.mean(g, list(_layout(walk).positions)), maps))
 
 
 def _gradient_and_maps(walk: Walk) -> tuple[Tensor, Tensor]:
-    """Return g and A, in float32 for half precision, whose range g³ exceeds."""
-    g = walk.back(GRADIENT)
-    return walk.op.widened(g), walk.op.widened(walk.path.target)
+    """Return g and A, tokens laid out as a grid, in float32 for half precision (for g³)."""
+    layout, signal = _layout(walk), walk.back(GRADIENT)
+    g, maps = (laid_out(walk, layout, t) for t in (signal, walk.target))
+    return walk.op.widened(g), walk.op.widened(maps)
 
 
 def _rectified_sum(walk: Walk, weighted: Tensor) -> Tensor:
     """Return relu of the sum over the channels, [B, 1, ...spatial shape]."""
-    op = walk.op
-    summed = op.ReduceSum(weighted, [_map_axis(walk)], keepdims=0)
-    return op.Unsqueeze(op.Relu(summed), [1])
+    op, layout = walk.op, _layout(walk)
+    summed = op.ReduceSum(weighted, [layout.channel], keepdims=1)
+    order = [0, layout.channel, *layout.positions]
+    if order != sorted(order):
+        summed = op.Transpose(summed, perm=order)
+    return op.Relu(summed)
 
 
 def _as_attribution(walk: Walk, cam: Tensor) -> Attribution:
     """Return the map in the size and the precision that the options choose."""
     op, target = walk.op, walk.path.target
-    shape = op.signal_shape(target) or []
-    sizes = [shape[i] for i in _positions(walk)]
+    shape, sizes = op.signal_shape(target) or [], _layout(walk).sizes
     if walk.options.upsample:
         cam = _upsampled(walk, cam)
         picture = default_target(walk.graph)
@@ -106,10 +110,10 @@ def _as_attribution(walk: Walk, cam: Tensor) -> Attribution:
 def _upsampled(walk: Walk, cam: Tensor) -> Tensor:
     """Interpolate linearly to the picture's size, aligned at pixel centres (half_pixel)."""
     op, picture = walk.op, default_target(walk.graph)
-    positions = _picture_positions(picture)
-    if len(positions) != len(_positions(walk)):
+    positions, layout = _picture_positions(picture), _layout(walk)
+    if len(positions) != len(layout.positions):
         raise OptionError(
-            f"the map of '{walk.path.target.name}' has {len(_positions(walk))} spatial axes, but "
+            f"the map of '{walk.path.target.name}' has {len(layout.positions)} spatial axes, but "
             f"the picture '{picture.name}' has {len(positions)}: turn `upsample` off, or name "
             "another layer"
         )
@@ -119,15 +123,9 @@ def _upsampled(walk: Walk, cam: Tensor) -> Tensor:
     return op.Resize(cam, None, None, sizes, **how)
 
 
-def _map_axis(walk: Walk) -> int:
-    """Return the channel axis of the layer that the map lies over."""
-    target, axis = walk.path.target, walk.options.channel_axis
-    return channel_axis(target) or 1 if axis is None else axis % rank_of(target)
-
-
-def _positions(walk: Walk) -> list[int]:
-    rank, axis = rank_of(walk.path.target), _map_axis(walk)
-    return [i for i in range(1, rank) if i != axis]
+def _layout(walk: Walk) -> MapLayout:
+    """Return how the axes of the layer that the map lies over are laid out."""
+    return layout_of(walk.path.target, walk.over, walk.target_axis)
 
 
 def _picture_positions(picture: Tensor) -> list[int]:
