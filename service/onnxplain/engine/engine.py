@@ -270,8 +270,9 @@ class Engine:
         def resolved() -> tuple[Subject, int]:
             return find_subject(opened, layer, method, options, self.device), 0
 
-        # The only one of the method's own options that changes the subject.
-        rest = (options.score_layer, replace(options, own=()))
+        # The only ones of the method's own options that change the subject.
+        own = options.score_layer, options.score_channel_axis
+        rest = (*own, replace(options, own=()))
         key = ("subject", opened.sha256, layer, method, rest)
         run = Run(
             opened=opened,

@@ -1,8 +1,7 @@
 """Read-only analyses: layers, names, paths, what axes run along, receptive fields, cost."""
 
-from onnxplain.graphops.analysis.axes import Axes, Places, trace_axes
+from onnxplain.graphops.analysis.axes import UNTRACED, Axes, Places, has_channels_last, trace_axes
 from onnxplain.graphops.analysis.batch_axis import BATCHED, MIXED, batch_dimension, track_batch
-from onnxplain.graphops.analysis.channel_axis import channel_axis, has_channels_last
 from onnxplain.graphops.analysis.cost import Arithmetic
 from onnxplain.graphops.analysis.input_size import resize_input
 from onnxplain.graphops.analysis.landmarks import (
@@ -24,8 +23,8 @@ __all__ = [
     "NORMALIZERS",
     "Path",
     "Places",
+    "UNTRACED",
     "batch_dimension",
-    "channel_axis",
     "class_score",
     "default_target",
     "find_path",

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import onnx
 
-from onnxplain.graphops.analysis.channel_axis import channel_axis
+from onnxplain.graphops.analysis.axes import UNTRACED, Axes, trace_axes
 from onnxplain.graphops.analysis.cost import Arithmetic, arithmetic
 from onnxplain.graphops.analysis.landmarks import class_score, default_target
 from onnxplain.graphops.analysis.map_layer import map_layer
@@ -29,6 +29,9 @@ class Layer:
         p sees `receptive_field` pixels from offset + p·stride on; a negative position lies in the
         padding. None where the unit sees the whole axis, or where that is unknown.
     arithmetic: the node's window, parameters and multiply-adds.
+    channel_axis: the axis of its units, None where it has none. channel_axis_assumed: whether that
+        is a guess from the rank, as the network does not tell.
+    spatial_axes: its axes that run along places of the picture, whatever they see of it.
     marks: any of "input", "map layer", "class score" and "output".
     """
 
@@ -39,6 +42,8 @@ class Layer:
     shape: tuple[int | str | None, ...] | None
     dtype: str
     channel_axis: int | None
+    channel_axis_assumed: bool
+    spatial_axes: tuple[int, ...]
     channels: int | None
     receptive_field: tuple[int | None, ...] | None
     stride: tuple[int | None, ...] | None
@@ -49,7 +54,7 @@ class Layer:
 
 def list_layers(graph: Graph) -> list[Layer]:
     """Return every float tensor between the network's inputs and outputs, in order."""
-    marks, fields = _marks(graph), _fields(graph)
+    marks, fields, axes = _marks(graph), _fields(graph), trace_axes(graph)
     tensors = [t for t in graph.inputs if is_float(t)]
     seen = {t.name for t in graph.inputs}
     for node in graph.nodes:
@@ -58,7 +63,17 @@ def list_layers(graph: Graph) -> list[Layer]:
         seen.update(t.name for t in node.outputs)
         tensors += [t for t in node.outputs if is_float(t) and t.shape != []]
     counted: set[str] = set()
-    return [_layer(graph, t, marks.get(t.name, ()), fields.get(t.name), counted) for t in tensors]
+    return [
+        _layer(
+            graph,
+            t,
+            marks.get(t.name, ()),
+            fields.get(t.name),
+            axes.get(t.name, UNTRACED),
+            counted,
+        )
+        for t in tensors
+    ]
 
 
 def _layer(
@@ -66,10 +81,11 @@ def _layer(
     tensor: Tensor,
     marks: tuple[str, ...],
     field: ReceptiveField | None,
+    axes: Axes,
     counted: set[str],
 ) -> Layer:
     node = tensor.inputs[0] if tensor.inputs else None
-    axis = channel_axis(tensor)
+    axis = axes.channel
     size = shape_of(tensor)[axis] if axis is not None else None
     return Layer(
         tensor=tensor.name,
@@ -79,6 +95,8 @@ def _layer(
         shape=None if tensor.shape is None else tuple(tensor.shape),
         dtype=_dtype_name(tensor),
         channel_axis=axis,
+        channel_axis_assumed=not axes.certain,
+        spatial_axes=tuple(sorted(axes.places)),
         channels=size if isinstance(size, int) else None,
         receptive_field=field.size if field else None,
         stride=field.stride if field else None,

@@ -6,7 +6,7 @@ to the map's layer. A is that layer's value, g the gradient there, k a channel.
 
 from __future__ import annotations
 
-from onnxplain.graphops.analysis import channel_axis, default_target, has_channels_last
+from onnxplain.graphops.analysis import default_target
 from onnxplain.graphops.backward import Attribution, Walk, find_path
 from onnxplain.graphops.errors import OptionError
 from onnxplain.graphops.ir import Tensor, onnx_type, rank_of, shape_of
@@ -63,7 +63,7 @@ def guided_grad_cam(walk: Walk) -> Attribution:
     seen = walk.images.get(picture.name, picture)
     signal = walk.back(path=find_path(walk.graph, seen, walk.path.layer))
     cam = _upsampled(walk, _grad_cam(walk))
-    axis = _picture_axis(picture)
+    axis = _picture_axis(walk, picture)
     if axis != 1:
         cam = op.Unsqueeze(op.Squeeze(cam, [1]), [axis])
     values = op.narrowed(op.Mul(op.widened(signal), cam), onnx_type(signal))
@@ -101,7 +101,7 @@ def _as_attribution(walk: Walk, cam: Tensor) -> Attribution:
     if walk.options.upsample:
         cam = _upsampled(walk, cam)
         picture = default_target(walk.graph)
-        sizes = [shape_of(picture)[i] for i in _picture_positions(picture)]
+        sizes = [shape_of(picture)[i] for i in _picture_positions(walk, picture)]
     cam = op.narrowed(cam, op.signal_type(target))
     cam.shape = [shape[0], 1, *sizes]
     return Attribution(cam)
@@ -110,7 +110,7 @@ def _as_attribution(walk: Walk, cam: Tensor) -> Attribution:
 def _upsampled(walk: Walk, cam: Tensor) -> Tensor:
     """Interpolate linearly to the picture's size, aligned at pixel centres (half_pixel)."""
     op, picture = walk.op, default_target(walk.graph)
-    positions, layout = _picture_positions(picture), _layout(walk)
+    positions, layout = _picture_positions(walk, picture), _layout(walk)
     if len(positions) != len(layout.positions):
         raise OptionError(
             f"the map of '{walk.path.target.name}' has {len(layout.positions)} spatial axes, but "
@@ -125,13 +125,13 @@ def _upsampled(walk: Walk, cam: Tensor) -> Tensor:
 
 def _layout(walk: Walk) -> MapLayout:
     """Return how the axes of the layer that the map lies over are laid out."""
-    return layout_of(walk.path.target, walk.over, walk.target_axis)
+    return layout_of(walk.path.target, walk.target_axes)
 
 
-def _picture_positions(picture: Tensor) -> list[int]:
-    axis = _picture_axis(picture)
+def _picture_positions(walk: Walk, picture: Tensor) -> list[int]:
+    axis = _picture_axis(walk, picture)
     return [i for i in range(1, rank_of(picture)) if i != axis]
 
 
-def _picture_axis(picture: Tensor) -> int:
-    return 3 if has_channels_last(picture) else channel_axis(picture) or 1
+def _picture_axis(walk: Walk, picture: Tensor) -> int:
+    return walk.canonical.axes[picture.name].channel or 1

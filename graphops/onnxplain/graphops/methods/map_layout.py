@@ -37,12 +37,13 @@ class MapLayout:
         return [self.shape[i] for i in self.positions]
 
 
-def layout_of(tensor: Tensor, axes: Axes, channel: int) -> MapLayout:
-    """Return the layout of a layer whose channel axis is `channel`.
+def layout_of(tensor: Tensor, axes: Axes) -> MapLayout:
+    """Return the layout of a layer whose axes run along these.
 
     All other axes, except for that of the images, are positions, whether or not their places in the
     picture are known.
     """
+    channel = axes.channel or 0
     tokens: dict[int, Places] = {}
     columns: list[tuple[int, int | None, int | str | None]] = []
     for axis, size in enumerate(shape_of(tensor)):

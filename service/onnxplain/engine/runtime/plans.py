@@ -120,21 +120,25 @@ def find_subject(
         target=_target(device),
         channel_axis=options.channel_axis,
         score_layer=options.score_layer,
+        score_channel_axis=options.score_channel_axis,
     )
     if graph and not report.ok:
         rewrite(opened.network, layer, method, options)  # raises the error of the report's problem
     start = next(known for known in opened.layers if known.tensor == report.layer)
-    if options.channel_axis is not None and start.shape is not None:
-        size = start.shape[options.channel_axis]
+    axis = options.score_channel_axis if method.over == "map" else options.channel_axis
+    if axis is not None and start.shape is not None:
+        size = start.shape[axis]
         start = replace(
             start,
-            channel_axis=options.channel_axis % len(start.shape),
+            channel_axis=axis % len(start.shape),
             channels=size if isinstance(size, int) else None,
         )
     fixed = report.batch == "fixed"
     separable = not fixed and not report.batch_note
     to = report.to if graph or options.to is not None else opened.input.name
-    return Subject(opened.input, start, to, fixed, separable, report.warnings if graph else ())
+    of_nodes = {node.note for node in report.nodes}
+    warnings = tuple(w for w in report.warnings if graph or w not in of_nodes)
+    return Subject(opened.input, start, to, fixed, separable, warnings)
 
 
 @dataclass(frozen=True, eq=False)
