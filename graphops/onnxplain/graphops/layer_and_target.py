@@ -103,7 +103,7 @@ def _mapped(canonical: CanonicalGraph, layer: str | None) -> Tensor:
     if layer is not None:
         return canonical.tensor(layer)
     graph = canonical.graph
-    return canonical.recorded(map_layer(graph, class_score(graph)))
+    return canonical.recorded(map_layer(graph, class_score(graph), canonical.axes))
 
 
 def path_between(graph: Graph, ends: Ends, to: str | None) -> Path:

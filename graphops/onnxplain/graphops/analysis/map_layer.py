@@ -13,10 +13,14 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from onnxplain.graphops.analysis.axes import Axes, trace_axes
-from onnxplain.graphops.analysis.batch_axis import MIXED, track_batch
 from onnxplain.graphops.analysis.landmarks import default_target
 from onnxplain.graphops.analysis.path import Path, find_path
-from onnxplain.graphops.analysis.places_needed import Step, passed_by_all, steps_with_places
+from onnxplain.graphops.analysis.places_needed import (
+    Step,
+    passed_by_all,
+    steps_with_places,
+    with_images_first,
+)
 from onnxplain.graphops.errors import UnsupportedModel
 from onnxplain.graphops.ir import Graph, Node, Tensor, attribute, is_float, rank_of
 
@@ -52,10 +56,8 @@ def map_layer(
         path = find_path(graph, default_target(graph), score)
     except UnsupportedModel as e:
         raise UnsupportedModel(f"there is no default layer to map: {e}") from e
-    states = track_batch(graph)
     steps, reaching = steps_with_places(path, axes)
-    reaching -= {name for name, state in states.items() if state == MIXED}
-    network = _Network(path, steps, axes, reaching)
+    network = _Network(path, steps, axes, reaching & with_images_first(path))
     if _has_positions(score, axes):
         raise UnsupportedModel(
             f"the class score '{score.name}' has positions of its own, as that of a detector or a "
@@ -75,7 +77,8 @@ def map_layer(
 class _Network:
     """The path from the picture to the class score, and what is known of its tensors.
 
-    reaching: the names of those whose places reach the class score, each image by its own.
+    reaching: the names of those whose places reach the class score, and whose axis 0 runs over the
+        images.
     """
 
     path: Path

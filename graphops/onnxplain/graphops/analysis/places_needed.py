@@ -16,7 +16,7 @@ from onnxplain.graphops.ir import Node, Tensor, attribute, known_value, rank_of,
 from onnxplain.graphops.operators import AxisField, Fields, SizesOnly, Without, operator_of
 from onnxplain.graphops.operators.axes import optional_value
 
-__all__ = ["Step", "passed_by_all", "steps_with_places"]
+__all__ = ["Step", "passed_by_all", "steps_with_places", "with_images_first"]
 
 REGROUPS = {"Flatten", "Reshape", "Squeeze", "Unsqueeze"}
 PICKS = {"Gather", "Slice", "Split"}
@@ -58,6 +58,34 @@ def steps_with_places(path: Path, axes: Mapping[str, Axes]) -> tuple[list[Step],
         kept = [t for name, t in inputs.items() if wanted[name] or not needed[name]]
         steps.append(Step(node, tuple(kept), outputs))
     return steps, {name for name, wanted in needed.items() if wanted}
+
+
+def with_images_first(path: Path) -> set[str]:
+    """Return the names of the tensors on the path whose axis 0 runs over the images, as far as known.
+
+    Unlike `track_batch`, it follows the axis to other places and back, as in attention.
+    """
+    known = {path.target.name: 0}
+    for node in path.nodes:
+        for i, tensor in _signal_inputs(node, path):
+            axis = known.get(tensor.name)
+            found = None if axis is None else _image_axis(node, i, axis)
+            if found is not None:
+                known.update((t.name, found) for t in node.outputs)
+                break
+    return {name for name, axis in known.items() if axis == 0}
+
+
+def _image_axis(node: Node, index: int, axis: int) -> int | None:
+    """Return the axis of the node's outputs that runs over the images, from that of an input."""
+    operator = operator_of(node)
+    if node.op in ("Flatten", "Reshape"):
+        states = [i == index for i in range(len(node.inputs))]
+        keeps = operator is not None and callable(operator.batch) and operator.batch(node, states)
+        before, after = reads(node)[index].shape, node.outputs[0].shape
+        keeps = keeps or bool(before and after and before[0] == after[0] is not None)
+        return 0 if axis == 0 and keeps else None
+    return _aligned(node, index, axis, node.outputs[0])
 
 
 def passed_by_all(steps: Sequence[Step], path: Path) -> list[tuple[int, Tensor]]:
@@ -128,11 +156,17 @@ def _kept_axis(
 ) -> int | None:
     """Return the output's axis along which entries stay apart as along the input's; None: mixed."""
     tensor = reads(node)[index]
+    if node.op in REGROUPS:
+        return _regrouped(axis, _places(tensor, axes), _places(output, axes))
+    return _aligned(node, index, axis, output)
+
+
+def _aligned(node: Node, index: int, axis: int, output: Tensor) -> int | None:
+    """As `_kept_axis`, for operators other than those that regroup axes."""
+    tensor = reads(node)[index]
     if tensor.shape is None or output.shape is None or index >= len(node.inputs):
         return None
     rank, out_rank = rank_of(tensor), rank_of(output)
-    if node.op in REGROUPS:
-        return _regrouped(axis, _places(tensor, axes), _places(output, axes))
     if node.op in ("Concat", "Slice", "Split"):
         return axis
     if node.op == "MatMul" and rank > 1:
