@@ -42,9 +42,9 @@ def find_ends(
 ) -> Ends:
     """Resolve the names of the layer and of the tensor projected back to, as the method needs them.
 
-    For a class activation map, `layer` names the tensor that the map lies over, by default the last
-    with places of the picture (see `map_layer`), and the signal starts at `options.score_layer`. `options.channel_axis` is
-    always an axis of the tensor that `layer` names, `options.score_channel_axis` of the other.
+    For a class activation map, `layer` names the tensor that the map lies over, by default
+    `map_layer`, and the signal starts at `options.score_layer`. `options.channel_axis` is always an
+    axis of the tensor that `layer` names, `options.score_channel_axis` of the other.
     """
     graph, to = canonical.graph, options.to
     if method.over != "target" and to is not None:

@@ -13,14 +13,10 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from onnxplain.graphops.analysis.axes import Axes, trace_axes
+from onnxplain.graphops.analysis.kept_axes import with_images_first
 from onnxplain.graphops.analysis.landmarks import default_target
 from onnxplain.graphops.analysis.path import Path, find_path
-from onnxplain.graphops.analysis.places_needed import (
-    Step,
-    passed_by_all,
-    steps_with_places,
-    with_images_first,
-)
+from onnxplain.graphops.analysis.places_needed import Step, passed_by_all, steps_with_places
 from onnxplain.graphops.errors import UnsupportedModel
 from onnxplain.graphops.ir import Graph, Node, Tensor, attribute, is_float, rank_of
 
@@ -39,9 +35,7 @@ Size: TypeAlias = "int | str | None"
 NAMED = 5  # how many layers an error names
 
 
-def map_layer(
-    graph: Graph, score: Tensor | None, axes: Mapping[str, Axes] | None = None
-) -> Tensor:
+def map_layer(graph: Graph, score: Tensor | None, axes: Mapping[str, Axes] | None = None) -> Tensor:
     """Return the layer over which class activation maps of the class score lie by default.
 
     axes: those of the graph's tensors, where they are known already.
@@ -57,7 +51,7 @@ def map_layer(
     except UnsupportedModel as e:
         raise UnsupportedModel(f"there is no default layer to map: {e}") from e
     steps, reaching = steps_with_places(path, axes)
-    network = _Network(path, steps, axes, reaching & with_images_first(path))
+    network = _Network(path, steps, axes, reaching & with_images_first(path, axes))
     if _has_positions(score, axes):
         raise UnsupportedModel(
             f"the class score '{score.name}' has positions of its own, as that of a detector or a "

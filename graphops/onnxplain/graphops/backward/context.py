@@ -9,8 +9,8 @@ from typing import TypeAlias
 
 import numpy as np
 
-from onnxplain.graphops.backward.forward_copy import repeat_forward
 from onnxplain.graphops.analysis import Axes, Path
+from onnxplain.graphops.backward.forward_copy import repeat_forward
 from onnxplain.graphops.backward.reverse import reverse
 from onnxplain.graphops.backward.seed import Seed
 from onnxplain.graphops.backward.selection import Interface

@@ -1,4 +1,4 @@
-"""How the axes of a layer are laid out as a map: a sequence of tokens becomes the picture's grid."""
+"""How the axes of a layer are laid out as a map: tokens become the picture's grid."""
 
 from __future__ import annotations
 
