@@ -23,7 +23,7 @@ def places_of(tensor: Tensor, axes: Mapping[str, Axes]) -> Mapping[int, Places]:
 def kept_axis(
     node: Node, index: int, axis: int, output: Tensor, axes: Mapping[str, Axes]
 ) -> int | None:
-    """Return the output's axis that keeps places along an input's axis apart; None: it mixes them."""
+    """Return the output's axis that keeps the places along an input's apart; None: they mix."""
     tensor = reads(node)[index]
     if node.op in REGROUPS:
         return _regrouped(axis, places_of(tensor, axes), places_of(output, axes))
@@ -31,7 +31,7 @@ def kept_axis(
 
 
 def _aligned(node: Node, index: int, axis: int, output: Tensor) -> int | None:
-    """As `kept_axis`, also for axes without places, for operators other than those that regroup axes."""
+    """As `kept_axis`, for any axis, and for operators other than those that regroup axes."""
     tensor = reads(node)[index]
     if tensor.shape is None or output.shape is None or index >= len(node.inputs):
         return None
@@ -71,7 +71,7 @@ def _followed(node: Node, index: int) -> dict[int, int]:
 
 
 def with_images_first(path: Path, axes: Mapping[str, Axes]) -> set[str]:
-    """Return the names of the tensors on the path whose axis 0 runs over the images, as far as known.
+    """Return the names of the tensors on the path whose axis 0 certainly runs over the images.
 
     Unlike `track_batch`, it follows the axis to other places and back, as in attention.
     """
@@ -106,8 +106,9 @@ def _entries_per_image(tensor: Tensor, axes: Mapping[str, Axes]) -> int | None:
     """Return the product of the sizes of all axes but the first, None where not known."""
     count, places = 1, places_of(tensor, axes)
     for axis, size in enumerate(shape_of(tensor)[1:], start=1):
-        if not isinstance(size, int) and axis in places and is_static(places[axis].sizes):
-            size = places[axis].before + math.prod(places[axis].sizes) + places[axis].after
+        sizes = places[axis].sizes if axis in places else ()
+        if not isinstance(size, int) and axis in places and is_static(sizes):
+            size = places[axis].before + math.prod(sizes) + places[axis].after
         if not isinstance(size, int):
             return None
         count *= size

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -54,7 +56,8 @@ class Layer:
 
 def list_layers(graph: Graph) -> list[Layer]:
     """Return every float tensor between the network's inputs and outputs, in order."""
-    marks, fields, axes = _marks(graph), _fields(graph), trace_axes(graph)
+    axes, fields = trace_axes(graph), _fields(graph)
+    marks = _marks(graph, axes)
     tensors = [t for t in graph.inputs if is_float(t)]
     seen = {t.name for t in graph.inputs}
     for node in graph.nodes:
@@ -106,13 +109,11 @@ def _layer(
     )
 
 
-def _marks(graph: Graph) -> dict[str, tuple[str, ...]]:
+def _marks(graph: Graph, axes: Mapping[str, Axes]) -> dict[str, tuple[str, ...]]:
     score = class_score(graph)
     marked = [(t, "input") for t in graph.inputs]
-    try:
-        marked.append((map_layer(graph, score), "map layer"))
-    except UnsupportedModel:  # there is no default one
-        pass
+    with contextlib.suppress(UnsupportedModel):  # there is no default one
+        marked.append((map_layer(graph, score, axes), "map layer"))
     marked += [(score, "class score")] if score is not None else []
     marked += [(t, "output") for t in graph.outputs]
     marks: dict[str, tuple[str, ...]] = {}

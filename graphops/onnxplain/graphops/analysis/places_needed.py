@@ -35,7 +35,7 @@ class Step:
     outputs: tuple[Tensor, ...]
 
 
-def steps_withplaces_of(path: Path, axes: Mapping[str, Axes]) -> tuple[list[Step], set[str]]:
+def steps_with_places(path: Path, axes: Mapping[str, Axes]) -> tuple[list[Step], set[str]]:
     """Return the path's nodes in order, and the tensors whose places reach the layer, by name."""
     needed = {path.layer.name: set(places_of(path.layer, axes))}
     wanted_by: list[tuple[Node, dict[str, set[int]], tuple[Tensor, ...]]] = []
@@ -102,11 +102,9 @@ def _is_needed(
     axes: Mapping[str, Axes],
 ) -> bool:
     """Tell whether the places along an input's axis reach the layer through any of the outputs."""
-    tensor = reads(node)[index]
+    places = places_of(reads(node)[index], axes)[axis]
     for output in outputs:
-        if node.op in PICKS and not _picks_places(
-            node, output, axis, places_of(tensor, axes)[axis]
-        ):
+        if node.op in PICKS and not _picks_places(node, output, axis, places):
             continue
         kept = kept_axis(node, index, axis, output, axes)
         if kept not in places_of(output, axes) or kept in needed[output.name]:

@@ -40,7 +40,8 @@ def _fold(graph: Graph) -> bool:
     with op.collecting() as nodes:
         for node in graph.nodes:
             if node.op in SIZED and not _has_known_shape(node.outputs[0]):
-                changed |= any([_fold_input(op, node, i) for i in range(1, len(node.inputs))])
+                for index in range(1, len(node.inputs)):
+                    changed |= _fold_input(op, node, index)
             op.append(node)
     graph.nodes = nodes
     return changed
@@ -79,13 +80,13 @@ def _constants(sizes: Tensor) -> int:
 
 def _without_rest(node: Node, sizes: np.ndarray) -> np.ndarray:
     """Return a Reshape's sizes with the number that -1 stands for, where one image tells it."""
-    data = node.inputs[0].shape
-    batch = OPERATORS["Reshape"].batch
-    if not data or not is_static(data[1:]) or list(sizes[1:]).count(-1) != 1 or 0 in sizes[1:]:
+    shape, batch = node.inputs[0].shape, OPERATORS["Reshape"].batch
+    image = shape[1:] if shape else []
+    if not shape or not is_static(image) or list(sizes[1:]).count(-1) != 1 or 0 in sizes[1:]:
         return sizes
     if not callable(batch) or not batch(node, [True, False]):
         return sizes
-    rest = math.prod(data[1:]) // math.prod(int(n) for n in sizes[1:] if n != -1)
+    rest = math.prod(image) // math.prod(int(n) for n in sizes[1:] if n != -1)
     return np.array([sizes[0], *(rest if n == -1 else n for n in sizes[1:])], np.int64)
 
 
