@@ -47,7 +47,7 @@ def test_json(run: Run, network: Path) -> None:
             "parameters": 0,
             "multiply_adds": 0,
         },
-        "marks": ["last convolutional block"],
+        "marks": ["map layer"],
     }
 
 

@@ -7,7 +7,7 @@ from nets import FAMILIES, export
 from onnxplain.graphops import layers
 
 
-def marked(model, mark="last convolutional block"):
+def marked(model, mark="map layer"):
     return [layer for layer in layers(model) if mark in layer.marks]
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from onnxplain.graphops.analysis.axes import Axes, trace_axes
-from onnxplain.graphops.analysis.kept_axes import with_images_first
+from onnxplain.graphops.analysis.kept_axes import places_of, with_images_first
 from onnxplain.graphops.analysis.landmarks import default_target
 from onnxplain.graphops.analysis.path import Path, find_path
 from onnxplain.graphops.analysis.places_needed import Step, passed_by_all, steps_with_places
@@ -98,6 +98,12 @@ class _Network:
             return bool(max(attribute(node, "kernel_shape", [2])) == 1)
         return node.op in ("MatMul", "Gemm")
 
+    def drops_tokens(self, node: Node) -> bool:
+        """Tell whether the node drops nothing but class tokens."""
+        before, after = (places_of(t, self.axes) for t in (node.inputs[0], node.outputs[0]))
+        kept = [{a: (p.axes, p.sizes) for a, p in places.items()} for places in (before, after)]
+        return node.op == "Slice" and before != after and kept[0] == kept[1]
+
     def has_map(self, tensor: Tensor) -> bool:
         """Tell whether the tensor's axes can be laid out as a map with more than one place."""
         axes, picture = self.axes.get(tensor.name), self.path.target
@@ -147,7 +153,9 @@ def _before_head(network: _Network, tensor: Tensor, is_head: Callable[[Node], bo
     while tensor.inputs:
         node = tensor.inputs[0]
         signals = network.signals(node)
-        if len(signals) != 1 or not (_copies(node) or is_head(node)):
+        if len(signals) != 1:
+            break
+        if not (_copies(node) or is_head(node) or network.drops_tokens(node)):
             break
         (tensor,) = signals
         found = tensor if network.has_map(tensor) else found
