@@ -58,6 +58,7 @@ def find_ends(
         target = canonical.recorded(default_target(graph)) if to is None else canonical.tensor(to)
         target = tensor if method.over == "layer" else target
     if method.over != "map":
+        rank_of(target)  # raises for an unknown rank
         start = _channel_axis(canonical, tensor, options.channel_axis, CHANNEL_AXIS)
         over = canonical.axes.get(target.name, UNTRACED)
         return Ends(tensor, target, start.channel, over, _warnings(tensor, start))

@@ -258,19 +258,9 @@ def _start_walk(
         with op.scoped(scope):
             seed = seed_at_unit(op, layer, axis, unit, position, seed_value)
     return Walk(
-        op,
-        interface,
-        canonical,
-        path,
-        axis,
-        ends.target_axes,
-        images,
-        image,
-        seed,
-        method.rules,
-        options,
-        scope,
-    )
+        op, interface, canonical, path, axis, ends.target_axes, images, image, seed, method.rules,
+        options, scope,
+    )  # fmt: skip
 
 
 def _gather_images(

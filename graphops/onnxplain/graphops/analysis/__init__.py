@@ -1,6 +1,12 @@
 """Read-only analyses: layers, names, paths, what axes run along, receptive fields, cost."""
 
-from onnxplain.graphops.analysis.axes import UNTRACED, Axes, Places, has_channels_last, trace_axes
+from onnxplain.graphops.analysis.axis_roles import (
+    UNTRACED,
+    Axes,
+    Places,
+    has_channels_last,
+    trace_axes,
+)
 from onnxplain.graphops.analysis.batch_axis import BATCHED, MIXED, batch_dimension, track_batch
 from onnxplain.graphops.analysis.cost import Arithmetic
 from onnxplain.graphops.analysis.input_size import resize_input

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-from onnxplain.graphops.analysis.axes import Axes, Places
+from onnxplain.graphops.analysis.axis_roles import Axes, Places
 from onnxplain.graphops.analysis.path import Path, signal_inputs
 from onnxplain.graphops.ir import Node, Tensor, is_static, rank_of, reads, shape_of
 from onnxplain.graphops.operators import AxisField, Fields, SizesOnly, Without, operator_of

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import onnx
 
-from onnxplain.graphops.analysis.axes import UNTRACED, Axes, trace_axes
+from onnxplain.graphops.analysis.axis_roles import UNTRACED, Axes, trace_axes
 from onnxplain.graphops.analysis.cost import Arithmetic, arithmetic
 from onnxplain.graphops.analysis.landmarks import class_score, default_target
 from onnxplain.graphops.analysis.map_layer import map_layer

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from onnxplain.graphops.analysis.axes import Axes, trace_axes
+from onnxplain.graphops.analysis.axis_roles import Axes, trace_axes
 from onnxplain.graphops.analysis.kept_axes import places_of, with_images_first
 from onnxplain.graphops.analysis.landmarks import default_target
 from onnxplain.graphops.analysis.path import Path, find_path

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from onnxplain.graphops.analysis.axes import Axes, Places
+from onnxplain.graphops.analysis.axis_roles import Axes, Places
 from onnxplain.graphops.analysis.kept_axes import kept_axis, places_of
 from onnxplain.graphops.analysis.path import Path, signal_inputs
 from onnxplain.graphops.ir import Node, Tensor, attribute, is_static, known_value, rank_of, reads

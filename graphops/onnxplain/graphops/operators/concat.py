@@ -6,11 +6,20 @@ from dataclasses import replace
 
 import numpy as np
 
-from onnxplain.graphops.ir import Emitter, Node, Tensor, attribute, is_static, rank_of, shape_of
+from onnxplain.graphops.ir import (
+    Emitter,
+    Node,
+    Tensor,
+    attribute,
+    is_static,
+    known_sizes,
+    rank_of,
+    shape_of,
+)
 from onnxplain.graphops.operators import axes, batching, roles
 from onnxplain.graphops.operators.axes import Fields
 from onnxplain.graphops.operators.operator import Operator, Without
-from onnxplain.graphops.operators.roles import Lines, Role
+from onnxplain.graphops.operators.roles import Lines, Role, Size
 from onnxplain.graphops.operators.rules import Signals, to_first
 from onnxplain.graphops.operators.window_layout import Placed, Slide, refuse
 
@@ -61,7 +70,7 @@ def _concat_roles(node: Node, lines: list[Lines | None], output: Tensor) -> Line
     if role is Role.PLACE:
         placed = [(i, line) for i, line in known if roles.role_of(line) is role]
         i, line = placed[0]
-        sizes = [shape_of(t)[axis] for t in node.inputs]
+        sizes = [_size_along(t, axis) for t in node.inputs]
         before, after = sizes[:i], sizes[i + 1 :]
         places = roles.place_axes(line)
         if len(placed) == 1 and places and is_static(before) and is_static(after):
@@ -73,6 +82,18 @@ def _concat_roles(node: Node, lines: list[Lines | None], output: Tensor) -> Line
         first = next(line for _, line in known if line)
         result[axis] = roles.resized(first, output, axis, None)
     return result
+
+
+def _size_along(tensor: Tensor, axis: int) -> Size:
+    """Return a size, also that of a class token expanded to a batch of unknown size."""
+    size = shape_of(tensor)[axis]
+    node = tensor.inputs[0] if tensor.inputs else None
+    if isinstance(size, int) or node is None or node.op != "Expand":
+        return size
+    data, sizes = node.inputs[0].shape, known_sizes(node.inputs[1])
+    if data is None or sizes is None or not len(data) == len(sizes) == rank_of(tensor):
+        return size
+    return sizes[axis] if data[axis] == 1 else size
 
 
 @roles.of_data

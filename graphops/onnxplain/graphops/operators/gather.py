@@ -11,6 +11,7 @@ from onnxplain.graphops.ir import (
     Tensor,
     attribute,
     dtype_of,
+    known_value,
     onnx_type,
     rank_of,
     shape_of,
@@ -19,6 +20,7 @@ from onnxplain.graphops.operators import batching, roles, sliding
 from onnxplain.graphops.operators.axes import Fields, axis_of, of_first
 from onnxplain.graphops.operators.constructors import INDEXED, NOT_FOLLOWED, STEPS, no_flow
 from onnxplain.graphops.operators.operator import Operator, Without
+from onnxplain.graphops.operators.regroup import regrouped
 from onnxplain.graphops.operators.roles import Lines, Role, of_data, unknown
 from onnxplain.graphops.operators.rules import Signals
 from onnxplain.graphops.operators.window_layout import Index, Placed, refuse
@@ -141,12 +143,22 @@ def _gather_roles(node: Node, lines: list[Lines | None], output: Tensor) -> Line
     """The axes of the index replace the axis that is picked from; embeddings are channels."""
     data, index = lines[0], lines[1] or unknown(node.inputs[1])
     axis, added = axis_of(node, 0), rank_of(node.inputs[1])
+    if data is not None and len(data) == 1 and _counts_all(node):
+        return regrouped(node, [data], output)
     if data is None:
         rest = [roles.fresh(Role.CHANNEL, output, i) for i in range(added, rank_of(output))]
         return [*index, *rest] if axis == 0 else unknown(output)
     if lines[1] is None and added == 1:
         index = [roles.picked(data[axis], output, axis, shape_of(node.inputs[0])[axis])]
     return [*data[:axis], *index, *data[axis + 1 :]]
+
+
+def _counts_all(node: Node) -> bool:
+    """Tell whether the index counts the elements of a vector, as PyTorch's as_strided does."""
+    index, size = known_value(node.inputs[1]), shape_of(node.inputs[0])[0]
+    if index is None or not isinstance(size, int):
+        return False
+    return np.array_equal(index.ravel(), np.arange(size))
 
 
 @of_data

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from onnxplain.graphops.ir import Node, Tensor, shape_of
+from onnxplain.graphops.ir import Node, Shape, Tensor, shape_of
 from onnxplain.graphops.operators.roles import (
     Line,
     Lines,
@@ -18,22 +18,38 @@ from onnxplain.graphops.operators.roles import (
     unknown,
 )
 
-__all__ = ["regrouped"]
+__all__ = ["agreeing", "regrouped"]
 
 
 @of_data
 def regrouped(node: Node, lines: Lines, output: Tensor) -> Lines:
     """Distribute the parts over the new axes, from the first on, then from the last on.
 
-    Where a size that is not known stands between, its axis takes the parts that are left.
+    Axes that keep their size at either end keep their lines. Where a size that is not known stands
+    between, its axis takes the parts that are left.
     """
-    after, parts = shape_of(output), [part for line in lines for part in line]
-    front, parts = _distributed(after, parts, _leading)
-    rest = after[len(front) :]
-    back, parts = _distributed(rest[::-1], parts[::-1], _trailing)
+    before, after = shape_of(node.inputs[0]), shape_of(output)
+    first = agreeing(before, after)
+    last = agreeing(before[first:][::-1], after[first:][::-1])
+    rest = lines[first : len(lines) - last]
+    parts = [part for line in rest for part in line]
+    sizes = after[first : len(after) - last]
+    front, parts = _distributed(sizes, parts, _leading)
+    back, parts = _distributed(sizes[len(front) :][::-1], parts[::-1], _trailing)
     parts = [p for p in parts[::-1] if p.size != 1]
-    between = list(range(len(front), len(after) - len(back)))
-    return [*front, *_left_over(between, parts, output), *back[::-1]]
+    between = list(range(first + len(front), len(after) - last - len(back)))
+    middle = [*front, *_left_over(between, parts, output), *back[::-1]]
+    return [*lines[:first], *middle, *lines[len(lines) - last :]]
+
+
+def agreeing(before: Shape, after: Shape) -> int:
+    """Return how many leading axes certainly have the same size in both."""
+    count = 0
+    for a, b in zip(before, after, strict=False):
+        if a is None or a != b:
+            break
+        count += 1
+    return count
 
 
 def _left_over(axes: list[int], parts: list[Part], output: Tensor) -> Lines:
@@ -52,10 +68,17 @@ Take = Callable[[Size, list[Part]], "Taken | None"]
 
 
 def _distributed(sizes: Sequence[Size], parts: list[Part], take: Take) -> tuple[Lines, list[Part]]:
-    """Return the lines of as many axes as the parts certainly fill, and the parts left."""
+    """Return the lines of as many axes as the parts fill, and the parts left.
+
+    An axis of unknown size between others takes the rest of what was split beside it.
+    """
     lines: Lines = []
-    for size in sizes:
+    whole = set(parts)
+    for i, size in enumerate(sizes, start=1):
         taken = take(size, parts)
+        between = i < len(sizes) and not isinstance(size, int)
+        if taken is None and between and parts and parts[0] not in whole:
+            taken = (parts[0],), parts[1:]
         if taken is None:
             break
         line, parts = taken
@@ -92,6 +115,8 @@ def _taken(
         if not rest or rest[0].size == 0 or size % product:
             return None
         part, need = rest.pop(0), size // product
+        if part.role is Role.CHANNEL and not isinstance(part.size, int):
+            part = replace(part, size=need)  # their number is fixed, so these are all of them
         if not isinstance(part.size, int) or need % part.size:
             halves = split(part, need)
             if halves is None:

@@ -7,7 +7,6 @@ import numpy as np
 from onnxplain.graphops.ir import (
     Emitter,
     Node,
-    Shape,
     Tensor,
     attribute,
     is_constant,
@@ -28,7 +27,7 @@ from onnxplain.graphops.operators.axes import (
 from onnxplain.graphops.operators.batching import starts_with_batch
 from onnxplain.graphops.operators.constructors import FRACTION, channels_first
 from onnxplain.graphops.operators.operator import Operator, Without
-from onnxplain.graphops.operators.regroup import regrouped
+from onnxplain.graphops.operators.regroup import agreeing, regrouped
 from onnxplain.graphops.operators.roles import Lines, of_data, unknown
 from onnxplain.graphops.operators.rules import Signals, to_first
 from onnxplain.graphops.operators.window_layout import Placed, Slide, refuse, row_shape
@@ -80,22 +79,12 @@ def _transpose_batch(node: Node, batched: list[bool]) -> bool:
 def _reshape_axes(node: Node, fields: Fields) -> Fields:
     """The axes that keep their size, counted from the first or from the last, keep their fields."""
     before, after = shape_of(node.inputs[0]), shape_of(node.outputs[0])
-    first = _agreeing(before, after)
-    last = _agreeing(before[::-1], after[::-1])
+    first = agreeing(before, after)
+    last = agreeing(before[::-1], after[::-1])
     shift = len(after) - len(before)
     return {i: field for i, field in fields.items() if i < first} | {
         i + shift: field for i, field in fields.items() if i >= len(before) - last
     }
-
-
-def _agreeing(before: Shape, after: Shape) -> int:
-    """Return how many leading axes certainly have the same size in both."""
-    count = 0
-    for a, b in zip(before, after, strict=False):
-        if a is None or a != b:
-            break
-        count += 1
-    return count
 
 
 @of_first

@@ -78,6 +78,9 @@ RolesRule: TypeAlias = Callable[[Node, "list[Lines | None]", Tensor], Lines]
 def fresh(role: Role, tensor: Tensor, axis: int, places: Places | None = None) -> Line:
     """Return an axis that begins at this tensor."""
     size = shape_of(tensor)[axis]
+    if places is not None and not isinstance(size, int):
+        count = _product(places.sizes)
+        size = count + places.before + places.after if isinstance(count, int) else size
     return (Part(role, size, (tensor.name, axis), places, whole=size),)
 
 
@@ -219,7 +222,7 @@ def channels_first(makes: bool) -> RolesRule:
 
     def rule(node: Node, lines: list[Lines | None], output: Tensor) -> Lines:
         kept = same(node, lines, output)
-        if makes or role_of(kept[1]) is Role.OTHER:
+        if len(kept) > 1 and (makes or role_of(kept[1]) is Role.OTHER):
             kept[1] = fresh(Role.CHANNEL, output, 1)
         return kept
 

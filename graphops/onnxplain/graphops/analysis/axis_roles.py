@@ -52,7 +52,7 @@ UNTRACED = Axes(None, certain=False)  # of a tensor of unknown rank
 
 
 def trace_axes(graph: Graph) -> dict[str, Axes]:
-    """Return the axes of each tensor of known rank that depends on the network's inputs, by name.
+    """Return the axes of each tensor of known rank that is no weight, by name.
 
     The picture, whose axes the places name, is the graph's `default_target`.
     """
@@ -69,7 +69,9 @@ def trace_axes(graph: Graph) -> dict[str, Axes]:
         start[name] = _source(tensor, roles, is_picture=tensor is picture)
     known = _walk(graph, start)
     order = {t.name: i for i, n in enumerate(graph.nodes) for t in n.outputs}
-    return {name: _axes(lines, order) for name, lines in known.items() if lines is not None}
+    of_sizes = [t for n in graph.nodes for t in n.outputs if t.name not in known and t.shape]
+    axes = {t.name: _axes(unknown(t), order) for t in of_sizes}
+    return axes | {name: _axes(lines, order) for name, lines in known.items() if lines is not None}
 
 
 def has_channels_last(picture: Tensor) -> bool:
@@ -101,7 +103,8 @@ def _through(node: Node, known: Mapping[str, Lines | None], output: Tensor) -> L
     lines = [known.get(t.name) for t in node.inputs]
     if operator is None or isinstance(operator.roles, Without) or None in [t.shape for t in read]:
         return unknown(output)
-    return operator.roles(node, lines, output) if any(lines) else unknown(output)
+    carried = operator.roles(node, lines, output) if any(lines) else []
+    return carried if len(carried) == len(output.shape) else unknown(output)
 
 
 def _learned(graph: Graph, known: Mapping[str, Lines | None]) -> dict[str, dict[int, Role]]:
