@@ -201,9 +201,7 @@ def poolformer():
     mlp = [nn.Conv2d(WIDTH, 24, 1), nn.GELU(), nn.Conv2d(24, WIDTH, 1)]
     return in_sequence(
         stem=nn.Conv2d(3, WIDTH, 7, 4, 2),
-        stage=nn.Sequential(
-            Residual(norm, PoolMixer()), Residual(nn.GroupNorm(1, WIDTH), *mlp)
-        ),
+        stage=nn.Sequential(Residual(norm, PoolMixer()), Residual(nn.GroupNorm(1, WIDTH), *mlp)),
         pool=nn.AdaptiveAvgPool2d(1),
         norm=LayerNorm2d(WIDTH),
         flat=nn.Flatten(),

@@ -10,12 +10,13 @@ from onnxplain.graphops.analysis import (
     batch_dimension,
     class_score,
     default_target,
+    layout_of,
     map_layer,
 )
 from onnxplain.graphops.backward import Path, find_path
 from onnxplain.graphops.canonicalize import CanonicalGraph
 from onnxplain.graphops.errors import OptionError, UnsupportedModel
-from onnxplain.graphops.ir import Graph, Tensor, is_known_size, rank_of, shape_of
+from onnxplain.graphops.ir import Graph, Tensor, is_known_size, is_static, rank_of, shape_of
 from onnxplain.graphops.methods import Method
 from onnxplain.graphops.options import CHANNEL_AXIS, SCORE_CHANNEL_AXIS, Option, Options
 
@@ -27,7 +28,7 @@ class Ends:
     """The layer, the tensor projected back to, the layer's channel axis (None for rank 1).
 
     target_axes: what the axes of the target run along, the chosen channel axis included.
-    warnings: which axes of a method's units are guesses, and the options that set them.
+    warnings: what is assumed of the layer and the target, and the options that change it.
     """
 
     layer: Tensor
@@ -70,7 +71,7 @@ def find_ends(
     start = _channel_axis(canonical, tensor, options.score_channel_axis, SCORE_CHANNEL_AXIS)
     over = _channel_axis(canonical, target, options.channel_axis, CHANNEL_AXIS)
     warnings = _warnings(tensor, start, SCORE_CHANNEL_AXIS) + _warnings(target, over)
-    return Ends(tensor, target, start.channel, over, warnings)
+    return Ends(tensor, target, start.channel, over, warnings + _assumed(target, over, layer))
 
 
 def _channel_axis(
@@ -97,6 +98,25 @@ def _warnings(tensor: Tensor, axes: Axes, option: Option = CHANNEL_AXIS) -> tupl
         f"which axis of '{tensor.name}' holds its channels is not certain; axis {axes.channel} is "
         f"assumed: set `{option.name}` ({option.flag}) if it is another",
     )
+
+
+def _assumed(target: Tensor, axes: Axes, layer: str | None) -> tuple[str, ...]:
+    """Return what a class activation map takes for granted of the layer that it lies over."""
+    notes = []
+    if layer is None:
+        notes.append(
+            f"the map lies over '{target.name}', the last layer with places of the picture that "
+            "all evidence passes: name another with `layer` (--layer)"
+        )
+    for places in layout_of(target, axes).tokens.values():
+        size, others = " x ".join(map(str, places.sizes)), places.before + places.after
+        grid = f"{size} places" if is_static(places.sizes) else "places"
+        left = f", without the {others} other token{'s' * (others > 1)}, as of the class"
+        notes.append(
+            f"the tokens of '{target.name}' are laid out as the picture's {grid}"
+            f"{left if others else ''}"
+        )
+    return tuple(notes)
 
 
 def _mapped(canonical: CanonicalGraph, layer: str | None) -> Tensor:

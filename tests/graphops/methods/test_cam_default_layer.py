@@ -74,9 +74,7 @@ def test_every_select_lays_tokens_out(select):
         assert relative_error(found, expected[order]) < 1e-4
     else:
         units = tuple(range(CLASSES))
-        made = artefact(
-            model, None, "grad_cam", select=select, channels=units, upsample=False
-        )
+        made = artefact(model, None, "grad_cam", select=select, channels=units, upsample=False)
         found = run(made, x=x)["attribution"][np.arange(COUNT) * CLASSES + channel]
         assert relative_error(found, expected) < 1e-4
 

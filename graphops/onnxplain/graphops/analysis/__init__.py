@@ -17,6 +17,7 @@ from onnxplain.graphops.analysis.landmarks import (
 )
 from onnxplain.graphops.analysis.layers import Layer, list_layers
 from onnxplain.graphops.analysis.map_layer import map_layer
+from onnxplain.graphops.analysis.map_layout import MapLayout, layout_of
 from onnxplain.graphops.analysis.names import resolve
 from onnxplain.graphops.analysis.path import Path, find_path, first_explainable
 
@@ -26,6 +27,7 @@ __all__ = [
     "BATCHED",
     "Layer",
     "MIXED",
+    "MapLayout",
     "NORMALIZERS",
     "Path",
     "Places",
@@ -36,6 +38,7 @@ __all__ = [
     "find_path",
     "first_explainable",
     "has_channels_last",
+    "layout_of",
     "list_layers",
     "map_layer",
     "resize_input",

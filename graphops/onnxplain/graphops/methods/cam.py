@@ -6,15 +6,15 @@ to the map's layer. A is that layer's value, g the gradient there, k a channel.
 
 from __future__ import annotations
 
-from onnxplain.graphops.analysis import default_target
+from onnxplain.graphops.analysis import MapLayout, Places, default_target, layout_of
 from onnxplain.graphops.backward import Attribution, Walk, find_path
 from onnxplain.graphops.errors import OptionError
 from onnxplain.graphops.ir import Tensor, onnx_type, rank_of, shape_of
-from onnxplain.graphops.methods.map_layout import MapLayout, laid_out, layout_of
 from onnxplain.graphops.operators import GRADIENT
 
 __all__ = ["grad_cam", "grad_cam_pp", "guided_grad_cam", "layer_cam"]
 
+END = 2**62  # beyond any axis: a Slice to its end
 EPSILON = 1e-6  # as in pytorch-grad-cam's Grad-CAM++
 
 
@@ -80,7 +80,7 @@ def _grad_cam(walk: Walk) -> Tensor:
 def _gradient_and_maps(walk: Walk) -> tuple[Tensor, Tensor]:
     """Return g and A, tokens laid out as a grid, in float32 for half precision (for g³)."""
     layout, signal = _layout(walk), walk.back(GRADIENT)
-    g, maps = (laid_out(walk, layout, t) for t in (signal, walk.target))
+    g, maps = (_laid_out(walk, layout, t) for t in (signal, walk.target))
     return walk.op.widened(g), walk.op.widened(maps)
 
 
@@ -121,6 +121,49 @@ def _upsampled(walk: Walk, cam: Tensor) -> Tensor:
     sizes = op.Concat(op.Shape(cam, end=2), size, axis=0)
     how = {"mode": "linear", "coordinate_transformation_mode": "half_pixel"}
     return op.Resize(cam, None, None, sizes, **how)
+
+
+def _laid_out(walk: Walk, layout: MapLayout, tensor: Tensor) -> Tensor:
+    """Return the layer's value, or a signal of its shape, with its tokens as a grid."""
+    op = walk.op
+    if not layout.tokens:
+        return tensor
+    for axis, places in layout.tokens.items():
+        if places.before or places.after:
+            end = -places.after if places.after else END
+            tensor = op.Slice(tensor, [places.before], [end], [axis])
+    sizes = _grid_sizes(walk, layout, tensor)
+    if all(isinstance(size, int) for size in sizes):
+        return op.Reshape(tensor, sizes)
+    pieces = [[size] if isinstance(size, int) else size for size in sizes]
+    return op.Reshape(tensor, op.Concat(*pieces, axis=0))
+
+
+def _grid_sizes(walk: Walk, layout: MapLayout, tensor: Tensor) -> list[Tensor | int]:
+    """Return the grid's sizes one by one, at most one of them as the rest (-1)."""
+    op = walk.op
+    sizes: list[Tensor | int] = []
+    for axis, size, source in zip(layout.before, layout.shape, layout.sources, strict=True):
+        if axis == 0:
+            sizes.append(0)  # as it is
+        elif isinstance(size, int):
+            sizes.append(size)
+        elif axis not in layout.tokens:
+            sizes.append(op.raw("Shape", tensor, start=axis, end=axis + 1))
+        else:
+            known = _size_of_places(walk, Places((source or 0,), (size,)))
+            sizes.append(-1 if known is None else known)
+    return sizes
+
+
+def _size_of_places(walk: Walk, places: Places) -> Tensor | None:
+    """Append the size of an axis that has these places alone, None where no tensor has one."""
+    tensors = walk.graph.tensors()
+    for name, axes in walk.canonical.axes.items():
+        for axis, found in axes.places.items():
+            if found == places and None not in places.sizes and name in tensors:
+                return walk.op.raw("Shape", tensors[name], start=axis, end=axis + 1)
+    return None
 
 
 def _layout(walk: Walk) -> MapLayout:

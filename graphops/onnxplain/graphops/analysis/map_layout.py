@@ -5,13 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from onnxplain.graphops.analysis import Axes, Places
-from onnxplain.graphops.backward import Walk
+from onnxplain.graphops.analysis.axis_roles import Axes, Places
 from onnxplain.graphops.ir import Shape, Tensor, shape_of
 
-__all__ = ["MapLayout", "laid_out", "layout_of"]
-
-END = 2**62
+__all__ = ["MapLayout", "layout_of"]
 
 
 @dataclass(frozen=True)
@@ -59,39 +56,3 @@ def layout_of(tensor: Tensor, axes: Axes) -> MapLayout:
     if all(sources[i] is not None for i in positions):
         positions.sort(key=lambda i: sources[i])
     return MapLayout(tokens, before, sources, shape, before.index(channel), tuple(positions))
-
-
-def laid_out(walk: Walk, layout: MapLayout, tensor: Tensor) -> Tensor:
-    """Return the layer's value, or a signal of its shape, with its tokens as a grid."""
-    op = walk.op
-    if not layout.tokens:
-        return tensor
-    for axis, places in layout.tokens.items():
-        if places.before or places.after:
-            end = -places.after if places.after else END
-            tensor = op.Slice(tensor, [places.before], [end], [axis])
-    return op.Reshape(tensor, op.Concat(*_sizes(walk, layout, tensor), axis=0))
-
-
-def _sizes(walk: Walk, layout: MapLayout, tensor: Tensor) -> list[Tensor | list[int]]:
-    """Return the grid's sizes one by one; the last that is not known is the rest."""
-    op = walk.op
-    sizes: list[Tensor | list[int]] = []
-    for axis, size, source in zip(layout.before, layout.shape, layout.sources, strict=True):
-        if axis not in layout.tokens:
-            sizes.append(op.raw("Shape", tensor, start=axis, end=axis + 1))
-        elif isinstance(size, int):
-            sizes.append([size])
-        else:
-            sizes.append(_size_of_places(walk, Places((source or 0,), (size,))) or [-1])
-    return sizes
-
-
-def _size_of_places(walk: Walk, places: Places) -> Tensor | None:
-    """Append the size of an axis that has these places alone, None where no tensor has one."""
-    tensors = walk.graph.tensors()
-    for name, axes in walk.canonical.axes.items():
-        for axis, found in axes.places.items():
-            if found == places and None not in places.sizes and name in tensors:
-                return walk.op.raw("Shape", tensors[name], start=axis, end=axis + 1)
-    return None
