@@ -19,7 +19,7 @@ def test_table(run: Run, network: Path) -> None:
     ]  # fmt: skip
     assert lines[1] == ["image", "Input", "Nx3x16x16", "3", "1", "1", "1", "0", "input"]
     assert lines[4][:8] == ["p", "MaxPool", "Nx4x8x8", "4", "1", "4", "2", "-1"]
-    assert lines[4][8:] == ["last", "convolutional", "block"]
+    assert lines[4][8:] == ["map", "layer"]
     assert lines[6] == ["scores", "Gemm", "Nx5", "5", "1", "class", "score"]
     assert lines[7] == ["probabilities", "Softmax", "Nx5", "5", "1", "output"]
 
@@ -50,7 +50,7 @@ def test_json(run: Run, network: Path) -> None:
             "parameters": 0,
             "multiply_adds": 0,
         },
-        "marks": ["last convolutional block"],
+        "marks": ["map layer"],
     }
 
 

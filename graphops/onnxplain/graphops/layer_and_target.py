@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from onnxplain.graphops.analysis import (
     UNTRACED,
@@ -10,12 +10,13 @@ from onnxplain.graphops.analysis import (
     batch_dimension,
     class_score,
     default_target,
-    last_convolutional_block,
+    layout_of,
+    map_layer,
 )
 from onnxplain.graphops.backward import Path, find_path
 from onnxplain.graphops.canonicalize import CanonicalGraph
 from onnxplain.graphops.errors import OptionError, UnsupportedModel
-from onnxplain.graphops.ir import Graph, Tensor, is_known_size, rank_of, shape_of
+from onnxplain.graphops.ir import Graph, Tensor, is_known_size, is_static, rank_of, shape_of
 from onnxplain.graphops.methods import Method
 from onnxplain.graphops.options import CHANNEL_AXIS, SCORE_CHANNEL_AXIS, Option, Options
 
@@ -24,15 +25,16 @@ __all__ = ["Ends", "find_ends", "longest_path", "path_between", "require_batch_a
 
 @dataclass(frozen=True)
 class Ends:
-    """The layer, the tensor projected back to, and their channel axes (None for rank 1).
+    """The layer, the tensor projected back to, the layer's channel axis (None for rank 1).
 
-    warnings: which axes of a method's units are guesses, and the options that set them.
+    target_axes: what the axes of the target run along, the chosen channel axis included.
+    warnings: what is assumed of the layer and the target, and the options that change it.
     """
 
     layer: Tensor
     target: Tensor
     axis: int | None
-    target_axis: int | None
+    target_axes: Axes
     warnings: tuple[str, ...] = ()
 
 
@@ -41,9 +43,9 @@ def find_ends(
 ) -> Ends:
     """Resolve the names of the layer and of the tensor projected back to, as the method needs them.
 
-    For a class activation map, `layer` names the tensor that the map lies over, by default the last
-    convolutional block, and the signal starts at `options.score_layer`. `options.channel_axis` is
-    always an axis of the tensor that `layer` names, `options.score_channel_axis` of the other.
+    For a class activation map, `layer` names the tensor that the map lies over, by default
+    `map_layer`, and the signal starts at `options.score_layer`. `options.channel_axis` is always an
+    axis of the tensor that `layer` names, `options.score_channel_axis` of the other.
     """
     graph, to = canonical.graph, options.to
     if method.over != "target" and to is not None:
@@ -60,7 +62,7 @@ def find_ends(
         rank_of(target)  # raises for an unknown rank
         start = _channel_axis(canonical, tensor, options.channel_axis, CHANNEL_AXIS)
         over = canonical.axes.get(target.name, UNTRACED)
-        return Ends(tensor, target, start.channel, over.channel, _warnings(tensor, start))
+        return Ends(tensor, target, start.channel, over, _warnings(tensor, start))
     if (rank := rank_of(target)) < 3:
         raise UnsupportedModel(
             f"layer '{target.name}' has rank {rank}, so there are no positions to map: name a "
@@ -69,7 +71,7 @@ def find_ends(
     start = _channel_axis(canonical, tensor, options.score_channel_axis, SCORE_CHANNEL_AXIS)
     over = _channel_axis(canonical, target, options.channel_axis, CHANNEL_AXIS)
     warnings = _warnings(tensor, start, SCORE_CHANNEL_AXIS) + _warnings(target, over)
-    return Ends(tensor, target, start.channel, over.channel, warnings)
+    return Ends(tensor, target, start.channel, over, warnings + _assumed(target, over, layer))
 
 
 def _channel_axis(
@@ -85,7 +87,8 @@ def _channel_axis(
             f"{option.words} {chosen} is not an axis of '{tensor.name}', whose rank is {rank}: "
             f"{choice}"
         )
-    return Axes(chosen % rank, certain=True)
+    traced = canonical.axes.get(tensor.name, UNTRACED)
+    return replace(traced, channel=chosen % rank, certain=True)
 
 
 def _warnings(tensor: Tensor, axes: Axes, option: Option = CHANNEL_AXIS) -> tuple[str, ...]:
@@ -97,17 +100,31 @@ def _warnings(tensor: Tensor, axes: Axes, option: Option = CHANNEL_AXIS) -> tupl
     )
 
 
+def _assumed(target: Tensor, axes: Axes, layer: str | None) -> tuple[str, ...]:
+    """Return what a class activation map takes for granted of the layer that it lies over."""
+    notes = []
+    if layer is None:
+        notes.append(
+            f"the map lies over '{target.name}', the last layer with places of the picture that "
+            "all evidence passes: name another with `layer` (--layer)"
+        )
+    for places in layout_of(target, axes).tokens.values():
+        size, others = " x ".join(map(str, places.sizes)), places.before + places.after
+        grid = f"{size} places" if is_static(places.sizes) else "places"
+        left = f", without the {others} other token{'s' * (others > 1)}, as of the class"
+        notes.append(
+            f"the tokens of '{target.name}' are laid out as the picture's {grid}"
+            f"{left if others else ''}"
+        )
+    return tuple(notes)
+
+
 def _mapped(canonical: CanonicalGraph, layer: str | None) -> Tensor:
     """Return the layer that a class activation map lies over."""
     if layer is not None:
         return canonical.tensor(layer)
     graph = canonical.graph
-    block = last_convolutional_block(graph, class_score(graph))
-    if block is None:
-        raise UnsupportedModel(
-            "the network's last convolutional block cannot be determined: name the layer to map"
-        )
-    return canonical.recorded(block)
+    return canonical.recorded(map_layer(graph, class_score(graph), canonical.axes))
 
 
 def path_between(graph: Graph, ends: Ends, to: str | None) -> Path:

@@ -258,8 +258,8 @@ def _start_walk(
         with op.scoped(scope):
             seed = seed_at_unit(op, layer, axis, unit, position, seed_value)
     return Walk(
-        op, interface, canonical, path, axis, ends.target_axis or 0, images, image, seed,
-        method.rules, options, scope,
+        op, interface, canonical, path, axis, ends.target_axes, images, image, seed, method.rules,
+        options, scope,
     )  # fmt: skip
 
 

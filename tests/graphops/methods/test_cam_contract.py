@@ -189,12 +189,57 @@ def test_what_is_refused(method):
                 Options(score_layer="layer3", select="predicted"))  # fmt: skip
 
 
-def test_a_map_of_a_sequence_has_no_place_on_the_picture():
+SEQUENCE = """
+<ir_version: 8, opset_import: ["": 17]>
+tokens (float[N, 3, H, W] x, float[6, 3, 4, 4] w1, float[6, 6] w2, float[6, 5] w3)
+    => (float[N, 5] y)
+<int64[3] sequence = {0, 6, -1}>
+{
+    c = Conv <strides = [4, 4]> (x, w1)
+    s = Reshape (c, sequence)
+    t = Transpose <perm = [0, 2, 1]> (s)
+    m = MatMul (t, w2)
+    r = Relu (m)
+    mean = ReduceMean <axes = [1], keepdims = 0> (r)
+    y = MatMul (mean, w3)
+}
+"""
+
+
+@pytest.mark.parametrize("sizes", ["H, W", "13, 9"], ids=["dynamic", "static"])
+@pytest.mark.parametrize("method", CAMS)
+def test_a_sequence_of_tokens_is_laid_out_as_the_pictures_grid(method, sizes):
+    model = network(SEQUENCE.replace("H, W", sizes))
+    x, channel = images(COUNT, (13, 9)), np.arange(COUNT)
+    made = artefact(model, None, method, upsample=False)
+    found = run(made, x=x, channel=channel)["attribution"]
+    (w1, w2, w3) = (torch.tensor(weights(model)[f"w{i}"]).double() for i in (1, 2, 3))
+    grid = F.conv2d(torch.from_numpy(x).double(), w1, stride=4).permute(0, 2, 3, 1)
+    r = torch.relu(grid @ w2).requires_grad_()
+    (g,) = torch.autograd.grad((r.mean((1, 2)) @ w3)[range(COUNT), channel].sum(), r)
+    expected = cam(method, *(t.detach().permute(0, 3, 1, 2).numpy() for t in (r, g)))
+    assert found.shape == (COUNT, 1, 3, 2)
+    assert relative_error(found, expected) < 1e-5
+    shown = F.interpolate(torch.from_numpy(expected), (13, 9), mode="bilinear")
+    found = run(artefact(model, "r", method), x=x, channel=channel)["attribution"]
+    assert relative_error(found, shown) < 1e-5
+
+
+def test_axes_in_another_order_than_the_pictures():
+    text = SEQUENCE.replace("[0, 2, 1]> (s)", "[0, 3, 2, 1]> (c)").replace("[1], k", "[1, 2], k")
+    model, x, channel = network(text), images(COUNT, (13, 9)), np.arange(COUNT)
+    found, expected = (
+        run(artefact(made, "r", "grad_cam"), x=x, channel=channel)["attribution"]
+        for made in (model, network(SEQUENCE))
+    )
+    assert relative_error(found, expected) < 1e-5
+
+
+def test_a_map_with_fewer_axes_than_the_picture_has_no_place_on_it():
     text = """
     <ir_version: 8, opset_import: ["": 17]>
-    tokens (float[N, 3, 8, 8] x, float[6, 3, 4, 4] w1, float[6, 5] w2) => (float[N, 5] y)
-    <int64[3] sequence = {0, 6, -1}>
-    { c = Conv <strides = [4, 4]> (x, w1) s = Reshape (c, sequence)
+    rows (float[N, 3, 8, 8] x, float[6, 3, 4, 4] w1, float[6, 5] w2) => (float[N, 5] y)
+    { c = Conv <strides = [4, 4]> (x, w1) s = ReduceMean <axes = [3], keepdims = 0> (c)
       t = Transpose <perm = [0, 2, 1]> (s) r = Relu (t)
       mean = ReduceMean <axes = [1], keepdims = 0> (r) y = MatMul (mean, w2) }
     """
@@ -203,7 +248,16 @@ def test_a_map_of_a_sequence_has_no_place_on_the_picture():
         rewrite(model, "r", "grad_cam")
     made = artefact(model, "r", "grad_cam", upsample=False)
     found = run(made, x=images(2, (8, 8)), channel=np.array([0, 3]))
-    assert found["attribution"].shape == (2, 1, 4)
+    assert found["attribution"].shape == (2, 1, 2)
+
+
+def test_what_is_assumed_of_the_map_is_said():
+    model = network(SEQUENCE.replace("H, W", "13, 9"))
+    default, tokens = check(model, None, "grad_cam").warnings
+    assert "'r', the last layer with places" in default and "--layer" in default
+    assert "laid out as the picture's 3 x 2 places" in tokens
+    assert check(model, "r", "grad_cam").warnings == (tokens,)
+    assert check(model, "c", "grad_cam").warnings == ()
 
 
 def test_guided_grad_cam_needs_the_pictures_size():

@@ -1,4 +1,4 @@
-"""Read-only analyses: layers, names, channel and batch axes, receptive fields, cost."""
+"""Read-only analyses: layers, names, paths, what axes run along, receptive fields, cost."""
 
 from onnxplain.graphops.analysis.axis_roles import (
     UNTRACED,
@@ -14,10 +14,12 @@ from onnxplain.graphops.analysis.landmarks import (
     NORMALIZERS,
     class_score,
     default_target,
-    last_convolutional_block,
 )
 from onnxplain.graphops.analysis.layers import Layer, list_layers
+from onnxplain.graphops.analysis.map_layer import map_layer
+from onnxplain.graphops.analysis.map_layout import MapLayout, layout_of
 from onnxplain.graphops.analysis.names import resolve
+from onnxplain.graphops.analysis.path import Path, find_path, first_explainable
 
 __all__ = [
     "Arithmetic",
@@ -25,15 +27,20 @@ __all__ = [
     "BATCHED",
     "Layer",
     "MIXED",
+    "MapLayout",
     "NORMALIZERS",
+    "Path",
     "Places",
     "UNTRACED",
     "batch_dimension",
     "class_score",
     "default_target",
+    "find_path",
+    "first_explainable",
     "has_channels_last",
-    "last_convolutional_block",
+    "layout_of",
     "list_layers",
+    "map_layer",
     "resize_input",
     "resolve",
     "trace_axes",

@@ -1,11 +1,11 @@
-"""The default ends of an explanation: picture, class score, last convolutional block."""
+"""The default ends of an explanation: picture and class score."""
 
 from __future__ import annotations
 
 from onnxplain.graphops.errors import UnsupportedModel
-from onnxplain.graphops.ir import Graph, Node, Tensor, attribute, is_float, rank_of, reads
+from onnxplain.graphops.ir import Graph, Tensor, is_float
 
-__all__ = ["NORMALIZERS", "class_score", "default_target", "last_convolutional_block"]
+__all__ = ["NORMALIZERS", "class_score", "default_target"]
 
 # The operators that turn class scores into probabilities, and what their output is.
 NORMALIZERS = {
@@ -14,8 +14,6 @@ NORMALIZERS = {
     "LogSoftmax": "log probability",
 }
 SAME_VALUES = {"Identity", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Cast", "Dropout"}
-COPIES = {"Cast", "CastLike", "Dropout", "Identity"}
-TO_CHANNELS_LAST = [0, 2, 3, 1]
 
 
 def default_target(graph: Graph) -> Tensor:
@@ -48,39 +46,6 @@ def class_score(graph: Graph) -> Tensor | None:
             break
         tensor = node.inputs[0]
     return output
-
-
-def last_convolutional_block(graph: Graph, score: Tensor | None) -> Tensor | None:
-    """Return the last tensor with spatial axes before they are pooled or flattened into the score.
-
-    It is Grad-CAM's default layer (Selvaraju et al. 2017). None where there is no convolution, or
-    where the score itself has spatial axes, as in segmentation.
-    """
-    if score is None or _has_positions(score):
-        return None
-    ranks = {len(n.inputs[1].shape) for n in graph.nodes if n.op == "Conv" and n.inputs[1].shape}
-    needed = {score.name}
-    for node in reversed(graph.nodes):
-        outputs = [t for t in node.outputs if t.name in needed]
-        if not outputs:
-            continue
-        needed.update(t.name for t in reads(node))
-        if is_float(outputs[0]) and _has_positions(outputs[0]) and not _copies(node):
-            return outputs[0] if rank_of(outputs[0]) in ranks else None
-    return None
-
-
-def _has_positions(tensor: Tensor) -> bool:
-    return tensor.shape is not None and any(size != 1 for size in tensor.shape[2:])
-
-
-def _copies(node: Node) -> bool:
-    """Tell whether the node's output has the values of its input, perhaps in another layout."""
-    if node.op == "Transpose":
-        return bool(attribute(node, "perm") == TO_CHANNELS_LAST)
-    if node.op == "AveragePool":  # an adaptive pool that changes no size
-        return bool(max(attribute(node, "kernel_shape")) == 1)
-    return node.op in COPIES
 
 
 def _unflattened(tensor: Tensor) -> Tensor:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,11 +11,8 @@ import onnx
 
 from onnxplain.graphops.analysis.axis_roles import UNTRACED, Axes, trace_axes
 from onnxplain.graphops.analysis.cost import Arithmetic, arithmetic
-from onnxplain.graphops.analysis.landmarks import (
-    class_score,
-    default_target,
-    last_convolutional_block,
-)
+from onnxplain.graphops.analysis.landmarks import class_score, default_target
+from onnxplain.graphops.analysis.map_layer import map_layer
 from onnxplain.graphops.analysis.names import module_path
 from onnxplain.graphops.analysis.receptive_field import ReceptiveField, receptive_fields
 from onnxplain.graphops.errors import UnsupportedModel
@@ -35,7 +34,7 @@ class Layer:
     channel_axis: the axis of its units, None where it has none. channel_axis_assumed: whether that
         is a guess from the rank, as the network does not tell.
     spatial_axes: its axes that run along places of the picture, whatever they see of it.
-    marks: any of "input", "last convolutional block", "class score" and "output".
+    marks: any of "input", "map layer", "class score" and "output".
     """
 
     tensor: str
@@ -57,7 +56,8 @@ class Layer:
 
 def list_layers(graph: Graph) -> list[Layer]:
     """Return every float tensor between the network's inputs and outputs, in order."""
-    marks, fields, axes = _marks(graph), _fields(graph), trace_axes(graph)
+    axes, fields = trace_axes(graph), _fields(graph)
+    marks = _marks(graph, axes)
     tensors = [t for t in graph.inputs if is_float(t)]
     seen = {t.name for t in graph.inputs}
     for node in graph.nodes:
@@ -109,11 +109,11 @@ def _layer(
     )
 
 
-def _marks(graph: Graph) -> dict[str, tuple[str, ...]]:
+def _marks(graph: Graph, axes: Mapping[str, Axes]) -> dict[str, tuple[str, ...]]:
     score = class_score(graph)
-    block = last_convolutional_block(graph, score)
     marked = [(t, "input") for t in graph.inputs]
-    marked += [(block, "last convolutional block")] if block is not None else []
+    with contextlib.suppress(UnsupportedModel):  # there is no default one
+        marked.append((map_layer(graph, score, axes), "map layer"))
     marked += [(score, "class score")] if score is not None else []
     marked += [(t, "output") for t in graph.outputs]
     marks: dict[str, tuple[str, ...]] = {}

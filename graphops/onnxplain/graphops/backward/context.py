@@ -9,8 +9,8 @@ from typing import TypeAlias
 
 import numpy as np
 
+from onnxplain.graphops.analysis import Axes, Path
 from onnxplain.graphops.backward.forward_copy import repeat_forward
-from onnxplain.graphops.backward.path import Path
 from onnxplain.graphops.backward.reverse import reverse
 from onnxplain.graphops.backward.seed import Seed
 from onnxplain.graphops.backward.selection import Interface
@@ -42,7 +42,7 @@ class Attribution:
 class Walk:
     """The graph so far, the path between the ends, and the signal seeded at its layer.
 
-    axis: the layer's channel axis. target_axis: that of the target.
+    axis: the layer's channel axis. target_axes: what the axes of the target run along.
     images: the network's inputs as the path reads them, by name; already gathered per result where
         tensors of the forward pass cannot be.
     image: int64[B], the image of each result; None for one result per image, in order.
@@ -55,7 +55,7 @@ class Walk:
     canonical: CanonicalGraph
     path: Path
     axis: int
-    target_axis: int
+    target_axes: Axes
     images: Mapping[str, Tensor]
     image: Tensor | None
     seed: Seed

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from onnxplain.graphops.backward.path import Path, first_explainable
+from onnxplain.graphops.analysis import Path, first_explainable
 from onnxplain.graphops.errors import UnsupportedModel, UnsupportedOperator
 from onnxplain.graphops.ir import Emitter, Node, Tensor, is_float, is_standard
 from onnxplain.graphops.operators import ONWARDS, REFUSED, Table

@@ -16,16 +16,17 @@ from onnx_graphsurgeon.exporters.onnx_exporter import OnnxExporter
 from onnxplain.graphops.ir.exporter import SMALL
 from onnxplain.graphops.ir.graph import Node, Tensor, is_constant, is_standard, numpy_type
 
-__all__ = ["known_sizes", "known_value"]
+__all__ = ["known_part", "known_sizes", "known_value"]
 
 MOVES = {  # operators that only move elements: how many inputs hold them, None for all
     "Cast": 1, "Concat": None, "Expand": 1, "Gather": 1, "Identity": 1, "Reshape": 1, "Slice": 1,
     "Squeeze": 1, "Transpose": 1, "Unsqueeze": 1,
 }  # fmt: skip
-ARITHMETIC = {
-    "Add", "And", "ConstantOfShape", "Div", "Greater", "GreaterOrEqual", "Less", "LessOrEqual",
-    "Max", "Min", "Mod", "Mul", "Neg", "Not", "Or", "Range", "ReduceProd", "ReduceSum", "Sub",
+ELEMENTWISE = {
+    "Add", "And", "Div", "Greater", "GreaterOrEqual", "Less", "LessOrEqual", "Max", "Min", "Mod",
+    "Mul", "Neg", "Not", "Or", "Sub",
 }  # fmt: skip
+ARITHMETIC = {*ELEMENTWISE, "ConstantOfShape", "Range", "ReduceProd", "ReduceSum"}
 
 # Values, and a mask of those that are known.
 PartlyKnown: TypeAlias = "tuple[np.ndarray, np.ndarray]"
@@ -38,6 +39,12 @@ def known_value(tensor: Tensor) -> np.ndarray | None:
     """
     value = _evaluate(tensor)
     return value[0] if value is not None and value[1].all() else None
+
+
+def known_part(tensor: Tensor) -> PartlyKnown | None:
+    """Return a tensor of numbers of which some are known, and a mask of these; None if none are."""
+    value = _evaluate(tensor)
+    return value if value is not None and value[1].any() else None
 
 
 def known_sizes(tensor: Tensor) -> list[int | None] | None:
@@ -139,14 +146,20 @@ def _where(node: Node) -> PartlyKnown | None:
 
 
 def _computed(node: Node) -> PartlyKnown | None:
-    values: list[np.ndarray | None] = []
-    for tensor in node.inputs:
-        value = None if tensor.is_empty() else known_value(tensor)
-        if value is None and not tensor.is_empty():
+    """Apply the operator; an element of an element-wise one is known if all that it reads are."""
+    parts = [None if t.is_empty() else _evaluate(t) for t in node.inputs]
+    for tensor, part in zip(node.inputs, parts, strict=True):
+        if part is None and not tensor.is_empty():
             return None
-        values.append(value)
-    result = _run(node, values)
-    return None if result is None else _all_known(result)
+        if part is not None and node.op not in ELEMENTWISE and not part[1].all():
+            return None
+    result = _run(node, [None if part is None else part[0] for part in parts])
+    if result is None or node.op not in ELEMENTWISE:
+        return None if result is None else _all_known(result)
+    known = np.ones(result.shape, np.int64)
+    for part in parts:
+        known = known * (1 if part is None else part[1])
+    return result, known
 
 
 def _run(node: Node, values: list[np.ndarray | None]) -> np.ndarray | None:

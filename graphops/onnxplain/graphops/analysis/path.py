@@ -11,7 +11,7 @@ from onnxplain.graphops.errors import UnsupportedModel
 from onnxplain.graphops.ir import Graph, Node, Tensor, is_float, reads
 from onnxplain.graphops.operators import NO_FLOW, operator_of
 
-__all__ = ["Path", "find_path", "first_explainable"]
+__all__ = ["Path", "find_path", "first_explainable", "signal_inputs"]
 
 PLAIN_INTEGERS = (np.int64, np.bool_)  # integer types that never hold quantised floats
 
@@ -40,7 +40,7 @@ def find_path(graph: Graph, target: Tensor, layer: Tensor) -> Path:
     quantized: set[str] = set()
     onward = []
     for node in graph.nodes:
-        if node.op in NO_FLOW or not any(t.name in reached for t in _signal_inputs(node)):
+        if node.op in NO_FLOW or not any(t.name in reached for _, t in _signals(node)):
             continue
         onward.append(node)
         reached.update(t.name for t in node.outputs if is_float(t) or _is_unknown(t))
@@ -53,7 +53,7 @@ def find_path(graph: Graph, target: Tensor, layer: Tensor) -> Path:
     for node in reversed(onward):
         if any(t.name in needed for t in node.outputs):
             nodes.append(node)
-            needed.update(t.name for t in _signal_inputs(node) if t.name in reached)
+            needed.update(t.name for _, t in _signals(node) if t.name in reached)
     if layer.name not in reached or (not nodes and target.name != layer.name):
         raise UnsupportedModel(
             f"no signal path leads from '{target.name}' to the layer '{layer.name}': choose a "
@@ -76,11 +76,16 @@ def first_explainable(path: Path, supported: Callable[[Node], bool]) -> Tensor |
     return None
 
 
-def _signal_inputs(node: Node) -> list[Tensor]:
+def signal_inputs(node: Node, path: Path) -> list[tuple[int, Tensor]]:
+    """Return the tensors on the path that a node reads, with their numbers among those it reads."""
+    return [(i, t) for i, t in _signals(node) if t.name in path.tensors]
+
+
+def _signals(node: Node) -> list[tuple[int, Tensor]]:
     """Return the tensors that a node reads, without inputs of which only the type counts."""
     operator = operator_of(node)
     type_only = operator.type_only if operator is not None else ()
-    return [tensor for i, tensor in enumerate(reads(node)) if i not in type_only]
+    return [(i, tensor) for i, tensor in enumerate(reads(node)) if i not in type_only]
 
 
 def _is_quantized(tensor: Tensor) -> bool:
