@@ -213,7 +213,7 @@ class Engine:
                     notes=(
                         *notes,
                         *position_notes(run, run.rows[image]),
-                        *result_notes(method, result),
+                        *result_notes(run, result),
                     ),
                     first_image=image,
                     names=names[image : image + 1],

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from onnxplain.engine.conservation import is_noise
 from onnxplain.engine.drawing import (
     Panel,
     View,
@@ -107,7 +108,7 @@ class Explanation(View):
                 for start in range(0, images, together)
             ]
         notes = legend(self.attribution[0, 0], self.drawn_as, overlays)
-        return figure(rows, f"{self.method} · {self.layer}", notes)
+        return figure(rows, f"{self.method} · {self.layer}", notes, self.notes)
 
     def name(self, image: int) -> str:
         """Return a picture's name, "" where it is the only one or has none.
@@ -165,7 +166,24 @@ class Explanation(View):
         Raises:
             IndexError: there is no such picture or unit.
         """
-        return drawn(self.attribution[image, unit], self.drawn_as, self.preprocess)
+        return drawn(self.shown(image, unit), self.drawn_as, self.preprocess)
+
+    def shown(self, image: int, unit: int) -> npt.NDArray[np.float32]:
+        """Return one unit's attribution as it is drawn: zeros where it is only rounding noise.
+
+        Args:
+            image: the index of the picture.
+            unit: the index of the unit.
+
+        Returns:
+            float32, the shape of `to` without its batch axis.
+
+        Raises:
+            IndexError: there is no such picture or unit.
+        """
+        attribution, error = self.attribution[image, unit : unit + 1], self.completeness_error
+        noise = error is not None and is_noise(attribution, error[image, unit : unit + 1])[0]
+        return np.asarray(np.zeros_like(attribution[0]) if noise else attribution[0])
 
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
         """Return the arrays and texts that `save_npz` writes, by name."""
@@ -191,7 +209,7 @@ class Explanation(View):
     def _panel(self, image: int, unit: int, side: int, overlays: bool) -> Panel:
         pictures = [enlarged(self.drawn(image, unit), side)]
         if overlays:
-            over = overlay(self.attribution[image, unit], self.pictures[image])
+            over = overlay(self.shown(image, unit), self.pictures[image])
             pictures.append(enlarged(over, side))
         captions = self.captions(image, unit)
         return Panel(captions if self.pictures else self.named(captions, image), tuple(pictures))

@@ -1,4 +1,7 @@
-"""The notes of an explanation: sentences about what looks odd in it."""
+"""The notes of an explanation: sentences about what looks odd in it.
+
+Each says what is odd and, after a colon, what would help, with the flags of the command line.
+"""
 
 from __future__ import annotations
 
@@ -8,15 +11,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from onnxplain.engine.conservation import is_incomplete, is_noise
+from onnxplain.engine.methods.baseline import channel_axis_of
 from onnxplain.engine.run import Run
 from onnxplain.engine.runtime import Projections
-from onnxplain.graphops import Method
-from onnxplain.graphops.options import STEPS
+from onnxplain.graphops.options import BASELINE, STEPS
 
 __all__ = ["position_notes", "result_notes"]
 
-INCOMPLETE = 0.01  # relative completeness error above which a note is added
 DOT = 16  # a picture this many times larger than the receptive field shows a projection as a dot
+EVEN = 1e-6  # the relative variation below which a map is the same everywhere
 
 
 def position_notes(run: Run, row: npt.NDArray[Any]) -> Iterator[str]:
@@ -33,18 +37,104 @@ def position_notes(run: Run, row: npt.NDArray[Any]) -> Iterator[str]:
     )
 
 
-def result_notes(method: Method, result: Projections) -> Iterator[str]:
-    """Yield notes on values that are not finite, and on a large completeness error."""
-    if not (np.isfinite(result.attribution).all() and np.isfinite(result.score).all()):
+def result_notes(run: Run, result: Projections) -> Iterator[str]:
+    """Yield notes on attributions that say nothing, or not what their method promises."""
+    yield from result.notes
+    attribution, error = result.attribution, result.completeness_error
+    if not (np.isfinite(attribution).all() and np.isfinite(result.score).all()):
         yield (
-            "some values are NaN or infinite: the network overflows, or the picture has such values"
+            "some values are NaN or infinite, and drawn as zero: the network overflows, or the "
+            "picture has such values; check --preprocess"
         )
         return
-    error = result.completeness_error
-    if STEPS in method.takes and error is not None:
-        change = result.attribution.reshape(len(error), -1).sum(axis=1, dtype=np.float64) - error
-        if (np.abs(error) > INCOMPLETE * np.abs(change)).any():
-            yield (
-                "the sum of an attribution differs from f(input) - f(baseline) by more than 1 %, "
-                "see the completeness error: the gradient jumps between two steps, take more steps"
-            )
+    zero = ~attribution.reshape(len(attribution), -1).any(axis=1)
+    inactive = zero & (result.score == 0)
+    if inactive.any() and run.method.over != "map":
+        yield (
+            f"a unit of '{run.subject.layer.tensor}' is zero on the picture, and so is its map: "
+            "choose another with --channel (top:K takes the strongest), or another picture"
+        )
+        zero &= ~inactive
+    if zero.any():
+        yield _zero_note(run)
+    if _is_even(run, attribution[~zero & ~inactive]):
+        yield (
+            "a map is the same at every position, so it shows no place: choose another --layer or "
+            "--method"
+        )
+    if error is not None:
+        yield from _conservation_notes(run, attribution[~zero], error[~zero])
+
+
+def _zero_note(run: Run) -> str:
+    """Return the note on a map of zeros, by what may have made it so."""
+    layer, to = run.subject.layer, run.subject.to
+    if run.method.over == "map":
+        what = "class" if "class score" in layer.marks else "unit"
+        return (
+            f"no positive evidence for this {what} in '{to}', so the map is zero everywhere: "
+            "--negate shows the evidence against"
+        )
+    if not run.method.exportable:
+        return (
+            f"a map is zero everywhere, since covering '{to}' does not change the score: choose "
+            "another --layer, --channel or --baseline"
+        )
+    if layer.dtype in ("float16", "bfloat16") and run.options.backward == "same":
+        return (
+            f"a map is zero everywhere, since its signal underflows in {layer.dtype}: choose "
+            "--backward float32"
+        )
+    return (
+        f"a map is zero everywhere, since no signal gets from '{layer.tensor}' to '{to}': choose "
+        "another --layer or --channel, or --method occlusion, which needs no signal"
+    )
+
+
+def _is_even(run: Run, attribution: npt.NDArray[Any]) -> bool:
+    """Tell whether one of the attributions [units, ...] has one value in each of its channels."""
+    at_picture = run.subject.to == run.subject.input.name and run.method.over == "target"
+    axis = channel_axis_of(run.subject.input) if at_picture else 0
+    if attribution.ndim < 4 or not len(attribution):
+        return False
+    by_channel = np.moveaxis(attribution, 1 + axis, 1)
+    by_channel = by_channel.reshape(*by_channel.shape[:2], -1)
+    if by_channel.shape[2] < 2:
+        return False
+    variation = np.ptp(by_channel, axis=2).max(axis=1)
+    return bool((variation <= EVEN * np.abs(by_channel).max(axis=(1, 2))).any())
+
+
+def _conservation_notes(
+    run: Run, attribution: npt.NDArray[Any], error: npt.NDArray[Any]
+) -> Iterator[str]:
+    """Yield notes on attributions [units, ...] whose sums are not what the method promises."""
+    layer, to, taken = run.subject.layer.tensor, run.subject.to, run.method.takes
+    noise = is_noise(attribution, error)
+    if noise.any():
+        yield (
+            f"next to nothing of '{layer}' reaches '{to}' by {run.method.name}: what is left of "
+            "it there is rounding noise, and not drawn; choose another --method"
+        )
+    attribution, error = attribution[~noise], error[~noise]
+    if not is_incomplete(attribution, error).any():
+        return
+    amount = "100 %" if is_incomplete(attribution, error, 1.0).any() else "1 %"
+    if STEPS in taken:
+        yield (
+            f"the sum of an attribution differs from f(input) - f(baseline) by more than {amount}, "
+            "see the completeness error: the gradient jumps between two steps, take more steps "
+            "with --steps"
+        )
+    elif BASELINE in taken:
+        yield (
+            f"the sum of an attribution differs from f(input) - f(baseline) by more than {amount}, "
+            f"see the completeness error: {run.method.name} does not conserve it through products "
+            "of two signals, compare with --method integrated_gradients"
+        )
+    else:
+        yield (
+            f"the sum of an attribution differs from the relevance at '{layer}' by more than "
+            f"{amount}, see the completeness error: biases, products of two signals, softmaxes and "
+            "normalisations take up or add relevance; compare with --method integrated_gradients"
+        )

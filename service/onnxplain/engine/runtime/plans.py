@@ -46,6 +46,7 @@ class Projections:
 
     completeness_error: [B], the violation of the method's conservation law, None without one.
     of_picture: whether the given picture has a part in the attribution.
+    notes: sentences about how the attributions came about.
     """
 
     attribution: npt.NDArray[np.float32]
@@ -53,6 +54,7 @@ class Projections:
     position: npt.NDArray[np.int64] | None = None
     completeness_error: npt.NDArray[np.float32] | None = None
     of_picture: bool = True
+    notes: tuple[str, ...] = ()
 
     def rows(self, start: int, stop: int) -> Projections:
         """Return the results of the units from `start` to before `stop`."""

@@ -78,7 +78,7 @@ class Covered(View):
             ends = (f"{high:.3g}", f"{low:.3g}")
             notes.append(Note(f"{caption}, untouched {whole:.3g}:", heat_bar(), ends))
         notes.append(Note("Each colour lies at the centre of the covered square"))
-        return figure([panels], f"Covered piece by piece · {self.layer}", notes)
+        return figure([panels], f"Covered piece by piece · {self.layer}", notes, self.notes)
 
     def loss_map(self, values: npt.NDArray[np.float64], low: float, high: float) -> Pixels:
         """Draw the loss at each position of the square over the picture.

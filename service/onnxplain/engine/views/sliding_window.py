@@ -86,7 +86,7 @@ class Sliding(View):
                 "there"
             ),
         ]
-        return figure([panels], f"{name} · sliding window", notes)
+        return figure([panels], f"{name} · sliding window", notes, self.notes)
 
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
         """Return the scores, the class, the strongest window, and the windows' size and stride."""

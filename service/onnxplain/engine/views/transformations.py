@@ -69,7 +69,7 @@ class Invariance(View):
             above.append(Chart("distance from the original", axis, one.amounts, one.distance))
             curves = {self.label: one.probability}
             below.append(Chart(f"probability of {self.label}", axis, one.amounts, curves))
-        return charts([above, below], "Translated, scaled and rotated")
+        return charts([above, below], "Translated, scaled and rotated", self.notes)
 
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
         """Return the class, CHANGE.amounts, CHANGE.probability and CHANGE.distance.LAYER."""
