@@ -114,6 +114,7 @@ def to_options(
         "to": choices.to,
         "unpool": choices.unpool,
         "channel_axis": choices.channel_axis,
+        "backward": "float32",  # in half precision, LRP's small signals underflow to zero
         "keep_outputs": False,
     }
     return Options(**general, **own)

@@ -20,6 +20,7 @@ from onnxplain.graphops.options import BASELINE, STEPS
 __all__ = ["position_notes", "result_notes"]
 
 DOT = 16  # a picture this many times larger than the receptive field shows a projection as a dot
+POSITIVE = ("deconvnet", "guided_backprop")  # they pass positive signals only
 EVEN = 1e-6  # the relative variation below which a map is the same everywhere
 
 
@@ -75,15 +76,16 @@ def _zero_note(run: Run) -> str:
             f"no positive evidence for this {what} in '{to}', so the map is zero everywhere: "
             "--negate shows the evidence against"
         )
+    if run.method.name in POSITIVE:
+        return (
+            f"no positive signal gets from '{layer.tensor}' to '{to}' by {run.method.name}, so the "
+            "map is zero everywhere: --negate shows the evidence against, or choose --method "
+            "gradient"
+        )
     if not run.method.exportable:
         return (
             f"a map is zero everywhere, since covering '{to}' does not change the score: choose "
             "another --layer, --channel or --baseline"
-        )
-    if layer.dtype in ("float16", "bfloat16") and run.options.backward == "same":
-        return (
-            f"a map is zero everywhere, since its signal underflows in {layer.dtype}: choose "
-            "--backward float32"
         )
     return (
         f"a map is zero everywhere, since no signal gets from '{layer.tensor}' to '{to}': choose "
@@ -110,14 +112,16 @@ def _conservation_notes(
 ) -> Iterator[str]:
     """Yield notes on attributions [units, ...] whose sums are not what the method promises."""
     layer, to, taken = run.subject.layer.tensor, run.subject.to, run.method.takes
+    if not len(error):
+        return
     noise = is_noise(attribution, error)
     if noise.any():
         yield (
-            f"next to nothing of '{layer}' reaches '{to}' by {run.method.name}: what is left of "
-            "it there is rounding noise, and not drawn; choose another --method"
+            f"less than a thousandth of the score of '{layer}' reaches '{to}' by {run.method.name}, no more "
+            "than rounding noise, and is not drawn: choose another --method"
         )
     attribution, error = attribution[~noise], error[~noise]
-    if not is_incomplete(attribution, error).any():
+    if not len(error) or not is_incomplete(attribution, error).any():
         return
     amount = "100 %" if is_incomplete(attribution, error, 1.0).any() else "1 %"
     if STEPS in taken:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from onnxplain.cli.arguments import (
     add_method_options,
@@ -20,7 +20,17 @@ from onnxplain.cli.arguments import (
 from onnxplain.cli.commands.layers import shape_text
 from onnxplain.cli.output import check_writable, printable, size, working
 from onnxplain.engine.methods import find_method
-from onnxplain.graphops.options import GENERAL, KEEP_OUTPUTS, KEEP_SHAPE, SELECT, TARGET
+from onnxplain.graphops.options import (
+    BACKWARD,
+    GENERAL,
+    KEEP_OUTPUTS,
+    KEEP_SHAPE,
+    SELECT,
+    TARGET,
+)
+
+if TYPE_CHECKING:
+    from onnxplain.graphops import Network, Options
 
 __all__ = ["add_parser", "run"]
 
@@ -49,6 +59,7 @@ def add_parser(commands: Any) -> None:
         help="the channels that --select fixed bakes in; alone, it implies --select fixed",
     )
     add_seed(parser, "all, max or given")
+    add_option(parser, BACKWARD, "PRECISION")
     add_option(parser, KEEP_OUTPUTS, flag="no-outputs")
     add_option(parser, KEEP_SHAPE)
     add_method_options(parser, exported=True)
@@ -79,8 +90,19 @@ def run(arguments: argparse.Namespace) -> None:
     print(printable(f"  inputs   {_values(artefact.graph.input)}"))
     print(printable(f"  outputs  {_values(artefact.graph.output)}"))
     print(f"  size     {size(before)} -> {size(after)} ({after / before - 1:+.1%}), {nodes}")
-    for warning in report.warnings:
+    for warning in (*report.warnings, *_precision_warning(network, report.layer, options)):
         print(printable(f"onnxplain: warning: {warning}"), file=sys.stderr)
+
+
+def _precision_warning(network: Network, layer: str, options: Options) -> tuple[str, ...]:
+    """Return a warning for a backward pass in half precision, where signals underflow."""
+    dtype = next((known.dtype for known in network.layers if known.tensor == layer), "")
+    if dtype not in ("float16", "bfloat16") or options.backward != "same":
+        return ()
+    return (
+        f"the backward pass is in {dtype}, in which small signals become zero, those of LRP above "
+        "all: --backward float32 keeps them",
+    )
 
 
 def _values(values: Any) -> str:
