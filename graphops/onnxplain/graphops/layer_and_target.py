@@ -5,29 +5,42 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from onnxplain.graphops.analysis import (
+    ClassScore,
     batch_dimension,
     channel_axis,
     class_score,
     default_target,
+    find_class_score,
     last_convolutional_block,
 )
 from onnxplain.graphops.backward import Path, find_path
 from onnxplain.graphops.canonicalize import CanonicalGraph
 from onnxplain.graphops.errors import OptionError, UnsupportedModel
-from onnxplain.graphops.ir import Graph, Tensor, is_known_size, rank_of, shape_of
+from onnxplain.graphops.ir import Graph, Shape, Tensor, is_known_size, rank_of, shape_of
 from onnxplain.graphops.methods import Method
-from onnxplain.graphops.options import Options
+from onnxplain.graphops.options import Options, Position
 
-__all__ = ["Ends", "find_ends", "longest_path", "path_between", "require_batch_axis"]
+__all__ = [
+    "Ends",
+    "default_position",
+    "find_ends",
+    "longest_path",
+    "path_between",
+    "require_batch_axis",
+]
 
 
 @dataclass(frozen=True)
 class Ends:
-    """The layer, the tensor projected back to, and the layer's channel axis (None for rank 1)."""
+    """The layer, the tensor projected back to, and the layer's channel axis (None for rank 1).
+
+    score: the network's class score, if that is the layer; else None.
+    """
 
     layer: Tensor
     target: Tensor
     axis: int | None
+    score: ClassScore | None = None
 
 
 def find_ends(
@@ -62,9 +75,23 @@ def find_ends(
             f"channel axis {axis} is not an axis of '{named.name}', whose rank is {rank}: "
             f"choose 1 to {rank - 1}"
         )
-    if axis is None or named is not tensor:
-        return Ends(tensor, target, channel_axis(tensor))
-    return Ends(tensor, target, axis % rank)
+    score = find_class_score(graph)
+    score = score if score is not None and score.tensor == tensor.name else None
+    if axis is not None and named is tensor:
+        return Ends(tensor, target, axis % rank, score)
+    return Ends(tensor, target, channel_axis(tensor) if score is None else score.axis, score)
+
+
+def default_position(method: Method, is_score: bool, shape: Shape, axis: int | None) -> Position:
+    """Return where the signal starts by default in a layer of this shape and channel axis.
+
+    In a class score with positions, as of a detector or a segmentation, all methods but those of
+    the layer's own values start at the strongest position: the sum of all answers no question.
+    """
+    if len(shape) < 3:
+        return "all"
+    has_positions = any(size != 1 for i, size in enumerate(shape) if i not in (0, axis))
+    return "max" if is_score and has_positions and method.over != "layer" else method.position
 
 
 def _mapped(canonical: CanonicalGraph, layer: str | None) -> Tensor:

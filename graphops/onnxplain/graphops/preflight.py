@@ -119,6 +119,8 @@ def _check(
     canonical: CanonicalGraph, chosen: Method, layer: str | None, options: Options
 ) -> Report:
     ends = find_ends(canonical, layer, chosen, options)
+    by_default = (options.score_layer if chosen.over == "map" else layer) is None
+    notes = ends.score.notes if by_default and ends.score is not None else ()
     path = path_between(canonical.graph, ends, options.to)
     path = longest_path(canonical.graph, ends, chosen, path)
     table = table_of(chosen.rules, path, options)
@@ -139,7 +141,7 @@ def _check(
         batch_note=canonical.batch_note,
         nodes=nodes,
         explainable_from=start.name if start is not None else None,
-        warnings=tuple(n.note for n in nodes if n.note),
+        warnings=(*notes, *(n.note for n in nodes if n.note)),
         ok=not problem,
         problem=problem,
     )

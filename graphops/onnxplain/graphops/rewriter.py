@@ -7,12 +7,14 @@ from dataclasses import replace
 import numpy as np
 import onnx
 
-from onnxplain.graphops.analysis import batch_dimension, class_score
+from onnxplain.graphops.analysis import batch_dimension
 from onnxplain.graphops.backward import (
     Interface,
     Path,
     Walk,
+    column,
     find_path,
+    negated,
     repeat_forward,
     require_rules,
     seed_at_layer,
@@ -36,7 +38,13 @@ from onnxplain.graphops.ir import (
     shape_of,
     write,
 )
-from onnxplain.graphops.layer_and_target import Ends, find_ends, path_between, require_batch_axis
+from onnxplain.graphops.layer_and_target import (
+    Ends,
+    default_position,
+    find_ends,
+    path_between,
+    require_batch_axis,
+)
 from onnxplain.graphops.metadata import describe_artefact
 from onnxplain.graphops.methods import DEFAULT_METHOD, Method, find_method, require_taken
 from onnxplain.graphops.network import Network, NetworkSource, as_network
@@ -182,9 +190,9 @@ def _with_defaults(
     if options.select == "whole":
         seed_value = options.seed_value or method.seed_value
         return replace(options, position="all", seed_value=seed_value)
-    if ends.axis is None:
+    if rank == 0:
         raise OptionError(
-            f"layer '{layer.name}' has rank {rank}, so it has no units: choose another layer"
+            f"layer '{layer.name}' has rank 0, so it has no units: choose another layer"
         )
     require_batch_axis(canonical, layer)
     several = options.select == "pairs" or len(options.channels) > 1
@@ -193,15 +201,16 @@ def _with_defaults(
             f"several results of one run need a free batch, but {canonical.batch_note}: "
             "select 'channel', and run once for each result"
         )
-    if options.select == "predicted" and layer is not class_score(canonical.graph):
+    if options.select == "predicted" and ends.score is None:
         raise OptionError(
             f"select 'predicted' explains the predicted class, but '{layer.name}' is not the class "
             "score: leave the layer out, or choose another select"
         )
-    position = options.position or (method.position if rank > 2 else "all")
-    if rank == 2 and position != "all":
+    default = default_position(method, ends.score is not None, shape_of(layer), ends.axis)
+    position = options.position or default
+    if rank < 3 and position != "all":
         raise OptionError(
-            f"layer '{layer.name}' has rank 2, so its units have no positions: "
+            f"layer '{layer.name}' has rank {rank}, so its units have no positions: "
             "leave the position out"
         )
     return replace(options, position=position, seed_value=options.seed_value or method.seed_value)
@@ -243,7 +252,8 @@ def _start_walk(
     else:
         with op.scoped(scope):
             select = options.select or "channel"
-            unit = select_unit(op, interface, layer, axis, select, options.channels)
+            of_units = layer if rank_of(layer) > 1 else column(op, layer)
+            unit = select_unit(op, interface, of_units, axis or 1, select, options.channels)
         image = unit.image
         if image is not None and not _can_gather_images(path, canonical):
             copies = _gather_images(op, interface, graph, image, list(images.values()))
@@ -257,6 +267,9 @@ def _start_walk(
         position, seed_value = options.position or "all", options.seed_value or "one"
         with op.scoped(scope):
             seed = seed_at_unit(op, layer, axis, unit, position, seed_value)
+    if options.negate:
+        with op.scoped(scope):
+            seed = negated(op, seed)
     return Walk(
         op, interface, canonical, path, axis, images, image, seed, method.rules, options, scope
     )

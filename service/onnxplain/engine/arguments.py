@@ -31,6 +31,7 @@ class CheckedChoices:
     position: "all", "max", or coordinates: one position for all units, or one for each unit,
         [images, units, rank]; None for the method's default.
     seed_value: "activation" or "one"; None for the method's default.
+    negate: explain the evidence against the unit: the signal starts with the opposite sign.
     to: the tensor projected back to; None for the picture.
     unpool, channel_axis: see `onnxplain.graphops.Options`.
     preprocess: a Preprocess, or its text as on the command line, "unit" or
@@ -47,6 +48,7 @@ class CheckedChoices:
 
     position: str | Sequence[int] | npt.NDArray[np.int64] | None = None
     seed_value: str | None = None
+    negate: bool | None = None
     to: str | None = None
     unpool: str | None = None
     channel_axis: int | None = None
@@ -90,6 +92,9 @@ def class_labels(
     """Return the class names of a layer's channels, none where these are no classes."""
     if whole or not {"class score", "output"} & set(layer.marks):
         return ()
+    score = opened.network.class_score
+    if score is not None and score.output == layer.tensor and score.row:
+        return ()  # its channels are rows of other things too
     return stored_labels(opened.model) if choices.labels is None else tuple(choices.labels)
 
 
@@ -111,6 +116,7 @@ def to_options(
         "select": "whole" if whole else None,
         "position": position if position is None or isinstance(position, str) else "given",
         "seed_value": choices.seed_value,
+        "negate": choices.negate,
         "to": choices.to,
         "unpool": choices.unpool,
         "channel_axis": choices.channel_axis,

@@ -18,7 +18,7 @@ from onnxplain.engine.drawing import name_pictures
 from onnxplain.engine.explanation import Explanation
 from onnxplain.engine.join import join_pieces
 from onnxplain.engine.methods import find_method, run_method
-from onnxplain.engine.notes import position_notes, result_notes
+from onnxplain.engine.notes import position_notes, result_notes, unit_notes
 from onnxplain.engine.pictures import Images, PreparedInputs, Preprocess, prepare
 from onnxplain.engine.run import Run
 from onnxplain.engine.runtime import (
@@ -33,6 +33,7 @@ from onnxplain.engine.runtime import (
 )
 from onnxplain.engine.units import Units, choose_units, is_whole
 from onnxplain.graphops import Method
+from onnxplain.graphops.layer_and_target import default_position
 from onnxplain.graphops.methods import DEFAULT_METHOD
 
 __all__ = ["Engine"]
@@ -213,6 +214,7 @@ class Engine:
                     notes=(
                         *notes,
                         *position_notes(run, run.rows[image]),
+                        *unit_notes(run, chosen_units, labels, image),
                         *result_notes(method, result),
                     ),
                     first_image=image,
@@ -220,6 +222,7 @@ class Engine:
                     seed_value=run.options.seed_value or method.seed_value,
                     completeness_error=None if error is None else error[None],
                     drawn_as=method.drawn,
+                    negated=run.options.negate,
                 )
                 done += len(result.score)
                 progress(done, chosen_units.channels.size)
@@ -273,9 +276,14 @@ class Engine:
         # The only one of the method's own options that changes the subject.
         rest = (options.score_layer, replace(options, own=()))
         key = ("subject", opened.sha256, layer, method, rest)
+        subject = self._cache.get(key, resolved)
+        if not whole and options.position is None and subject.layer.shape is not None:
+            is_score, shape = subject.score is not None, list(subject.layer.shape)
+            position = default_position(method, is_score, shape, subject.layer.channel_axis)
+            options = replace(options, position=position)
         run = Run(
             opened=opened,
-            subject=self._cache.get(key, resolved),
+            subject=subject,
             method=method,
             options=options,
             own=choices.own,

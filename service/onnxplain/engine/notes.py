@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from onnxplain.engine.run import Run
+from onnxplain.engine.run import Chosen, Run
 from onnxplain.engine.runtime import Projections
 from onnxplain.graphops import Method
 from onnxplain.graphops.options import STEPS
 
-__all__ = ["position_notes", "result_notes"]
+__all__ = ["position_notes", "result_notes", "unit_notes"]
 
 INCOMPLETE = 0.01  # relative completeness error above which a note is added
 DOT = 16  # a picture this many times larger than the receptive field shows a projection as a dot
 
 
 def position_notes(run: Run, row: npt.NDArray[Any]) -> Iterator[str]:
-    """Yield a note where the method's default position leaves next to nothing to see."""
+    """Yield a note on the default position of a class score, and where it shows next to nothing."""
+    if run.subject.score is not None and run.position is None and run.options.position == "max":
+        yield (
+            f"the class score '{run.subject.layer.tensor}' has positions, and the signal starts at "
+            "the strongest one: choose position 'all' for all of them"
+        )
+        return
     whole_picture = max(row.shape)
     field = [size or whole_picture for size in run.subject.layer.receptive_field or ()]
     explicit = run.position is not None or run.options.select == "whole"
@@ -31,6 +37,24 @@ def position_notes(run: Run, row: npt.NDArray[Any]) -> Iterator[str]:
         f"{run.method.name} starts at its strongest position only: choose position 'all' to see "
         "where else it is active"
     )
+
+
+def unit_notes(run: Run, chosen: Chosen, labels: Sequence[str], image: int) -> Iterator[str]:
+    """Yield a note where the seed is negated, and where the strongest class may be background."""
+    if run.options.negate:
+        yield (
+            "the signal starts with the opposite sign: the map shows the evidence against the unit"
+        )
+    score = run.subject.score
+    if score is None or chosen.runner_up is None or not score.has_positions:
+        return
+    if chosen.channels[image, 0] == 0:
+        second = int(chosen.runner_up[image])
+        name = f" ({labels[second]})" if second < len(labels) else ""
+        yield (
+            f"channel 0 of '{score.tensor}' is the strongest, and may be the background: the next "
+            f"strongest is channel {second}{name}"
+        )
 
 
 def result_notes(method: Method, result: Projections) -> Iterator[str]:
