@@ -16,13 +16,12 @@ from onnxplain.graphops.analysis import (
 from onnxplain.graphops.backward import Path, find_path
 from onnxplain.graphops.canonicalize import CanonicalGraph
 from onnxplain.graphops.errors import OptionError, UnsupportedModel
-from onnxplain.graphops.ir import Graph, Shape, Tensor, is_known_size, rank_of, shape_of
+from onnxplain.graphops.ir import Graph, Tensor, is_known_size, rank_of, shape_of
 from onnxplain.graphops.methods import Method
-from onnxplain.graphops.options import Options, Position
+from onnxplain.graphops.options import Options
 
 __all__ = [
     "Ends",
-    "default_position",
     "find_ends",
     "longest_path",
     "path_between",
@@ -80,18 +79,6 @@ def find_ends(
     if axis is not None and named is tensor:
         return Ends(tensor, target, axis % rank, score)
     return Ends(tensor, target, channel_axis(tensor) if score is None else score.axis, score)
-
-
-def default_position(method: Method, is_score: bool, shape: Shape, axis: int | None) -> Position:
-    """Return where the signal starts by default in a layer of this shape and channel axis.
-
-    In a class score with positions, as of a detector or a segmentation, all methods but those of
-    the layer's own values start at the strongest position: the sum of all answers no question.
-    """
-    if len(shape) < 3:
-        return "all"
-    has_positions = any(size != 1 for i, size in enumerate(shape) if i not in (0, axis))
-    return "max" if is_score and has_positions and method.over != "layer" else method.position
 
 
 def _mapped(canonical: CanonicalGraph, layer: str | None) -> Tensor:

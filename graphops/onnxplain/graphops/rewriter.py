@@ -25,7 +25,7 @@ from onnxplain.graphops.backward import (
     table_of,
 )
 from onnxplain.graphops.canonicalize import CanonicalGraph
-from onnxplain.graphops.errors import OptionError, UnsupportedModel
+from onnxplain.graphops.chosen_options import with_defaults
 from onnxplain.graphops.ir import (
     Emitter,
     Graph,
@@ -38,13 +38,7 @@ from onnxplain.graphops.ir import (
     shape_of,
     write,
 )
-from onnxplain.graphops.layer_and_target import (
-    Ends,
-    default_position,
-    find_ends,
-    path_between,
-    require_batch_axis,
-)
+from onnxplain.graphops.layer_and_target import Ends, find_ends, path_between
 from onnxplain.graphops.metadata import describe_artefact
 from onnxplain.graphops.methods import DEFAULT_METHOD, Method, find_method, require_taken
 from onnxplain.graphops.network import Network, NetworkSource, as_network
@@ -147,7 +141,7 @@ def _rewrite(
     canonical = network.canonical(options.keep_shape)
     graph = canonical.graph
     ends = find_ends(canonical, layer, chosen, options)
-    options = _with_defaults(options, chosen, canonical, ends)
+    options = with_defaults(options, chosen, canonical, ends)
     path = path_between(graph, ends, options.to)
     require_rules(path, table_of(chosen.rules, path, options))
 
@@ -177,43 +171,6 @@ def _rewrite(
         artefact.graph.initializer.append(onnx.numpy_helper.from_array(value, name))
     describe_artefact(artefact, network.sha256, names, chosen.name, options, interface.renamed)
     return artefact
-
-
-def _with_defaults(
-    options: Options, method: Method, canonical: CanonicalGraph, ends: Ends
-) -> Options:
-    """Fill in the method's defaults. Raises OptionError for choices that the network rules out."""
-    layer, rank = ends.layer, rank_of(ends.layer)
-    options = replace(options, select=options.select or method.select)
-    if options.select == "seed":
-        return options
-    if options.select == "whole":
-        seed_value = options.seed_value or method.seed_value
-        return replace(options, position="all", seed_value=seed_value)
-    if rank == 0:
-        raise OptionError(
-            f"layer '{layer.name}' has rank 0, so it has no units: choose another layer"
-        )
-    require_batch_axis(canonical, layer)
-    several = options.select == "pairs" or len(options.channels) > 1
-    if canonical.batch == "fixed" and several:
-        raise UnsupportedModel(
-            f"several results of one run need a free batch, but {canonical.batch_note}: "
-            "select 'channel', and run once for each result"
-        )
-    if options.select == "predicted" and ends.score is None:
-        raise OptionError(
-            f"select 'predicted' explains the predicted class, but '{layer.name}' is not the class "
-            "score: leave the layer out, or choose another select"
-        )
-    default = default_position(method, ends.score is not None, shape_of(layer), ends.axis)
-    position = options.position or default
-    if rank < 3 and position != "all":
-        raise OptionError(
-            f"layer '{layer.name}' has rank {rank}, so its units have no positions: "
-            "leave the position out"
-        )
-    return replace(options, position=position, seed_value=options.seed_value or method.seed_value)
 
 
 def _batch_dimensions(graph: Graph, layer: Tensor, options: Options) -> tuple[int | str, int | str]:

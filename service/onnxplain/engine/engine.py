@@ -12,7 +12,12 @@ from typing import Unpack
 import numpy as np
 import numpy.typing as npt
 
-from onnxplain.engine.arguments import CheckedChoices, class_labels, to_options
+from onnxplain.engine.arguments import (
+    CheckedChoices,
+    at_default_position,
+    class_labels,
+    to_options,
+)
 from onnxplain.engine.choices import Choices
 from onnxplain.engine.drawing import name_pictures
 from onnxplain.engine.explanation import Explanation
@@ -33,7 +38,6 @@ from onnxplain.engine.runtime import (
 )
 from onnxplain.engine.units import Units, choose_units, is_whole
 from onnxplain.graphops import Method
-from onnxplain.graphops.layer_and_target import default_position
 from onnxplain.graphops.methods import DEFAULT_METHOD
 
 __all__ = ["Engine"]
@@ -277,15 +281,11 @@ class Engine:
         rest = (options.score_layer, replace(options, own=()))
         key = ("subject", opened.sha256, layer, method, rest)
         subject = self._cache.get(key, resolved)
-        if not whole and options.position is None and subject.layer.shape is not None:
-            is_score, shape = subject.score is not None, list(subject.layer.shape)
-            position = default_position(method, is_score, shape, subject.layer.channel_axis)
-            options = replace(options, position=position)
         run = Run(
             opened=opened,
             subject=subject,
             method=method,
-            options=options,
+            options=at_default_position(options, method, subject),
             own=choices.own,
             position=choices.position,
             passes=choices.passes,

@@ -109,7 +109,7 @@ def _search(graph: Graph) -> ClassScore | str:
     if not known:
         return _why_none(graph)
     below = _ancestors(graph, [trail.tensor for _, trail in known]) if len(known) > 1 else set()
-    output, trail = max(known, key=lambda one: _likeness(*one, below))
+    output, trail = max(known, key=lambda one: _likeness(one[0], one[1], below))
     if trail.rivals:
         names = listed(repr(t.name) for t in trail.rivals[:NAMED])
         return (

@@ -192,7 +192,7 @@ class _Steps:
                 return replace(self._ended(), quantity=found[telling[0]].quantity)
             rivals = [t for trail in mixed for t in (trail.rivals or (trail.tensor,))]
             return replace(mixed[0], rivals=tuple(rivals))
-        best = max(telling, key=lambda i: sizes[i] if isinstance(sizes[i], int) else 0)
+        best = max(telling, key=lambda i: total([sizes[i]]) or 0)
         trail, single = found[best], len(inside) == 1
         if (part := steps[best].part) is not None and trail.quantity and not single:
             trail = replace(trail, tensor=part, normalized=None, row=None)
