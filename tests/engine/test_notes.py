@@ -1,4 +1,4 @@
-"""Notes on results that say nothing or miss what their method promises, and where they are shown."""
+"""Notes on results that say nothing or miss what their method promises, and where they show."""
 
 import numpy as np
 import onnx.parser

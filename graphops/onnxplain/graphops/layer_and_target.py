@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from onnxplain.graphops.analysis import (
+    ClassScore,
     batch_dimension,
     channel_axis,
     class_score,
     default_target,
+    find_class_score,
     last_convolutional_block,
 )
 from onnxplain.graphops.backward import Path, find_path
@@ -18,16 +20,26 @@ from onnxplain.graphops.ir import Graph, Tensor, is_known_size, rank_of, shape_o
 from onnxplain.graphops.methods import Method
 from onnxplain.graphops.options import Options
 
-__all__ = ["Ends", "find_ends", "longest_path", "path_between", "require_batch_axis"]
+__all__ = [
+    "Ends",
+    "find_ends",
+    "longest_path",
+    "path_between",
+    "require_batch_axis",
+]
 
 
 @dataclass(frozen=True)
 class Ends:
-    """The layer, the tensor projected back to, and the layer's channel axis (None for rank 1)."""
+    """The layer, the tensor projected back to, and the layer's channel axis (None for rank 1).
+
+    score: the network's class score, if that is the layer; else None.
+    """
 
     layer: Tensor
     target: Tensor
     axis: int | None
+    score: ClassScore | None = None
 
 
 def find_ends(
@@ -62,9 +74,11 @@ def find_ends(
             f"channel axis {axis} is not an axis of '{named.name}', whose rank is {rank}: "
             f"choose 1 to {rank - 1}"
         )
-    if axis is None or named is not tensor:
-        return Ends(tensor, target, channel_axis(tensor))
-    return Ends(tensor, target, axis % rank)
+    score = find_class_score(graph)
+    score = score if score is not None and score.tensor == tensor.name else None
+    if axis is not None and named is tensor:
+        return Ends(tensor, target, axis % rank, score)
+    return Ends(tensor, target, channel_axis(tensor) if score is None else score.axis, score)
 
 
 def _mapped(canonical: CanonicalGraph, layer: str | None) -> Tensor:

@@ -208,7 +208,7 @@ class ListLayersResponse(_message.Message):
     def __init__(self, layers: _Optional[_Iterable[_Union[Layer, _Mapping]]] = ...) -> None: ...
 
 class Layer(_message.Message):
-    __slots__ = ("tensor", "node", "operator", "module", "shape", "data_type", "channel_axis", "channels", "marks", "receptive_field", "kernel", "step", "padding", "parameters", "multiply_adds")
+    __slots__ = ("tensor", "node", "operator", "module", "shape", "data_type", "channel_axis", "channels", "marks", "receptive_field", "kernel", "step", "padding", "parameters", "multiply_adds", "output", "output_offset")
     TENSOR_FIELD_NUMBER: _ClassVar[int]
     NODE_FIELD_NUMBER: _ClassVar[int]
     OPERATOR_FIELD_NUMBER: _ClassVar[int]
@@ -224,6 +224,8 @@ class Layer(_message.Message):
     PADDING_FIELD_NUMBER: _ClassVar[int]
     PARAMETERS_FIELD_NUMBER: _ClassVar[int]
     MULTIPLY_ADDS_FIELD_NUMBER: _ClassVar[int]
+    OUTPUT_FIELD_NUMBER: _ClassVar[int]
+    OUTPUT_OFFSET_FIELD_NUMBER: _ClassVar[int]
     tensor: str
     node: str
     operator: str
@@ -239,7 +241,9 @@ class Layer(_message.Message):
     padding: _containers.RepeatedScalarFieldContainer[int]
     parameters: int
     multiply_adds: int
-    def __init__(self, tensor: _Optional[str] = ..., node: _Optional[str] = ..., operator: _Optional[str] = ..., module: _Optional[str] = ..., shape: _Optional[_Iterable[_Union[Dimension, _Mapping]]] = ..., data_type: _Optional[str] = ..., channel_axis: _Optional[int] = ..., channels: _Optional[int] = ..., marks: _Optional[_Iterable[str]] = ..., receptive_field: _Optional[_Iterable[_Union[ReceptiveField, _Mapping]]] = ..., kernel: _Optional[_Iterable[int]] = ..., step: _Optional[_Iterable[int]] = ..., padding: _Optional[_Iterable[int]] = ..., parameters: _Optional[int] = ..., multiply_adds: _Optional[int] = ...) -> None: ...
+    output: str
+    output_offset: int
+    def __init__(self, tensor: _Optional[str] = ..., node: _Optional[str] = ..., operator: _Optional[str] = ..., module: _Optional[str] = ..., shape: _Optional[_Iterable[_Union[Dimension, _Mapping]]] = ..., data_type: _Optional[str] = ..., channel_axis: _Optional[int] = ..., channels: _Optional[int] = ..., marks: _Optional[_Iterable[str]] = ..., receptive_field: _Optional[_Iterable[_Union[ReceptiveField, _Mapping]]] = ..., kernel: _Optional[_Iterable[int]] = ..., step: _Optional[_Iterable[int]] = ..., padding: _Optional[_Iterable[int]] = ..., parameters: _Optional[int] = ..., multiply_adds: _Optional[int] = ..., output: _Optional[str] = ..., output_offset: _Optional[int] = ...) -> None: ...
 
 class ReceptiveField(_message.Message):
     __slots__ = ("size", "stride", "offset")
@@ -314,7 +318,7 @@ class CheckRequest(_message.Message):
     def __init__(self, model: _Optional[str] = ..., layer: _Optional[str] = ..., method: _Optional[str] = ..., to: _Optional[str] = ..., unpool: _Optional[_Union[Unpool, str]] = ..., channel_axis: _Optional[int] = ..., keep_shape: _Optional[bool] = ..., target: _Optional[_Union[Target, str]] = ..., method_options: _Optional[_Union[MethodOptions, _Mapping]] = ...) -> None: ...
 
 class CheckResponse(_message.Message):
-    __slots__ = ("ok", "problem", "layer", "method", "to", "opset", "batch", "batch_note", "nodes", "explainable_from", "warnings")
+    __slots__ = ("ok", "problem", "layer", "method", "to", "opset", "batch", "batch_note", "nodes", "explainable_from", "warnings", "quantity", "other_outputs")
     OK_FIELD_NUMBER: _ClassVar[int]
     PROBLEM_FIELD_NUMBER: _ClassVar[int]
     LAYER_FIELD_NUMBER: _ClassVar[int]
@@ -326,6 +330,8 @@ class CheckResponse(_message.Message):
     NODES_FIELD_NUMBER: _ClassVar[int]
     EXPLAINABLE_FROM_FIELD_NUMBER: _ClassVar[int]
     WARNINGS_FIELD_NUMBER: _ClassVar[int]
+    QUANTITY_FIELD_NUMBER: _ClassVar[int]
+    OTHER_OUTPUTS_FIELD_NUMBER: _ClassVar[int]
     ok: bool
     problem: str
     layer: str
@@ -337,7 +343,9 @@ class CheckResponse(_message.Message):
     nodes: _containers.RepeatedCompositeFieldContainer[NodeReport]
     explainable_from: str
     warnings: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, ok: _Optional[bool] = ..., problem: _Optional[str] = ..., layer: _Optional[str] = ..., method: _Optional[str] = ..., to: _Optional[str] = ..., opset: _Optional[int] = ..., batch: _Optional[str] = ..., batch_note: _Optional[str] = ..., nodes: _Optional[_Iterable[_Union[NodeReport, _Mapping]]] = ..., explainable_from: _Optional[str] = ..., warnings: _Optional[_Iterable[str]] = ...) -> None: ...
+    quantity: str
+    other_outputs: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, ok: _Optional[bool] = ..., problem: _Optional[str] = ..., layer: _Optional[str] = ..., method: _Optional[str] = ..., to: _Optional[str] = ..., opset: _Optional[int] = ..., batch: _Optional[str] = ..., batch_note: _Optional[str] = ..., nodes: _Optional[_Iterable[_Union[NodeReport, _Mapping]]] = ..., explainable_from: _Optional[str] = ..., warnings: _Optional[_Iterable[str]] = ..., quantity: _Optional[str] = ..., other_outputs: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class NodeReport(_message.Message):
     __slots__ = ("node", "operator", "tensor", "rule", "unpool", "note")
@@ -400,7 +408,7 @@ class MethodOptions(_message.Message):
     def __init__(self, score_layer: _Optional[str] = ..., upsample: _Optional[bool] = ..., samples: _Optional[int] = ..., noise_level: _Optional[float] = ..., noise_seed: _Optional[int] = ..., steps: _Optional[int] = ..., low: _Optional[_Iterable[float]] = ..., high: _Optional[_Iterable[float]] = ..., baseline: _Optional[_Union[Tensor, _Mapping]] = ..., window: _Optional[_Iterable[int]] = ..., stride: _Optional[_Iterable[int]] = ..., masks: _Optional[int] = ..., resolution: _Optional[int] = ..., keep: _Optional[float] = ..., start: _Optional[str] = ..., iterations: _Optional[int] = ..., step_size: _Optional[float] = ..., jitter: _Optional[int] = ..., blur: _Optional[float] = ..., decay: _Optional[float] = ...) -> None: ...
 
 class RewriteRequest(_message.Message):
-    __slots__ = ("model", "layer", "method", "select", "channels", "position", "seed_value", "to", "unpool", "channel_axis", "keep_outputs", "keep_shape", "target", "backward", "method_options")
+    __slots__ = ("model", "layer", "method", "select", "channels", "position", "seed_value", "to", "unpool", "channel_axis", "keep_outputs", "keep_shape", "target", "backward", "method_options", "negate")
     MODEL_FIELD_NUMBER: _ClassVar[int]
     LAYER_FIELD_NUMBER: _ClassVar[int]
     METHOD_FIELD_NUMBER: _ClassVar[int]
@@ -416,6 +424,7 @@ class RewriteRequest(_message.Message):
     TARGET_FIELD_NUMBER: _ClassVar[int]
     BACKWARD_FIELD_NUMBER: _ClassVar[int]
     METHOD_OPTIONS_FIELD_NUMBER: _ClassVar[int]
+    NEGATE_FIELD_NUMBER: _ClassVar[int]
     model: str
     layer: str
     method: str
@@ -431,7 +440,8 @@ class RewriteRequest(_message.Message):
     target: Target
     backward: Backward
     method_options: MethodOptions
-    def __init__(self, model: _Optional[str] = ..., layer: _Optional[str] = ..., method: _Optional[str] = ..., select: _Optional[_Union[Select, str]] = ..., channels: _Optional[_Iterable[int]] = ..., position: _Optional[_Union[Position, str]] = ..., seed_value: _Optional[_Union[SeedValue, str]] = ..., to: _Optional[str] = ..., unpool: _Optional[_Union[Unpool, str]] = ..., channel_axis: _Optional[int] = ..., keep_outputs: _Optional[bool] = ..., keep_shape: _Optional[bool] = ..., target: _Optional[_Union[Target, str]] = ..., backward: _Optional[_Union[Backward, str]] = ..., method_options: _Optional[_Union[MethodOptions, _Mapping]] = ...) -> None: ...
+    negate: bool
+    def __init__(self, model: _Optional[str] = ..., layer: _Optional[str] = ..., method: _Optional[str] = ..., select: _Optional[_Union[Select, str]] = ..., channels: _Optional[_Iterable[int]] = ..., position: _Optional[_Union[Position, str]] = ..., seed_value: _Optional[_Union[SeedValue, str]] = ..., to: _Optional[str] = ..., unpool: _Optional[_Union[Unpool, str]] = ..., channel_axis: _Optional[int] = ..., keep_outputs: _Optional[bool] = ..., keep_shape: _Optional[bool] = ..., target: _Optional[_Union[Target, str]] = ..., backward: _Optional[_Union[Backward, str]] = ..., method_options: _Optional[_Union[MethodOptions, _Mapping]] = ..., negate: _Optional[bool] = ...) -> None: ...
 
 class RewriteResponse(_message.Message):
     __slots__ = ("data", "size", "sha256")
@@ -478,7 +488,7 @@ class Channels(_message.Message):
     def __init__(self, channels: _Optional[_Iterable[int]] = ...) -> None: ...
 
 class ExplainRequest(_message.Message):
-    __slots__ = ("model", "images", "layer", "method", "top", "channels", "all", "whole", "position", "positions", "seed_value", "to", "unpool", "channel_axis", "preset", "preprocess", "labels", "return_pictures", "method_options")
+    __slots__ = ("model", "images", "layer", "method", "top", "channels", "all", "whole", "position", "positions", "seed_value", "to", "unpool", "channel_axis", "preset", "preprocess", "labels", "return_pictures", "method_options", "negate")
     MODEL_FIELD_NUMBER: _ClassVar[int]
     IMAGES_FIELD_NUMBER: _ClassVar[int]
     LAYER_FIELD_NUMBER: _ClassVar[int]
@@ -498,6 +508,7 @@ class ExplainRequest(_message.Message):
     LABELS_FIELD_NUMBER: _ClassVar[int]
     RETURN_PICTURES_FIELD_NUMBER: _ClassVar[int]
     METHOD_OPTIONS_FIELD_NUMBER: _ClassVar[int]
+    NEGATE_FIELD_NUMBER: _ClassVar[int]
     model: str
     images: _containers.RepeatedCompositeFieldContainer[Image]
     layer: str
@@ -517,7 +528,8 @@ class ExplainRequest(_message.Message):
     labels: _containers.RepeatedScalarFieldContainer[str]
     return_pictures: bool
     method_options: MethodOptions
-    def __init__(self, model: _Optional[str] = ..., images: _Optional[_Iterable[_Union[Image, _Mapping]]] = ..., layer: _Optional[str] = ..., method: _Optional[str] = ..., top: _Optional[int] = ..., channels: _Optional[_Union[Channels, _Mapping]] = ..., all: _Optional[bool] = ..., whole: _Optional[bool] = ..., position: _Optional[_Union[Position, str]] = ..., positions: _Optional[_Union[Tensor, _Mapping]] = ..., seed_value: _Optional[_Union[SeedValue, str]] = ..., to: _Optional[str] = ..., unpool: _Optional[_Union[Unpool, str]] = ..., channel_axis: _Optional[int] = ..., preset: _Optional[str] = ..., preprocess: _Optional[_Union[Preprocess, _Mapping]] = ..., labels: _Optional[_Iterable[str]] = ..., return_pictures: _Optional[bool] = ..., method_options: _Optional[_Union[MethodOptions, _Mapping]] = ...) -> None: ...
+    negate: bool
+    def __init__(self, model: _Optional[str] = ..., images: _Optional[_Iterable[_Union[Image, _Mapping]]] = ..., layer: _Optional[str] = ..., method: _Optional[str] = ..., top: _Optional[int] = ..., channels: _Optional[_Union[Channels, _Mapping]] = ..., all: _Optional[bool] = ..., whole: _Optional[bool] = ..., position: _Optional[_Union[Position, str]] = ..., positions: _Optional[_Union[Tensor, _Mapping]] = ..., seed_value: _Optional[_Union[SeedValue, str]] = ..., to: _Optional[str] = ..., unpool: _Optional[_Union[Unpool, str]] = ..., channel_axis: _Optional[int] = ..., preset: _Optional[str] = ..., preprocess: _Optional[_Union[Preprocess, _Mapping]] = ..., labels: _Optional[_Iterable[str]] = ..., return_pictures: _Optional[bool] = ..., method_options: _Optional[_Union[MethodOptions, _Mapping]] = ..., negate: _Optional[bool] = ...) -> None: ...
 
 class ExplainResponse(_message.Message):
     __slots__ = ("model", "layer", "method", "to", "labels", "notes", "preprocess", "attribution", "score", "channels", "position", "pictures", "completeness_error", "seed_value")

@@ -12,13 +12,18 @@ from typing import Unpack
 import numpy as np
 import numpy.typing as npt
 
-from onnxplain.engine.arguments import CheckedChoices, class_labels, to_options
+from onnxplain.engine.arguments import (
+    CheckedChoices,
+    at_default_position,
+    class_labels,
+    to_options,
+)
 from onnxplain.engine.choices import Choices
 from onnxplain.engine.drawing import name_pictures
 from onnxplain.engine.explanation import Explanation
 from onnxplain.engine.join import join_pieces
 from onnxplain.engine.methods import find_method, run_method
-from onnxplain.engine.notes import position_notes, result_notes
+from onnxplain.engine.notes import position_notes, result_notes, unit_notes
 from onnxplain.engine.pictures import Images, PreparedInputs, Preprocess, prepare
 from onnxplain.engine.run import Run
 from onnxplain.engine.runtime import (
@@ -213,6 +218,7 @@ class Engine:
                     notes=(
                         *notes,
                         *position_notes(run, run.rows[image]),
+                        *unit_notes(run, chosen_units, labels, image),
                         *result_notes(run, result),
                     ),
                     first_image=image,
@@ -220,6 +226,7 @@ class Engine:
                     seed_value=run.options.seed_value or method.seed_value,
                     completeness_error=None if error is None else error[None],
                     drawn_as=method.drawn,
+                    negated=run.options.negate,
                 )
                 done += len(result.score)
                 progress(done, chosen_units.channels.size)
@@ -273,11 +280,12 @@ class Engine:
         # The only one of the method's own options that changes the subject.
         rest = (options.score_layer, replace(options, own=()))
         key = ("subject", opened.sha256, layer, method, rest)
+        subject = self._cache.get(key, resolved)
         run = Run(
             opened=opened,
-            subject=self._cache.get(key, resolved),
+            subject=subject,
             method=method,
-            options=options,
+            options=at_default_position(options, method, subject),
             own=choices.own,
             position=choices.position,
             passes=choices.passes,

@@ -54,6 +54,7 @@ class Explanation(View):
     first_image: the index of the first image; 0 except for pieces of a result.
     completeness_error: float32 [images, units], the violation of the method's conservation law;
         None where it has none.
+    negated: whether the signal starts with the opposite sign, for the evidence against the unit.
     drawn_as: "map", "reconstruction" or "picture", as the method declares; "" for what the method
         of that name declares.
     """
@@ -74,6 +75,7 @@ class Explanation(View):
     seed_value: str = "one"
     completeness_error: npt.NDArray[np.float32] | None = None
     drawn_as: str = ""
+    negated: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "drawn_as", self.drawn_as or drawn_as(self.method))
@@ -229,13 +231,14 @@ class Explanation(View):
         """
         channel, value = int(self.channels[image, unit]), _short(self.strength[image, unit])
         strength = f"{self.strength_name} {value}"
+        against = "against " if self.negated else ""
         if 0 <= channel < len(self.labels):
-            label = self.labels[channel]
+            label = f"{against}{self.labels[channel]}"
             short = label.partition(",")[0]  # ImageNet's names list their synonyms
             return (f"{label} ({strength})", f"{short} ({strength})", short)
         if channel < 0:
-            return (f"whole layer ({strength})", f"whole ({value})", "whole")
-        return (f"channel {channel} ({strength})", f"{channel} ({value})", str(channel))
+            return (f"{against}whole layer ({strength})", f"whole ({value})", "whole")
+        return (f"{against}channel {channel} ({strength})", f"{channel} ({value})", str(channel))
 
     @property
     def strength(self) -> npt.NDArray[np.float32]:
@@ -246,7 +249,7 @@ class Explanation(View):
         """
         if self.seed_value != "activation":
             return self.score
-        return np.sqrt(np.maximum(self.score, 0))
+        return np.sqrt(np.maximum(-self.score if self.negated else self.score, 0))
 
     @property
     def strength_name(self) -> str:

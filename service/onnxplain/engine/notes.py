@@ -5,7 +5,7 @@ Each says what is odd and, after a colon, what would help, with the flags of the
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,11 +13,11 @@ import numpy.typing as npt
 
 from onnxplain.engine.conservation import is_incomplete, is_noise
 from onnxplain.engine.methods.baseline import channel_axis_of
-from onnxplain.engine.run import Run
+from onnxplain.engine.run import Chosen, Run
 from onnxplain.engine.runtime import Projections
 from onnxplain.graphops.options import BASELINE, STEPS
 
-__all__ = ["position_notes", "result_notes"]
+__all__ = ["position_notes", "result_notes", "unit_notes"]
 
 DOT = 16  # a picture this many times larger than the receptive field shows a projection as a dot
 POSITIVE = ("deconvnet", "guided_backprop")  # they pass positive signals only
@@ -25,7 +25,13 @@ EVEN = 1e-6  # the relative variation below which a map is the same everywhere
 
 
 def position_notes(run: Run, row: npt.NDArray[Any]) -> Iterator[str]:
-    """Yield a note where the method's default position leaves next to nothing to see."""
+    """Yield a note on the default position of a class score, and where it shows next to nothing."""
+    if run.subject.score is not None and run.position is None and run.options.position == "max":
+        yield (
+            f"the class score '{run.subject.layer.tensor}' has positions, and the signal starts at "
+            "the strongest one: choose position 'all' for all of them"
+        )
+        return
     whole_picture = max(row.shape)
     field = [size or whole_picture for size in run.subject.layer.receptive_field or ()]
     explicit = run.position is not None or run.options.select == "whole"
@@ -36,6 +42,24 @@ def position_notes(run: Run, row: npt.NDArray[Any]) -> Iterator[str]:
         f"{run.method.name} starts at its strongest position only: choose position 'all' to see "
         "where else it is active"
     )
+
+
+def unit_notes(run: Run, chosen: Chosen, labels: Sequence[str], image: int) -> Iterator[str]:
+    """Yield a note where the seed is negated, and where the strongest class may be background."""
+    if run.options.negate:
+        yield (
+            "the signal starts with the opposite sign: the map shows the evidence against the unit"
+        )
+    score = run.subject.score
+    if score is None or chosen.runner_up is None or not score.has_positions:
+        return
+    if chosen.channels[image, 0] == 0:
+        second = int(chosen.runner_up[image])
+        name = f" ({labels[second]})" if second < len(labels) else ""
+        yield (
+            f"channel 0 of '{score.tensor}' is the strongest, and may be the background: the next "
+            f"strongest is channel {second}{name}"
+        )
 
 
 def result_notes(run: Run, result: Projections) -> Iterator[str]:
@@ -69,18 +93,16 @@ def result_notes(run: Run, result: Projections) -> Iterator[str]:
 
 def _zero_note(run: Run) -> str:
     """Return the note on a map of zeros, by what may have made it so."""
-    layer, to = run.subject.layer, run.subject.to
+    layer, to, negated = run.subject.layer, run.subject.to, run.options.negate
+    advice = "leave --negate out" if negated else "--negate shows the evidence against"
     if run.method.over == "map":
         what = "class" if "class score" in layer.marks else "unit"
-        return (
-            f"no positive evidence for this {what} in '{to}', so the map is zero everywhere: "
-            "--negate shows the evidence against"
-        )
+        side = "negative evidence against" if negated else "positive evidence for"
+        return f"no {side} this {what} in '{to}', so the map is zero everywhere: {advice}"
     if run.method.name in POSITIVE:
         return (
             f"no positive signal gets from '{layer.tensor}' to '{to}' by {run.method.name}, so the "
-            "map is zero everywhere: --negate shows the evidence against, or choose --method "
-            "gradient"
+            f"map is zero everywhere: {advice}, or choose --method gradient"
         )
     if not run.method.exportable:
         return (
@@ -117,8 +139,9 @@ def _conservation_notes(
     noise = is_noise(attribution, error)
     if noise.any():
         yield (
-            f"less than a thousandth of the score of '{layer}' reaches '{to}' by {run.method.name}, no more "
-            "than rounding noise, and is not drawn: choose another --method"
+            f"less than a thousandth of the score of '{layer}' reaches '{to}' by "
+            f"{run.method.name}, no more than rounding noise, and is not drawn: choose another "
+            "--method"
         )
     attribution, error = attribution[~noise], error[~noise]
     if not len(error) or not is_incomplete(attribution, error).any():

@@ -78,6 +78,8 @@ def layer_message(layer: Layer) -> pb.Layer:
         padding=layer.arithmetic.padding or (),
         parameters=layer.arithmetic.parameters,
         multiply_adds=layer.arithmetic.multiply_adds,
+        output=layer.output,
+        output_offset=layer.output_offset,
         receptive_field=[
             pb.ReceptiveField(size=size, stride=stride, offset=offset)
             for size, stride, offset in zip(
@@ -111,6 +113,8 @@ def check_response(report: Report) -> pb.CheckResponse:
         ],
         explainable_from=report.explainable_from or "",
         warnings=report.warnings,
+        quantity=report.quantity,
+        other_outputs=report.other_outputs,
     )
 
 

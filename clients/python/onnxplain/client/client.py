@@ -40,6 +40,7 @@ class Client(ModelCalls):
         *,
         position: Position = None,
         seed_value: str | None = None,
+        negate: bool = False,
         to: str | None = None,
         unpool: str | None = None,
         channel_axis: int | None = None,
@@ -64,6 +65,7 @@ class Client(ModelCalls):
                 None for the method's default.
             seed_value: the value that the signal starts with, "activation" or "one"; None for the
                 method's default.
+            negate: start with the opposite sign, for the evidence against the unit.
             to: the tensor to project back to; None for the picture.
             unpool: the form of max-unpooling; None for "auto".
             channel_axis: the layer's channel axis, if the default is wrong.
@@ -91,6 +93,7 @@ class Client(ModelCalls):
             units=units,
             position=position,
             seed_value=seed_value,
+            negate=negate,
             to=to,
             unpool=unpool,
             channel_axis=channel_axis,

@@ -8,12 +8,9 @@ import numpy as np
 import onnx
 
 from onnxplain.graphops.analysis.channel_axis import channel_axis
+from onnxplain.graphops.analysis.class_score import ClassScore, find_class_score
 from onnxplain.graphops.analysis.cost import Arithmetic, arithmetic
-from onnxplain.graphops.analysis.landmarks import (
-    class_score,
-    default_target,
-    last_convolutional_block,
-)
+from onnxplain.graphops.analysis.landmarks import default_target, last_convolutional_block
 from onnxplain.graphops.analysis.names import module_path
 from onnxplain.graphops.analysis.receptive_field import ReceptiveField, receptive_fields
 from onnxplain.graphops.errors import UnsupportedModel
@@ -33,6 +30,9 @@ class Layer:
         padding. None where the unit sees the whole axis, or where that is unknown.
     arithmetic: the node's window, parameters and multiply-adds.
     marks: any of "input", "last convolutional block", "class score" and "output".
+    output: of the class score, the network's output that is computed from it; else "".
+    output_offset: of the class score, the output's row that holds channel 0, where the output
+        concatenates the classes with other rows; else None.
     """
 
     tensor: str
@@ -48,11 +48,14 @@ class Layer:
     offset: tuple[int | None, ...] | None
     arithmetic: Arithmetic
     marks: tuple[str, ...]
+    output: str = ""
+    output_offset: int | None = None
 
 
 def list_layers(graph: Graph) -> list[Layer]:
     """Return every float tensor between the network's inputs and outputs, in order."""
-    marks, fields = _marks(graph), _fields(graph)
+    score = find_class_score(graph)
+    marks, fields = _marks(graph, score), _fields(graph)
     tensors = [t for t in graph.inputs if is_float(t)]
     seen = {t.name for t in graph.inputs}
     for node in graph.nodes:
@@ -61,19 +64,27 @@ def list_layers(graph: Graph) -> list[Layer]:
         seen.update(t.name for t in node.outputs)
         tensors += [t for t in node.outputs if is_float(t) and t.shape != []]
     counted: set[str] = set()
-    return [_layer(graph, t, marks.get(t.name, ()), fields.get(t.name), counted) for t in tensors]
+    return [
+        _layer(graph, t, score, marks.get(t.name, ()), fields.get(t.name), counted) for t in tensors
+    ]
 
 
 def _layer(
     graph: Graph,
     tensor: Tensor,
+    score: ClassScore | None,
     marks: tuple[str, ...],
     field: ReceptiveField | None,
     counted: set[str],
 ) -> Layer:
     node = tensor.inputs[0] if tensor.inputs else None
     axis = channel_axis(tensor)
+    if score is not None and tensor.name in (score.tensor, score.normalized):
+        axis = score.axis
     size = shape_of(tensor)[axis] if axis is not None else None
+    if tensor.shape is not None and len(tensor.shape) == 1:
+        size = 1  # one number per image
+    is_score = score is not None and tensor.name == score.tensor
     return Layer(
         tensor=tensor.name,
         node=node.name if node else "",
@@ -88,11 +99,13 @@ def _layer(
         offset=field.offset if field else None,
         arithmetic=arithmetic(node, counted),
         marks=marks,
+        output=score.output if score is not None and is_score else "",
+        output_offset=score.row if score is not None and is_score else None,
     )
 
 
-def _marks(graph: Graph) -> dict[str, tuple[str, ...]]:
-    score = class_score(graph)
+def _marks(graph: Graph, found: ClassScore | None) -> dict[str, tuple[str, ...]]:
+    score = None if found is None else graph.tensors()[found.tensor]
     block = last_convolutional_block(graph, score)
     marked = [(t, "input") for t in graph.inputs]
     marked += [(block, "last convolutional block")] if block is not None else []

@@ -17,7 +17,12 @@ from onnxplain.engine.explanation import Explanation
 from onnxplain.engine.methods import METHODS, find_method
 from onnxplain.engine.pictures import Picture, PreparedInputs, Preprocess, prepare, read_pictures
 from onnxplain.engine.runtime import Model
-from onnxplain.engine.views import class_probabilities, class_scores
+from onnxplain.engine.views import (
+    choose_class,
+    class_probabilities,
+    class_quantity,
+    class_scores,
+)
 from onnxplain.graphops.errors import OptionError
 
 __all__ = ["RANDOM", "Evaluation", "class_methods", "evaluate"]
@@ -38,6 +43,8 @@ class Evaluation:
         the picture's mean colour, or inserted into the blurred picture, step by step; the areas
         under these curves are `deletion_area` (lower is better) and `insertion_area` (higher is
         better).
+    quantity: "probability", or "value" for a regression, whose curves are of its value, and whose
+        areas are scaled so that the untouched pictures have 1 and the blank ones 0.
     pointing: the fraction of pictures whose strongest pixel lies in the mask; None without masks.
     mass: the fraction of the map's strength that lies in the mask; None without masks.
     randomization: Spearman's rank correlation with the maps of networks whose layers are shuffled
@@ -50,16 +57,23 @@ class Evaluation:
     pointing: float | None
     mass: float | None
     randomization: npt.NDArray[np.float64]
+    quantity: str = "probability"
 
     @property
     def deletion_area(self) -> float:
         """The area under the deletion curve."""
-        return metrics.area_under(self.deletion)
+        return self._area_under(self.deletion)
 
     @property
     def insertion_area(self) -> float:
         """The area under the insertion curve."""
-        return metrics.area_under(self.insertion)
+        return self._area_under(self.insertion)
+
+    def _area_under(self, curve: Array) -> float:
+        if self.quantity == "probability":
+            return metrics.area_under(curve)
+        untouched, blank = float(self.deletion[0]), float(self.deletion[-1])
+        return metrics.scaled_area(curve, untouched, blank)
 
 
 def evaluate(
@@ -68,12 +82,13 @@ def evaluate(
     pictures: Sequence[Picture],
     methods: Sequence[str],
     *,
+    class_index: int | None = None,
     masks: Sequence[Picture] = (),
     randomize: int = 0,
     preprocess: Preprocess | str | None = None,
     progress: Progress = lambda done, total: None,
 ) -> list[Evaluation]:
-    """Measure the faithfulness of the maps of each picture's predicted class.
+    """Measure the faithfulness of the maps of each picture's predicted class, or of one class.
 
     After Petsiuk et al. 2018 (curves), Zhang et al. 2016 (pointing game) and Adebayo et al. 2018
     (randomisation).
@@ -83,6 +98,7 @@ def evaluate(
         model: a path, the bytes of a file, a ModelProto, or the result of `Engine.open`.
         pictures: paths, bytes, Pillow images or uint8 arrays [H, W, 3].
         methods: the names of methods that explain a class, see `class_methods`.
+        class_index: the class; None for the predicted one of each picture.
         masks: one per picture, lighter than half of its maximum where the class is; or none.
         randomize: the number of pictures for the randomisation check, which explains them once per
             layer with weights; 0 for no check.
@@ -94,6 +110,7 @@ def evaluate(
 
     Raises:
         OptionError: masks do not fit or are empty, or a method does not explain a class.
+        ChannelError: there is no such class.
         InputError, ModelError, DeviceError, Cancelled: as `Engine.explain`.
     """
     if randomize < 0:
@@ -112,7 +129,9 @@ def evaluate(
     def tick() -> None:
         progress(next(steps), total)
 
-    predicted = class_scores(engine, opened, prepared.pictures, prepared.preprocess).argmax(axis=1)
+    scores = class_scores(engine, opened, prepared.pictures, prepared.preprocess)
+    predicted = np.array([choose_class(row, class_index) for row in scores], np.int64)
+    quantity = class_quantity(engine, opened)
     evaluations = []
     originals = []  # by method, the maps that the randomisation check compares with
     for name in names:
@@ -127,6 +146,7 @@ def evaluate(
                 pointing=_mean([metrics.points_inside(m, r) for m, r in inside]),
                 mass=_mean([metrics.mass_inside(m, r) for m, r in inside]),
                 randomization=np.zeros(layers),
+                quantity=quantity,
             )
         )
         originals.append(maps[:randomize])

@@ -24,6 +24,7 @@ from onnxplain.graphops import (
     read_metadata,
     rewrite,
 )
+from onnxplain.graphops.analysis import ClassScore
 from onnxplain.graphops.errors import UnsupportedModel
 from onnxplain.graphops.options import Select, Target
 
@@ -83,7 +84,7 @@ class Subject:
 
     layer: where the signal starts. to: the target, the tensor that the attribution lies over.
     fixed: whether the model fixes the batch size. separable: whether the images of a batch are
-    known not to influence each other.
+    known not to influence each other. score: the class score, if that is the layer.
     """
 
     input: Input
@@ -92,6 +93,7 @@ class Subject:
     fixed: bool
     separable: bool
     warnings: tuple[str, ...]
+    score: ClassScore | None = None
 
     @property
     def channel_axis(self) -> int:
@@ -136,7 +138,11 @@ def find_subject(
     fixed = report.batch == "fixed"
     separable = not fixed and not report.batch_note
     to = report.to if graph or options.to is not None else opened.input.name
-    return Subject(opened.input, start, to, fixed, separable, report.warnings if graph else ())
+    score = opened.network.class_score
+    score = score if score is not None and score.tensor == start.tensor else None
+    notes = score.notes if score is not None and layer is None else ()
+    warnings = report.warnings if graph else notes
+    return Subject(opened.input, start, to, fixed, separable, warnings, score)
 
 
 @dataclass(frozen=True, eq=False)
@@ -175,6 +181,8 @@ class Plan:
 
     def _run(self, batch: Array, added: Mapping[str, Array], stop: Stop) -> Projections:
         feeds = {self.subject.input.name: batch}
+        if "seed" in added and len(self.subject.layer.shape or (0, 0)) == 1:
+            added = {**added, "seed": added["seed"].reshape(len(batch))}
         feeds |= {self.renamed.get(name, name): value for name, value in added.items()}
         feeds = {name: v.astype(self.session.types[name], copy=False) for name, v in feeds.items()}
         names = ("attribution", "score", "position", "completeness_error")
@@ -222,7 +230,8 @@ class Activity:
     def run(self, rows: Sequence[Array], stop: Stop, **added: Array) -> npt.NDArray[np.float32]:
         """Return the values for images of one shape, [images, ...].
 
-        added: further inputs by name, [images, ...].
+        A layer of rank 1, one number per image, has one channel, [images, 1]. added: further inputs
+        by name, [images, ...].
         """
         if self.subject.separable:
             return self._run(np.stack(rows), added, stop)
@@ -242,7 +251,7 @@ class Activity:
                 f"{len(batch)} images, without a batch axis of that size, so the strongest units "
                 "of an image cannot be determined: name the channels, or another layer"
             )
-        return values.astype(np.float32)
+        return (values[:, None] if values.ndim == 1 else values).astype(np.float32)
 
 
 def make_activity(

@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from onnxplain.cli.arguments import add_model
+from onnxplain.cli.class_argument import add_class, chosen_class
 from onnxplain.cli.drawing import (
     LOCAL_OR_SERVED,
     add_runtime,
     engine_arguments,
     forbid_engine_flags,
 )
+from onnxplain.cli.failures import UsageError
 from onnxplain.cli.output import print_json, table, working
 from onnxplain.cli.preprocessing import PREPROCESS_HELP
 
@@ -42,6 +44,8 @@ def add_parser(commands: Any) -> None:
         metavar="M[,M]",
         help="methods (default: all that explain a class, see `onnxplain methods`)",
     )
+    add_class(parser, "the class to measure, instead of each picture's predicted one")
+    parser.add_argument("--labels", metavar="FILE", help="class names for --class, one per line")
     parser.add_argument(
         "--masks",
         metavar="FOLDER",
@@ -69,6 +73,10 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.json:
         print_json([_summary(evaluation) for evaluation in evaluations])
         return
+    if any(evaluation.quantity == "value" for evaluation in evaluations):
+        print(
+            "The curves are of the value; in their areas, untouched pictures count 1, blank ones 0."
+        )
     header = ("method", "deletion", "insertion", "pointing", "mass", "randomized, top layer to all")
     print(table(header, [_line(evaluation) for evaluation in evaluations]))
 
@@ -84,6 +92,7 @@ def _evaluate_locally(
             arguments.model,
             arguments.images,
             methods=methods or class_methods(),
+            class_index=chosen_class(arguments, arguments.class_name),
             masks=masks,
             randomize=arguments.randomize,
             preprocess=arguments.preprocess,
@@ -95,6 +104,8 @@ def _evaluate_remotely(
     arguments: argparse.Namespace, methods: list[str], masks: list[str]
 ) -> list[Evaluation]:
     forbid_engine_flags(arguments)
+    if arguments.class_name is not None:
+        raise UsageError("a server evaluates each picture's predicted class: leave --class out")
     with working(f"waiting for {arguments.server}") as progress:
         import numpy as np
 
@@ -102,6 +113,8 @@ def _evaluate_remotely(
         from onnxplain.engine import Evaluation
 
         with Client(arguments.server) as client:
+            value = client.check(arguments.model).quantity == "value"
+            quantity = "value" if value else "probability"
             messages = client.evaluate(
                 arguments.model,
                 arguments.images,
@@ -119,6 +132,7 @@ def _evaluate_remotely(
                 pointing=message.pointing if message.HasField("pointing") else None,
                 mass=message.mass if message.HasField("mass") else None,
                 randomization=np.array(message.randomization),
+                quantity=quantity,
             )
             for message in messages
         ]
@@ -151,6 +165,7 @@ def _line(evaluation: Evaluation) -> tuple[str, ...]:
 def _summary(evaluation: Evaluation) -> dict[str, Any]:
     return {
         "method": evaluation.method,
+        "quantity": evaluation.quantity,
         "deletion": {"area": evaluation.deletion_area, "curve": evaluation.deletion.tolist()},
         "insertion": {"area": evaluation.insertion_area, "curve": evaluation.insertion.tolist()},
         "pointing": evaluation.pointing,

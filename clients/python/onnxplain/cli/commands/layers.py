@@ -65,12 +65,23 @@ def run(arguments: argparse.Namespace) -> None:
                     axes_text(layer.stride),
                     axes_text(layer.offset),
                     layer.module,
-                    ", ".join(layer.marks),
+                    ", ".join([*layer.marks, *_rows(layer)]),
                 )
                 for layer in layers
             ],
         )
     )
+
+
+def _rows(layer: Layer) -> list[str]:
+    """Return the output that is computed from the class score, and where its channels lie in it."""
+    if not layer.output or layer.output == layer.tensor:
+        return []
+    if layer.output_offset is None:
+        return [f"of output {layer.output}"]
+    offset = layer.output_offset
+    row = f"{offset} + k" if offset > 0 else f"k - {-offset}" if offset else "k"
+    return [f"channel k = row {row} of output {layer.output}"]
 
 
 def _local_layers(arguments: argparse.Namespace) -> list[Layer]:
@@ -116,6 +127,8 @@ def _layer(message: pb.Layer) -> Layer:
             multiply_adds=optional(message, "multiply_adds"),
         ),
         marks=tuple(message.marks),
+        output=message.output,
+        output_offset=optional(message, "output_offset"),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import sys
 from typing import TYPE_CHECKING, Any
@@ -17,7 +18,9 @@ from onnxplain.cli.arguments import (
     chosen_method_options,
     exportable,
 )
+from onnxplain.cli.class_argument import add_class, chosen_class
 from onnxplain.cli.commands.layers import shape_text
+from onnxplain.cli.failures import UsageError
 from onnxplain.cli.output import check_writable, printable, size, working
 from onnxplain.engine.methods import find_method
 from onnxplain.graphops.options import (
@@ -58,6 +61,8 @@ def add_parser(commands: Any) -> None:
         type=channel_list,
         help="the channels that --select fixed bakes in; alone, it implies --select fixed",
     )
+    add_class(parser, "the class that --select fixed bakes in")
+    parser.add_argument("--labels", metavar="FILE", help="class names for --class, one per line")
     add_seed(parser, "all, max or given")
     add_option(parser, BACKWARD, "PRECISION")
     add_option(parser, KEEP_OUTPUTS, flag="no-outputs")
@@ -73,13 +78,20 @@ def run(arguments: argparse.Namespace) -> None:
     with working("rewriting the model"):
         from onnxplain import graphops
 
+        method = find_method(arguments.method)
         general: dict[str, Any] = {name: getattr(arguments, name, None) for name in GENERAL}
+        if (class_index := chosen_class(arguments, arguments.class_name)) is not None:
+            if general["channels"] or arguments.layer and method.over != "map":
+                raise UsageError(
+                    "--class names the channel of the class score to bake in: leave --channel and "
+                    "--layer out"
+                )
+            general["channels"] = (class_index,)
         if general["channels"]:
             general["select"] = general["select"] or "fixed"
         own = chosen_method_options(arguments)
         options = graphops.Options(**general, **own)
         path = {name: general[name] for name in PATH} | {"score_layer": own.get("score_layer")}
-        method = find_method(arguments.method)
         network = graphops.Network(arguments.model)
         artefact = graphops.rewrite(network, arguments.layer, method, options)
         report = graphops.check(network, arguments.layer, method, **path)
@@ -90,7 +102,14 @@ def run(arguments: argparse.Namespace) -> None:
     print(printable(f"  inputs   {_values(artefact.graph.input)}"))
     print(printable(f"  outputs  {_values(artefact.graph.output)}"))
     print(f"  size     {size(before)} -> {size(after)} ({after / before - 1:+.1%}), {nodes}")
-    for warning in (*report.warnings, *_precision_warning(network, report.layer, options)):
+    warnings = [*report.warnings, *_precision_warning(network, report.layer, options)]
+    chosen = json.loads(graphops.read_metadata(artefact)["onnxplain.options"])["position"]
+    if chosen == "max" and arguments.position is None and method.position != "max":
+        warnings.append(
+            "the class score has positions, and the signal starts at the strongest one: choose "
+            "--position all for all of them"
+        )
+    for warning in warnings:
         print(printable(f"onnxplain: warning: {warning}"), file=sys.stderr)
 
 
