@@ -27,7 +27,9 @@ def test_a_model_and_a_picture_are_enough(run: Run, network: Path, picture: Path
     assert "assumed preprocessing 'imagenet'" in result.error
     expected = Engine("cpu").explain(network, picture)
     channel, activity = expected.channels[0, 0], np.sqrt(expected.score[0, 0])
-    assert result.out.splitlines()[1].split() == ["cat.png", str(channel), f"{activity:.4g}"]
+    numbers = [f"{activity:.4g}", f"{expected.probability[0, 0]:.4g}"]
+    assert result.out.splitlines()[0].split() == ["picture", "channel", "activity", "probability"]
+    assert result.out.splitlines()[1].split() == ["cat.png", str(channel), *numbers]
 
 
 def test_flags_reach_the_engine(run: Run, network: Path, picture: Path) -> None:

@@ -532,7 +532,7 @@ class ExplainRequest(_message.Message):
     def __init__(self, model: _Optional[str] = ..., images: _Optional[_Iterable[_Union[Image, _Mapping]]] = ..., layer: _Optional[str] = ..., method: _Optional[str] = ..., top: _Optional[int] = ..., channels: _Optional[_Union[Channels, _Mapping]] = ..., all: _Optional[bool] = ..., whole: _Optional[bool] = ..., position: _Optional[_Union[Position, str]] = ..., positions: _Optional[_Union[Tensor, _Mapping]] = ..., seed_value: _Optional[_Union[SeedValue, str]] = ..., to: _Optional[str] = ..., unpool: _Optional[_Union[Unpool, str]] = ..., channel_axis: _Optional[int] = ..., preset: _Optional[str] = ..., preprocess: _Optional[_Union[Preprocess, _Mapping]] = ..., labels: _Optional[_Iterable[str]] = ..., return_pictures: _Optional[bool] = ..., method_options: _Optional[_Union[MethodOptions, _Mapping]] = ..., negate: _Optional[bool] = ...) -> None: ...
 
 class ExplainResponse(_message.Message):
-    __slots__ = ("model", "layer", "method", "to", "labels", "notes", "preprocess", "attribution", "score", "channels", "position", "pictures", "completeness_error", "seed_value")
+    __slots__ = ("model", "layer", "method", "to", "labels", "notes", "preprocess", "attribution", "score", "channels", "position", "pictures", "completeness_error", "seed_value", "probability")
     MODEL_FIELD_NUMBER: _ClassVar[int]
     LAYER_FIELD_NUMBER: _ClassVar[int]
     METHOD_FIELD_NUMBER: _ClassVar[int]
@@ -547,6 +547,7 @@ class ExplainResponse(_message.Message):
     PICTURES_FIELD_NUMBER: _ClassVar[int]
     COMPLETENESS_ERROR_FIELD_NUMBER: _ClassVar[int]
     SEED_VALUE_FIELD_NUMBER: _ClassVar[int]
+    PROBABILITY_FIELD_NUMBER: _ClassVar[int]
     model: str
     layer: str
     method: str
@@ -561,7 +562,8 @@ class ExplainResponse(_message.Message):
     pictures: _containers.RepeatedCompositeFieldContainer[Tensor]
     completeness_error: Tensor
     seed_value: SeedValue
-    def __init__(self, model: _Optional[str] = ..., layer: _Optional[str] = ..., method: _Optional[str] = ..., to: _Optional[str] = ..., labels: _Optional[_Iterable[str]] = ..., notes: _Optional[_Iterable[str]] = ..., preprocess: _Optional[_Union[Preprocess, _Mapping]] = ..., attribution: _Optional[_Union[Tensor, _Mapping]] = ..., score: _Optional[_Union[Tensor, _Mapping]] = ..., channels: _Optional[_Union[Tensor, _Mapping]] = ..., position: _Optional[_Union[Tensor, _Mapping]] = ..., pictures: _Optional[_Iterable[_Union[Tensor, _Mapping]]] = ..., completeness_error: _Optional[_Union[Tensor, _Mapping]] = ..., seed_value: _Optional[_Union[SeedValue, str]] = ...) -> None: ...
+    probability: Tensor
+    def __init__(self, model: _Optional[str] = ..., layer: _Optional[str] = ..., method: _Optional[str] = ..., to: _Optional[str] = ..., labels: _Optional[_Iterable[str]] = ..., notes: _Optional[_Iterable[str]] = ..., preprocess: _Optional[_Union[Preprocess, _Mapping]] = ..., attribution: _Optional[_Union[Tensor, _Mapping]] = ..., score: _Optional[_Union[Tensor, _Mapping]] = ..., channels: _Optional[_Union[Tensor, _Mapping]] = ..., position: _Optional[_Union[Tensor, _Mapping]] = ..., pictures: _Optional[_Iterable[_Union[Tensor, _Mapping]]] = ..., completeness_error: _Optional[_Union[Tensor, _Mapping]] = ..., seed_value: _Optional[_Union[SeedValue, str]] = ..., probability: _Optional[_Union[Tensor, _Mapping]] = ...) -> None: ...
 
 class ExplainUnitsResponse(_message.Message):
     __slots__ = ("header", "unit", "picture", "note", "progress")
@@ -598,7 +600,7 @@ class ExplainHeader(_message.Message):
     def __init__(self, model: _Optional[str] = ..., layer: _Optional[str] = ..., method: _Optional[str] = ..., to: _Optional[str] = ..., labels: _Optional[_Iterable[str]] = ..., preprocess: _Optional[_Union[Preprocess, _Mapping]] = ..., total: _Optional[int] = ..., seed_value: _Optional[_Union[SeedValue, str]] = ...) -> None: ...
 
 class UnitPart(_message.Message):
-    __slots__ = ("image", "unit", "channel", "score", "position", "attribution", "completeness_error")
+    __slots__ = ("image", "unit", "channel", "score", "position", "attribution", "completeness_error", "probability")
     IMAGE_FIELD_NUMBER: _ClassVar[int]
     UNIT_FIELD_NUMBER: _ClassVar[int]
     CHANNEL_FIELD_NUMBER: _ClassVar[int]
@@ -606,6 +608,7 @@ class UnitPart(_message.Message):
     POSITION_FIELD_NUMBER: _ClassVar[int]
     ATTRIBUTION_FIELD_NUMBER: _ClassVar[int]
     COMPLETENESS_ERROR_FIELD_NUMBER: _ClassVar[int]
+    PROBABILITY_FIELD_NUMBER: _ClassVar[int]
     image: int
     unit: int
     channel: int
@@ -613,7 +616,8 @@ class UnitPart(_message.Message):
     position: _containers.RepeatedScalarFieldContainer[int]
     attribution: TensorPart
     completeness_error: float
-    def __init__(self, image: _Optional[int] = ..., unit: _Optional[int] = ..., channel: _Optional[int] = ..., score: _Optional[float] = ..., position: _Optional[_Iterable[int]] = ..., attribution: _Optional[_Union[TensorPart, _Mapping]] = ..., completeness_error: _Optional[float] = ...) -> None: ...
+    probability: float
+    def __init__(self, image: _Optional[int] = ..., unit: _Optional[int] = ..., channel: _Optional[int] = ..., score: _Optional[float] = ..., position: _Optional[_Iterable[int]] = ..., attribution: _Optional[_Union[TensorPart, _Mapping]] = ..., completeness_error: _Optional[float] = ..., probability: _Optional[float] = ...) -> None: ...
 
 class PicturePart(_message.Message):
     __slots__ = ("image", "pixels")
@@ -796,12 +800,22 @@ class EvaluateRequest(_message.Message):
     def __init__(self, model: _Optional[str] = ..., images: _Optional[_Iterable[_Union[Image, _Mapping]]] = ..., masks: _Optional[_Iterable[_Union[Image, _Mapping]]] = ..., methods: _Optional[_Iterable[str]] = ..., randomize: _Optional[int] = ..., preset: _Optional[str] = ..., preprocess: _Optional[_Union[Preprocess, _Mapping]] = ...) -> None: ...
 
 class EvaluateResponse(_message.Message):
-    __slots__ = ("progress", "method")
+    __slots__ = ("progress", "method", "refused")
     PROGRESS_FIELD_NUMBER: _ClassVar[int]
     METHOD_FIELD_NUMBER: _ClassVar[int]
+    REFUSED_FIELD_NUMBER: _ClassVar[int]
     progress: Progress
     method: MethodEvaluation
-    def __init__(self, progress: _Optional[_Union[Progress, _Mapping]] = ..., method: _Optional[_Union[MethodEvaluation, _Mapping]] = ...) -> None: ...
+    refused: MethodRefusal
+    def __init__(self, progress: _Optional[_Union[Progress, _Mapping]] = ..., method: _Optional[_Union[MethodEvaluation, _Mapping]] = ..., refused: _Optional[_Union[MethodRefusal, _Mapping]] = ...) -> None: ...
+
+class MethodRefusal(_message.Message):
+    __slots__ = ("method", "reason")
+    METHOD_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    method: str
+    reason: str
+    def __init__(self, method: _Optional[str] = ..., reason: _Optional[str] = ...) -> None: ...
 
 class MethodEvaluation(_message.Message):
     __slots__ = ("method", "deletion", "insertion", "deletion_area", "insertion_area", "pointing", "mass", "randomization")

@@ -23,8 +23,9 @@ from onnxplain.engine.drawing import name_pictures
 from onnxplain.engine.explanation import Explanation
 from onnxplain.engine.join import join_pieces
 from onnxplain.engine.methods import find_method, run_method
-from onnxplain.engine.notes import position_notes, result_notes, unit_notes
+from onnxplain.engine.notes import notes_of
 from onnxplain.engine.pictures import Images, PreparedInputs, Preprocess, prepare
+from onnxplain.engine.probabilities import UnitProbabilities
 from onnxplain.engine.run import Run
 from onnxplain.engine.runtime import (
     ByteCache,
@@ -202,8 +203,10 @@ class Engine:
             chosen_units = choose_units(run, units, whole)
             notes, done = (*prepared.notes, *subject.warnings), 0
             progress(done, chosen_units.channels.size)
+            probabilities = UnitProbabilities(run, chosen_units)
             for image, chunk, result in run_method(run, chosen_units):
                 error = result.completeness_error
+                probability = probabilities.of(image, chunk, result)
                 yield Explanation(
                     attribution=result.attribution[None],
                     score=result.score[None],
@@ -215,18 +218,14 @@ class Engine:
                     pictures=prepared.pictures[image : image + 1] if result.of_picture else (),
                     labels=labels,
                     preprocess=prepared.preprocess,
-                    notes=(
-                        *notes,
-                        *position_notes(run, run.rows[image]),
-                        *unit_notes(run, chosen_units, labels, image),
-                        *result_notes(run, result),
-                    ),
+                    notes=(*notes, *notes_of(run, chosen_units, labels, image, result)),
                     first_image=image,
                     names=names[image : image + 1],
                     seed_value=run.options.seed_value or method.seed_value,
                     completeness_error=None if error is None else error[None],
                     drawn_as=method.drawn,
                     negated=run.options.negate,
+                    probability=None if probability is None else probability[None],
                 )
                 done += len(result.score)
                 progress(done, chosen_units.channels.size)

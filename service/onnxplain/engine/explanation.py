@@ -55,6 +55,8 @@ class Explanation(View):
     completeness_error: float32 [images, units], the violation of the method's conservation law;
         None where it has none.
     negated: whether the signal starts with the opposite sign, for the evidence against the unit.
+    probability: float32 [images, units], the network's own; None unless the layer is a class score
+        that a Softmax or Sigmoid follows.
     drawn_as: "map", "reconstruction" or "picture", as the method declares; "" for what the method
         of that name declares.
     """
@@ -76,6 +78,7 @@ class Explanation(View):
     completeness_error: npt.NDArray[np.float32] | None = None
     drawn_as: str = ""
     negated: bool = False
+    probability: npt.NDArray[np.float32] | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "drawn_as", self.drawn_as or drawn_as(self.method))
@@ -206,6 +209,8 @@ class Explanation(View):
             arrays["position"] = self.position
         if self.completeness_error is not None:
             arrays["completeness_error"] = self.completeness_error
+        if self.probability is not None:
+            arrays["probability"] = self.probability
         return arrays
 
     def _panel(self, image: int, unit: int, side: int, overlays: bool) -> Panel:
@@ -217,7 +222,7 @@ class Explanation(View):
         return Panel(captions if self.pictures else self.named(captions, image), tuple(pictures))
 
     def captions(self, image: int, unit: int) -> tuple[str, ...]:
-        """Return captions of a unit, its name and strength, the longest first.
+        """Return captions of a unit, its name, strength and probability, the longest first.
 
         Args:
             image: the index of the picture.
@@ -231,14 +236,17 @@ class Explanation(View):
         """
         channel, value = int(self.channels[image, unit]), _short(self.strength[image, unit])
         strength = f"{self.strength_name} {value}"
+        both = strength
+        if self.probability is not None:
+            both = f"{strength}, probability {self.probability[image, unit]:.3g}"
         against = "against " if self.negated else ""
         if 0 <= channel < len(self.labels):
             label = f"{against}{self.labels[channel]}"
             short = label.partition(",")[0]  # ImageNet's names list their synonyms
-            return (f"{label} ({strength})", f"{short} ({strength})", short)
+            return (f"{label} ({both})", f"{short} ({both})", f"{short} ({strength})", short)
         if channel < 0:
             return (f"{against}whole layer ({strength})", f"whole ({value})", "whole")
-        return (f"{against}channel {channel} ({strength})", f"{channel} ({value})", str(channel))
+        return (f"{against}channel {channel} ({both})", f"{channel} ({value})", str(channel))
 
     @property
     def strength(self) -> npt.NDArray[np.float32]:

@@ -17,14 +17,23 @@ from onnxplain.engine.run import Chosen, Run
 from onnxplain.engine.runtime import Projections
 from onnxplain.graphops.options import BASELINE, STEPS
 
-__all__ = ["position_notes", "result_notes", "unit_notes"]
+__all__ = ["notes_of"]
 
 DOT = 16  # a picture this many times larger than the receptive field shows a projection as a dot
 POSITIVE = ("deconvnet", "guided_backprop")  # they pass positive signals only
 EVEN = 1e-6  # the relative variation below which a map is the same everywhere
 
 
-def position_notes(run: Run, row: npt.NDArray[Any]) -> Iterator[str]:
+def notes_of(
+    run: Run, chosen: Chosen, labels: Sequence[str], image: int, result: Projections
+) -> Iterator[str]:
+    """Yield the notes on the result of some units of an image."""
+    yield from _position_notes(run, run.rows[image])
+    yield from _unit_notes(run, chosen, labels, image)
+    yield from _result_notes(run, result)
+
+
+def _position_notes(run: Run, row: npt.NDArray[Any]) -> Iterator[str]:
     """Yield a note on the default position of a class score, and where it shows next to nothing."""
     if run.subject.score is not None and run.position is None and run.options.position == "max":
         yield (
@@ -44,7 +53,7 @@ def position_notes(run: Run, row: npt.NDArray[Any]) -> Iterator[str]:
     )
 
 
-def unit_notes(run: Run, chosen: Chosen, labels: Sequence[str], image: int) -> Iterator[str]:
+def _unit_notes(run: Run, chosen: Chosen, labels: Sequence[str], image: int) -> Iterator[str]:
     """Yield a note where the seed is negated, and where the strongest class may be background."""
     if run.options.negate:
         yield (
@@ -62,7 +71,7 @@ def unit_notes(run: Run, chosen: Chosen, labels: Sequence[str], image: int) -> I
         )
 
 
-def result_notes(run: Run, result: Projections) -> Iterator[str]:
+def _result_notes(run: Run, result: Projections) -> Iterator[str]:
     """Yield notes on attributions that say nothing, or not what their method promises."""
     yield from result.notes
     attribution, error = result.attribution, result.completeness_error

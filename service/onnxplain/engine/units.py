@@ -45,9 +45,9 @@ def choose_units(run: Run, units: Units, whole: bool) -> Chosen:
     if top_count(units) == 1 and strength.shape[1] > 1:
         next_best = np.argsort(-strength, axis=1, kind="stable")[:, 1]
     if not has_coordinates:
-        return Chosen(chosen, runner_up=next_best)
+        return Chosen(chosen, None, next_best, strength)
     positions = checked_positions(position, sizes, chosen.shape[1], layer.tensor)
-    return Chosen(chosen, positions, next_best)
+    return Chosen(chosen, positions, next_best, strength)
 
 
 def is_whole(units: Units, method: Method) -> bool:

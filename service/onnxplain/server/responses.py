@@ -131,6 +131,7 @@ def rewrite_parts(data: bytes) -> Iterator[pb.RewriteResponse]:
 def explain_response(model: str, result: Explanation, pictures: bool) -> pb.ExplainResponse:
     """Return a whole explanation as one message."""
     position, error = result.position, result.completeness_error
+    probability = result.probability
     return pb.ExplainResponse(
         model=model,
         layer=result.layer,
@@ -146,6 +147,7 @@ def explain_response(model: str, result: Explanation, pictures: bool) -> pb.Expl
         pictures=[tensors.from_array(picture) for picture in result.pictures if pictures],
         completeness_error=None if error is None else tensors.from_array(error),
         seed_value=SEED_VALUES[result.seed_value],
+        probability=None if probability is None else tensors.from_array(probability),
     )
 
 
@@ -171,7 +173,7 @@ def explain_parts(
                 for part in tensors.split(picture):
                     message = pb.PicturePart(image=image, pixels=part)
                     yield pb.ExplainUnitsResponse(picture=message)
-        errors = piece.completeness_error
+        errors, probabilities = piece.completeness_error, piece.probability
         for i in range(piece.channels.shape[1]):
             for part in tensors.split(piece.attribution[0, i]):
                 yield pb.ExplainUnitsResponse(
@@ -183,6 +185,7 @@ def explain_parts(
                         position=() if piece.position is None else piece.position[0, i].tolist(),
                         attribution=part,
                         completeness_error=None if errors is None else float(errors[0, i]),
+                        probability=None if probabilities is None else float(probabilities[0, i]),
                     )
                 )
             unit += 1

@@ -14,9 +14,8 @@ from onnxplain.client.requests import (
     evaluate_request,
     explain_request,
 )
-from onnxplain.client.results import Result, gather, without_progress
+from onnxplain.client.results import Evaluations, Result, gather, without_progress
 from onnxplain.client.views import ServedView, gather_view, view_request
-from onnxplain.v1 import explain_pb2 as pb
 
 __all__ = ["Client"]
 
@@ -153,7 +152,7 @@ class Client(ModelCalls):
         randomize: int = 0,
         preprocess: Preprocess = None,
         progress: Callable[[int, int], None] | None = None,
-    ) -> list[pb.MethodEvaluation]:
+    ) -> Evaluations:
         """Measure how faithful the methods' maps of each image's predicted class are.
 
         Args:
@@ -166,11 +165,12 @@ class Client(ModelCalls):
             progress: called with the steps done, and their total.
 
         Returns:
-            One message per method; the last is "random", maps of noise.
+            One message per method; the last is "random", maps of noise. The methods that cannot
+            explain the network are in `refused`, with their reasons.
 
         Raises:
             ClientError: an argument is wrong, or the call fails.
         """
         request = evaluate_request(name, images, methods, masks, randomize, preprocess)
         with self._stream(self._stub.Evaluate, request) as stream:
-            return [part.method for part in without_progress(stream, progress)]
+            return Evaluations(without_progress(stream, progress))

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -23,9 +22,9 @@ from onnxplain.engine.views import (
     class_quantity,
     class_scores,
 )
-from onnxplain.graphops.errors import OptionError
+from onnxplain.graphops.errors import InputError, ModelError, OptionError
 
-__all__ = ["RANDOM", "Evaluation", "class_methods", "evaluate"]
+__all__ = ["RANDOM", "Evaluation", "Evaluations", "class_methods", "evaluate"]
 
 RANDOM = "random"  # maps of noise, for comparison
 STEPS = 32  # of the deletion and insertion curves
@@ -76,6 +75,19 @@ class Evaluation:
         return metrics.scaled_area(curve, untouched, blank)
 
 
+class Evaluations(list[Evaluation]):
+    """The evaluations of several methods, in their order.
+
+    refused: by the name of each method that cannot explain the network, the reason.
+    """
+
+    def __init__(
+        self, evaluations: Iterable[Evaluation] = (), refused: Mapping[str, str] | None = None
+    ) -> None:
+        super().__init__(evaluations)
+        self.refused = dict(refused or {})
+
+
 def evaluate(
     engine: Engine,
     model: Model,
@@ -87,7 +99,7 @@ def evaluate(
     randomize: int = 0,
     preprocess: Preprocess | str | None = None,
     progress: Progress = lambda done, total: None,
-) -> list[Evaluation]:
+) -> Evaluations:
     """Measure the faithfulness of the maps of each picture's predicted class, or of one class.
 
     After Petsiuk et al. 2018 (curves), Zhang et al. 2016 (pointing game) and Adebayo et al. 2018
@@ -106,12 +118,14 @@ def evaluate(
         progress: called with the steps done and their total.
 
     Returns:
-        One evaluation per method, then that of random maps.
+        One evaluation per method, then that of random maps; without those of methods that cannot
+        explain the network, whose reasons are in `refused`.
 
     Raises:
         OptionError: masks do not fit or are empty, or a method does not explain a class.
         ChannelError: there is no such class.
-        InputError, ModelError, DeviceError, Cancelled: as `Engine.explain`.
+        InputError, ModelError, DeviceError, Cancelled: as `Engine.explain`, where no method can
+            explain the network.
     """
     if randomize < 0:
         raise OptionError(f"randomize {randomize}: give a number of pictures, 0 or more")
@@ -122,20 +136,30 @@ def evaluate(
     regions = _regions(prepared, masks)
     layers = len(weights_from_top(opened.model)) if randomize else 0
     few = replace(prepared, rows=prepared.rows[:randomize], pictures=prepared.pictures[:randomize])
-    total = len(names) * (2 * len(prepared.rows) + layers * len(few.rows))
-    steps = itertools.count(1)
+    for_each = 2 * len(prepared.rows) + layers * len(few.rows)
+    done, total = 0, len(names) * for_each
     progress(0, total)
 
     def tick() -> None:
-        progress(next(steps), total)
+        nonlocal done
+        done += 1
+        progress(done, total)
 
     scores = class_scores(engine, opened, prepared.pictures, prepared.preprocess)
     predicted = np.array([choose_class(row, class_index) for row in scores], np.int64)
     quantity = class_quantity(engine, opened)
-    evaluations = []
+    evaluations = Evaluations()
     originals = []  # by method, the maps that the randomisation check compares with
     for name in names:
-        maps = _maps(engine, opened, prepared, name, predicted, tick, seed=0)
+        before = done
+        try:
+            maps = _maps(engine, opened, prepared, name, predicted, tick, seed=0)
+        except (InputError, ModelError) as e:
+            if not evaluations and name == names[-2]:
+                raise  # no method is left
+            evaluations.refused[name] = str(e)
+            total -= for_each - (done - before)
+            continue
         deletion, insertion = _curves(engine, opened, prepared, predicted, maps, tick)
         inside = list(zip(maps, regions, strict=False))
         evaluations.append(
@@ -152,8 +176,8 @@ def evaluate(
         originals.append(maps[:randomize])
     for i, step in enumerate(randomized(opened.model) if layers else ()):
         shuffled = engine.open(step)
-        for name, original, one in zip(names, originals, evaluations, strict=True):
-            maps = _maps(engine, shuffled, few, name, predicted, tick, seed=i + 1)
+        for original, one in zip(originals, evaluations, strict=True):
+            maps = _maps(engine, shuffled, few, one.method, predicted, tick, seed=i + 1)
             one.randomization[i] = np.mean(list(map(metrics.rank_correlation, original, maps)))
     return evaluations
 

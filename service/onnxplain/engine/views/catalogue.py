@@ -46,6 +46,8 @@ MAPS = ViewDeclaration(
         "position": "int64 [pictures, units, rank], the units' positions, if they have one each",
         "completeness_error": "float [pictures, units], the violation of the method's conservation "
         "law, if it has one",
+        "probability": "float [pictures, units], the network's own probabilities of the units, if "
+        "the layer is a class score that a Softmax or Sigmoid follows",
         "layer": "text, the layer's tensor",
         "to": "text, the tensor projected back to",
         "method": "text, the method",

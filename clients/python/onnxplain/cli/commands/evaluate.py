@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,11 +17,11 @@ from onnxplain.cli.drawing import (
     forbid_engine_flags,
 )
 from onnxplain.cli.failures import UsageError
-from onnxplain.cli.output import print_json, table, working
+from onnxplain.cli.output import print_json, printable, table, working
 from onnxplain.cli.preprocessing import PREPROCESS_HELP
 
 if TYPE_CHECKING:
-    from onnxplain.engine import Evaluation
+    from onnxplain.engine import Evaluation, Evaluations
 
 __all__ = ["add_parser", "run"]
 
@@ -71,7 +72,8 @@ def run(arguments: argparse.Namespace) -> None:
     evaluate = _evaluate_remotely if arguments.server else _evaluate_locally
     evaluations = evaluate(arguments, methods, masks)
     if arguments.json:
-        print_json([_summary(evaluation) for evaluation in evaluations])
+        refused = [{"method": m, "refused": reason} for m, reason in evaluations.refused.items()]
+        print_json([*map(_summary, evaluations), *refused])
         return
     if any(evaluation.quantity == "value" for evaluation in evaluations):
         print(
@@ -79,11 +81,13 @@ def run(arguments: argparse.Namespace) -> None:
         )
     header = ("method", "deletion", "insertion", "pointing", "mass", "randomized, top layer to all")
     print(table(header, [_line(evaluation) for evaluation in evaluations]))
+    for method, reason in evaluations.refused.items():
+        print(printable(f"onnxplain: {method} is left out: {reason}"), file=sys.stderr)
 
 
 def _evaluate_locally(
     arguments: argparse.Namespace, methods: list[str], masks: list[str]
-) -> list[Evaluation]:
+) -> Evaluations:
     with working("evaluating") as progress:
         from onnxplain.engine import Engine, class_methods, evaluate
 
@@ -102,7 +106,7 @@ def _evaluate_locally(
 
 def _evaluate_remotely(
     arguments: argparse.Namespace, methods: list[str], masks: list[str]
-) -> list[Evaluation]:
+) -> Evaluations:
     forbid_engine_flags(arguments)
     if arguments.class_name is not None:
         raise UsageError("a server evaluates each picture's predicted class: leave --class out")
@@ -110,7 +114,7 @@ def _evaluate_remotely(
         import numpy as np
 
         from onnxplain.client import Client
-        from onnxplain.engine import Evaluation
+        from onnxplain.engine import Evaluation, Evaluations
 
         with Client(arguments.server) as client:
             value = client.check(arguments.model).quantity == "value"
@@ -124,7 +128,7 @@ def _evaluate_remotely(
                 preprocess=arguments.preprocess,
                 progress=progress,
             )
-        return [
+        evaluations = [
             Evaluation(
                 method=message.method,
                 deletion=np.array(message.deletion),
@@ -136,6 +140,7 @@ def _evaluate_remotely(
             )
             for message in messages
         ]
+        return Evaluations(evaluations, messages.refused)
 
 
 def _masks(folder: str | None, images: list[str]) -> list[str]:

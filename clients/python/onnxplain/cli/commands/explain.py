@@ -161,6 +161,7 @@ def _explanation(result: Result, images: Sequence[str], negated: bool) -> Explan
         pictures=result.pictures,
         labels=result.labels,
         completeness_error=result.completeness_error,
+        probability=result.probability,
         seed_value=result.seed_value,
         negated=negated,
         preprocess=None if used is None else Preprocess(**used),
@@ -215,6 +216,8 @@ def _rows(explanation: Explanation, image: int) -> list[dict[str, Any]]:
         }
         if explanation.seed_value == "activation":
             row["activity"] = _finite(explanation.strength[image, unit])
+        if explanation.probability is not None:
+            row["probability"] = _finite(explanation.probability[image, unit])
         if error is not None:
             row["completeness_error"] = _finite(error[image, unit])
         rows.append(row)
@@ -226,10 +229,11 @@ def _finite(value: Any) -> float | None:
 
 
 def _table(images: list[str], explanation: Explanation) -> str:
-    """Return one line per unit, with its strength and the method's completeness error."""
+    """Return one line per unit: its strength and probability, the method's completeness error."""
     lines, strength = [], explanation.strength_name
     for i, image in enumerate(images):
         for j, row in enumerate(_rows(explanation, i)):
+            probability = row.get("probability", "")
             error = row.get("completeness_error", "")
             lines.append(
                 (
@@ -237,11 +241,14 @@ def _table(images: list[str], explanation: Explanation) -> str:
                     "whole" if row["channel"] < 0 else str(row["channel"]),
                     row["label"],
                     _number(row[strength]),
+                    "" if probability == "" else _number(probability),
                     ",".join(str(p) for p in row["position"] or []),
                     "" if error == "" else _number(error),
                 )
             )
-    header = ("picture", "channel", "label", strength, "position", "completeness error")
+    header = (
+        "picture", "channel", "label", strength, "probability", "position", "completeness error",
+    )  # fmt: skip
     return table(header, lines)
 
 
