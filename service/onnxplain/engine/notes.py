@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from onnxplain.engine.conservation import is_incomplete, is_noise
-from onnxplain.engine.methods.baseline import channel_axis_of
+from onnxplain.engine.methods import channel_axis_of
 from onnxplain.engine.run import Chosen, Run
 from onnxplain.engine.runtime import Projections
 from onnxplain.graphops.options import BASELINE, STEPS
@@ -93,8 +93,8 @@ def _result_notes(run: Run, result: Projections) -> Iterator[str]:
         yield _zero_note(run)
     if _is_even(run, attribution[~zero & ~inactive]):
         yield (
-            "a map is the same at every position, so it shows no place: choose another --layer or "
-            "--method"
+            f"a map of {run.method.name} is the same at every position, so it shows no place: "
+            "choose another --layer or --method"
         )
     if error is not None:
         yield from _conservation_notes(run, attribution[~zero], error[~zero])
@@ -103,24 +103,25 @@ def _result_notes(run: Run, result: Projections) -> Iterator[str]:
 def _zero_note(run: Run) -> str:
     """Return the note on a map of zeros, by what may have made it so."""
     layer, to, negated = run.subject.layer, run.subject.to, run.options.negate
+    name = run.method.name
     advice = "leave --negate out" if negated else "--negate shows the evidence against"
     if run.method.over == "map":
         what = "class" if "class score" in layer.marks else "unit"
         side = "negative evidence against" if negated else "positive evidence for"
-        return f"no {side} this {what} in '{to}', so the map is zero everywhere: {advice}"
-    if run.method.name in POSITIVE:
+        return f"no {side} this {what} in '{to}', so the map of {name} is zero everywhere: {advice}"
+    if name in POSITIVE:
         return (
-            f"no positive signal gets from '{layer.tensor}' to '{to}' by {run.method.name}, so the "
-            f"map is zero everywhere: {advice}, or choose --method gradient"
+            f"no positive signal gets from '{layer.tensor}' to '{to}' by {name}, so the map is "
+            f"zero everywhere: {advice}, or choose --method gradient"
         )
     if not run.method.exportable:
         return (
-            f"a map is zero everywhere, since covering '{to}' does not change the score: choose "
-            "another --layer, --channel or --baseline"
+            f"a map of {name} is zero everywhere, since covering '{to}' does not change the score: "
+            "choose another --layer, --channel or --baseline"
         )
     return (
-        f"a map is zero everywhere, since no signal gets from '{layer.tensor}' to '{to}': choose "
-        "another --layer or --channel, or --method occlusion, which needs no signal"
+        f"a map of {name} is zero everywhere, since no signal gets from '{layer.tensor}' to "
+        f"'{to}': choose another --layer or --channel, or --method occlusion, which needs no signal"
     )
 
 
@@ -128,7 +129,7 @@ def _is_even(run: Run, attribution: npt.NDArray[Any]) -> bool:
     """Tell whether one of the attributions [units, ...] has one value in each of its channels."""
     at_picture = run.subject.to == run.subject.input.name and run.method.over == "target"
     axis = channel_axis_of(run.subject.input) if at_picture else 0
-    if attribution.ndim < 4 or not len(attribution):
+    if attribution.ndim < 3 or not len(attribution):
         return False
     by_channel = np.moveaxis(attribution, 1 + axis, 1)
     by_channel = by_channel.reshape(*by_channel.shape[:2], -1)
@@ -142,35 +143,31 @@ def _conservation_notes(
     run: Run, attribution: npt.NDArray[Any], error: npt.NDArray[Any]
 ) -> Iterator[str]:
     """Yield notes on attributions [units, ...] whose sums are not what the method promises."""
-    layer, to, taken = run.subject.layer.tensor, run.subject.to, run.method.takes
+    layer, to = run.subject.layer.tensor, run.subject.to
+    name, taken = run.method.name, run.method.takes
     if not len(error):
         return
     noise = is_noise(attribution, error)
     if noise.any():
         yield (
-            f"less than a thousandth of the score of '{layer}' reaches '{to}' by "
-            f"{run.method.name}, no more than rounding noise, and is not drawn: choose another "
-            "--method"
+            f"less than a thousandth of the score of '{layer}' reaches '{to}' by {name}, no more "
+            "than rounding noise, and is not drawn: choose another --method"
         )
     attribution, error = attribution[~noise], error[~noise]
     if not len(error) or not is_incomplete(attribution, error).any():
         return
+    changes = STEPS in taken or BASELINE in taken
+    promised = "f(input) - f(baseline)" if changes else f"the relevance at '{layer}'"
     amount = "100 %" if is_incomplete(attribution, error, 1.0).any() else "1 %"
     if STEPS in taken:
-        yield (
-            f"the sum of an attribution differs from f(input) - f(baseline) by more than {amount}, "
-            "see the completeness error: the gradient jumps between two steps, take more steps "
-            "with --steps"
-        )
-    elif BASELINE in taken:
-        yield (
-            f"the sum of an attribution differs from f(input) - f(baseline) by more than {amount}, "
-            f"see the completeness error: {run.method.name} does not conserve it through products "
-            "of two signals, compare with --method integrated_gradients"
-        )
+        advice = "the gradient jumps between two steps, take more steps with --steps"
     else:
-        yield (
-            f"the sum of an attribution differs from the relevance at '{layer}' by more than "
-            f"{amount}, see the completeness error: biases, products of two signals, softmaxes and "
-            "normalisations take up or add relevance; compare with --method integrated_gradients"
+        causes = "products of two signals" if changes else "biases, products of two signals"
+        advice = (
+            f"{causes}, softmaxes and normalisations take up or add some; compare with --method "
+            "integrated_gradients"
         )
+    yield (
+        f"the sum of an attribution by {name} differs from {promised} by more than {amount}, see "
+        f"the completeness error: {advice}"
+    )

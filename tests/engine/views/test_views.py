@@ -126,7 +126,7 @@ def test_the_curves_of_invariance(engine, model, pictures):
     assert found.curves[0].distance["r"][12] == 0  # not moved
     assert found.curves[1].amounts[8] == pytest.approx(1)
     assert found.curves[1].distance["s"][8] == pytest.approx(0, abs=1e-6)
-    assert found.draw().size == charts([[_chart()] * 3] * 2, "").size
+    assert found.draw().size == charts([[_chart()] * 3] * 2, "", found.notes).size
 
 
 def _chart():
@@ -355,7 +355,7 @@ def test_a_dot_on_a_large_picture_is_told(engine):
     net (float[N, 3, H, W] x, float[4, 3, 3, 3] w, float[4, 2] d) => (float[N, 2] y)
     { c = Conv (x, w) r = Relu (c) g = GlobalMaxPool (r) f = Flatten (g) y = MatMul (f, d) }
     """
-    net, picture = network(text), np.zeros((64, 40, 3), np.uint8)
+    net, picture = network(text), np.full((64, 40, 3), 99, np.uint8)
 
     def notes(pixels=picture, layer="r", **choices):
         return engine.explain(net, pixels, layer, preprocess=UNIT, **choices).notes

@@ -14,7 +14,7 @@ from onnxplain.client.requests import (
     evaluate_request,
     explain_request,
 )
-from onnxplain.client.results import Evaluations, Result, gather, without_progress
+from onnxplain.client.results import Result, ServedEvaluations, gather, without_progress
 from onnxplain.client.views import ServedView, gather_view, view_request
 
 __all__ = ["Client"]
@@ -152,7 +152,7 @@ class Client(ModelCalls):
         randomize: int = 0,
         preprocess: Preprocess = None,
         progress: Callable[[int, int], None] | None = None,
-    ) -> Evaluations:
+    ) -> ServedEvaluations:
         """Measure how faithful the methods' maps of each image's predicted class are.
 
         Args:
@@ -173,4 +173,4 @@ class Client(ModelCalls):
         """
         request = evaluate_request(name, images, methods, masks, randomize, preprocess)
         with self._stream(self._stub.Evaluate, request) as stream:
-            return Evaluations(without_progress(stream, progress))
+            return ServedEvaluations(without_progress(stream, progress))

@@ -16,7 +16,7 @@ from onnxplain.client.errors import ClientError
 from onnxplain.v1 import explain_pb2 as pb
 from onnxplain.v1 import tensors
 
-__all__ = ["Evaluations", "Result", "gather", "whole_file", "without_progress"]
+__all__ = ["ServedEvaluations", "Result", "gather", "whole_file", "without_progress"]
 
 Array = npt.NDArray[Any]
 Part = TypeVar("Part", pb.ExplainUnitsResponse, pb.ViewResponse, pb.EvaluateResponse)
@@ -61,7 +61,7 @@ class Result:
     model: str
 
 
-class Evaluations(list[pb.MethodEvaluation]):
+class ServedEvaluations(list[pb.MethodEvaluation]):
     """The evaluations of several methods, in their order; the last is "random", maps of noise.
 
     refused: by the name of each method that cannot explain the network, the reason.

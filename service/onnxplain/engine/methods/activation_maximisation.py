@@ -143,6 +143,7 @@ class _Ascent:
         every = np.arange(len(pictures))
         gradients = self.plan.run(pictures, self._inputs(self.plan, every), run.stop).attribution
         off = np.asarray(~gradients.reshape(len(pictures), -1).any(axis=1))
+        off &= not run.options.negate  # it is off as it ought to be
         if off.any():
             (those,) = np.nonzero(off)
             added = self._inputs(self._waking_plan, those)
