@@ -58,8 +58,8 @@ def test_flags_reach_the_engine(run: Run, network: Path, picture: Path) -> None:
 def test_the_numbers_are_the_gradient(run: Run, tmp_path: Path, picture: Path) -> None:
     weight = np.arange(6).reshape(2, 3, 1, 1)
     model = write_model(tmp_path / "pointwise.onnx", POINTWISE, weight=weight)
-    flags = ["--layer", "y", "--method", "gradient", "--channel", "all", "--npz", "arrays.npz"]
-    assert run("explain", model, picture, *flags).code == 0
+    flags = ["--layer", "y", "--method", "gradient", "--channel", "all", "--position", "all"]
+    assert run("explain", model, picture, *flags, "--npz", "arrays.npz").code == 0
     with np.load("arrays.npz") as found:
         attribution = found["attribution"]
     assert attribution.shape == (1, 2, 3, 8, 8)

@@ -48,6 +48,8 @@ def test_json(run: Run, network: Path) -> None:
             "multiply_adds": 0,
         },
         "marks": ["last convolutional block"],
+        "output": "",
+        "output_offset": None,
     }
 
 

@@ -60,7 +60,7 @@ def test_flags_reach_the_rewriter(
 def test_the_rewritten_model_answers_with_the_gradient(run: Run, tmp_path: Path) -> None:
     weight = np.arange(6).reshape(2, 3, 1, 1)
     model = write_model(tmp_path / "pointwise.onnx", POINTWISE, weight=weight)
-    flags = ["--method", "gradient", "--channel", "1"]
+    flags = ["--method", "gradient", "--channel", "1", "--position", "all"]
     assert run("rewrite", model, "--layer", "y", *flags, "-o", "out.onnx").code == 0
     session = onnxruntime.InferenceSession("out.onnx", providers=["CPUExecutionProvider"])
     (attribution,) = session.run(["attribution"], {"image": np.ones((1, 3, 8, 8), np.float32)})

@@ -336,7 +336,7 @@ def test_progress_reaches_its_total(engine, model, pictures, view):
     assert [done for done, _ in steps] == sorted({done for done, _ in steps})
 
 
-def test_a_layer_without_units_is_refused_by_name(engine, pictures):
+def test_one_number_per_picture_is_one_unit(engine, pictures):
     text = """
     <ir_version: 8, opset_import: ["": 17]>
     net (float[N, 3, 24, 20] x) => (float[N] y)
@@ -344,8 +344,9 @@ def test_a_layer_without_units_is_refused_by_name(engine, pictures):
     """
     for view in (covered, invariance):
         arguments = {"layers": ["y"]} if view is invariance else {}
-        with pytest.raises(OptionError, match="layer 'y' has rank 1, so it has no units"):
-            view(engine, network(text), pictures[0], preprocess=UNIT, **arguments)
+        found = view(engine, network(text), pictures[0], preprocess=UNIT, **arguments)
+        assert (found.class_index, found.label, found.quantity) == (0, "y", "value")
+    assert found.curves[0].probability.max() == np.float32(pixels(pictures[0]).max() / 255)
 
 
 def test_a_dot_on_a_large_picture_is_told(engine):

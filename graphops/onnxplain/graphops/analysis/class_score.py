@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from onnxplain.graphops.analysis.channel_axis import channel_axis
 from onnxplain.graphops.analysis.output_trail import LAYOUTS, Trail, trail_of
@@ -12,7 +12,9 @@ from onnxplain.graphops.ir import Graph, Node, Tensor, is_constant, is_fixed, is
 __all__ = ["ClassScore", "class_score", "find_class_score", "required_class_score"]
 
 DENSE = {"Conv", "ConvTranspose", "Gemm", "MatMul"}
-RESHAPED = LAYOUTS | {"Add", "Concat", "DequantizeLinear", "QuantizeLinear", "Resize", "Transpose"}
+RESHAPED = LAYOUTS | {
+    "Add", "Concat", "DequantizeLinear", "QuantizeLinear", "Resize", "Slice", "Split", "Transpose",
+}  # fmt: skip
 NAMED = 4  # the most tensors that a text names
 
 
@@ -72,8 +74,8 @@ class ClassScore:
             )
         if self.normalized == self.tensor:
             notes.append(
-                f"'{self.tensor}' holds probabilities, since the output '{self.output}' joins "
-                "those of several tensors of scores: name one of these to explain its scores"
+                f"the class score '{self.tensor}' holds probabilities, since no single tensor "
+                f"holds the scores of the output '{self.output}'"
             )
         return tuple(notes)
 
@@ -104,7 +106,7 @@ def _search(graph: Graph) -> ClassScore | str:
     behind = _before_suppression(graph)
     if behind is not None and not any(trail.tells for _, trail in trails):
         output = next((t for t in graph.outputs if is_float(t)), graph.outputs[0])
-        trails.insert(0, (output, behind))
+        trails = [(output, behind)]
     known = [(t, trail) for t, trail in trails if _is_score(graph, t, trail)]
     if not known:
         return _why_none(graph)
@@ -150,7 +152,9 @@ def _before_suppression(graph: Graph) -> Trail | None:
     node = next((n for n in reversed(graph.nodes) if n.op == "NonMaxSuppression"), None)
     if node is None or len(node.inputs) < 2:
         return None
-    trail = trail_of(node.inputs[1], of_boxes=True)
+    trail = trail_of(node.inputs[1], of_boxes=True)  # [batch, classes, boxes]
+    if trail.axis is None and len(trail.tensor.shape or ()) == 3 and len(trail.nodes) == 1:
+        trail = replace(trail, axis=1)
     return trail if trail.tells else None
 
 
@@ -171,7 +175,7 @@ def _likeness(output: Tensor, trail: Trail, below: set[str]) -> float:
     size = tensor.shape[axis] if tensor.shape and axis is not None else None
     points = 0.0
     if trail.quantity:
-        points += 2 if trail.nodes[-1].op == "Sigmoid" else 3
+        points += 2 if any(node.op == "Sigmoid" for node in trail.nodes) else 3
     elif trail.chosen:
         points += 2.5
     points += 2 if _is_dense(tensor) else 0

@@ -33,6 +33,8 @@ class Trail:
     row, row_axis: the output's row that holds channel 0, along its axis, where the output
         concatenates the classes with others; else None.
     chosen: whether only the best classes are kept, by ArgMax, TopK or a maximum.
+    part: the part of `normalized` that is kept, where a Sigmoid also turns other rows than classes
+        into numbers; None elsewhere.
     rivals: tensors of equal standing, where the output joins the scores of several.
     """
 
@@ -44,6 +46,7 @@ class Trail:
     row: int | None = None
     row_axis: int | None = None
     chosen: bool = False
+    part: Tensor | None = None
     rivals: tuple[Tensor, ...] = ()
 
     @property
@@ -109,11 +112,12 @@ class _Steps:
             ends = node.op == "QuantizeLinear"
         elif node.op in ("ArgMax", "TopK") or (node.op == "ReduceMax" and self._of_classes(node)):
             self.axis, self.chosen, ends = axis_of(node), True, True
+            self.part = None
         elif node.op == "Transpose":
             self._turn(node)
         elif node.op in PARTS:
             self._cut(node)
-            self.part = self.part or self.current
+            self.part = self.current
             ends = node.op == "Gather" and attribute(node, "axis", 0) == 0
         elif node.op in LAYOUTS:
             ends = drops_batch(node)
@@ -169,6 +173,7 @@ class _Steps:
             normalized,
             axis if kept else None,
             chosen=self.chosen,
+            part=self.part if node.op == "Sigmoid" else None,
         )
         if self.window is None or self.chosen or self.window[0] != axis or not self.window[1]:
             return trail
@@ -181,21 +186,23 @@ class _Steps:
         sizes = [size_of(t, axis) for t in node.inputs]
         starts = [total(sizes[:i]) for i in range(len(sizes))]
         inside = [i for i in range(len(sizes)) if self._keeps(axis, starts[i], sizes[i])]
-        steps = {i: _Steps(node.inputs[i], self.of_boxes) for i in inside}
-        found = {i: one.back() for i, one in steps.items() if not is_constant(node.inputs[i])}
+        varying = [i for i in inside if not is_constant(node.inputs[i])]
+        found = {i: _Steps(node.inputs[i], self.of_boxes).back() for i in varying}
         telling = [i for i, trail in found.items() if trail.tells]
         if not telling:
             return self._ended()
         if len({id(found[i].tensor) for i in telling}) > 1 and len(telling) == len(inside):
             mixed = [found[i] for i in telling if found[i].row is not None or found[i].rivals]
             if not mixed:  # all of it is probabilities, of several levels of a detector
-                return replace(self._ended(), quantity=found[telling[0]].quantity)
+                one = found[telling[0]]
+                known = one.axis if len(one.nodes) == 1 else None
+                return replace(self._ended(), quantity=one.quantity, axis=known)
             rivals = [t for trail in mixed for t in (trail.rivals or (trail.tensor,))]
             return replace(mixed[0], rivals=tuple(rivals))
         best = max(telling, key=lambda i: total([sizes[i]]) or 0)
         trail, single = found[best], len(inside) == 1
-        if (part := steps[best].part) is not None and trail.quantity and not single:
-            trail = replace(trail, tensor=part, normalized=None, row=None)
+        if trail.part is not None and not single:
+            trail = replace(trail, tensor=trail.part, normalized=None, row=None, part=None)
         nodes = (*self.nodes, *trail.nodes)
         chosen = self.chosen or trail.chosen
         known = self.axis if self.axis is not None else axis if trail.axis is None else trail.axis

@@ -65,7 +65,7 @@ def run(arguments: argparse.Namespace) -> None:
                     axes_text(layer.stride),
                     axes_text(layer.offset),
                     layer.module,
-                    ", ".join([*layer.marks, *_rows(layer)]),
+                    ", ".join([*layer.marks, *_rows(layer, layers)]),
                 )
                 for layer in layers
             ],
@@ -73,12 +73,13 @@ def run(arguments: argparse.Namespace) -> None:
     )
 
 
-def _rows(layer: Layer) -> list[str]:
-    """Return the output that is computed from the class score, and where its channels lie in it."""
+def _rows(layer: Layer, layers: Sequence[Layer]) -> list[str]:
+    """Return which of several outputs the class score belongs to, and where its channels lie."""
     if not layer.output or layer.output == layer.tensor:
         return []
     if layer.output_offset is None:
-        return [f"of output {layer.output}"]
+        several = sum("output" in other.marks for other in layers) > 1
+        return [f"of output {layer.output}"] if several else []
     offset = layer.output_offset
     row = f"{offset} + k" if offset > 0 else f"k - {-offset}" if offset else "k"
     return [f"channel k = row {row} of output {layer.output}"]
