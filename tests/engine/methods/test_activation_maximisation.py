@@ -125,7 +125,7 @@ def dead(bias):
 
 
 @pytest.mark.parametrize("layer", ["r", "t", "y"])
-@pytest.mark.parametrize("position", [None, "max", (1, 1)])
+@pytest.mark.parametrize("position", ["all", "max", (1, 1)])
 def test_a_unit_that_is_off_is_woken(engine, layer, position):
     """Also through a Concat and a MaxPool behind the rectifier."""
     picture = np.full((8, 8, 3), 128, np.uint8)
@@ -137,7 +137,7 @@ def test_a_unit_that_is_off_is_woken(engine, layer, position):
     values = value_of(dead(-0.5), layer, x=found.attribution[0])
     for unit in range(2):
         own = values[unit, unit]
-        score = {None: own.sum(), "max": own.max(), (1, 1): own[1, 1]}[position]
+        score = {"all": own.sum(), "max": own.max(), (1, 1): own[1, 1]}[position]
         np.testing.assert_allclose(found.score[0, unit], score, rtol=1e-4)
     (note,) = found.notes
     assert f"a unit of '{layer}' was off" in note

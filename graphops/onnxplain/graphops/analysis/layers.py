@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import onnx
 
+from onnxplain.graphops.analysis.batch_axis import batch_dimension
 from onnxplain.graphops.analysis.channel_axis import channel_axis
 from onnxplain.graphops.analysis.class_score import ClassScore, find_class_score
 from onnxplain.graphops.analysis.cost import Arithmetic, arithmetic
@@ -82,7 +83,7 @@ def _layer(
     if score is not None and tensor.name in (score.tensor, score.normalized):
         axis = score.axis
     size = shape_of(tensor)[axis] if axis is not None else None
-    if tensor.shape is not None and len(tensor.shape) == 1:
+    if list(tensor.shape or ()) == [batch_dimension(graph)]:
         size = 1  # one number per image
     is_score = score is not None and tensor.name == score.tensor
     return Layer(

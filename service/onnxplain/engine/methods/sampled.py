@@ -62,7 +62,7 @@ class _Gradients:
             select="seed",
             position=None,
             seed_value=None,
-            negate=None,
+            negate=False,
             to=subject.to,
         )
         return _Gradients(run, run.plan(METHODS["gradient"], options, inside), inside)
