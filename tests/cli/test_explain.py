@@ -106,6 +106,8 @@ def test_labels(run: Run, network: Path, picture: Path, tmp_path: Path, text: st
     result = run("explain", network, picture, "--labels", file, "--channel", "3,0", "--json")
     units = json.loads(result.out)["images"][0]["units"]
     assert [unit["label"] for unit in units] == ["dog, domestic", "ant"]
+    expected = Engine("cpu").explain(network, picture, None, units=(3, 0)).probability
+    assert [unit["probability"] for unit in units] == expected[0].tolist()
 
 
 def test_an_input_is_never_overwritten(run: Run, network: Path, picture: Path) -> None:

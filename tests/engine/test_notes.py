@@ -51,6 +51,10 @@ def test_a_class_without_positive_evidence(engine, method):
     assert note.startswith("no positive evidence for this class in 'r'")
     assert "--negate" in note
     assert notes(engine, net(), method, 0) == ()
+    shown = engine.explain(net(), PICTURE, None, method, 1, preprocess="unit", negate=True)
+    assert shown.attribution.any() and not any("no positive" in note for note in shown.notes)
+    (_, note) = notes(engine, net(), method, 0, negate=True)
+    assert note.startswith("no negative evidence against this class") and "--negate out" in note
 
 
 @pytest.mark.parametrize("method", ["deconvnet", "guided_backprop"])
@@ -77,6 +81,7 @@ def test_no_signal_arrives(engine):
         ("gradient", "no signal gets from 'z' to 'x'"),
         ("occlusion", "covering 'x' does not change the score"),
         ("rise", "covering 'x' does not change the score"),
+        ("deeplift", "or it equals the baseline"),
     ):
         (note,) = notes(engine, model, method, 0, **({"masks": 9} if method == "rise" else {}))
         assert reason in note

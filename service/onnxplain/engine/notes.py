@@ -119,6 +119,11 @@ def _zero_note(run: Run) -> str:
             f"a map of {name} is zero everywhere, since covering '{to}' does not change the score: "
             "choose another --layer, --channel or --baseline"
         )
+    if BASELINE in run.method.takes:
+        return (
+            f"a map of {name} is zero everywhere, since no signal gets from '{layer.tensor}' to "
+            f"'{to}', or it equals the baseline: choose another --baseline, --layer or --channel"
+        )
     return (
         f"a map of {name} is zero everywhere, since no signal gets from '{layer.tensor}' to "
         f"'{to}': choose another --layer or --channel, or --method occlusion, which needs no signal"
