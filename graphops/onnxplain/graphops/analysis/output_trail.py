@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from onnxplain.graphops.analysis.channel_axis import channel_axis
+from onnxplain.graphops.analysis.axis_roles import UNTRACED, Axes
 from onnxplain.graphops.analysis.kept_part import axis_of, drops_batch, kept_rows, size_of, total
 from onnxplain.graphops.ir import Node, Tensor, attribute, is_constant, is_standard
 
@@ -55,12 +56,13 @@ class Trail:
         return bool(self.quantity) or self.chosen
 
 
-def trail_of(tensor: Tensor, of_boxes: bool = False) -> Trail:
+def trail_of(tensor: Tensor, known: Mapping[str, Axes], of_boxes: bool = False) -> Trail:
     """Step back from an output to the scores that it is computed from.
 
-    of_boxes: whether the tensor holds one score for each box, the best class's.
+    known: the axes of each tensor by name, see `trace_axes`. of_boxes: whether the tensor holds one
+    score for each box, the best class's.
     """
-    return _Steps(tensor, of_boxes).back()
+    return _Steps(tensor, known, of_boxes).back()
 
 
 @dataclass
@@ -73,6 +75,7 @@ class _Steps:
     """
 
     start: Tensor
+    known: Mapping[str, Axes]
     of_boxes: bool
     nodes: list[Node] = field(default_factory=list)
     reached: int = 0
@@ -138,7 +141,7 @@ class _Steps:
             return False
         maker = source.inputs[0] if source.inputs else None
         softmax = maker is not None and maker.op in ("Softmax", "LogSoftmax")
-        return self.of_boxes or axis == channel_axis(source) or softmax
+        return self.of_boxes or axis == self.known.get(source.name, UNTRACED).channel or softmax
 
     def _turn(self, node: Node) -> None:
         rank = len(node.inputs[0].shape or ())
@@ -187,7 +190,7 @@ class _Steps:
         starts = [total(sizes[:i]) for i in range(len(sizes))]
         inside = [i for i in range(len(sizes)) if self._keeps(axis, starts[i], sizes[i])]
         varying = [i for i in inside if not is_constant(node.inputs[i])]
-        found = {i: _Steps(node.inputs[i], self.of_boxes).back() for i in varying}
+        found = {i: _Steps(node.inputs[i], self.known, self.of_boxes).back() for i in varying}
         telling = [i for i, trail in found.items() if trail.tells]
         if not telling:
             return self._ended()
