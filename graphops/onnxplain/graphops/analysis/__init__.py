@@ -19,7 +19,7 @@ from onnxplain.graphops.analysis.input_size import resize_input
 from onnxplain.graphops.analysis.landmarks import default_target, last_convolutional_block
 from onnxplain.graphops.analysis.layers import Layer, list_layers
 from onnxplain.graphops.analysis.names import resolve
-from onnxplain.graphops.analysis.output_trail import NORMALIZERS
+from onnxplain.graphops.analysis.normalizers import NORMALIZERS
 
 __all__ = [
     "Arithmetic",

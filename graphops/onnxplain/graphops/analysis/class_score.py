@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from onnxplain.graphops.analysis.axis_roles import UNTRACED, Axes, trace_axes
-from onnxplain.graphops.analysis.output_trail import LAYOUTS, Trail, trail_of
+from onnxplain.graphops.analysis.normalizers import LAYOUTS
+from onnxplain.graphops.analysis.output_trail import Trail, trail_of
 from onnxplain.graphops.errors import listed
 from onnxplain.graphops.ir import Graph, Node, Tensor, is_constant, is_fixed, is_float, reads
 

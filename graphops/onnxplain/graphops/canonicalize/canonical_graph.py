@@ -21,6 +21,7 @@ from onnxplain.graphops.canonicalize.ceil_mode import correct_ceil_mode
 from onnxplain.graphops.canonicalize.constant_if import inline_constant_ifs
 from onnxplain.graphops.canonicalize.constant_sizes import fold_computed_sizes
 from onnxplain.graphops.canonicalize.free_batch import free_batch
+from onnxplain.graphops.canonicalize.linear_classifier import expose_linear_scores
 from onnxplain.graphops.canonicalize.same_padding import write_same_padding
 from onnxplain.graphops.canonicalize.upgrade_opset import upgrade
 from onnxplain.graphops.errors import CorruptModel, UnsupportedModel, one_line
@@ -98,6 +99,7 @@ def canonicalize(model: onnx.ModelProto, keep_shape: bool = False) -> CanonicalG
         graph = read(write(graph, source))
     fold_computed_sizes(graph)
     write_same_padding(graph)
+    expose_linear_scores(graph)
     correct_ceil_mode(graph)
     if keep_shape:
         batch, note = "fixed", "the network was asked to keep its shape (`keep_shape`)"
