@@ -18,9 +18,9 @@ QUANTITIES = {
     "argmax": "score", "scores squeezed": "score", "detr": "score", "regression": "value",
     "regression of rank 1": "value", "segmentation": "score", "segmentation, labels": "score",
 }  # fmt: skip
-ROWS = {"yolo": (4, 1), "yolo, boxes last": (4, 2), "without background": (-1, 1)}
+ROWS = {"yolo": (4, 1), "pose": (4, 1), "yolo, boxes last": (4, 2), "without background": (-1, 1)}
 CLASSES_LAST = {"ssd", "detr", "softmax per level"}
-SINGLE = {"binary", "regression", "regression of rank 1"}
+SINGLE = {"pose", "binary", "regression", "regression of rank 1"}
 
 
 def exported(kind):

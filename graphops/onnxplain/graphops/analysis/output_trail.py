@@ -221,7 +221,8 @@ class _Steps:
                 return replace(self._ended(), quantity=one.quantity, axis=known)
             rivals = [t for trail in mixed for t in (trail.rivals or (trail.tensor,))]
             return replace(mixed[0], rivals=tuple(rivals))
-        best = max(telling, key=lambda i: total([sizes[i]]) or 0)
+        whole = {i for i in telling if all(n.op != "Concat" for n in found[i].nodes)}
+        best = max(telling, key=lambda i: (i in whole, total([sizes[i]]) or 0))
         trail, single = found[best], len(inside) == 1
         if trail.part is not None and not single:
             trail = replace(trail, tensor=trail.part, normalized=None, row=None, part=None)
