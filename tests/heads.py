@@ -54,6 +54,17 @@ def yolo(net, a):
     return torch.cat((box, levels(net, net.classes, a).sigmoid()), 1)
 
 
+def one_class(net, a):
+    return levels(net, lambda level: net.classes(level)[:, :1], a)
+
+
+def pose(net, a):
+    """Return boxes, the only class, and points with their visibility, as YOLO's pose networks."""
+    box, seen = levels(net, net.boxes, a), levels(net, net.classes, a)[:, 1:3].sigmoid()
+    points = torch.cat((box.unflatten(1, (2, 2)) * 4, seen.unflatten(1, (2, 1))), 2)
+    return torch.cat((box * 8, one_class(net, a).sigmoid(), points.flatten(1, 2)), 1)
+
+
 def best_boxes(net, a):
     """Return the three best boxes with score and class, as detectors without NMS do."""
     box, scores = yolo(net, a).transpose(1, 2).split((4, 5), 2)
@@ -103,6 +114,7 @@ ENDS = {
     "yolo, boxes last": (
         lambda n, a: yolo(n, a).transpose(1, 2), lambda n, a: levels(n, n.classes, a)
     ),
+    "pose": (pose, one_class),
     "best boxes": (best_boxes, lambda n, a: levels(n, n.classes, a)),
     "ssd": (
         lambda n, a: (rows(n, n.boxes, a), rows(n, n.classes, a).softmax(-1)),

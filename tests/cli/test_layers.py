@@ -36,6 +36,8 @@ def test_json(run: Run, network: Path) -> None:
         "shape": ["N", 4, 8, 8],
         "dtype": "float32",
         "channel_axis": 1,
+        "channel_axis_assumed": False,
+        "spatial_axes": [2, 3],
         "channels": 4,
         "receptive_field": [4, 4],
         "stride": [2, 2],

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from onnxplain.graphops.analysis import (
+    UNTRACED,
+    Axes,
     ClassScore,
     batch_dimension,
-    channel_axis,
     class_score,
     default_target,
-    find_class_score,
     last_convolutional_block,
 )
 from onnxplain.graphops.backward import Path, find_path
@@ -18,7 +18,7 @@ from onnxplain.graphops.canonicalize import CanonicalGraph
 from onnxplain.graphops.errors import OptionError, UnsupportedModel
 from onnxplain.graphops.ir import Graph, Tensor, is_known_size, rank_of, shape_of
 from onnxplain.graphops.methods import Method
-from onnxplain.graphops.options import Options
+from onnxplain.graphops.options import CHANNEL_AXIS, SCORE_CHANNEL_AXIS, Option, Options
 
 __all__ = [
     "Ends",
@@ -31,14 +31,17 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Ends:
-    """The layer, the tensor projected back to, and the layer's channel axis (None for rank 1).
+    """The layer, the tensor projected back to, and their channel axes (None for rank 1).
 
+    warnings: which axes of a method's units are guesses, and the options that set them.
     score: the network's class score, if that is the layer; else None.
     """
 
     layer: Tensor
     target: Tensor
     axis: int | None
+    target_axis: int | None
+    warnings: tuple[str, ...] = ()
     score: ClassScore | None = None
 
 
@@ -49,9 +52,9 @@ def find_ends(
 
     For a class activation map, `layer` names the tensor that the map lies over, by default the last
     convolutional block, and the signal starts at `options.score_layer`. `options.channel_axis` is
-    always an axis of the tensor that `layer` names.
+    always an axis of the tensor that `layer` names, `options.score_channel_axis` of the other.
     """
-    graph, to, axis = canonical.graph, options.to, options.channel_axis
+    graph, to = canonical.graph, options.to
     if method.over != "target" and to is not None:
         raise OptionError(
             f"method '{method.name}' projects back to no other tensor: leave `to` out"
@@ -62,23 +65,48 @@ def find_ends(
         tensor = canonical.tensor(layer)
         target = canonical.recorded(default_target(graph)) if to is None else canonical.tensor(to)
         target = tensor if method.over == "layer" else target
-    ranks = rank_of(tensor), rank_of(target)
-    named, rank = (target, ranks[1]) if method.over == "map" else (tensor, ranks[0])
-    if method.over == "map" and rank < 3:
+    score = canonical.score if isinstance(canonical.score, ClassScore) else None
+    score = score if score is not None and score.tensor == tensor.name else None
+    if method.over != "map":
+        rank_of(target)  # raises for an unknown rank
+        start = _channel_axis(canonical, tensor, options.channel_axis, CHANNEL_AXIS)
+        over = canonical.axes.get(target.name, UNTRACED)
+        warnings = _warnings(tensor, start)
+        return Ends(tensor, target, start.channel, over.channel, warnings, score)
+    if (rank := rank_of(target)) < 3:
         raise UnsupportedModel(
-            f"layer '{named.name}' has rank {rank}, so there are no positions to map: name a "
+            f"layer '{target.name}' has rank {rank}, so there are no positions to map: name a "
             "layer before pooling or flattening, such as the last convolution"
         )
-    if axis is not None and not (0 < axis < rank or -rank < axis < 0):
+    start = _channel_axis(canonical, tensor, options.score_channel_axis, SCORE_CHANNEL_AXIS)
+    over = _channel_axis(canonical, target, options.channel_axis, CHANNEL_AXIS)
+    warnings = _warnings(tensor, start, SCORE_CHANNEL_AXIS) + _warnings(target, over)
+    return Ends(tensor, target, start.channel, over.channel, warnings, score)
+
+
+def _channel_axis(
+    canonical: CanonicalGraph, tensor: Tensor, chosen: int | None, option: Option
+) -> Axes:
+    """Return the axes of a tensor with the chosen channel axis, or the traced one."""
+    rank = rank_of(tensor)
+    if chosen is None:
+        return canonical.axes.get(tensor.name, UNTRACED)
+    if rank < 2 or not (0 < chosen < rank or -rank < chosen < 0):
+        choice = f"choose 1 to {rank - 1}" if rank > 1 else "leave it out"
         raise OptionError(
-            f"channel axis {axis} is not an axis of '{named.name}', whose rank is {rank}: "
-            f"choose 1 to {rank - 1}"
+            f"{option.words} {chosen} is not an axis of '{tensor.name}', whose rank is {rank}: "
+            f"{choice}"
         )
-    score = find_class_score(graph)
-    score = score if score is not None and score.tensor == tensor.name else None
-    if axis is not None and named is tensor:
-        return Ends(tensor, target, axis % rank, score)
-    return Ends(tensor, target, channel_axis(tensor) if score is None else score.axis, score)
+    return Axes(chosen % rank, certain=True)
+
+
+def _warnings(tensor: Tensor, axes: Axes, option: Option = CHANNEL_AXIS) -> tuple[str, ...]:
+    if axes.certain or axes.channel is None:
+        return ()
+    return (
+        f"which axis of '{tensor.name}' holds its channels is not certain; axis {axes.channel} is "
+        f"assumed: set `{option.name}` ({option.flag}) if it is another",
+    )
 
 
 def _mapped(canonical: CanonicalGraph, layer: str | None) -> Tensor:

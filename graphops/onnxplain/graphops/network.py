@@ -13,7 +13,6 @@ import onnx
 from onnxplain.graphops.analysis import (
     ClassScore,
     Layer,
-    find_class_score,
     list_layers,
     resize_input,
 )
@@ -58,7 +57,8 @@ class Network:
     def class_score(self) -> ClassScore | None:
         """What is explained where no layer is named; None where there is no default."""
         with diagnosing(self.model):
-            return find_class_score(self._original(keep_shape=False).graph)
+            score = self._original(keep_shape=False).score
+            return score if isinstance(score, ClassScore) else None
 
     def canonical(self, keep_shape: bool = False) -> CanonicalGraph:
         """Return an editable copy of the network in canonical form.

@@ -79,6 +79,7 @@ def check(
     channel_axis: int | None = None,
     keep_shape: bool = False,
     score_layer: str | None = None,
+    score_channel_axis: int | None = None,
 ) -> Report:
     """Report what `rewrite` would do with the same arguments, and whether it would succeed.
 
@@ -92,6 +93,7 @@ def check(
         channel_axis: the layer's channel axis, where the default is wrong.
         keep_shape: keep a fixed batch size.
         score_layer: for class activation maps, the layer whose unit is explained.
+        score_channel_axis: that layer's channel axis, where the default is wrong.
 
     Returns:
         The report: the rule of each node on the path, the form of each max-unpooling, whether the
@@ -103,7 +105,8 @@ def check(
         MissingFile, CorruptModel, UnsafeModel, UnsupportedModel: the model cannot be read.
     """
     chosen = find_method(method)
-    require_taken(chosen, ["score_layer"] if score_layer is not None else [])
+    own = {"score_layer": score_layer, "score_channel_axis": score_channel_axis}
+    require_taken(chosen, [name for name, value in own.items() if value is not None])
     options = Options(  # refuses wrong values
         to=to,
         unpool=cast("Unpool", unpool),
@@ -111,6 +114,7 @@ def check(
         channel_axis=channel_axis,
         keep_shape=keep_shape,
         score_layer=score_layer,
+        score_channel_axis=score_channel_axis,
         low=(0.0,),  # any bounds: they do not change the report
         high=(1.0,),
     )
@@ -145,7 +149,7 @@ def _check(
         batch_note=canonical.batch_note,
         nodes=nodes,
         explainable_from=start.name if start is not None else None,
-        warnings=(*notes, *(n.note for n in nodes if n.note)),
+        warnings=(*notes, *ends.warnings, *(n.note for n in nodes if n.note)),
         ok=not problem,
         problem=problem,
         quantity=ends.score.quantity if ends.score is not None else "",

@@ -228,8 +228,9 @@ def _start_walk(
         with op.scoped(scope):
             seed = negated(op, seed)
     return Walk(
-        op, interface, canonical, path, axis, images, image, seed, method.rules, options, scope
-    )
+        op, interface, canonical, path, axis, ends.target_axis or 0, images, image, seed,
+        method.rules, options, scope,
+    )  # fmt: skip
 
 
 def _gather_images(

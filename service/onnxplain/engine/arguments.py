@@ -22,7 +22,7 @@ from onnxplain.graphops.options import HIGH, LOW
 if TYPE_CHECKING:
     from onnxplain.engine.choices import Choices
 
-__all__ = ["CheckedChoices", "at_default_position", "class_labels", "to_options"]
+__all__ = ["CheckedChoices", "positioned", "class_labels", "to_options"]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -99,7 +99,7 @@ def class_labels(
     return stored_labels(opened.model) if choices.labels is None else tuple(choices.labels)
 
 
-def at_default_position(options: Options, method: Method, subject: Subject) -> Options:
+def positioned(options: Options, method: Method, subject: Subject) -> Options:
     """Return the options with the position where the signal starts, if none was chosen."""
     layer = subject.layer
     if options.select == "whole" or options.position is not None or layer.shape is None:

@@ -51,6 +51,8 @@ class Choices(TypedDict, total=False):
             an absent picture, in the values of the network's input (default: 0)
         score_layer: of grad_cam, grad_cam_pp, layer_cam, guided_grad_cam: the layer whose unit is
             explained, while the map covers the chosen layer (default: the class score)
+        score_channel_axis: of grad_cam, grad_cam_pp, layer_cam, guided_grad_cam: the channel axis
+            of the layer whose unit is explained (default: as the network tells)
         upsample: of grad_cam, grad_cam_pp, layer_cam, guided_grad_cam: resize the map to the
             picture's height and width (default: true)
         low: of lrp_epsilon_gamma_box: the lowest value of the input (default: that of a pixel of 0;
@@ -94,6 +96,7 @@ class Choices(TypedDict, total=False):
     steps: int | None
     baseline: float | Sequence[float] | npt.NDArray[np.floating] | None
     score_layer: str | None
+    score_channel_axis: int | None
     upsample: bool | None
     low: float | Sequence[float] | npt.NDArray[np.floating] | None
     high: float | Sequence[float] | npt.NDArray[np.floating] | None

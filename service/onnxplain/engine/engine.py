@@ -12,12 +12,7 @@ from typing import Unpack
 import numpy as np
 import numpy.typing as npt
 
-from onnxplain.engine.arguments import (
-    CheckedChoices,
-    at_default_position,
-    class_labels,
-    to_options,
-)
+from onnxplain.engine.arguments import CheckedChoices, class_labels, positioned, to_options
 from onnxplain.engine.choices import Choices
 from onnxplain.engine.drawing import name_pictures
 from onnxplain.engine.explanation import Explanation
@@ -276,15 +271,16 @@ class Engine:
         def resolved() -> tuple[Subject, int]:
             return find_subject(opened, layer, method, options, self.device), 0
 
-        # The only one of the method's own options that changes the subject.
-        rest = (options.score_layer, replace(options, own=()))
+        # The only ones of the method's own options that change the subject.
+        own = options.score_layer, options.score_channel_axis
+        rest = (*own, replace(options, own=()))
         key = ("subject", opened.sha256, layer, method, rest)
         subject = self._cache.get(key, resolved)
         run = Run(
             opened=opened,
             subject=subject,
             method=method,
-            options=at_default_position(options, method, subject),
+            options=positioned(options, method, subject),
             own=choices.own,
             position=choices.position,
             passes=choices.passes,

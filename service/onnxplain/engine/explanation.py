@@ -236,17 +236,21 @@ class Explanation(View):
         """
         channel, value = int(self.channels[image, unit]), _short(self.strength[image, unit])
         strength = f"{self.strength_name} {value}"
-        both = strength
+        both, brief = strength, value
         if self.probability is not None:
-            both = f"{strength}, probability {self.probability[image, unit]:.3g}"
+            probability = float(self.probability[image, unit])
+            both, brief = (
+                f"{strength}, probability {probability:.3g}",
+                f"{value}, {probability:.0%}",
+            )
         against = "against " if self.negated else ""
         if 0 <= channel < len(self.labels):
             label = f"{against}{self.labels[channel]}"
             short = label.partition(",")[0]  # ImageNet's names list their synonyms
-            return (f"{label} ({both})", f"{short} ({both})", f"{short} ({strength})", short)
+            return (f"{label} ({both})", f"{short} ({both})", f"{short} ({brief})", short)
         if channel < 0:
             return (f"{against}whole layer ({strength})", f"whole ({value})", "whole")
-        return (f"{against}channel {channel} ({both})", f"{channel} ({value})", str(channel))
+        return (f"{against}channel {channel} ({both})", f"{channel} ({brief})", str(channel))
 
     @property
     def strength(self) -> npt.NDArray[np.float32]:

@@ -36,11 +36,12 @@ Request = pb.CheckRequest | pb.RewriteRequest | pb.ExplainRequest
 
 def check_arguments(request: pb.CheckRequest) -> dict[str, Any]:
     """Return the arguments of `graphops.check`, except the model. Raises InputError."""
+    own = method_options_of(request)
     return {
         "layer": request.layer or None,
         "method": find_method(request.method or DEFAULT_METHOD),
         **_general_options(request),
-        "score_layer": method_options_of(request).get("score_layer"),
+        **{name: own.get(name) for name in ("score_layer", "score_channel_axis")},
     }
 
 

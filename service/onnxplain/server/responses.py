@@ -71,6 +71,8 @@ def layer_message(layer: Layer) -> pb.Layer:
         shape=_dimensions(layer.shape or ()),
         data_type=layer.dtype,
         channel_axis=layer.channel_axis,
+        channel_axis_assumed=layer.channel_axis_assumed,
+        spatial_axes=layer.spatial_axes,
         channels=layer.channels,
         marks=layer.marks,
         kernel=layer.arithmetic.kernel or (),

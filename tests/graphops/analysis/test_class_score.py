@@ -18,9 +18,9 @@ QUANTITIES = {
     "argmax": "score", "scores squeezed": "score", "detr": "score", "regression": "value",
     "regression of rank 1": "value", "segmentation": "score", "segmentation, labels": "score",
 }  # fmt: skip
-ROWS = {"yolo": (4, 1), "yolo, boxes last": (4, 2), "without background": (-1, 1)}
+ROWS = {"yolo": (4, 1), "pose": (4, 1), "yolo, boxes last": (4, 2), "without background": (-1, 1)}
 CLASSES_LAST = {"ssd", "detr", "softmax per level"}
-SINGLE = {"binary", "regression", "regression of rank 1"}
+SINGLE = {"pose", "binary", "regression", "regression of rank 1"}
 
 
 def exported(kind):
@@ -144,22 +144,59 @@ def test_the_last_quantisation_is_behind_the_class_score(end):
     np.testing.assert_array_equal(run(made, x=x)["attribution"], np.tile(exact, (2, 1)))
 
 
+LINEAR = """
+<ir_version: 8, opset_import: ["": 17, "ai.onnx.ml": 3]>
+net (float[N, 3, 8, 8] x, float[3, 3, 3, 3] w) => (int64[N] label, float[N, 2] p)
+{
+    c = Conv (x, w) g = GlobalAveragePool (c) f = Flatten (g)
+    label, q = ai.onnx.ml.LinearClassifier <
+        coefficients = [0.1, -0.2, 0.3, 0.4, 0.5, -0.6], intercepts = [0.1, 0.2],
+        classlabels_ints = [4, 7], post_transform = "SOFTMAX"
+    > (f)
+    p = ai.onnx.ml.Normalizer <norm = "L1"> (q)
+}
+"""
+
+
+@pytest.mark.parametrize("output", ["p", "label"])
+def test_scores_inside_a_linear_classifier_of_scikit_learn(output):
+    """As ONNX Runtime computes them: its probabilities are their softmax."""
+    model = network(LINEAR)
+    kept = [value for value in model.graph.output if value.name == output]
+    score = Network(model).class_score
+    assert (score.units, score.axis, score.quantity, score.normalized) == (2, 1, "probability", "p")
+    del model.graph.output[:]
+    model.graph.output.extend(kept)
+    assert Network(model).class_score.quantity == ("probability" if output == "p" else "score")
+    x = images(1, (8, 8))
+    found = [
+        run(rewrite(model, None, "gradient", Options(select="fixed", channels=(c,))), x=x)
+        for c in (0, 1)
+    ]
+    scores = np.array([one["score"][0] for one in found])
+    probabilities = run(rewrite(network(LINEAR)), x=x, channel=np.zeros(1, np.int64))["p"][0]
+    np.testing.assert_allclose(np.exp(scores) / np.exp(scores).sum(), probabilities, rtol=1e-5)
+    to_features = [
+        run(rewrite(model, None, "gradient", Options(select="fixed", channels=(c,), to="f")), x=x)[
+            "attribution"
+        ][0]
+        for c in (0, 1)
+    ]
+    np.testing.assert_allclose(to_features, [[0.1, -0.2, 0.3], [0.4, 0.5, -0.6]], rtol=1e-6)
+
+
 FOREIGN = """
 <ir_version: 8, opset_import: ["": 17, "ai.onnx.ml": 3]>
 net (float[N, 3, 8, 8] x, float[6, 3, 3, 3] w) => (int64[N] label, float[N, 3] p)
 {
     c = Conv (x, w) g = GlobalAveragePool (c) f = Flatten (g)
-    label, p = ai.onnx.ml.LinearClassifier <
-        coefficients = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.1, 1.2, 1.3, 1.4, 1.5,
-                        1.6, 1.7, 1.8],
-        intercepts = [0.1, 0.2, 0.3], classlabels_ints = [0, 1, 2], post_transform = "SOFTMAX"
-    > (f)
+    label, p = ai.onnx.ml.SVMClassifier <classlabels_ints = [0, 1, 2]> (f)
 }
 """
 
 
 def test_scores_inside_an_operator_without_a_rule_are_refused_by_name():
-    with pytest.raises(UnsupportedModel, match=r"inside LinearClassifier .* such as 'f'"):
+    with pytest.raises(UnsupportedModel, match=r"inside SVMClassifier .* such as 'f'"):
         rewrite(network(FOREIGN))
     artefact(network(FOREIGN), "f")
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from onnxplain.graphops.analysis.channel_axis import channel_axis
-from onnxplain.graphops.analysis.output_trail import LAYOUTS, Trail, trail_of
-from onnxplain.graphops.errors import UnsupportedModel, listed
+from onnxplain.graphops.analysis.axis_roles import UNTRACED, Axes, trace_axes
+from onnxplain.graphops.analysis.normalizers import LAYOUTS
+from onnxplain.graphops.analysis.output_trail import Trail, trail_of
+from onnxplain.graphops.errors import listed
 from onnxplain.graphops.ir import Graph, Node, Tensor, is_constant, is_fixed, is_float, reads
 
-__all__ = ["ClassScore", "class_score", "find_class_score", "required_class_score"]
+__all__ = ["ClassScore", "class_score", "find_class_score", "score_and_axes"]
 
 DENSE = {"Conv", "ConvTranspose", "Gemm", "MatMul"}
 RESHAPED = LAYOUTS | {
@@ -88,43 +90,53 @@ def class_score(graph: Graph) -> Tensor | None:
 
 def find_class_score(graph: Graph) -> ClassScore | None:
     """Return the class score, None where there is no default."""
-    found = _search(graph)
+    found, _ = score_and_axes(graph)
     return found if isinstance(found, ClassScore) else None
 
 
-def required_class_score(graph: Graph) -> ClassScore:
-    """Return the class score. Raises UnsupportedModel, which names the tensors to choose from."""
-    found = _search(graph)
-    if isinstance(found, ClassScore):
-        return found
-    raise UnsupportedModel(found)
+def score_and_axes(graph: Graph) -> tuple[ClassScore | str, Mapping[str, Axes]]:
+    """Return the class score, or the reason why there is none, and the axes of each tensor.
+
+    What stands between the class score and an output, such as a Softmax, tells its channel axis.
+    """
+    axes = trace_axes(graph)
+    found, trail = _search(graph, axes)
+    if isinstance(found, str) or trail is None or trail.axis is None:
+        return found, axes
+    known = {name: axes.get(name, UNTRACED) for name in (found.tensor, found.normalized) if name}
+    told = {name: replace(one, channel=trail.axis, certain=True) for name, one in known.items()}
+    return found, {**axes, **told}
 
 
-def _search(graph: Graph) -> ClassScore | str:
-    """Return the class score, or the reason why there is no default."""
-    trails = [(t, trail_of(t)) for t in graph.outputs]
-    behind = _before_suppression(graph)
+def _search(graph: Graph, axes: Mapping[str, Axes]) -> tuple[ClassScore, Trail] | tuple[str, None]:
+    """Return the class score and the trail to it, or the reason why there is no default."""
+    trails = [(t, trail_of(t, axes)) for t in graph.outputs]
+    behind = _before_suppression(graph, axes)
     if behind is not None and not any(trail.tells for _, trail in trails):
         output = next((t for t in graph.outputs if is_float(t)), graph.outputs[0])
         trails = [(output, behind)]
     known = [(t, trail) for t, trail in trails if _is_score(graph, t, trail)]
     if not known:
-        return _why_none(graph)
-    below = _ancestors(graph, [trail.tensor for _, trail in known]) if len(known) > 1 else set()
-    output, trail = max(known, key=lambda one: _likeness(one[0], one[1], below))
+        return _why_none(graph), None
+    several = len(known) > 1
+    below = _ancestors(graph, [trail.tensor for _, trail in known]) if several else set()
+    output, trail = max(known, key=lambda one: _likeness(one[0], one[1], axes, below))
     if trail.rivals:
         names = listed(repr(t.name) for t in trail.rivals[:NAMED])
-        return (
+        reason = (
             f"the output '{output.name}' joins the class scores of {len(trail.rivals)} tensors, so "
             f"there is no default layer: name one of {names}"
         )
+        return reason, None
     others = [t.name for t in graph.outputs if is_float(t) and t is not output]
-    return _described(output, trail, tuple(others))
+    return _described(output, trail, axes, tuple(others)), trail
 
 
-def _described(output: Tensor, trail: Trail, others: tuple[str, ...]) -> ClassScore:
+def _described(
+    output: Tensor, trail: Trail, axes: Mapping[str, Axes], others: tuple[str, ...]
+) -> ClassScore:
     tensor = trail.tensor
-    axis = channel_axis(tensor) if trail.axis is None else trail.axis
+    axis = _class_axis(trail, axes)
     shape = tensor.shape or []
     size = 1 if len(shape) == 1 else shape[axis] if axis is not None else None
     units = size if isinstance(size, int) else None
@@ -147,12 +159,12 @@ def _described(output: Tensor, trail: Trail, others: tuple[str, ...]) -> ClassSc
     )
 
 
-def _before_suppression(graph: Graph) -> Trail | None:
+def _before_suppression(graph: Graph, axes: Mapping[str, Axes]) -> Trail | None:
     """Return the trail from the scores that a NonMaxSuppression reads."""
     node = next((n for n in reversed(graph.nodes) if n.op == "NonMaxSuppression"), None)
     if node is None or len(node.inputs) < 2:
         return None
-    trail = trail_of(node.inputs[1], of_boxes=True)  # [batch, classes, boxes]
+    trail = trail_of(node.inputs[1], axes, of_boxes=True)  # [batch, classes, boxes]
     if trail.axis is None and len(trail.tensor.shape or ()) == 3 and len(trail.nodes) == 1:
         trail = replace(trail, axis=1)
     return trail if trail.tells else None
@@ -168,10 +180,10 @@ def _is_score(graph: Graph, output: Tensor, trail: Trail) -> bool:
     return not foreign and not is_fixed(trail.tensor)
 
 
-def _likeness(output: Tensor, trail: Trail, below: set[str]) -> float:
+def _likeness(output: Tensor, trail: Trail, axes: Mapping[str, Axes], below: set[str]) -> float:
     """Return how much the end of a trail looks like scores of classes, rather than boxes."""
     tensor = trail.tensor
-    axis = channel_axis(tensor) if trail.axis is None else trail.axis
+    axis = _class_axis(trail, axes)
     size = tensor.shape[axis] if tensor.shape and axis is not None else None
     points = 0.0
     if trail.quantity:
@@ -183,6 +195,10 @@ def _likeness(output: Tensor, trail: Trail, below: set[str]) -> float:
     points -= 3 if size == 4 else 0  # the corners of boxes, more likely than four classes
     points -= 3 if tensor.name in below else 0
     return points + (0.1 if is_float(output) else 0)
+
+
+def _class_axis(trail: Trail, axes: Mapping[str, Axes]) -> int | None:
+    return axes.get(trail.tensor.name, UNTRACED).channel if trail.axis is None else trail.axis
 
 
 def _is_dense(tensor: Tensor) -> bool:

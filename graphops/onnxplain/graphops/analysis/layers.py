@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 import onnx
 
+from onnxplain.graphops.analysis.axis_roles import UNTRACED, Axes
 from onnxplain.graphops.analysis.batch_axis import batch_dimension
-from onnxplain.graphops.analysis.channel_axis import channel_axis
-from onnxplain.graphops.analysis.class_score import ClassScore, find_class_score
+from onnxplain.graphops.analysis.class_score import ClassScore, score_and_axes
 from onnxplain.graphops.analysis.cost import Arithmetic, arithmetic
 from onnxplain.graphops.analysis.landmarks import default_target, last_convolutional_block
 from onnxplain.graphops.analysis.names import module_path
@@ -30,6 +30,9 @@ class Layer:
         p sees `receptive_field` pixels from offset + p·stride on; a negative position lies in the
         padding. None where the unit sees the whole axis, or where that is unknown.
     arithmetic: the node's window, parameters and multiply-adds.
+    channel_axis: the axis of its units, None where it has none. channel_axis_assumed: whether that
+        is a guess from the rank, as the network does not tell.
+    spatial_axes: its axes that run along places of the picture, whatever they see of it.
     marks: any of "input", "last convolutional block", "class score" and "output".
     output: of the class score, the network's output that is computed from it; else "".
     output_offset: of the class score, the output's row that holds channel 0, where the output
@@ -43,6 +46,8 @@ class Layer:
     shape: tuple[int | str | None, ...] | None
     dtype: str
     channel_axis: int | None
+    channel_axis_assumed: bool
+    spatial_axes: tuple[int, ...]
     channels: int | None
     receptive_field: tuple[int | None, ...] | None
     stride: tuple[int | None, ...] | None
@@ -55,7 +60,8 @@ class Layer:
 
 def list_layers(graph: Graph) -> list[Layer]:
     """Return every float tensor between the network's inputs and outputs, in order."""
-    score = find_class_score(graph)
+    found, axes = score_and_axes(graph)
+    score = found if isinstance(found, ClassScore) else None
     marks, fields = _marks(graph, score), _fields(graph)
     tensors = [t for t in graph.inputs if is_float(t)]
     seen = {t.name for t in graph.inputs}
@@ -66,7 +72,16 @@ def list_layers(graph: Graph) -> list[Layer]:
         tensors += [t for t in node.outputs if is_float(t) and t.shape != []]
     counted: set[str] = set()
     return [
-        _layer(graph, t, score, marks.get(t.name, ()), fields.get(t.name), counted) for t in tensors
+        _layer(
+            graph,
+            t,
+            score,
+            marks.get(t.name, ()),
+            fields.get(t.name),
+            axes.get(t.name, UNTRACED),
+            counted,
+        )
+        for t in tensors
     ]
 
 
@@ -76,12 +91,11 @@ def _layer(
     score: ClassScore | None,
     marks: tuple[str, ...],
     field: ReceptiveField | None,
+    axes: Axes,
     counted: set[str],
 ) -> Layer:
     node = tensor.inputs[0] if tensor.inputs else None
-    axis = channel_axis(tensor)
-    if score is not None and tensor.name in (score.tensor, score.normalized):
-        axis = score.axis
+    axis = axes.channel
     size = shape_of(tensor)[axis] if axis is not None else None
     if list(tensor.shape or ()) == [batch_dimension(graph)]:
         size = 1  # one number per image
@@ -94,6 +108,8 @@ def _layer(
         shape=None if tensor.shape is None else tuple(tensor.shape),
         dtype=_dtype_name(tensor),
         channel_axis=axis,
+        channel_axis_assumed=not axes.certain,
+        spatial_axes=tuple(sorted(axes.places)),
         channels=size if isinstance(size, int) else None,
         receptive_field=field.size if field else None,
         stride=field.stride if field else None,

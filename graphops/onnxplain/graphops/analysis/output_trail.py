@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from onnxplain.graphops.analysis.channel_axis import channel_axis
+from onnxplain.graphops.analysis.axis_roles import UNTRACED, Axes
 from onnxplain.graphops.analysis.kept_part import axis_of, drops_batch, kept_rows, size_of, total
+from onnxplain.graphops.analysis.normalizers import (
+    LAYOUTS,
+    NORMALIZERS,
+    QUANTIZED,
+    inserted_flatten,
+    scores_of,
+    unquantized,
+)
 from onnxplain.graphops.ir import Node, Tensor, attribute, is_constant, is_standard
 
-__all__ = ["NORMALIZERS", "Trail", "trail_of"]
+__all__ = ["Trail", "trail_of"]
 
-# The operators that turn class scores into probabilities, and what their output is.
-NORMALIZERS = {
-    "Softmax": "probability",
-    "Sigmoid": "probability",
-    "LogSoftmax": "log probability",
-}
-LAYOUTS = {"Cast", "CastLike", "Dropout", "Flatten", "Identity", "Reshape", "Squeeze", "Unsqueeze"}
-QUANTIZED = {"QuantizeLinear", "DequantizeLinear"}
 PARTS = {"Gather", "GatherElements", "GatherND", "Slice", "Split"}
 SAME_AXES = {"Cast", "CastLike", "Dropout", "Identity", "Slice", "Split", *QUANTIZED}
 
@@ -55,12 +56,13 @@ class Trail:
         return bool(self.quantity) or self.chosen
 
 
-def trail_of(tensor: Tensor, of_boxes: bool = False) -> Trail:
+def trail_of(tensor: Tensor, known: Mapping[str, Axes], of_boxes: bool = False) -> Trail:
     """Step back from an output to the scores that it is computed from.
 
-    of_boxes: whether the tensor holds one score for each box, the best class's.
+    known: the axes of each tensor by name, see `trace_axes`. of_boxes: whether the tensor holds one
+    score for each box, the best class's.
     """
-    return _Steps(tensor, of_boxes).back()
+    return _Steps(tensor, known, of_boxes).back()
 
 
 @dataclass
@@ -73,6 +75,7 @@ class _Steps:
     """
 
     start: Tensor
+    known: Mapping[str, Axes]
     of_boxes: bool
     nodes: list[Node] = field(default_factory=list)
     reached: int = 0
@@ -88,16 +91,35 @@ class _Steps:
 
     def back(self) -> Trail:
         """Take all steps."""
-        while self.current.inputs and is_standard(self.current.inputs[0]):
+        while self.current.inputs:
             node = self.current.inputs[0]
             self.nodes.append(node)
-            if (scores := _scores_of(node)) is not None:
+            if node.domain == "ai.onnx.ml":
+                return self._of_classical(node)
+            if not is_standard(node):
+                break
+            if (scores := scores_of(node)) is not None:
                 return self._behind(node, scores)
             if node.op == "Concat":
                 return self._of_concat(node)
             if not self._pass(node):
                 break
         return self._ended()
+
+    def _of_classical(self, node: Node) -> Trail:
+        """Step back over the operators that scikit-learn's classifiers are exported to."""
+        if node.op in ("Normalizer", "ZipMap"):
+            self.current = node.inputs[0]
+            return self.back()
+        scores = next((t for n in node.inputs[0].outputs for t in n.outputs if _is_linear(t)), None)
+        if node.op != "LinearClassifier" or scores is None:
+            return self._ended()
+        transformed = attribute(node, "post_transform", "NONE") not in ("NONE", b"NONE")
+        labels = self.current is node.outputs[0]
+        quantity = "probability" if transformed and not labels else ""
+        rescaled = next((n for n in self.nodes if n.op == "Normalizer"), node).outputs[-1]
+        normalized = rescaled if quantity else None
+        return Trail(scores, tuple(self.nodes), quantity, normalized, 1, chosen=labels)
 
     def _ended(self) -> Trail:
         axis = self.axis if self.reached else None
@@ -138,7 +160,7 @@ class _Steps:
             return False
         maker = source.inputs[0] if source.inputs else None
         softmax = maker is not None and maker.op in ("Softmax", "LogSoftmax")
-        return self.of_boxes or axis == channel_axis(source) or softmax
+        return self.of_boxes or axis == self.known.get(source.name, UNTRACED).channel or softmax
 
     def _turn(self, node: Node) -> None:
         rank = len(node.inputs[0].shape or ())
@@ -159,12 +181,12 @@ class _Steps:
     def _behind(self, node: Node, scores: Tensor) -> Trail:
         """Return the trail's end before a node that computes probabilities."""
         axis = axis_of(node) if node.op in ("Softmax", "LogSoftmax") else self.axis
-        normalized, flat = node.outputs[0], _inserted_flatten(scores)
+        normalized, flat = node.outputs[0], inserted_flatten(scores)
         if flat is not None:
             last = len(flat.inputs[0].shape or ()) - 1
             scores, normalized = flat.inputs[0], self.nodes[-2].outputs[0]
             axis = last if attribute(flat, "axis", 1) == last else None
-        before = _unquantized(scores)
+        before = unquantized(scores)
         kept = before.shape is None or len(before.shape) == len(scores.shape or ())
         trail = Trail(
             before,
@@ -187,7 +209,7 @@ class _Steps:
         starts = [total(sizes[:i]) for i in range(len(sizes))]
         inside = [i for i in range(len(sizes)) if self._keeps(axis, starts[i], sizes[i])]
         varying = [i for i in inside if not is_constant(node.inputs[i])]
-        found = {i: _Steps(node.inputs[i], self.of_boxes).back() for i in varying}
+        found = {i: _Steps(node.inputs[i], self.known, self.of_boxes).back() for i in varying}
         telling = [i for i, trail in found.items() if trail.tells]
         if not telling:
             return self._ended()
@@ -199,7 +221,8 @@ class _Steps:
                 return replace(self._ended(), quantity=one.quantity, axis=known)
             rivals = [t for trail in mixed for t in (trail.rivals or (trail.tensor,))]
             return replace(mixed[0], rivals=tuple(rivals))
-        best = max(telling, key=lambda i: total([sizes[i]]) or 0)
+        whole = {i for i in telling if all(n.op != "Concat" for n in found[i].nodes)}
+        best = max(telling, key=lambda i: (i in whole, total([sizes[i]]) or 0))
         trail, single = found[best], len(inside) == 1
         if trail.part is not None and not single:
             trail = replace(trail, tensor=trail.part, normalized=None, row=None, part=None)
@@ -223,41 +246,9 @@ class _Steps:
         return start < last and (not isinstance(size, int) or first < start + size)
 
 
-def _scores_of(node: Node) -> Tensor | None:
-    """Return the scores whose probabilities the node computes; None for any other node."""
-    if node.op in NORMALIZERS:
-        return node.inputs[0]
-    if node.op != "Div" or not all(t.inputs for t in node.inputs):
-        return None
-    powers, total = (t.inputs[0] for t in node.inputs)
-    if powers.op != "Exp" or total.op != "ReduceSum" or total.inputs[0] is not node.inputs[0]:
-        return None  # no softmax spelled out
-    scores: Tensor = powers.inputs[0]
-    shift = scores.inputs[0] if scores.inputs else None
-    if shift is not None and shift.op == "Sub" and shift.inputs[1].inputs:
-        greatest = shift.inputs[1].inputs[0]
-        if greatest.op == "ReduceMax" and greatest.inputs[0] is shift.inputs[0]:
-            scores = shift.inputs[0]
-    return scores
-
-
-def _unquantized(tensor: Tensor) -> Tensor:
-    """Step back over the last quantisation, if only the layout changes behind it."""
-    best = current = tensor
-    while current.inputs and current.inputs[0].op in QUANTIZED | LAYOUTS:
-        node = current.inputs[0]
-        current = node.inputs[0]
-        if node.op == "QuantizeLinear":
-            best = current
-    return best
-
-
-def _inserted_flatten(tensor: Tensor) -> Node | None:
-    """Return the Flatten that the opset upgrade inserts before a Softmax, None without it."""
-    node = tensor.inputs[0] if tensor.inputs else None
-    if node is not None and node.op == "Flatten" and node.name.startswith("onnxplain/"):
-        return node
-    return None
+def _is_linear(tensor: Tensor) -> bool:
+    """Tell whether these are the scores that canonicalisation writes beside a LinearClassifier."""
+    return tensor.name.startswith("onnxplain/") and tensor.name.endswith("/scores")
 
 
 def _at(axes: list[int] | None, axis: int | None) -> int | None:

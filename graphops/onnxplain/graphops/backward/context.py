@@ -42,7 +42,7 @@ class Attribution:
 class Walk:
     """The graph so far, the path between the ends, and the signal seeded at its layer.
 
-    axis: the layer's channel axis.
+    axis: the layer's channel axis. target_axis: that of the target.
     images: the network's inputs as the path reads them, by name; already gathered per result where
         tensors of the forward pass cannot be.
     image: int64[B], the image of each result; None for one result per image, in order.
@@ -55,6 +55,7 @@ class Walk:
     canonical: CanonicalGraph
     path: Path
     axis: int
+    target_axis: int
     images: Mapping[str, Tensor]
     image: Tensor | None
     seed: Seed

@@ -1,6 +1,6 @@
 """The editable graph: reading and writing models, appending nodes, constants, shape inference."""
 
-from onnxplain.graphops.ir.constants import known_value
+from onnxplain.graphops.ir.constants import known_sizes, known_value
 from onnxplain.graphops.ir.emitter import Emitter
 from onnxplain.graphops.ir.exporter import write
 from onnxplain.graphops.ir.graph import (
@@ -56,6 +56,7 @@ __all__ = [
     "is_known_size",
     "is_standard",
     "is_static",
+    "known_sizes",
     "known_value",
     "load",
     "lowest_finite",

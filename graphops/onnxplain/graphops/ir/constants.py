@@ -16,16 +16,15 @@ from onnx_graphsurgeon.exporters.onnx_exporter import OnnxExporter
 from onnxplain.graphops.ir.exporter import SMALL
 from onnxplain.graphops.ir.graph import Node, Tensor, is_constant, is_standard, numpy_type
 
-__all__ = ["known_value"]
+__all__ = ["known_sizes", "known_value"]
 
 MOVES = {  # operators that only move elements: how many inputs hold them, None for all
     "Cast": 1, "Concat": None, "Expand": 1, "Gather": 1, "Identity": 1, "Reshape": 1, "Slice": 1,
     "Squeeze": 1, "Transpose": 1, "Unsqueeze": 1,
 }  # fmt: skip
 ARITHMETIC = {
-    "Add", "And", "ConstantOfShape", "Div", "Equal", "Greater", "GreaterOrEqual", "Less",
-    "LessOrEqual", "Max", "Min", "Mod", "Mul", "Neg", "Not", "Or", "Range", "ReduceProd",
-    "ReduceSum", "Sub", "Where",
+    "Add", "And", "ConstantOfShape", "Div", "Greater", "GreaterOrEqual", "Less", "LessOrEqual",
+    "Max", "Min", "Mod", "Mul", "Neg", "Not", "Or", "Range", "ReduceProd", "ReduceSum", "Sub",
 }  # fmt: skip
 
 # Values, and a mask of those that are known.
@@ -39,6 +38,17 @@ def known_value(tensor: Tensor) -> np.ndarray | None:
     """
     value = _evaluate(tensor)
     return value[0] if value is not None and value[1].all() else None
+
+
+def known_sizes(tensor: Tensor) -> list[int | None] | None:
+    """Return the elements of a vector of sizes, None for those that are not known.
+
+    Return None where not even their number is known, or a known one is none: a 0 or -1.
+    """
+    value = _evaluate(tensor)
+    if value is None or value[0].ndim != 1:
+        return None
+    return [int(v) if k and v > 0 else None for v, k in zip(*value, strict=True)]
 
 
 def _evaluate(tensor: Tensor) -> PartlyKnown | None:
@@ -58,6 +68,10 @@ def _evaluate(tensor: Tensor) -> PartlyKnown | None:
         return _size(node)
     if node.op in MOVES:
         return _moved(node, MOVES[node.op] or len(node.inputs))
+    if node.op == "Equal":
+        return _equal(node)
+    if node.op == "Where":
+        return _where(node)
     return _computed(node) if node.op in ARITHMETIC else None
 
 
@@ -103,6 +117,25 @@ def _moved(node: Node, count: int) -> PartlyKnown | None:
         return None
     mask = known[0] if node.op in ("Cast", "Identity") else _run(node, known)
     return None if mask is None else (moved, mask)
+
+
+def _equal(node: Node) -> PartlyKnown | None:
+    """Compare the values; one that is not known is a size, and so differs from a negative one."""
+    a, b = (_evaluate(t) for t in node.inputs)
+    if a is None or b is None:
+        return None
+    (x, is_x), (y, is_y) = a, b
+    differs = (is_x.astype(bool) & (x < 0)) | (is_y.astype(bool) & (y < 0))
+    both = (is_x * is_y).astype(bool)
+    return (x == y) & both, (both | differs).astype(np.int64)
+
+
+def _where(node: Node) -> PartlyKnown | None:
+    """Choose between the values; which ones must be known."""
+    chosen, a, b = known_value(node.inputs[0]), *(_evaluate(t) for t in node.inputs[1:])
+    if chosen is None or a is None or b is None:
+        return None
+    return np.where(chosen, a[0], b[0]), np.where(chosen, a[1], b[1])
 
 
 def _computed(node: Node) -> PartlyKnown | None:

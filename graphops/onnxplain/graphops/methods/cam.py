@@ -6,7 +6,7 @@ to the map's layer. A is that layer's value, g the gradient there, k a channel.
 
 from __future__ import annotations
 
-from onnxplain.graphops.analysis import channel_axis, default_target, has_channels_last
+from onnxplain.graphops.analysis import default_target
 from onnxplain.graphops.backward import Attribution, Walk, find_path
 from onnxplain.graphops.errors import OptionError
 from onnxplain.graphops.ir import Tensor, onnx_type, rank_of, shape_of
@@ -62,7 +62,7 @@ def guided_grad_cam(walk: Walk) -> Attribution:
     seen = walk.images.get(picture.name, picture)
     signal = walk.back(path=find_path(walk.graph, seen, walk.path.layer))
     cam = _upsampled(walk, _grad_cam(walk))
-    axis = _picture_axis(picture)
+    axis = _picture_axis(walk, picture)
     if axis != 1:
         cam = op.Unsqueeze(op.Squeeze(cam, [1]), [axis])
     values = op.narrowed(op.Mul(op.widened(signal), cam), onnx_type(signal))
@@ -85,7 +85,7 @@ def _gradient_and_maps(walk: Walk) -> tuple[Tensor, Tensor]:
 def _rectified_sum(walk: Walk, weighted: Tensor) -> Tensor:
     """Return relu of the sum over the channels, [B, 1, ...spatial shape]."""
     op = walk.op
-    summed = op.ReduceSum(weighted, [_map_axis(walk)], keepdims=0)
+    summed = op.ReduceSum(weighted, [walk.target_axis], keepdims=0)
     return op.Unsqueeze(op.Relu(summed), [1])
 
 
@@ -97,7 +97,7 @@ def _as_attribution(walk: Walk, cam: Tensor) -> Attribution:
     if walk.options.upsample:
         cam = _upsampled(walk, cam)
         picture = default_target(walk.graph)
-        sizes = [shape_of(picture)[i] for i in _picture_positions(picture)]
+        sizes = [shape_of(picture)[i] for i in _picture_positions(walk, picture)]
     cam = op.narrowed(cam, op.signal_type(target))
     cam.shape = [shape[0], 1, *sizes]
     return Attribution(cam)
@@ -106,7 +106,7 @@ def _as_attribution(walk: Walk, cam: Tensor) -> Attribution:
 def _upsampled(walk: Walk, cam: Tensor) -> Tensor:
     """Interpolate linearly to the picture's size, aligned at pixel centres (half_pixel)."""
     op, picture = walk.op, default_target(walk.graph)
-    positions = _picture_positions(picture)
+    positions = _picture_positions(walk, picture)
     if len(positions) != len(_positions(walk)):
         raise OptionError(
             f"the map of '{walk.path.target.name}' has {len(_positions(walk))} spatial axes, but "
@@ -119,21 +119,14 @@ def _upsampled(walk: Walk, cam: Tensor) -> Tensor:
     return op.Resize(cam, None, None, sizes, **how)
 
 
-def _map_axis(walk: Walk) -> int:
-    """Return the channel axis of the layer that the map lies over."""
-    target, axis = walk.path.target, walk.options.channel_axis
-    return channel_axis(target) or 1 if axis is None else axis % rank_of(target)
-
-
 def _positions(walk: Walk) -> list[int]:
-    rank, axis = rank_of(walk.path.target), _map_axis(walk)
-    return [i for i in range(1, rank) if i != axis]
+    return [i for i in range(1, rank_of(walk.path.target)) if i != walk.target_axis]
 
 
-def _picture_positions(picture: Tensor) -> list[int]:
-    axis = _picture_axis(picture)
+def _picture_positions(walk: Walk, picture: Tensor) -> list[int]:
+    axis = _picture_axis(walk, picture)
     return [i for i in range(1, rank_of(picture)) if i != axis]
 
 
-def _picture_axis(picture: Tensor) -> int:
-    return 3 if has_channels_last(picture) else channel_axis(picture) or 1
+def _picture_axis(walk: Walk, picture: Tensor) -> int:
+    return walk.canonical.axes[picture.name].channel or 1

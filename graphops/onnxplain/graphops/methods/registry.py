@@ -12,7 +12,7 @@ __all__ = ["DEFAULT_METHOD", "METHODS", "find_method", "require_taken"]
 
 HERE = "onnxplain.graphops.methods"
 NOISY = (o.SAMPLES, o.NOISE_LEVEL, o.NOISE_SEED)
-MAPPED = (o.SCORE_LAYER, o.UPSAMPLE)
+MAPPED = (o.SCORE_LAYER, o.SCORE_CHANNEL_AXIS, o.UPSAMPLE)
 
 
 def _relevance(

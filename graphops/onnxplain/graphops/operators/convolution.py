@@ -160,8 +160,14 @@ def _cost(node: Node) -> Cost:
 
 
 OPERATORS: dict[str, Operator] = {
-    "Conv": channels_first(_conv, axes=axes.window, slide=sliding.window, cost=_cost),
+    "Conv": channels_first(
+        _conv, axes=axes.window, slide=sliding.window, cost=_cost, makes_channels=True
+    ),
     "ConvTranspose": channels_first(
-        _conv_transpose, axes=_conv_transpose_axes, slide=FRACTION, cost=_cost
+        _conv_transpose,
+        axes=_conv_transpose_axes,
+        slide=FRACTION,
+        cost=_cost,
+        makes_channels=True,
     ),
 }

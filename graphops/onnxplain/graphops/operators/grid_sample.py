@@ -15,9 +15,11 @@ import numpy as np
 import onnx
 
 from onnxplain.graphops.ir import Emitter, Node, Tensor, attribute, dtype_of, onnx_type, rank_of
+from onnxplain.graphops.operators import roles
 from onnxplain.graphops.operators.batching import every_input, first_input, starts_with_batch
 from onnxplain.graphops.operators.gather import axis_size
-from onnxplain.graphops.operators.operator import Operator, Without
+from onnxplain.graphops.operators.operator import Channels, Operator, Without
+from onnxplain.graphops.operators.roles import Lines
 from onnxplain.graphops.operators.rules import Signals, widening
 
 __all__ = ["OPERATORS"]
@@ -184,11 +186,24 @@ def _affine_grid_batch(node: Node, batched: list[bool]) -> bool:
     return first_input(node, batched) and (same or starts_with_batch(node.inputs[1], theta))
 
 
+def _sampled_roles(node: Node, lines: list[Lines | None], output: Tensor) -> Lines:
+    """The channels are the data's; the places are where the grid says."""
+    kept = roles.channels_first(makes=False)(node, lines, output)
+    return [*kept[:2], *(roles.unlocated(output, i) for i in range(2, rank_of(output)))]
+
+
 SAMPLED = Without("the grid may take any pixel to any position")
 
 OPERATORS: dict[str, Operator] = {
     "AffineGrid": Operator(
         widening(_affine_grid), batch=_affine_grid_batch, axes=SAMPLED, slide=SAMPLED
     ),
-    "GridSample": Operator(widening(_grid_sample), batch=every_input, axes=SAMPLED, slide=SAMPLED),
+    "GridSample": Operator(
+        widening(_grid_sample),
+        batch=every_input,
+        axes=SAMPLED,
+        slide=SAMPLED,
+        roles=_sampled_roles,
+        channels=Channels.FIRST,
+    ),
 }

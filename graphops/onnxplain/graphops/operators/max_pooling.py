@@ -24,10 +24,10 @@ from onnxplain.graphops.ir import (
     lowest_finite,
     onnx_type,
 )
-from onnxplain.graphops.operators import axes, sliding
+from onnxplain.graphops.operators import axes, roles, sliding
 from onnxplain.graphops.operators.average_pooling import pool_cost
 from onnxplain.graphops.operators.constructors import INDEXED, channels_first
-from onnxplain.graphops.operators.operator import Operator, Without
+from onnxplain.graphops.operators.operator import Channels, Operator, Without
 from onnxplain.graphops.operators.rules import Rule, Signals, to_first
 from onnxplain.graphops.operators.window import Window, fold_channels, spread, spread_evenly
 
@@ -223,5 +223,7 @@ OPERATORS: dict[str, Operator] = {
         batch=_max_unpool_batch,
         axes=Without("its indices may move a value to any position"),
         slide=INDEXED,
+        roles=roles.channels_first(makes=False),
+        channels=Channels.FIRST,
     ),
 }

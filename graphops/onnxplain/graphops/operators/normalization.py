@@ -6,10 +6,11 @@ from dataclasses import replace
 
 from onnxplain.graphops.errors import UnsupportedModel, UnsupportedOperator
 from onnxplain.graphops.ir import Emitter, Node, Tensor, attribute, dtype_of, onnx_type, rank_of
-from onnxplain.graphops.operators import axes, batching
+from onnxplain.graphops.operators import axes, batching, roles
 from onnxplain.graphops.operators.axes import Fields
 from onnxplain.graphops.operators.constructors import channels_first
 from onnxplain.graphops.operators.operator import Operator, Without
+from onnxplain.graphops.operators.roles import Lines, Role
 from onnxplain.graphops.operators.rules import Signals, to_first, widening
 from onnxplain.graphops.operators.window_layout import Placed, Slide, as_map
 
@@ -165,6 +166,17 @@ def _over_axes(node: Node, fields: Fields) -> Fields:
     return axes.without(fields, attribute(node, "axes", [0, 2, 3]))
 
 
+@roles.of_data
+def _channels_last(node: Node, lines: Lines, output: Tensor) -> Lines:
+    """A normalisation over the last axis alone is over the channels."""
+    last = rank_of(node.inputs[0]) - 1
+    kept = roles.same(node, [lines], output)
+    is_known = roles.role_of(lines[last]) is Role.CHANNEL
+    if not is_known and output is node.outputs[0] and axes.axis_of(node, -1) == last:
+        kept[last] = roles.fresh(Role.CHANNEL, output, last)
+    return kept
+
+
 def _slide(slide: Slide, node: Node) -> Placed:
     """BatchNormalization and LRN work along axis 1, which stays the channel axis."""
     x = slide.data(node)
@@ -191,23 +203,27 @@ OPERATORS: dict[str, Operator] = {
         batch=batching.along_axis(-1),
         axes=_from_axis,
         slide=STATISTICS,
+        roles=_channels_last,
     ),
     "LpNormalization": Operator(
         widening(_lp_normalization),
         batch=batching.along_axis(-1),
         axes=axes.along_axis(-1),
         slide=STATISTICS,
+        roles=roles.same,
     ),
     "MeanVarianceNormalization": Operator(
         widening(_mean_variance_normalization),
         batch=batching.axes_by_attribute,
         axes=_over_axes,
         slide=STATISTICS,
+        roles=roles.same,
     ),
     "RMSNormalization": Operator(
         widening(_rms_normalization),
         batch=batching.along_axis(-1),
         axes=_from_axis,
         slide=STATISTICS,
+        roles=_channels_last,
     ),
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from onnxplain.graphops.ir import Emitter, Node, Tensor, attribute
-from onnxplain.graphops.operators import axes, batching
+from onnxplain.graphops.operators import axes, batching, roles
 from onnxplain.graphops.operators.constructors import STEPS
 from onnxplain.graphops.operators.operator import Operator, Without
 from onnxplain.graphops.operators.rules import Signals
@@ -46,7 +46,12 @@ OPERATORS: dict[str, Operator] = {
         batch=BATCH,
         axes=Without("no signal passes it, so no field behind it is needed"),
         slide=_slide,
+        roles=roles.same,
     ),
-    "LogSoftmax": Operator(_log_softmax, batch=BATCH, axes=axes.along_axis(-1), slide=_slide),
-    "Softmax": Operator(_softmax, batch=BATCH, axes=axes.along_axis(-1), slide=_slide),
+    "LogSoftmax": Operator(
+        _log_softmax, batch=BATCH, axes=axes.along_axis(-1), slide=_slide, roles=roles.same
+    ),
+    "Softmax": Operator(
+        _softmax, batch=BATCH, axes=axes.along_axis(-1), slide=_slide, roles=roles.same
+    ),
 }

@@ -5,7 +5,12 @@ An operator that gets a rule moves to the file of its family.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from onnxplain.graphops.ir import Node, Tensor, attribute, rank_of, shape_of
+from onnxplain.graphops.operators import roles
 from onnxplain.graphops.operators.operator import Operator, Refused, Without
+from onnxplain.graphops.operators.roles import Lines, Role, RolesRule
 
 __all__ = ["ONWARDS", "OPERATORS"]
 
@@ -22,15 +27,38 @@ ONWARDS = "project back to a tensor after it (`to`)"
 NO_RULE = Without("it has no rule, so its other facts are not stated")
 
 
-def _refused(advice: str, *names: str) -> dict[str, Operator]:
-    return dict.fromkeys(names, Operator(Refused(advice), NO_RULE, NO_RULE, NO_RULE, NO_RULE))
+def _refused(
+    advice: str, *names: str, carried: RolesRule | Without = NO_RULE
+) -> dict[str, Operator]:
+    operator = Operator(Refused(advice), NO_RULE, NO_RULE, NO_RULE, NO_RULE, carried)
+    return dict.fromkeys(names, operator)
+
+
+@roles.of_data
+def _recurrent_roles(node: Node, lines: Lines, output: Tensor) -> Lines:
+    """[length, batch, inputs] becomes [length, directions, batch, hidden]; layout 1 starts [batch].
+
+    The hidden units of both directions are the channels, direction by direction.
+    """
+    later = int(attribute(node, "layout", 0))  # with layout 1, the directions come one axis later
+    rank, sizes = rank_of(output), shape_of(output)
+    axis, hidden = rank - 3 + later, sizes[-1]
+    (unit,) = roles.fresh(Role.CHANNEL, output, rank - 1)
+    result = [*(lines[:2] if rank == 4 else [lines[1 - later]]), (unit,)]
+    if sizes[axis] == 1 or not isinstance(hidden, int):
+        return [*result[:axis], (), *result[axis:]]
+    unit = replace(unit, outer=False, whole=None)
+    result[-1] = (unit,)
+    outer = replace(unit, size=sizes[axis], stride=hidden, outer=True)
+    return [*result[:axis], (outer,), *result[axis:]]
 
 
 OPERATORS: dict[str, Operator] = {
-    **_refused(
-        QDQ, "ConvInteger", "DynamicQuantizeLinear", "MatMulInteger", "QLinearConv", "QLinearMatMul"
-    ),
-    **_refused(UNROLLED, "GRU", "LSTM", "Loop", "RNN", "Scan", "SequenceMap"),
+    **_refused(QDQ, "ConvInteger", "QLinearConv", carried=roles.channels_first(makes=True)),
+    **_refused(QDQ, "DynamicQuantizeLinear", carried=roles.same),
+    **_refused(QDQ, "MatMulInteger", "QLinearMatMul"),
+    **_refused(UNROLLED, "GRU", "LSTM", "RNN", carried=_recurrent_roles),
+    **_refused(UNROLLED, "Loop", "Scan", "SequenceMap"),
     **_refused("export the model with a condition that does not depend on the image", "If"),
     **_refused(
         NO_SEQUENCES, "ConcatFromSequence", "Optional", "OptionalGetElement", "SequenceAt",

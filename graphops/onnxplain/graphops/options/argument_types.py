@@ -28,6 +28,7 @@ class OptionArguments(TypedDict, total=False):
     keep_outputs: bool | None
     keep_shape: bool | None
     score_layer: str | None
+    score_channel_axis: int | None
     upsample: bool | None
     samples: int | None
     noise_level: float | None
@@ -41,6 +42,7 @@ class OwnOptions:
     """The attributes of `Options` that are options of single methods."""
 
     score_layer: str | None
+    score_channel_axis: int | None
     upsample: bool
     samples: int
     noise_level: float

@@ -32,6 +32,7 @@ __all__ = [
     "POSITIONS",
     "Position",
     "SAMPLES",
+    "SCORE_CHANNEL_AXIS",
     "SCORE_LAYER",
     "SEED_VALUE",
     "SEED_VALUES",
@@ -94,7 +95,7 @@ BACKWARD = Option(
 )  # fmt: skip
 CHANNEL_AXIS = Option(
     "channel_axis", int, None, "the layer's channel axis",
-    default_text="1, or the last of a layer of rank 3 or NHWC",
+    default_text="as the network tells, see `onnxplain layers`",
 )  # fmt: skip
 KEEP_OUTPUTS = Option("keep_outputs", bool, True, "keep the network's own outputs")
 KEEP_SHAPE = Option("keep_shape", bool, False, "keep a fixed batch size fixed")
@@ -111,6 +112,10 @@ GENERAL: Mapping[str, Option] = {
 SCORE_LAYER = Option(
     "score_layer", str, None, "the layer whose unit is explained, while the map covers the chosen "
     "layer", default_text="the class score",
+)  # fmt: skip
+SCORE_CHANNEL_AXIS = Option(
+    "score_channel_axis", int, None, "the channel axis of the layer whose unit is explained",
+    default_text="as the network tells",
 )  # fmt: skip
 UPSAMPLE = Option("upsample", bool, True, "resize the map to the picture's height and width")
 SAMPLES = Option(
@@ -141,6 +146,7 @@ HIGH = Option(
 OPTIONS: Mapping[str, Option] = {
     option.name: option
     for option in (
-        SCORE_LAYER, UPSAMPLE, SAMPLES, NOISE_LEVEL, NOISE_SEED, STEPS, BASELINE, LOW, HIGH,
+        SCORE_LAYER, SCORE_CHANNEL_AXIS, UPSAMPLE, SAMPLES, NOISE_LEVEL, NOISE_SEED, STEPS,
+        BASELINE, LOW, HIGH,
     )
 }  # fmt: skip

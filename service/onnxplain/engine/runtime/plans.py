@@ -124,15 +124,17 @@ def find_subject(
         target=_target(device),
         channel_axis=options.channel_axis,
         score_layer=options.score_layer,
+        score_channel_axis=options.score_channel_axis,
     )
     if graph and not report.ok:
         rewrite(opened.network, layer, method, options)  # raises the error of the report's problem
     start = next(known for known in opened.layers if known.tensor == report.layer)
-    if options.channel_axis is not None and start.shape is not None:
-        size = start.shape[options.channel_axis]
+    axis = options.score_channel_axis if method.over == "map" else options.channel_axis
+    if axis is not None and start.shape is not None:
+        size = start.shape[axis]
         start = replace(
             start,
-            channel_axis=options.channel_axis % len(start.shape),
+            channel_axis=axis % len(start.shape),
             channels=size if isinstance(size, int) else None,
         )
     fixed = report.batch == "fixed"
@@ -140,8 +142,8 @@ def find_subject(
     to = report.to if graph or options.to is not None else opened.input.name
     score = opened.network.class_score
     score = score if score is not None and score.tensor == start.tensor else None
-    notes = score.notes if score is not None and layer is None else ()
-    warnings = report.warnings if graph else notes
+    of_nodes = {node.note for node in report.nodes}
+    warnings = tuple(w for w in report.warnings if graph or w not in of_nodes)
     return Subject(opened.input, start, to, fixed, separable, warnings, score)
 
 

@@ -67,8 +67,7 @@ class SideBySide(View):
                 for start in range(0, len(panels), columns):
                     row: list[Panel | None] = list(panels[start : start + columns])
                     if inputs:
-                        longest, *_, shortest = first.captions(image, unit)
-                        captions = first.named((longest, shortest), image)
+                        captions = first.named(first.captions(image, unit), image)
                         shown = Panel(captions, (enlarged(inputs[image], SIDE),))
                         row.insert(0, None if start else shown)
                     rows.append(row)

@@ -91,7 +91,8 @@ def run(arguments: argparse.Namespace) -> None:
             general["select"] = general["select"] or "fixed"
         own = chosen_method_options(arguments)
         options = graphops.Options(**general, **own)
-        path = {name: general[name] for name in PATH} | {"score_layer": own.get("score_layer")}
+        path = {name: general[name] for name in PATH}
+        path |= {name: own.get(name) for name in ("score_layer", "score_channel_axis")}
         network = graphops.Network(arguments.model)
         artefact = graphops.rewrite(network, arguments.layer, method, options)
         report = graphops.check(network, arguments.layer, method, **path)
