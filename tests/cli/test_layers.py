@@ -51,6 +51,8 @@ def test_json(run: Run, network: Path) -> None:
             "multiply_adds": 0,
         },
         "marks": ["map layer"],
+        "output": "",
+        "output_offset": None,
     }
 
 

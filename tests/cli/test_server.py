@@ -42,6 +42,7 @@ def test_a_server_answers_as_this_machine_does(
     labels.write_text("ant\nbee\ncow\ndog\nelk\n")
     for flags in (
         ["--labels", labels],
+        ["--labels", labels, "--class", "cow", "--method", "gradient", "--negate"],
         ["--layer", "pool", "--channel", "top:3"],
         ["--layer", "pool", "--channel", "2,0", "--position", "3,4", "--seed-value", "one"],
         ["--layer", "c", "--method", "guided_backprop", "--channel", "all", "--unpool", "portable"],

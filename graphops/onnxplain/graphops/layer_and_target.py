@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from onnxplain.graphops.analysis import (
     UNTRACED,
     Axes,
+    ClassScore,
     batch_dimension,
     class_score,
     default_target,
@@ -20,7 +21,13 @@ from onnxplain.graphops.ir import Graph, Tensor, is_known_size, is_static, rank_
 from onnxplain.graphops.methods import Method
 from onnxplain.graphops.options import CHANNEL_AXIS, SCORE_CHANNEL_AXIS, Option, Options
 
-__all__ = ["Ends", "find_ends", "longest_path", "path_between", "require_batch_axis"]
+__all__ = [
+    "Ends",
+    "find_ends",
+    "longest_path",
+    "path_between",
+    "require_batch_axis",
+]
 
 
 @dataclass(frozen=True)
@@ -29,6 +36,7 @@ class Ends:
 
     target_axes: what the axes of the target run along, the chosen channel axis included.
     warnings: what is assumed of the layer and the target, and the options that change it.
+    score: the network's class score, if that is the layer; else None.
     """
 
     layer: Tensor
@@ -36,6 +44,7 @@ class Ends:
     axis: int | None
     target_axes: Axes
     warnings: tuple[str, ...] = ()
+    score: ClassScore | None = None
 
 
 def find_ends(
@@ -58,11 +67,13 @@ def find_ends(
         tensor = canonical.tensor(layer)
         target = canonical.recorded(default_target(graph)) if to is None else canonical.tensor(to)
         target = tensor if method.over == "layer" else target
+    score = canonical.score if isinstance(canonical.score, ClassScore) else None
+    score = score if score is not None and score.tensor == tensor.name else None
     if method.over != "map":
         rank_of(target)  # raises for an unknown rank
         start = _channel_axis(canonical, tensor, options.channel_axis, CHANNEL_AXIS)
         over = canonical.axes.get(target.name, UNTRACED)
-        return Ends(tensor, target, start.channel, over, _warnings(tensor, start))
+        return Ends(tensor, target, start.channel, over, _warnings(tensor, start), score)
     if (rank := rank_of(target)) < 3:
         raise UnsupportedModel(
             f"layer '{target.name}' has rank {rank}, so there are no positions to map: name a "
@@ -71,7 +82,8 @@ def find_ends(
     start = _channel_axis(canonical, tensor, options.score_channel_axis, SCORE_CHANNEL_AXIS)
     over = _channel_axis(canonical, target, options.channel_axis, CHANNEL_AXIS)
     warnings = _warnings(tensor, start, SCORE_CHANNEL_AXIS) + _warnings(target, over)
-    return Ends(tensor, target, start.channel, over, warnings + _assumed(target, over, layer))
+    warnings += _assumed(target, over, layer)
+    return Ends(tensor, target, start.channel, over, warnings, score)
 
 
 def _channel_axis(

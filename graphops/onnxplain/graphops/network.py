@@ -10,7 +10,12 @@ from typing import TypeAlias
 
 import onnx
 
-from onnxplain.graphops.analysis import Layer, list_layers, resize_input
+from onnxplain.graphops.analysis import (
+    ClassScore,
+    Layer,
+    list_layers,
+    resize_input,
+)
 from onnxplain.graphops.canonicalize import CanonicalGraph, canonicalize
 from onnxplain.graphops.ir import diagnosing, infer_shapes, load
 
@@ -47,6 +52,13 @@ class Network:
         """Every layer of the network, in order, its float inputs first."""
         with diagnosing(self.model):
             return tuple(list_layers(self._original(keep_shape=False).graph))
+
+    @functools.cached_property
+    def class_score(self) -> ClassScore | None:
+        """What is explained where no layer is named; None where there is no default."""
+        with diagnosing(self.model):
+            score = self._original(keep_shape=False).score
+            return score if isinstance(score, ClassScore) else None
 
     def canonical(self, keep_shape: bool = False) -> CanonicalGraph:
         """Return an editable copy of the network in canonical form.

@@ -48,7 +48,9 @@ class Report:
 
     batch: "free", "freed" (it was fixed at 1) or "fixed", with the reason in `batch_note`.
     explainable_from: if `ok` is false, the first tensor to which the layer can be projected back,
-    or None. ok: whether `rewrite` would succeed. problem: why not, or "".
+    or None. ok: whether `rewrite` would succeed. problem: why not, or "". quantity, other_outputs:
+    if the layer is the class score, what the output's numbers are ("probability",
+    "log probability", "score" or "value"), and the network's other float outputs.
     """
 
     layer: str
@@ -62,6 +64,8 @@ class Report:
     warnings: tuple[str, ...]
     ok: bool
     problem: str
+    quantity: str = ""
+    other_outputs: tuple[str, ...] = ()
 
 
 def check(
@@ -123,6 +127,8 @@ def _check(
     canonical: CanonicalGraph, chosen: Method, layer: str | None, options: Options
 ) -> Report:
     ends = find_ends(canonical, layer, chosen, options)
+    by_default = (options.score_layer if chosen.over == "map" else layer) is None
+    notes = ends.score.notes if by_default and ends.score is not None else ()
     path = path_between(canonical.graph, ends, options.to)
     path = longest_path(canonical.graph, ends, chosen, path)
     table = table_of(chosen.rules, path, options)
@@ -143,9 +149,11 @@ def _check(
         batch_note=canonical.batch_note,
         nodes=nodes,
         explainable_from=start.name if start is not None else None,
-        warnings=(*ends.warnings, *(n.note for n in nodes if n.note)),
+        warnings=(*notes, *ends.warnings, *(n.note for n in nodes if n.note)),
         ok=not problem,
         problem=problem,
+        quantity=ends.score.quantity if ends.score is not None else "",
+        other_outputs=ends.score.others if ends.score is not None else (),
     )
 
 

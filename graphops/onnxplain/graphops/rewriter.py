@@ -7,12 +7,14 @@ from dataclasses import replace
 import numpy as np
 import onnx
 
-from onnxplain.graphops.analysis import batch_dimension, class_score
+from onnxplain.graphops.analysis import batch_dimension
 from onnxplain.graphops.backward import (
     Interface,
     Path,
     Walk,
+    column,
     find_path,
+    negated,
     repeat_forward,
     require_rules,
     seed_at_layer,
@@ -23,7 +25,7 @@ from onnxplain.graphops.backward import (
     table_of,
 )
 from onnxplain.graphops.canonicalize import CanonicalGraph
-from onnxplain.graphops.errors import OptionError, UnsupportedModel
+from onnxplain.graphops.chosen_options import with_defaults
 from onnxplain.graphops.ir import (
     Emitter,
     Graph,
@@ -36,7 +38,7 @@ from onnxplain.graphops.ir import (
     shape_of,
     write,
 )
-from onnxplain.graphops.layer_and_target import Ends, find_ends, path_between, require_batch_axis
+from onnxplain.graphops.layer_and_target import Ends, find_ends, path_between
 from onnxplain.graphops.metadata import describe_artefact
 from onnxplain.graphops.methods import DEFAULT_METHOD, Method, find_method, require_taken
 from onnxplain.graphops.network import Network, NetworkSource, as_network
@@ -139,7 +141,7 @@ def _rewrite(
     canonical = network.canonical(options.keep_shape)
     graph = canonical.graph
     ends = find_ends(canonical, layer, chosen, options)
-    options = _with_defaults(options, chosen, canonical, ends)
+    options = with_defaults(options, chosen, canonical, ends)
     path = path_between(graph, ends, options.to)
     require_rules(path, table_of(chosen.rules, path, options))
 
@@ -169,42 +171,6 @@ def _rewrite(
         artefact.graph.initializer.append(onnx.numpy_helper.from_array(value, name))
     describe_artefact(artefact, network.sha256, names, chosen.name, options, interface.renamed)
     return artefact
-
-
-def _with_defaults(
-    options: Options, method: Method, canonical: CanonicalGraph, ends: Ends
-) -> Options:
-    """Fill in the method's defaults. Raises OptionError for choices that the network rules out."""
-    layer, rank = ends.layer, rank_of(ends.layer)
-    options = replace(options, select=options.select or method.select)
-    if options.select == "seed":
-        return options
-    if options.select == "whole":
-        seed_value = options.seed_value or method.seed_value
-        return replace(options, position="all", seed_value=seed_value)
-    if ends.axis is None:
-        raise OptionError(
-            f"layer '{layer.name}' has rank {rank}, so it has no units: choose another layer"
-        )
-    require_batch_axis(canonical, layer)
-    several = options.select == "pairs" or len(options.channels) > 1
-    if canonical.batch == "fixed" and several:
-        raise UnsupportedModel(
-            f"several results of one run need a free batch, but {canonical.batch_note}: "
-            "select 'channel', and run once for each result"
-        )
-    if options.select == "predicted" and layer is not class_score(canonical.graph):
-        raise OptionError(
-            f"select 'predicted' explains the predicted class, but '{layer.name}' is not the class "
-            "score: leave the layer out, or choose another select"
-        )
-    position = options.position or (method.position if rank > 2 else "all")
-    if rank == 2 and position != "all":
-        raise OptionError(
-            f"layer '{layer.name}' has rank 2, so its units have no positions: "
-            "leave the position out"
-        )
-    return replace(options, position=position, seed_value=options.seed_value or method.seed_value)
 
 
 def _batch_dimensions(graph: Graph, layer: Tensor, options: Options) -> tuple[int | str, int | str]:
@@ -243,7 +209,8 @@ def _start_walk(
     else:
         with op.scoped(scope):
             select = options.select or "channel"
-            unit = select_unit(op, interface, layer, axis, select, options.channels)
+            of_units = layer if rank_of(layer) > 1 else column(op, layer)
+            unit = select_unit(op, interface, of_units, axis or 1, select, options.channels)
         image = unit.image
         if image is not None and not _can_gather_images(path, canonical):
             copies = _gather_images(op, interface, graph, image, list(images.values()))
@@ -257,6 +224,9 @@ def _start_walk(
         position, seed_value = options.position or "all", options.seed_value or "one"
         with op.scoped(scope):
             seed = seed_at_unit(op, layer, axis, unit, position, seed_value)
+    if options.negate:
+        with op.scoped(scope):
+            seed = negated(op, seed)
     return Walk(
         op, interface, canonical, path, axis, ends.target_axes, images, image, seed, method.rules,
         options, scope,

@@ -208,7 +208,7 @@ class ListLayersResponse(_message.Message):
     def __init__(self, layers: _Optional[_Iterable[_Union[Layer, _Mapping]]] = ...) -> None: ...
 
 class Layer(_message.Message):
-    __slots__ = ("tensor", "node", "operator", "module", "shape", "data_type", "channel_axis", "channels", "marks", "receptive_field", "kernel", "step", "padding", "parameters", "multiply_adds", "channel_axis_assumed", "spatial_axes")
+    __slots__ = ("tensor", "node", "operator", "module", "shape", "data_type", "channel_axis", "channels", "marks", "receptive_field", "kernel", "step", "padding", "parameters", "multiply_adds", "channel_axis_assumed", "output", "output_offset", "spatial_axes")
     TENSOR_FIELD_NUMBER: _ClassVar[int]
     NODE_FIELD_NUMBER: _ClassVar[int]
     OPERATOR_FIELD_NUMBER: _ClassVar[int]
@@ -225,6 +225,8 @@ class Layer(_message.Message):
     PARAMETERS_FIELD_NUMBER: _ClassVar[int]
     MULTIPLY_ADDS_FIELD_NUMBER: _ClassVar[int]
     CHANNEL_AXIS_ASSUMED_FIELD_NUMBER: _ClassVar[int]
+    OUTPUT_FIELD_NUMBER: _ClassVar[int]
+    OUTPUT_OFFSET_FIELD_NUMBER: _ClassVar[int]
     SPATIAL_AXES_FIELD_NUMBER: _ClassVar[int]
     tensor: str
     node: str
@@ -242,8 +244,10 @@ class Layer(_message.Message):
     parameters: int
     multiply_adds: int
     channel_axis_assumed: bool
+    output: str
+    output_offset: int
     spatial_axes: _containers.RepeatedScalarFieldContainer[int]
-    def __init__(self, tensor: _Optional[str] = ..., node: _Optional[str] = ..., operator: _Optional[str] = ..., module: _Optional[str] = ..., shape: _Optional[_Iterable[_Union[Dimension, _Mapping]]] = ..., data_type: _Optional[str] = ..., channel_axis: _Optional[int] = ..., channels: _Optional[int] = ..., marks: _Optional[_Iterable[str]] = ..., receptive_field: _Optional[_Iterable[_Union[ReceptiveField, _Mapping]]] = ..., kernel: _Optional[_Iterable[int]] = ..., step: _Optional[_Iterable[int]] = ..., padding: _Optional[_Iterable[int]] = ..., parameters: _Optional[int] = ..., multiply_adds: _Optional[int] = ..., channel_axis_assumed: _Optional[bool] = ..., spatial_axes: _Optional[_Iterable[int]] = ...) -> None: ...
+    def __init__(self, tensor: _Optional[str] = ..., node: _Optional[str] = ..., operator: _Optional[str] = ..., module: _Optional[str] = ..., shape: _Optional[_Iterable[_Union[Dimension, _Mapping]]] = ..., data_type: _Optional[str] = ..., channel_axis: _Optional[int] = ..., channels: _Optional[int] = ..., marks: _Optional[_Iterable[str]] = ..., receptive_field: _Optional[_Iterable[_Union[ReceptiveField, _Mapping]]] = ..., kernel: _Optional[_Iterable[int]] = ..., step: _Optional[_Iterable[int]] = ..., padding: _Optional[_Iterable[int]] = ..., parameters: _Optional[int] = ..., multiply_adds: _Optional[int] = ..., channel_axis_assumed: _Optional[bool] = ..., output: _Optional[str] = ..., output_offset: _Optional[int] = ..., spatial_axes: _Optional[_Iterable[int]] = ...) -> None: ...
 
 class ReceptiveField(_message.Message):
     __slots__ = ("size", "stride", "offset")
@@ -318,7 +322,7 @@ class CheckRequest(_message.Message):
     def __init__(self, model: _Optional[str] = ..., layer: _Optional[str] = ..., method: _Optional[str] = ..., to: _Optional[str] = ..., unpool: _Optional[_Union[Unpool, str]] = ..., channel_axis: _Optional[int] = ..., keep_shape: _Optional[bool] = ..., target: _Optional[_Union[Target, str]] = ..., method_options: _Optional[_Union[MethodOptions, _Mapping]] = ...) -> None: ...
 
 class CheckResponse(_message.Message):
-    __slots__ = ("ok", "problem", "layer", "method", "to", "opset", "batch", "batch_note", "nodes", "explainable_from", "warnings")
+    __slots__ = ("ok", "problem", "layer", "method", "to", "opset", "batch", "batch_note", "nodes", "explainable_from", "warnings", "quantity", "other_outputs")
     OK_FIELD_NUMBER: _ClassVar[int]
     PROBLEM_FIELD_NUMBER: _ClassVar[int]
     LAYER_FIELD_NUMBER: _ClassVar[int]
@@ -330,6 +334,8 @@ class CheckResponse(_message.Message):
     NODES_FIELD_NUMBER: _ClassVar[int]
     EXPLAINABLE_FROM_FIELD_NUMBER: _ClassVar[int]
     WARNINGS_FIELD_NUMBER: _ClassVar[int]
+    QUANTITY_FIELD_NUMBER: _ClassVar[int]
+    OTHER_OUTPUTS_FIELD_NUMBER: _ClassVar[int]
     ok: bool
     problem: str
     layer: str
@@ -341,7 +347,9 @@ class CheckResponse(_message.Message):
     nodes: _containers.RepeatedCompositeFieldContainer[NodeReport]
     explainable_from: str
     warnings: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, ok: _Optional[bool] = ..., problem: _Optional[str] = ..., layer: _Optional[str] = ..., method: _Optional[str] = ..., to: _Optional[str] = ..., opset: _Optional[int] = ..., batch: _Optional[str] = ..., batch_note: _Optional[str] = ..., nodes: _Optional[_Iterable[_Union[NodeReport, _Mapping]]] = ..., explainable_from: _Optional[str] = ..., warnings: _Optional[_Iterable[str]] = ...) -> None: ...
+    quantity: str
+    other_outputs: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, ok: _Optional[bool] = ..., problem: _Optional[str] = ..., layer: _Optional[str] = ..., method: _Optional[str] = ..., to: _Optional[str] = ..., opset: _Optional[int] = ..., batch: _Optional[str] = ..., batch_note: _Optional[str] = ..., nodes: _Optional[_Iterable[_Union[NodeReport, _Mapping]]] = ..., explainable_from: _Optional[str] = ..., warnings: _Optional[_Iterable[str]] = ..., quantity: _Optional[str] = ..., other_outputs: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class NodeReport(_message.Message):
     __slots__ = ("node", "operator", "tensor", "rule", "unpool", "note")
@@ -406,7 +414,7 @@ class MethodOptions(_message.Message):
     def __init__(self, score_layer: _Optional[str] = ..., upsample: _Optional[bool] = ..., samples: _Optional[int] = ..., noise_level: _Optional[float] = ..., noise_seed: _Optional[int] = ..., steps: _Optional[int] = ..., low: _Optional[_Iterable[float]] = ..., high: _Optional[_Iterable[float]] = ..., baseline: _Optional[_Union[Tensor, _Mapping]] = ..., window: _Optional[_Iterable[int]] = ..., stride: _Optional[_Iterable[int]] = ..., masks: _Optional[int] = ..., resolution: _Optional[int] = ..., keep: _Optional[float] = ..., start: _Optional[str] = ..., iterations: _Optional[int] = ..., step_size: _Optional[float] = ..., jitter: _Optional[int] = ..., blur: _Optional[float] = ..., decay: _Optional[float] = ..., score_channel_axis: _Optional[int] = ...) -> None: ...
 
 class RewriteRequest(_message.Message):
-    __slots__ = ("model", "layer", "method", "select", "channels", "position", "seed_value", "to", "unpool", "channel_axis", "keep_outputs", "keep_shape", "target", "backward", "method_options")
+    __slots__ = ("model", "layer", "method", "select", "channels", "position", "seed_value", "to", "unpool", "channel_axis", "keep_outputs", "keep_shape", "target", "backward", "method_options", "negate")
     MODEL_FIELD_NUMBER: _ClassVar[int]
     LAYER_FIELD_NUMBER: _ClassVar[int]
     METHOD_FIELD_NUMBER: _ClassVar[int]
@@ -422,6 +430,7 @@ class RewriteRequest(_message.Message):
     TARGET_FIELD_NUMBER: _ClassVar[int]
     BACKWARD_FIELD_NUMBER: _ClassVar[int]
     METHOD_OPTIONS_FIELD_NUMBER: _ClassVar[int]
+    NEGATE_FIELD_NUMBER: _ClassVar[int]
     model: str
     layer: str
     method: str
@@ -437,7 +446,8 @@ class RewriteRequest(_message.Message):
     target: Target
     backward: Backward
     method_options: MethodOptions
-    def __init__(self, model: _Optional[str] = ..., layer: _Optional[str] = ..., method: _Optional[str] = ..., select: _Optional[_Union[Select, str]] = ..., channels: _Optional[_Iterable[int]] = ..., position: _Optional[_Union[Position, str]] = ..., seed_value: _Optional[_Union[SeedValue, str]] = ..., to: _Optional[str] = ..., unpool: _Optional[_Union[Unpool, str]] = ..., channel_axis: _Optional[int] = ..., keep_outputs: _Optional[bool] = ..., keep_shape: _Optional[bool] = ..., target: _Optional[_Union[Target, str]] = ..., backward: _Optional[_Union[Backward, str]] = ..., method_options: _Optional[_Union[MethodOptions, _Mapping]] = ...) -> None: ...
+    negate: bool
+    def __init__(self, model: _Optional[str] = ..., layer: _Optional[str] = ..., method: _Optional[str] = ..., select: _Optional[_Union[Select, str]] = ..., channels: _Optional[_Iterable[int]] = ..., position: _Optional[_Union[Position, str]] = ..., seed_value: _Optional[_Union[SeedValue, str]] = ..., to: _Optional[str] = ..., unpool: _Optional[_Union[Unpool, str]] = ..., channel_axis: _Optional[int] = ..., keep_outputs: _Optional[bool] = ..., keep_shape: _Optional[bool] = ..., target: _Optional[_Union[Target, str]] = ..., backward: _Optional[_Union[Backward, str]] = ..., method_options: _Optional[_Union[MethodOptions, _Mapping]] = ..., negate: _Optional[bool] = ...) -> None: ...
 
 class RewriteResponse(_message.Message):
     __slots__ = ("data", "size", "sha256")
@@ -484,7 +494,7 @@ class Channels(_message.Message):
     def __init__(self, channels: _Optional[_Iterable[int]] = ...) -> None: ...
 
 class ExplainRequest(_message.Message):
-    __slots__ = ("model", "images", "layer", "method", "top", "channels", "all", "whole", "position", "positions", "seed_value", "to", "unpool", "channel_axis", "preset", "preprocess", "labels", "return_pictures", "method_options")
+    __slots__ = ("model", "images", "layer", "method", "top", "channels", "all", "whole", "position", "positions", "seed_value", "to", "unpool", "channel_axis", "preset", "preprocess", "labels", "return_pictures", "method_options", "negate")
     MODEL_FIELD_NUMBER: _ClassVar[int]
     IMAGES_FIELD_NUMBER: _ClassVar[int]
     LAYER_FIELD_NUMBER: _ClassVar[int]
@@ -504,6 +514,7 @@ class ExplainRequest(_message.Message):
     LABELS_FIELD_NUMBER: _ClassVar[int]
     RETURN_PICTURES_FIELD_NUMBER: _ClassVar[int]
     METHOD_OPTIONS_FIELD_NUMBER: _ClassVar[int]
+    NEGATE_FIELD_NUMBER: _ClassVar[int]
     model: str
     images: _containers.RepeatedCompositeFieldContainer[Image]
     layer: str
@@ -523,10 +534,11 @@ class ExplainRequest(_message.Message):
     labels: _containers.RepeatedScalarFieldContainer[str]
     return_pictures: bool
     method_options: MethodOptions
-    def __init__(self, model: _Optional[str] = ..., images: _Optional[_Iterable[_Union[Image, _Mapping]]] = ..., layer: _Optional[str] = ..., method: _Optional[str] = ..., top: _Optional[int] = ..., channels: _Optional[_Union[Channels, _Mapping]] = ..., all: _Optional[bool] = ..., whole: _Optional[bool] = ..., position: _Optional[_Union[Position, str]] = ..., positions: _Optional[_Union[Tensor, _Mapping]] = ..., seed_value: _Optional[_Union[SeedValue, str]] = ..., to: _Optional[str] = ..., unpool: _Optional[_Union[Unpool, str]] = ..., channel_axis: _Optional[int] = ..., preset: _Optional[str] = ..., preprocess: _Optional[_Union[Preprocess, _Mapping]] = ..., labels: _Optional[_Iterable[str]] = ..., return_pictures: _Optional[bool] = ..., method_options: _Optional[_Union[MethodOptions, _Mapping]] = ...) -> None: ...
+    negate: bool
+    def __init__(self, model: _Optional[str] = ..., images: _Optional[_Iterable[_Union[Image, _Mapping]]] = ..., layer: _Optional[str] = ..., method: _Optional[str] = ..., top: _Optional[int] = ..., channels: _Optional[_Union[Channels, _Mapping]] = ..., all: _Optional[bool] = ..., whole: _Optional[bool] = ..., position: _Optional[_Union[Position, str]] = ..., positions: _Optional[_Union[Tensor, _Mapping]] = ..., seed_value: _Optional[_Union[SeedValue, str]] = ..., to: _Optional[str] = ..., unpool: _Optional[_Union[Unpool, str]] = ..., channel_axis: _Optional[int] = ..., preset: _Optional[str] = ..., preprocess: _Optional[_Union[Preprocess, _Mapping]] = ..., labels: _Optional[_Iterable[str]] = ..., return_pictures: _Optional[bool] = ..., method_options: _Optional[_Union[MethodOptions, _Mapping]] = ..., negate: _Optional[bool] = ...) -> None: ...
 
 class ExplainResponse(_message.Message):
-    __slots__ = ("model", "layer", "method", "to", "labels", "notes", "preprocess", "attribution", "score", "channels", "position", "pictures", "completeness_error", "seed_value")
+    __slots__ = ("model", "layer", "method", "to", "labels", "notes", "preprocess", "attribution", "score", "channels", "position", "pictures", "completeness_error", "seed_value", "probability")
     MODEL_FIELD_NUMBER: _ClassVar[int]
     LAYER_FIELD_NUMBER: _ClassVar[int]
     METHOD_FIELD_NUMBER: _ClassVar[int]
@@ -541,6 +553,7 @@ class ExplainResponse(_message.Message):
     PICTURES_FIELD_NUMBER: _ClassVar[int]
     COMPLETENESS_ERROR_FIELD_NUMBER: _ClassVar[int]
     SEED_VALUE_FIELD_NUMBER: _ClassVar[int]
+    PROBABILITY_FIELD_NUMBER: _ClassVar[int]
     model: str
     layer: str
     method: str
@@ -555,7 +568,8 @@ class ExplainResponse(_message.Message):
     pictures: _containers.RepeatedCompositeFieldContainer[Tensor]
     completeness_error: Tensor
     seed_value: SeedValue
-    def __init__(self, model: _Optional[str] = ..., layer: _Optional[str] = ..., method: _Optional[str] = ..., to: _Optional[str] = ..., labels: _Optional[_Iterable[str]] = ..., notes: _Optional[_Iterable[str]] = ..., preprocess: _Optional[_Union[Preprocess, _Mapping]] = ..., attribution: _Optional[_Union[Tensor, _Mapping]] = ..., score: _Optional[_Union[Tensor, _Mapping]] = ..., channels: _Optional[_Union[Tensor, _Mapping]] = ..., position: _Optional[_Union[Tensor, _Mapping]] = ..., pictures: _Optional[_Iterable[_Union[Tensor, _Mapping]]] = ..., completeness_error: _Optional[_Union[Tensor, _Mapping]] = ..., seed_value: _Optional[_Union[SeedValue, str]] = ...) -> None: ...
+    probability: Tensor
+    def __init__(self, model: _Optional[str] = ..., layer: _Optional[str] = ..., method: _Optional[str] = ..., to: _Optional[str] = ..., labels: _Optional[_Iterable[str]] = ..., notes: _Optional[_Iterable[str]] = ..., preprocess: _Optional[_Union[Preprocess, _Mapping]] = ..., attribution: _Optional[_Union[Tensor, _Mapping]] = ..., score: _Optional[_Union[Tensor, _Mapping]] = ..., channels: _Optional[_Union[Tensor, _Mapping]] = ..., position: _Optional[_Union[Tensor, _Mapping]] = ..., pictures: _Optional[_Iterable[_Union[Tensor, _Mapping]]] = ..., completeness_error: _Optional[_Union[Tensor, _Mapping]] = ..., seed_value: _Optional[_Union[SeedValue, str]] = ..., probability: _Optional[_Union[Tensor, _Mapping]] = ...) -> None: ...
 
 class ExplainUnitsResponse(_message.Message):
     __slots__ = ("header", "unit", "picture", "note", "progress")
@@ -592,7 +606,7 @@ class ExplainHeader(_message.Message):
     def __init__(self, model: _Optional[str] = ..., layer: _Optional[str] = ..., method: _Optional[str] = ..., to: _Optional[str] = ..., labels: _Optional[_Iterable[str]] = ..., preprocess: _Optional[_Union[Preprocess, _Mapping]] = ..., total: _Optional[int] = ..., seed_value: _Optional[_Union[SeedValue, str]] = ...) -> None: ...
 
 class UnitPart(_message.Message):
-    __slots__ = ("image", "unit", "channel", "score", "position", "attribution", "completeness_error")
+    __slots__ = ("image", "unit", "channel", "score", "position", "attribution", "completeness_error", "probability")
     IMAGE_FIELD_NUMBER: _ClassVar[int]
     UNIT_FIELD_NUMBER: _ClassVar[int]
     CHANNEL_FIELD_NUMBER: _ClassVar[int]
@@ -600,6 +614,7 @@ class UnitPart(_message.Message):
     POSITION_FIELD_NUMBER: _ClassVar[int]
     ATTRIBUTION_FIELD_NUMBER: _ClassVar[int]
     COMPLETENESS_ERROR_FIELD_NUMBER: _ClassVar[int]
+    PROBABILITY_FIELD_NUMBER: _ClassVar[int]
     image: int
     unit: int
     channel: int
@@ -607,7 +622,8 @@ class UnitPart(_message.Message):
     position: _containers.RepeatedScalarFieldContainer[int]
     attribution: TensorPart
     completeness_error: float
-    def __init__(self, image: _Optional[int] = ..., unit: _Optional[int] = ..., channel: _Optional[int] = ..., score: _Optional[float] = ..., position: _Optional[_Iterable[int]] = ..., attribution: _Optional[_Union[TensorPart, _Mapping]] = ..., completeness_error: _Optional[float] = ...) -> None: ...
+    probability: float
+    def __init__(self, image: _Optional[int] = ..., unit: _Optional[int] = ..., channel: _Optional[int] = ..., score: _Optional[float] = ..., position: _Optional[_Iterable[int]] = ..., attribution: _Optional[_Union[TensorPart, _Mapping]] = ..., completeness_error: _Optional[float] = ..., probability: _Optional[float] = ...) -> None: ...
 
 class PicturePart(_message.Message):
     __slots__ = ("image", "pixels")
@@ -790,12 +806,22 @@ class EvaluateRequest(_message.Message):
     def __init__(self, model: _Optional[str] = ..., images: _Optional[_Iterable[_Union[Image, _Mapping]]] = ..., masks: _Optional[_Iterable[_Union[Image, _Mapping]]] = ..., methods: _Optional[_Iterable[str]] = ..., randomize: _Optional[int] = ..., preset: _Optional[str] = ..., preprocess: _Optional[_Union[Preprocess, _Mapping]] = ...) -> None: ...
 
 class EvaluateResponse(_message.Message):
-    __slots__ = ("progress", "method")
+    __slots__ = ("progress", "method", "refused")
     PROGRESS_FIELD_NUMBER: _ClassVar[int]
     METHOD_FIELD_NUMBER: _ClassVar[int]
+    REFUSED_FIELD_NUMBER: _ClassVar[int]
     progress: Progress
     method: MethodEvaluation
-    def __init__(self, progress: _Optional[_Union[Progress, _Mapping]] = ..., method: _Optional[_Union[MethodEvaluation, _Mapping]] = ...) -> None: ...
+    refused: MethodRefusal
+    def __init__(self, progress: _Optional[_Union[Progress, _Mapping]] = ..., method: _Optional[_Union[MethodEvaluation, _Mapping]] = ..., refused: _Optional[_Union[MethodRefusal, _Mapping]] = ...) -> None: ...
+
+class MethodRefusal(_message.Message):
+    __slots__ = ("method", "reason")
+    METHOD_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    method: str
+    reason: str
+    def __init__(self, method: _Optional[str] = ..., reason: _Optional[str] = ...) -> None: ...
 
 class MethodEvaluation(_message.Message):
     __slots__ = ("method", "deletion", "insertion", "deletion_area", "insertion_area", "pointing", "mass", "randomization")

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from onnxplain.engine.default_engine import explain
     from onnxplain.engine.drawing import View
     from onnxplain.engine.engine import Engine
-    from onnxplain.engine.evaluation import Evaluation, class_methods, evaluate
+    from onnxplain.engine.evaluation import Evaluation, Evaluations, class_methods, evaluate
     from onnxplain.engine.explanation import Explanation
     from onnxplain.engine.pictures import PRESETS, Preprocess, read_picture
     from onnxplain.engine.views import (
@@ -47,6 +47,7 @@ __all__ = [
     "Engine",
     "EngineMethod",
     "Evaluation",
+    "Evaluations",
     "Explanation",
     "Found",
     "Invariance",
@@ -76,6 +77,7 @@ __getattr__ = on_first_use(
         "Curve": "views",
         "Engine": "engine",
         "Evaluation": "evaluation",
+        "Evaluations": "evaluation",
         "Explanation": "explanation",
         "Found": "views",
         "Invariance": "views",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,8 +12,9 @@ import numpy.typing as npt
 
 from onnxplain.engine.methods import METHODS, method_options
 from onnxplain.engine.pictures import PreparedInputs, Preprocess
-from onnxplain.engine.runtime import OpenedModel, stored_labels
+from onnxplain.engine.runtime import OpenedModel, Subject, stored_labels
 from onnxplain.graphops import Layer, Method, Options
+from onnxplain.graphops.chosen_options import default_position
 from onnxplain.graphops.errors import OptionError
 from onnxplain.graphops.methods import require_taken
 from onnxplain.graphops.options import HIGH, LOW
@@ -21,7 +22,7 @@ from onnxplain.graphops.options import HIGH, LOW
 if TYPE_CHECKING:
     from onnxplain.engine.choices import Choices
 
-__all__ = ["CheckedChoices", "class_labels", "to_options"]
+__all__ = ["CheckedChoices", "positioned", "class_labels", "to_options"]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -31,6 +32,7 @@ class CheckedChoices:
     position: "all", "max", or coordinates: one position for all units, or one for each unit,
         [images, units, rank]; None for the method's default.
     seed_value: "activation" or "one"; None for the method's default.
+    negate: explain the evidence against the unit: the signal starts with the opposite sign.
     to: the tensor projected back to; None for the picture.
     unpool, channel_axis: see `onnxplain.graphops.Options`.
     preprocess: a Preprocess, or its text as on the command line, "unit" or
@@ -47,6 +49,7 @@ class CheckedChoices:
 
     position: str | Sequence[int] | npt.NDArray[np.int64] | None = None
     seed_value: str | None = None
+    negate: bool | None = None
     to: str | None = None
     unpool: str | None = None
     channel_axis: int | None = None
@@ -90,7 +93,20 @@ def class_labels(
     """Return the class names of a layer's channels, none where these are no classes."""
     if whole or not {"class score", "output"} & set(layer.marks):
         return ()
+    score = opened.network.class_score
+    if score is not None and score.output == layer.tensor and score.row:
+        return ()  # its channels are rows of other things too
     return stored_labels(opened.model) if choices.labels is None else tuple(choices.labels)
+
+
+def positioned(options: Options, method: Method, subject: Subject) -> Options:
+    """Return the options with the position where the signal starts, if none was chosen."""
+    layer = subject.layer
+    if options.select == "whole" or options.position is not None or layer.shape is None:
+        return options
+    is_score = subject.score is not None
+    position = default_position(method, is_score, list(layer.shape), layer.channel_axis)
+    return replace(options, position=position)
 
 
 def to_options(
@@ -111,9 +127,11 @@ def to_options(
         "select": "whole" if whole else None,
         "position": position if position is None or isinstance(position, str) else "given",
         "seed_value": choices.seed_value,
+        "negate": choices.negate,
         "to": choices.to,
         "unpool": choices.unpool,
         "channel_axis": choices.channel_axis,
+        "backward": "float32",  # in half precision, LRP's small signals underflow to zero
         "keep_outputs": False,
     }
     return Options(**general, **own)

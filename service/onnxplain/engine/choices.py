@@ -26,6 +26,7 @@ class Choices(TypedDict, total=False):
         position: "all", "max", or coordinates: one position for all units, or one for each unit,
             [images, units, rank]; None for the method's default.
         seed_value: "activation" or "one"; None for the method's default.
+        negate: explain the evidence against the unit: the signal starts with the opposite sign.
         to: the tensor projected back to; None for the picture.
         unpool, channel_axis: see `onnxplain.graphops.Options`.
         preprocess: a Preprocess, or its text as on the command line, "unit" or
@@ -78,6 +79,7 @@ class Choices(TypedDict, total=False):
 
     position: str | Sequence[int] | npt.NDArray[np.int64] | None
     seed_value: str | None
+    negate: bool | None
     to: str | None
     unpool: str | None
     channel_axis: int | None

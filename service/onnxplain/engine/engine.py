@@ -12,14 +12,15 @@ from typing import Unpack
 import numpy as np
 import numpy.typing as npt
 
-from onnxplain.engine.arguments import CheckedChoices, class_labels, to_options
+from onnxplain.engine.arguments import CheckedChoices, class_labels, positioned, to_options
 from onnxplain.engine.choices import Choices
 from onnxplain.engine.drawing import name_pictures
 from onnxplain.engine.explanation import Explanation
 from onnxplain.engine.join import join_pieces
 from onnxplain.engine.methods import find_method, run_method
-from onnxplain.engine.notes import position_notes, result_notes
+from onnxplain.engine.notes import notes_of
 from onnxplain.engine.pictures import Images, PreparedInputs, Preprocess, prepare
+from onnxplain.engine.probabilities import UnitProbabilities
 from onnxplain.engine.run import Run
 from onnxplain.engine.runtime import (
     ByteCache,
@@ -197,8 +198,10 @@ class Engine:
             chosen_units = choose_units(run, units, whole)
             notes, done = (*prepared.notes, *subject.warnings), 0
             progress(done, chosen_units.channels.size)
+            probabilities = UnitProbabilities(run, chosen_units)
             for image, chunk, result in run_method(run, chosen_units):
                 error = result.completeness_error
+                probability = probabilities.of(image, chunk, result)
                 yield Explanation(
                     attribution=result.attribution[None],
                     score=result.score[None],
@@ -210,16 +213,14 @@ class Engine:
                     pictures=prepared.pictures[image : image + 1] if result.of_picture else (),
                     labels=labels,
                     preprocess=prepared.preprocess,
-                    notes=(
-                        *notes,
-                        *position_notes(run, run.rows[image]),
-                        *result_notes(method, result),
-                    ),
+                    notes=(*notes, *notes_of(run, chosen_units, labels, image, result)),
                     first_image=image,
                     names=names[image : image + 1],
                     seed_value=run.options.seed_value or method.seed_value,
                     completeness_error=None if error is None else error[None],
                     drawn_as=method.drawn,
+                    negated=run.options.negate,
+                    probability=None if probability is None else probability[None],
                 )
                 done += len(result.score)
                 progress(done, chosen_units.channels.size)
@@ -274,11 +275,12 @@ class Engine:
         own = options.score_layer, options.score_channel_axis
         rest = (*own, replace(options, own=()))
         key = ("subject", opened.sha256, layer, method, rest)
+        subject = self._cache.get(key, resolved)
         run = Run(
             opened=opened,
-            subject=self._cache.get(key, resolved),
+            subject=subject,
             method=method,
-            options=options,
+            options=positioned(options, method, subject),
             own=choices.own,
             position=choices.position,
             passes=choices.passes,

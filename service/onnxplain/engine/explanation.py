@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from onnxplain.engine.conservation import is_noise
 from onnxplain.engine.drawing import (
     Panel,
     View,
@@ -53,6 +54,9 @@ class Explanation(View):
     first_image: the index of the first image; 0 except for pieces of a result.
     completeness_error: float32 [images, units], the violation of the method's conservation law;
         None where it has none.
+    negated: whether the signal starts with the opposite sign, for the evidence against the unit.
+    probability: float32 [images, units], the network's own; None unless the layer is a class score
+        that a Softmax or Sigmoid follows.
     drawn_as: "map", "reconstruction" or "picture", as the method declares; "" for what the method
         of that name declares.
     """
@@ -73,6 +77,8 @@ class Explanation(View):
     seed_value: str = "one"
     completeness_error: npt.NDArray[np.float32] | None = None
     drawn_as: str = ""
+    negated: bool = False
+    probability: npt.NDArray[np.float32] | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "drawn_as", self.drawn_as or drawn_as(self.method))
@@ -107,7 +113,7 @@ class Explanation(View):
                 for start in range(0, images, together)
             ]
         notes = legend(self.attribution[0, 0], self.drawn_as, overlays)
-        return figure(rows, f"{self.method} · {self.layer}", notes)
+        return figure(rows, f"{self.method} · {self.layer}", notes, self.notes)
 
     def name(self, image: int) -> str:
         """Return a picture's name, "" where it is the only one or has none.
@@ -165,7 +171,24 @@ class Explanation(View):
         Raises:
             IndexError: there is no such picture or unit.
         """
-        return drawn(self.attribution[image, unit], self.drawn_as, self.preprocess)
+        return drawn(self.shown(image, unit), self.drawn_as, self.preprocess)
+
+    def shown(self, image: int, unit: int) -> npt.NDArray[np.float32]:
+        """Return one unit's attribution as it is drawn: zeros where it is only rounding noise.
+
+        Args:
+            image: the index of the picture.
+            unit: the index of the unit.
+
+        Returns:
+            float32, the shape of `to` without its batch axis.
+
+        Raises:
+            IndexError: there is no such picture or unit.
+        """
+        attribution, error = self.attribution[image, unit : unit + 1], self.completeness_error
+        noise = error is not None and is_noise(attribution, error[image, unit : unit + 1])[0]
+        return np.asarray(np.zeros_like(attribution[0]) if noise else attribution[0])
 
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
         """Return the arrays and texts that `save_npz` writes, by name."""
@@ -186,18 +209,20 @@ class Explanation(View):
             arrays["position"] = self.position
         if self.completeness_error is not None:
             arrays["completeness_error"] = self.completeness_error
+        if self.probability is not None:
+            arrays["probability"] = self.probability
         return arrays
 
     def _panel(self, image: int, unit: int, side: int, overlays: bool) -> Panel:
         pictures = [enlarged(self.drawn(image, unit), side)]
         if overlays:
-            over = overlay(self.attribution[image, unit], self.pictures[image])
+            over = overlay(self.shown(image, unit), self.pictures[image])
             pictures.append(enlarged(over, side))
         captions = self.captions(image, unit)
         return Panel(captions if self.pictures else self.named(captions, image), tuple(pictures))
 
     def captions(self, image: int, unit: int) -> tuple[str, ...]:
-        """Return captions of a unit, its name and strength, the longest first.
+        """Return captions of a unit, its name, strength and probability, the longest first.
 
         Args:
             image: the index of the picture.
@@ -211,13 +236,21 @@ class Explanation(View):
         """
         channel, value = int(self.channels[image, unit]), _short(self.strength[image, unit])
         strength = f"{self.strength_name} {value}"
+        both, brief = strength, value
+        if self.probability is not None:
+            probability = float(self.probability[image, unit])
+            both, brief = (
+                f"{strength}, probability {probability:.3g}",
+                f"{value}, {probability:.0%}",
+            )
+        against = "against " if self.negated else ""
         if 0 <= channel < len(self.labels):
-            label = self.labels[channel]
+            label = f"{against}{self.labels[channel]}"
             short = label.partition(",")[0]  # ImageNet's names list their synonyms
-            return (f"{label} ({strength})", f"{short} ({strength})", short)
+            return (f"{label} ({both})", f"{short} ({both})", f"{short} ({brief})", short)
         if channel < 0:
-            return (f"whole layer ({strength})", f"whole ({value})", "whole")
-        return (f"channel {channel} ({strength})", f"{channel} ({value})", str(channel))
+            return (f"{against}whole layer ({strength})", f"whole ({value})", "whole")
+        return (f"{against}channel {channel} ({both})", f"{channel} ({brief})", str(channel))
 
     @property
     def strength(self) -> npt.NDArray[np.float32]:
@@ -228,7 +261,7 @@ class Explanation(View):
         """
         if self.seed_value != "activation":
             return self.score
-        return np.sqrt(np.maximum(self.score, 0))
+        return np.sqrt(np.maximum(-self.score if self.negated else self.score, 0))
 
     @property
     def strength_name(self) -> str:

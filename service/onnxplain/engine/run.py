@@ -38,11 +38,15 @@ class Chosen:
     """The units to explain.
 
     channels: [images, units], -1 for the whole layer. positions: [images, units, spatial rank] of
-    explicit coordinates, else None.
+    explicit coordinates, else None. runner_up: [images], the next strongest channel where the
+    strongest one is explained, else None. strength: [images, channels], each channel's maximum,
+    where it was needed to choose the units, else None.
     """
 
     channels: npt.NDArray[np.int64]
     positions: npt.NDArray[np.int64] | None = None
+    runner_up: npt.NDArray[np.int64] | None = None
+    strength: npt.NDArray[np.float32] | None = None
 
 
 @dataclass(frozen=True, eq=False)

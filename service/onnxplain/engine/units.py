@@ -41,9 +41,13 @@ def choose_units(run: Run, units: Units, whole: bool) -> Chosen:
         sizes += [values.shape[1:axis] + values.shape[axis + 1 :]] * len(group)
     strength = np.concatenate(strengths)
     chosen = choose_channels(units, len(rows), strength.shape[1], strength, layer.tensor)
+    next_best = None
+    if top_count(units) == 1 and strength.shape[1] > 1:
+        next_best = np.argsort(-strength, axis=1, kind="stable")[:, 1]
     if not has_coordinates:
-        return Chosen(chosen)
-    return Chosen(chosen, checked_positions(position, sizes, chosen.shape[1], layer.tensor))
+        return Chosen(chosen, None, next_best, strength)
+    positions = checked_positions(position, sizes, chosen.shape[1], layer.tensor)
+    return Chosen(chosen, positions, next_best, strength)
 
 
 def is_whole(units: Units, method: Method) -> bool:

@@ -63,7 +63,9 @@ def explain_arguments(request: pb.ExplainRequest) -> dict[str, Any]:
         "method": request.method or DEFAULT_METHOD,
         "units": units_of(request),
         "position": _position(request),
-        **{n: _option(request, n) for n in ("seed_value", "to", "unpool", "channel_axis")},
+        **{
+            n: _option(request, n) for n in ("seed_value", "negate", "to", "unpool", "channel_axis")
+        },
         "preprocess": preprocess_of(request),
         "labels": tuple(request.labels) or None,
         **method_options_of(request),

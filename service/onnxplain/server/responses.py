@@ -80,6 +80,8 @@ def layer_message(layer: Layer) -> pb.Layer:
         padding=layer.arithmetic.padding or (),
         parameters=layer.arithmetic.parameters,
         multiply_adds=layer.arithmetic.multiply_adds,
+        output=layer.output,
+        output_offset=layer.output_offset,
         receptive_field=[
             pb.ReceptiveField(size=size, stride=stride, offset=offset)
             for size, stride, offset in zip(
@@ -113,6 +115,8 @@ def check_response(report: Report) -> pb.CheckResponse:
         ],
         explainable_from=report.explainable_from or "",
         warnings=report.warnings,
+        quantity=report.quantity,
+        other_outputs=report.other_outputs,
     )
 
 
@@ -129,6 +133,7 @@ def rewrite_parts(data: bytes) -> Iterator[pb.RewriteResponse]:
 def explain_response(model: str, result: Explanation, pictures: bool) -> pb.ExplainResponse:
     """Return a whole explanation as one message."""
     position, error = result.position, result.completeness_error
+    probability = result.probability
     return pb.ExplainResponse(
         model=model,
         layer=result.layer,
@@ -144,6 +149,7 @@ def explain_response(model: str, result: Explanation, pictures: bool) -> pb.Expl
         pictures=[tensors.from_array(picture) for picture in result.pictures if pictures],
         completeness_error=None if error is None else tensors.from_array(error),
         seed_value=SEED_VALUES[result.seed_value],
+        probability=None if probability is None else tensors.from_array(probability),
     )
 
 
@@ -169,7 +175,7 @@ def explain_parts(
                 for part in tensors.split(picture):
                     message = pb.PicturePart(image=image, pixels=part)
                     yield pb.ExplainUnitsResponse(picture=message)
-        errors = piece.completeness_error
+        errors, probabilities = piece.completeness_error, piece.probability
         for i in range(piece.channels.shape[1]):
             for part in tensors.split(piece.attribution[0, i]):
                 yield pb.ExplainUnitsResponse(
@@ -181,6 +187,7 @@ def explain_parts(
                         position=() if piece.position is None else piece.position[0, i].tolist(),
                         attribution=part,
                         completeness_error=None if errors is None else float(errors[0, i]),
+                        probability=None if probabilities is None else float(probabilities[0, i]),
                     )
                 )
             unit += 1

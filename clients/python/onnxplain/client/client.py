@@ -14,9 +14,8 @@ from onnxplain.client.requests import (
     evaluate_request,
     explain_request,
 )
-from onnxplain.client.results import Result, gather, without_progress
+from onnxplain.client.results import Result, ServedEvaluations, gather, without_progress
 from onnxplain.client.views import ServedView, gather_view, view_request
-from onnxplain.v1 import explain_pb2 as pb
 
 __all__ = ["Client"]
 
@@ -40,6 +39,7 @@ class Client(ModelCalls):
         *,
         position: Position = None,
         seed_value: str | None = None,
+        negate: bool = False,
         to: str | None = None,
         unpool: str | None = None,
         channel_axis: int | None = None,
@@ -64,6 +64,7 @@ class Client(ModelCalls):
                 None for the method's default.
             seed_value: the value that the signal starts with, "activation" or "one"; None for the
                 method's default.
+            negate: start with the opposite sign, for the evidence against the unit.
             to: the tensor to project back to; None for the picture.
             unpool: the form of max-unpooling; None for "auto".
             channel_axis: the layer's channel axis, if the default is wrong.
@@ -91,6 +92,7 @@ class Client(ModelCalls):
             units=units,
             position=position,
             seed_value=seed_value,
+            negate=negate,
             to=to,
             unpool=unpool,
             channel_axis=channel_axis,
@@ -150,7 +152,7 @@ class Client(ModelCalls):
         randomize: int = 0,
         preprocess: Preprocess = None,
         progress: Callable[[int, int], None] | None = None,
-    ) -> list[pb.MethodEvaluation]:
+    ) -> ServedEvaluations:
         """Measure how faithful the methods' maps of each image's predicted class are.
 
         Args:
@@ -163,11 +165,12 @@ class Client(ModelCalls):
             progress: called with the steps done, and their total.
 
         Returns:
-            One message per method; the last is "random", maps of noise.
+            One message per method; the last is "random", maps of noise. The methods that cannot
+            explain the network are in `refused`, with their reasons.
 
         Raises:
             ClientError: an argument is wrong, or the call fails.
         """
         request = evaluate_request(name, images, methods, masks, randomize, preprocess)
         with self._stream(self._stub.Evaluate, request) as stream:
-            return [part.method for part in without_progress(stream, progress)]
+            return ServedEvaluations(without_progress(stream, progress))

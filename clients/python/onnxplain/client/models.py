@@ -115,6 +115,7 @@ class ModelCalls(Connection):
         channels: Sequence[int] = (),
         position: str | None = None,
         seed_value: str | None = None,
+        negate: bool = False,
         to: str | None = None,
         unpool: str | None = None,
         channel_axis: int | None = None,
@@ -135,6 +136,7 @@ class ModelCalls(Connection):
             channels: the channels that select "fixed" bakes in.
             position: where the signal starts: "all", "max" or "given".
             seed_value: the value that the signal starts with: "activation" or "one".
+            negate: start with the opposite sign, for the evidence against the unit.
             to: the tensor to project back to; None for the picture.
             unpool: the form of max-unpooling; None for "auto".
             channel_axis: the layer's channel axis, if the default is wrong.
@@ -160,6 +162,7 @@ class ModelCalls(Connection):
             channels=channels,
             position=position,
             seed_value=seed_value,
+            negate=negate,
             to=to,
             unpool=unpool,
             channel_axis=channel_axis,

@@ -140,6 +140,9 @@ def options_of_method(options: Mapping[str, Any]) -> pb.MethodOptions | None:
     fields = {name: value for name, value in options.items() if value is not None}
     if "baseline" in fields:
         fields["baseline"] = tensors.from_array(np.asarray(fields["baseline"], np.float32))
+    for name, value in fields.items():
+        if known[name].is_repeated and not isinstance(value, str):  # one number is a list of one
+            fields[name] = np.atleast_1d(np.asarray(value)).tolist()
     with invalid_arguments():
         return pb.MethodOptions(**fields) if fields else None
 

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +16,7 @@ from onnxplain.client.errors import ClientError
 from onnxplain.v1 import explain_pb2 as pb
 from onnxplain.v1 import tensors
 
-__all__ = ["Result", "gather", "whole_file", "without_progress"]
+__all__ = ["ServedEvaluations", "Result", "gather", "whole_file", "without_progress"]
 
 Array = npt.NDArray[Any]
 Part = TypeVar("Part", pb.ExplainUnitsResponse, pb.ViewResponse, pb.EvaluateResponse)
@@ -31,6 +31,8 @@ class Result:
     position: int64 [images, units, spatial rank], None where the signal started at all positions.
     completeness_error: float32 [images, units], the violation of the method's conservation law;
         None for methods without one.
+    probability: float32 [images, units], the network's own; None unless the layer is the class
+        score and a Softmax or Sigmoid follows it.
     layer, to: the tensors projected from and to. method: the method's name.
     labels: class names by channel, where the layer is the class score.
     seed_value: the value that the signal started with, "one" or "activation"; with the latter, the
@@ -47,6 +49,7 @@ class Result:
     channels: npt.NDArray[np.int64]
     position: npt.NDArray[np.int64] | None
     completeness_error: npt.NDArray[np.float32] | None
+    probability: npt.NDArray[np.float32] | None
     layer: str
     to: str
     method: str
@@ -56,6 +59,19 @@ class Result:
     pictures: tuple[npt.NDArray[np.uint8], ...]
     preprocess: dict[str, Any] | None
     model: str
+
+
+class ServedEvaluations(list[pb.MethodEvaluation]):
+    """The evaluations of several methods, in their order; the last is "random", maps of noise.
+
+    refused: by the name of each method that cannot explain the network, the reason.
+    """
+
+    def __init__(self, parts: Iterable[pb.EvaluateResponse] = ()) -> None:
+        parts = list(parts)
+        super().__init__(part.method for part in parts if part.HasField("method"))
+        refused = [part.refused for part in parts if part.HasField("refused")]
+        self.refused = {refusal.method: refusal.reason for refusal in refused}
 
 
 def gather(
@@ -100,7 +116,8 @@ def gather(
         score=_by_unit(units, "score", np.float32),
         channels=_by_unit(units, "channel", np.int64),
         position=position if position.shape[-1] else None,
-        completeness_error=_completeness_error(units),
+        completeness_error=_where_set(units, "completeness_error"),
+        probability=_where_set(units, "probability"),
         layer=header.layer,
         to=header.to,
         method=header.method,
@@ -143,10 +160,13 @@ def _by_unit(units: list[list[pb.UnitPart]], field: str, dtype: type[np.generic]
     return np.array([[getattr(unit, field) for unit in row] for row in units], dtype)
 
 
-def _completeness_error(units: list[list[pb.UnitPart]]) -> npt.NDArray[np.float32] | None:
-    if not all(unit.HasField("completeness_error") for row in units for unit in row):
+def _where_set(
+    units: list[list[pb.UnitPart]], field: Literal["completeness_error", "probability"]
+) -> npt.NDArray[np.float32] | None:
+    """Return an optional field of every unit, [images, units]; None unless all have it."""
+    if not all(unit.HasField(field) for row in units for unit in row):
         return None
-    return _by_unit(units, "completeness_error", np.float32)
+    return _by_unit(units, field, np.float32)
 
 
 def _key(message: pb.ExplainUnitsResponse) -> tuple[str | None, int, int]:

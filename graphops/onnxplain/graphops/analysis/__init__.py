@@ -8,23 +8,27 @@ from onnxplain.graphops.analysis.axis_roles import (
     trace_axes,
 )
 from onnxplain.graphops.analysis.batch_axis import BATCHED, MIXED, batch_dimension, track_batch
+from onnxplain.graphops.analysis.class_score import (
+    ClassScore,
+    class_score,
+    find_class_score,
+    score_and_axes,
+)
 from onnxplain.graphops.analysis.cost import Arithmetic
 from onnxplain.graphops.analysis.input_size import resize_input
-from onnxplain.graphops.analysis.landmarks import (
-    NORMALIZERS,
-    class_score,
-    default_target,
-)
+from onnxplain.graphops.analysis.landmarks import default_target
 from onnxplain.graphops.analysis.layers import Layer, list_layers
 from onnxplain.graphops.analysis.map_layer import map_layer
 from onnxplain.graphops.analysis.map_layout import MapLayout, layout_of
 from onnxplain.graphops.analysis.names import resolve
+from onnxplain.graphops.analysis.normalizers import NORMALIZERS
 from onnxplain.graphops.analysis.path import Path, find_path, first_explainable
 
 __all__ = [
     "Arithmetic",
     "Axes",
     "BATCHED",
+    "ClassScore",
     "Layer",
     "MIXED",
     "MapLayout",
@@ -35,6 +39,7 @@ __all__ = [
     "batch_dimension",
     "class_score",
     "default_target",
+    "find_class_score",
     "find_path",
     "first_explainable",
     "has_channels_last",
@@ -43,6 +48,7 @@ __all__ = [
     "map_layer",
     "resize_input",
     "resolve",
+    "score_and_axes",
     "trace_axes",
     "track_batch",
 ]

@@ -1,19 +1,11 @@
-"""The default ends of an explanation: picture and class score."""
+"""The default target of an explanation: the picture."""
 
 from __future__ import annotations
 
 from onnxplain.graphops.errors import UnsupportedModel
 from onnxplain.graphops.ir import Graph, Tensor, is_float
 
-__all__ = ["NORMALIZERS", "class_score", "default_target"]
-
-# The operators that turn class scores into probabilities, and what their output is.
-NORMALIZERS = {
-    "Softmax": "probability",
-    "Sigmoid": "probability",
-    "LogSoftmax": "log probability",
-}
-SAME_VALUES = {"Identity", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Cast", "Dropout"}
+__all__ = ["default_target"]
 
 
 def default_target(graph: Graph) -> Tensor:
@@ -32,25 +24,3 @@ def default_target(graph: Graph) -> Tensor:
                     return tensor
             inputs.update(t.name for t in node.outputs)
     raise UnsupportedModel("the network has no float input to project back to: name one with `to`")
-
-
-def class_score(graph: Graph) -> Tensor | None:
-    """Return the network's first float output, before a final Softmax, LogSoftmax or Sigmoid."""
-    output = next((t for t in graph.outputs if is_float(t)), None)
-    tensor = output
-    while tensor is not None and tensor.inputs:
-        node = tensor.inputs[0]
-        if node.op in NORMALIZERS:
-            return _unflattened(node.inputs[0])
-        if node.op not in SAME_VALUES:
-            break
-        tensor = node.inputs[0]
-    return output
-
-
-def _unflattened(tensor: Tensor) -> Tensor:
-    """Step back over the Flatten that the opset upgrade inserts before a Softmax."""
-    node = tensor.inputs[0] if tensor.inputs else None
-    if node is not None and node.op == "Flatten" and node.name.startswith("onnxplain/"):
-        return node.inputs[0]
-    return tensor

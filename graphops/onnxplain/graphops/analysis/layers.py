@@ -9,9 +9,11 @@ from dataclasses import dataclass
 import numpy as np
 import onnx
 
-from onnxplain.graphops.analysis.axis_roles import UNTRACED, Axes, trace_axes
+from onnxplain.graphops.analysis.axis_roles import UNTRACED, Axes
+from onnxplain.graphops.analysis.batch_axis import batch_dimension
+from onnxplain.graphops.analysis.class_score import ClassScore, score_and_axes
 from onnxplain.graphops.analysis.cost import Arithmetic, arithmetic
-from onnxplain.graphops.analysis.landmarks import class_score, default_target
+from onnxplain.graphops.analysis.landmarks import default_target
 from onnxplain.graphops.analysis.map_layer import map_layer
 from onnxplain.graphops.analysis.names import module_path
 from onnxplain.graphops.analysis.receptive_field import ReceptiveField, receptive_fields
@@ -35,6 +37,9 @@ class Layer:
         is a guess from the rank, as the network does not tell.
     spatial_axes: its axes that run along places of the picture, whatever they see of it.
     marks: any of "input", "map layer", "class score" and "output".
+    output: of the class score, the network's output that is computed from it; else "".
+    output_offset: of the class score, the output's row that holds channel 0, where the output
+        concatenates the classes with other rows; else None.
     """
 
     tensor: str
@@ -52,12 +57,15 @@ class Layer:
     offset: tuple[int | None, ...] | None
     arithmetic: Arithmetic
     marks: tuple[str, ...]
+    output: str = ""
+    output_offset: int | None = None
 
 
 def list_layers(graph: Graph) -> list[Layer]:
     """Return every float tensor between the network's inputs and outputs, in order."""
-    axes, fields = trace_axes(graph), _fields(graph)
-    marks = _marks(graph, axes)
+    found, axes = score_and_axes(graph)
+    score = found if isinstance(found, ClassScore) else None
+    marks, fields = _marks(graph, score, axes), _fields(graph)
     tensors = [t for t in graph.inputs if is_float(t)]
     seen = {t.name for t in graph.inputs}
     for node in graph.nodes:
@@ -70,6 +78,7 @@ def list_layers(graph: Graph) -> list[Layer]:
         _layer(
             graph,
             t,
+            score,
             marks.get(t.name, ()),
             fields.get(t.name),
             axes.get(t.name, UNTRACED),
@@ -82,6 +91,7 @@ def list_layers(graph: Graph) -> list[Layer]:
 def _layer(
     graph: Graph,
     tensor: Tensor,
+    score: ClassScore | None,
     marks: tuple[str, ...],
     field: ReceptiveField | None,
     axes: Axes,
@@ -90,6 +100,9 @@ def _layer(
     node = tensor.inputs[0] if tensor.inputs else None
     axis = axes.channel
     size = shape_of(tensor)[axis] if axis is not None else None
+    if list(tensor.shape or ()) == [batch_dimension(graph)]:
+        size = 1  # one number per image
+    is_score = score is not None and tensor.name == score.tensor
     return Layer(
         tensor=tensor.name,
         node=node.name if node else "",
@@ -106,11 +119,15 @@ def _layer(
         offset=field.offset if field else None,
         arithmetic=arithmetic(node, counted),
         marks=marks,
+        output=score.output if score is not None and is_score else "",
+        output_offset=score.row if score is not None and is_score else None,
     )
 
 
-def _marks(graph: Graph, axes: Mapping[str, Axes]) -> dict[str, tuple[str, ...]]:
-    score = class_score(graph)
+def _marks(
+    graph: Graph, found: ClassScore | None, axes: Mapping[str, Axes]
+) -> dict[str, tuple[str, ...]]:
+    score = None if found is None else graph.tensors()[found.tensor]
     marked = [(t, "input") for t in graph.inputs]
     with contextlib.suppress(UnsupportedModel):  # there is no default one
         marked.append((map_layer(graph, score, axes), "map layer"))

@@ -5,7 +5,13 @@ from onnxplain.graphops.backward.context import Attribution, Rules, Walk, projec
 from onnxplain.graphops.backward.forward_copy import repeat_forward
 from onnxplain.graphops.backward.openvino_workaround import separate_shared_weights
 from onnxplain.graphops.backward.reverse import has_rule, require_rules, require_signal, reverse
-from onnxplain.graphops.backward.seed import seed_at_layer, seed_at_unit, seed_from_cotangent
+from onnxplain.graphops.backward.seed import (
+    column,
+    negated,
+    seed_at_layer,
+    seed_at_unit,
+    seed_from_cotangent,
+)
 from onnxplain.graphops.backward.selection import Interface, select_unit
 
 __all__ = [
@@ -14,9 +20,11 @@ __all__ = [
     "Path",
     "Rules",
     "Walk",
+    "column",
     "find_path",
     "first_explainable",
     "has_rule",
+    "negated",
     "separate_shared_weights",
     "seed_at_unit",
     "seed_from_cotangent",

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from onnxplain.graphops.ir import Emitter, Tensor, dtype_of, rank_of, shape_of
 
-__all__ = ["Seed", "Unit", "seed_at_layer", "seed_at_unit", "seed_from_cotangent"]
+__all__ = [
+    "Seed",
+    "Unit",
+    "column",
+    "negated",
+    "seed_at_layer",
+    "seed_at_unit",
+    "seed_from_cotangent",
+]
 
 
 @dataclass(frozen=True)
@@ -54,14 +62,29 @@ def seed_at_layer(op: Emitter, layer: Tensor, seed_value: str) -> Seed:
     return seed_from_cotangent(op, layer, whole)
 
 
+def column(op: Emitter, layer: Tensor) -> Tensor:
+    """Return a layer of rank 1, one number per image, as the only channel of [N, 1]."""
+    unit = op.raw("Unsqueeze", layer, op.constant([1], np.int64))
+    unit.dtype, unit.shape = layer.dtype, [*shape_of(layer), 1]
+    return unit
+
+
+def negated(op: Emitter, seed: Seed) -> Seed:
+    """Return the seed with the opposite sign, for the evidence against the unit."""
+    return replace(seed, cotangent=op.Neg(seed.cotangent), score=op.Neg(seed.score))
+
+
 def seed_at_unit(
     op: Emitter, layer: Tensor, axis: int, unit: Unit, position: str, seed_value: str
 ) -> Seed:
     """Start from one channel per result: at all positions, at its maximum, or at a given position.
 
-    axis: the layer's channel axis. The cotangent is the unit's activation, or one, at those
-    positions, and zero elsewhere.
+    axis: the layer's channel axis; a layer of rank 1 has one channel. The cotangent is the unit's
+    activation, or one, at those positions, and zero elsewhere.
     """
+    if rank_of(layer) == 1:
+        seed = seed_at_unit(op, column(op, layer), 1, unit, position, seed_value)
+        return replace(seed, cotangent=op.Squeeze(seed.cotangent, [1]))
     activity = _activity(op, layer, axis, unit)  # [B, *spatial]
     if position == "all":
         picked, score, where = _at_all_positions(op, activity, rank_of(layer), seed_value)

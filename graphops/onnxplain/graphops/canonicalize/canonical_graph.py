@@ -8,14 +8,23 @@ from dataclasses import dataclass, field, replace
 import onnx
 from onnx import inliner
 
-from onnxplain.graphops.analysis import BATCHED, MIXED, Axes, resolve, trace_axes, track_batch
+from onnxplain.graphops.analysis import (
+    BATCHED,
+    MIXED,
+    Axes,
+    ClassScore,
+    resolve,
+    score_and_axes,
+    track_batch,
+)
 from onnxplain.graphops.canonicalize.ceil_mode import correct_ceil_mode
 from onnxplain.graphops.canonicalize.constant_if import inline_constant_ifs
 from onnxplain.graphops.canonicalize.constant_sizes import fold_computed_sizes
 from onnxplain.graphops.canonicalize.free_batch import free_batch
+from onnxplain.graphops.canonicalize.linear_classifier import expose_linear_scores
 from onnxplain.graphops.canonicalize.same_padding import write_same_padding
 from onnxplain.graphops.canonicalize.upgrade_opset import upgrade
-from onnxplain.graphops.errors import CorruptModel, one_line
+from onnxplain.graphops.errors import CorruptModel, UnsupportedModel, one_line
 from onnxplain.graphops.ir import Graph, Tensor, name_scopes, opset_of, read, write
 
 __all__ = ["CanonicalGraph", "canonicalize"]
@@ -31,6 +40,7 @@ class CanonicalGraph:
     batched: the names of the tensors whose axis 0 runs over the images. mixed: the names of those
         whose axis 0 mixes images.
     axes: what the axes of each tensor run along, by its name, see `trace_axes`.
+    score: the class score, or the reason why there is none.
     resolved: a cache from layer names to tensor names, shared by all copies.
     """
 
@@ -41,7 +51,8 @@ class CanonicalGraph:
     batched: frozenset[str]
     mixed: frozenset[str]
     axes: Mapping[str, Axes]
-    resolved: dict[str | None, str] = field(default_factory=dict)
+    score: ClassScore | str
+    resolved: dict[str, str] = field(default_factory=dict)
 
     def copy(self) -> CanonicalGraph:
         """Return a copy with an editable graph, which shares the weights."""
@@ -50,8 +61,13 @@ class CanonicalGraph:
     def tensor(self, name: str | None) -> Tensor:
         """Return the tensor of a layer's name, the class score for None.
 
-        Raises UnknownLayer or UnsupportedModel, as `resolve` does.
+        Raises UnknownLayer or UnsupportedModel, as `resolve` does, the latter also where there is
+        no class score.
         """
+        if name is None:
+            if isinstance(self.score, str):
+                raise UnsupportedModel(self.score)
+            name = self.score.tensor
         if name not in self.resolved:
             tensor = self.recorded(resolve(self.graph, name))
             self.resolved[name] = tensor.name
@@ -83,12 +99,14 @@ def canonicalize(model: onnx.ModelProto, keep_shape: bool = False) -> CanonicalG
         graph = read(write(graph, source))
     fold_computed_sizes(graph)
     write_same_padding(graph)
+    expose_linear_scores(graph)
     correct_ceil_mode(graph)
     if keep_shape:
         batch, note = "fixed", "the network was asked to keep its shape (`keep_shape`)"
     else:
         batch, note = free_batch(graph)
     states = track_batch(graph)
+    score, axes = score_and_axes(graph)
     return CanonicalGraph(
         graph=graph,
         source_opset=opset_of(model),
@@ -96,5 +114,6 @@ def canonicalize(model: onnx.ModelProto, keep_shape: bool = False) -> CanonicalG
         batch_note=note,
         batched=frozenset(name for name, state in states.items() if state == BATCHED),
         mixed=frozenset(name for name, state in states.items() if state == MIXED),
-        axes=trace_axes(graph),
+        axes=axes,
+        score=score,
     )

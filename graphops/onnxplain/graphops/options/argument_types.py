@@ -19,6 +19,7 @@ class OptionArguments(TypedDict, total=False):
     channels: Sequence[int] | None
     position: Literal["all", "max", "given"] | None
     seed_value: Literal["activation", "one"] | None
+    negate: bool | None
     to: str | None
     unpool: Literal["auto", "maxunpool", "scatter", "portable", "window"] | None
     target: Literal["cpu", "cuda", "openvino", "web", "tensorrt"] | None

@@ -24,6 +24,7 @@ __all__ = [
     "KEEP_OUTPUTS",
     "KEEP_SHAPE",
     "LOW",
+    "NEGATE",
     "NOISE_LEVEL",
     "NOISE_SEED",
     "OPTIONS",
@@ -72,11 +73,15 @@ SELECT = Option(
 CHANNELS = Option("channels", int, (), "the channels to bake in by select 'fixed'", each="unit")
 POSITION = Option(
     "position", str, None, "the position in the layer where the signal starts", choices=POSITIONS,
-    default_text="max for deconvnet, else all",
+    default_text="max for deconvnet and for a class score with positions, else all",
 )  # fmt: skip
 SEED_VALUE = Option(
     "seed_value", str, None, "the value that the signal starts with", choices=SEED_VALUES,
     default_text="activation for deconvnet, inverse, LRP and excitation_backprop, else one",
+)  # fmt: skip
+NEGATE = Option(
+    "negate", bool, False, "explain the evidence against the unit: the signal starts with the "
+    "opposite sign",
 )  # fmt: skip
 TO = Option("to", str, None, "the tensor to project back to", default_text="the picture")
 UNPOOL = Option("unpool", str, "auto", "the form of max-unpooling", choices=UNPOOLS)
@@ -99,7 +104,7 @@ KEEP_SHAPE = Option("keep_shape", bool, False, "keep a fixed batch size fixed")
 GENERAL: Mapping[str, Option] = {
     option.name: option
     for option in (
-        SELECT, CHANNELS, POSITION, SEED_VALUE, TO, UNPOOL, TARGET, BACKWARD, CHANNEL_AXIS,
+        SELECT, CHANNELS, POSITION, SEED_VALUE, NEGATE, TO, UNPOOL, TARGET, BACKWARD, CHANNEL_AXIS,
         KEEP_OUTPUTS, KEEP_SHAPE,
     )
 }  # fmt: skip

@@ -57,7 +57,14 @@ class _Gradients:
     def of(run: Run) -> _Gradients:
         subject = run.subject
         inside = subject.to != subject.input.name
-        options = replace(run.options, select="seed", position=None, seed_value=None, to=subject.to)
+        options = replace(
+            run.options,
+            select="seed",
+            position=None,
+            seed_value=None,
+            negate=False,
+            to=subject.to,
+        )
         return _Gradients(run, run.plan(METHODS["gradient"], options, inside), inside)
 
     def start(self, row: Array) -> Values:

@@ -24,6 +24,7 @@ from onnxplain.graphops import (
     read_metadata,
     rewrite,
 )
+from onnxplain.graphops.analysis import ClassScore
 from onnxplain.graphops.errors import UnsupportedModel
 from onnxplain.graphops.options import Select, Target
 
@@ -46,6 +47,7 @@ class Projections:
 
     completeness_error: [B], the violation of the method's conservation law, None without one.
     of_picture: whether the given picture has a part in the attribution.
+    notes: sentences about how the attributions came about.
     """
 
     attribution: npt.NDArray[np.float32]
@@ -53,6 +55,7 @@ class Projections:
     position: npt.NDArray[np.int64] | None = None
     completeness_error: npt.NDArray[np.float32] | None = None
     of_picture: bool = True
+    notes: tuple[str, ...] = ()
 
     def rows(self, start: int, stop: int) -> Projections:
         """Return the results of the units from `start` to before `stop`."""
@@ -81,7 +84,7 @@ class Subject:
 
     layer: where the signal starts. to: the target, the tensor that the attribution lies over.
     fixed: whether the model fixes the batch size. separable: whether the images of a batch are
-    known not to influence each other.
+    known not to influence each other. score: the class score, if that is the layer.
     """
 
     input: Input
@@ -90,6 +93,7 @@ class Subject:
     fixed: bool
     separable: bool
     warnings: tuple[str, ...]
+    score: ClassScore | None = None
 
     @property
     def channel_axis(self) -> int:
@@ -136,9 +140,11 @@ def find_subject(
     fixed = report.batch == "fixed"
     separable = not fixed and not report.batch_note
     to = report.to if graph or options.to is not None else opened.input.name
+    score = opened.network.class_score
+    score = score if score is not None and score.tensor == start.tensor else None
     of_nodes = {node.note for node in report.nodes}
     warnings = tuple(w for w in report.warnings if graph or w not in of_nodes)
-    return Subject(opened.input, start, to, fixed, separable, warnings)
+    return Subject(opened.input, start, to, fixed, separable, warnings, score)
 
 
 @dataclass(frozen=True, eq=False)
@@ -177,6 +183,8 @@ class Plan:
 
     def _run(self, batch: Array, added: Mapping[str, Array], stop: Stop) -> Projections:
         feeds = {self.subject.input.name: batch}
+        if "seed" in added and len(self.subject.layer.shape or (0, 0)) == 1:
+            added = {**added, "seed": added["seed"].reshape(len(batch))}
         feeds |= {self.renamed.get(name, name): value for name, value in added.items()}
         feeds = {name: v.astype(self.session.types[name], copy=False) for name, v in feeds.items()}
         names = ("attribution", "score", "position", "completeness_error")
@@ -224,7 +232,8 @@ class Activity:
     def run(self, rows: Sequence[Array], stop: Stop, **added: Array) -> npt.NDArray[np.float32]:
         """Return the values for images of one shape, [images, ...].
 
-        added: further inputs by name, [images, ...].
+        A layer of rank 1, one number per image, has one channel, [images, 1]. added: further inputs
+        by name, [images, ...].
         """
         if self.subject.separable:
             return self._run(np.stack(rows), added, stop)
@@ -244,7 +253,7 @@ class Activity:
                 f"{len(batch)} images, without a batch axis of that size, so the strongest units "
                 "of an image cannot be determined: name the channels, or another layer"
             )
-        return values.astype(np.float32)
+        return (values[:, None] if values.ndim == 1 else values).astype(np.float32)
 
 
 def make_activity(

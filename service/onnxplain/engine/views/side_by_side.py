@@ -67,13 +67,12 @@ class SideBySide(View):
                 for start in range(0, len(panels), columns):
                     row: list[Panel | None] = list(panels[start : start + columns])
                     if inputs:
-                        longest, *_, shortest = first.captions(image, unit)
-                        captions = first.named((longest, shortest), image)
+                        captions = first.named(first.captions(image, unit), image)
                         shown = Panel(captions, (enlarged(inputs[image], SIDE),))
                         row.insert(0, None if start else shown)
                     rows.append(row)
         title = f"{len(self.explanations)} methods · {first.layer}"
-        return figure(rows, title, self.legend())
+        return figure(rows, title, self.legend(), self.notes)
 
     def panel(self, explanation: Explanation, image: int, unit: int) -> Panel:
         """Draw one method's map of a unit, and the map over the picture.
@@ -91,7 +90,7 @@ class SideBySide(View):
         """
         pictures = [enlarged(explanation.drawn(image, unit), SIDE)]
         if explanation.pictures and explanation.drawn_as != "picture":
-            over = overlay(explanation.attribution[image, unit], explanation.pictures[image])
+            over = overlay(explanation.shown(image, unit), explanation.pictures[image])
             pictures.append(enlarged(over, SIDE))
         first = self.explanations[0]
         own, others = (one.captions(image, unit)[-1] for one in (explanation, first))

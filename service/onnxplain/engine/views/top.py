@@ -90,7 +90,7 @@ class Strongest(View):
             Note("Each patch is what the unit sees of the picture; beside it, its projection"),
             *legend(self.rows[0][0].projection, drawn_as(self.method), False),
         ]
-        return figure(rows, f"What excites {self.layer} most · {self.method}", notes)
+        return figure(rows, f"What excites {self.layer} most · {self.method}", notes, self.notes)
 
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
         """Return arrays [rows, pictures], and patch.ROW.PICTURE and projection.ROW.PICTURE."""

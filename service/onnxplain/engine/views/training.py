@@ -64,9 +64,9 @@ class Training(View):
             Note(
                 f"One row a channel, one column a checkpoint; in brackets the {last.strength_name}"
             ),
-            *legend(last.attribution[0, 0], last.method, False),
+            *legend(last.attribution[0, 0], last.drawn_as, False),
         ]
-        return figure(rows, f"{last.method} · {last.layer} through training", notes)
+        return figure(rows, f"{last.method} · {last.layer} through training", notes, self.notes)
 
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
         """Return attribution [checkpoints, units, ...], score [checkpoints, units] and names."""

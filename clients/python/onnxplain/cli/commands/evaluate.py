@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from onnxplain.cli.arguments import add_model
+from onnxplain.cli.class_argument import add_class, chosen_class
 from onnxplain.cli.drawing import (
     LOCAL_OR_SERVED,
     add_runtime,
     engine_arguments,
     forbid_engine_flags,
 )
-from onnxplain.cli.output import print_json, table, working
+from onnxplain.cli.failures import UsageError
+from onnxplain.cli.output import print_json, printable, table, working
 from onnxplain.cli.preprocessing import PREPROCESS_HELP
 
 if TYPE_CHECKING:
-    from onnxplain.engine import Evaluation
+    from onnxplain.engine import Evaluation, Evaluations
 
 __all__ = ["add_parser", "run"]
 
@@ -42,6 +45,8 @@ def add_parser(commands: Any) -> None:
         metavar="M[,M]",
         help="methods (default: all that explain a class, see `onnxplain methods`)",
     )
+    add_class(parser, "the class to measure, instead of each picture's predicted one")
+    parser.add_argument("--labels", metavar="FILE", help="class names for --class, one per line")
     parser.add_argument(
         "--masks",
         metavar="FOLDER",
@@ -67,15 +72,22 @@ def run(arguments: argparse.Namespace) -> None:
     evaluate = _evaluate_remotely if arguments.server else _evaluate_locally
     evaluations = evaluate(arguments, methods, masks)
     if arguments.json:
-        print_json([_summary(evaluation) for evaluation in evaluations])
+        refused = [{"method": m, "refused": reason} for m, reason in evaluations.refused.items()]
+        print_json([*map(_summary, evaluations), *refused])
         return
+    if any(evaluation.quantity == "value" for evaluation in evaluations):
+        print(
+            "The curves are of the value; in their areas, untouched pictures count 1, blank ones 0."
+        )
     header = ("method", "deletion", "insertion", "pointing", "mass", "randomized, top layer to all")
     print(table(header, [_line(evaluation) for evaluation in evaluations]))
+    for method, reason in evaluations.refused.items():
+        print(printable(f"onnxplain: {method} is left out: {reason}"), file=sys.stderr)
 
 
 def _evaluate_locally(
     arguments: argparse.Namespace, methods: list[str], masks: list[str]
-) -> list[Evaluation]:
+) -> Evaluations:
     with working("evaluating") as progress:
         from onnxplain.engine import Engine, class_methods, evaluate
 
@@ -84,6 +96,7 @@ def _evaluate_locally(
             arguments.model,
             arguments.images,
             methods=methods or class_methods(),
+            class_index=chosen_class(arguments, arguments.class_name),
             masks=masks,
             randomize=arguments.randomize,
             preprocess=arguments.preprocess,
@@ -93,15 +106,19 @@ def _evaluate_locally(
 
 def _evaluate_remotely(
     arguments: argparse.Namespace, methods: list[str], masks: list[str]
-) -> list[Evaluation]:
+) -> Evaluations:
     forbid_engine_flags(arguments)
+    if arguments.class_name is not None:
+        raise UsageError("a server evaluates each picture's predicted class: leave --class out")
     with working(f"waiting for {arguments.server}") as progress:
         import numpy as np
 
         from onnxplain.client import Client
-        from onnxplain.engine import Evaluation
+        from onnxplain.engine import Evaluation, Evaluations
 
         with Client(arguments.server) as client:
+            value = client.check(arguments.model).quantity == "value"
+            quantity = "value" if value else "probability"
             messages = client.evaluate(
                 arguments.model,
                 arguments.images,
@@ -111,7 +128,7 @@ def _evaluate_remotely(
                 preprocess=arguments.preprocess,
                 progress=progress,
             )
-        return [
+        evaluations = [
             Evaluation(
                 method=message.method,
                 deletion=np.array(message.deletion),
@@ -119,9 +136,11 @@ def _evaluate_remotely(
                 pointing=message.pointing if message.HasField("pointing") else None,
                 mass=message.mass if message.HasField("mass") else None,
                 randomization=np.array(message.randomization),
+                quantity=quantity,
             )
             for message in messages
         ]
+        return Evaluations(evaluations, messages.refused)
 
 
 def _masks(folder: str | None, images: list[str]) -> list[str]:
@@ -151,6 +170,7 @@ def _line(evaluation: Evaluation) -> tuple[str, ...]:
 def _summary(evaluation: Evaluation) -> dict[str, Any]:
     return {
         "method": evaluation.method,
+        "quantity": evaluation.quantity,
         "deletion": {"area": evaluation.deletion_area, "curve": evaluation.deletion.tolist()},
         "insertion": {"area": evaluation.insertion_area, "curve": evaluation.insertion.tolist()},
         "pointing": evaluation.pointing,

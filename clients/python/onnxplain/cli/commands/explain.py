@@ -19,6 +19,7 @@ from onnxplain.cli.arguments import (
     channel_list,
     chosen_method_options,
 )
+from onnxplain.cli.class_argument import add_class, chosen_class
 from onnxplain.cli.drawing import (
     LOCAL_OR_SERVED,
     add_drawing,
@@ -59,6 +60,7 @@ def add_parser(commands: Any) -> None:
         help="channels of the layer: numbers, A to B - 1, the K strongest on each picture, all, or "
         "the whole layer as one (default: top:1)",
     )
+    add_class(parser, "the class to explain, a channel of the class score")
     add_seed(parser, "all, max, or a row and a column such as 5,7")
     add_method_options(parser, exported=False)
     add_drawing(parser, "IMAGE_METHOD")
@@ -73,6 +75,7 @@ def run(arguments: argparse.Namespace) -> None:
     methods = arguments.method.split(",")
     if "" in methods:
         raise UsageError(f"--method {arguments.method}: a name is missing before or after a comma")
+    _choose_class(arguments, methods)
     explain = _explain_remotely if arguments.server else _explain_locally
     explanations = list(explain(arguments, methods))
     view = _view(explanations)
@@ -86,6 +89,22 @@ def run(arguments: argparse.Namespace) -> None:
                 print(f"{explanation.method} of {explanation.layer}:")
             print(_table(arguments.images, explanation))
     report(view, {} if arguments.json else files)
+
+
+def _choose_class(arguments: argparse.Namespace, methods: Sequence[str]) -> None:
+    """Set the units to those of --class. Raises UsageError where it does not name them."""
+    if arguments.class_name is None:
+        return
+    if arguments.channel is not None:
+        raise UsageError("--class and --channel both name the units: leave one of them out")
+    maps = all(METHODS[m].over == "map" for m in methods if m in METHODS)
+    if (arguments.layer is not None and not maps) or arguments.score_layer is not None:
+        flag = "--layer" if arguments.score_layer is None else "--score-layer"
+        raise UsageError(
+            f"--class names a class of the class score, not a channel of {flag}: leave {flag} out, "
+            "or name the channel by --channel"
+        )
+    arguments.channel = (chosen_class(arguments, arguments.class_name),)
 
 
 def _view(explanations: Sequence[Explanation]) -> View:
@@ -124,10 +143,10 @@ def _explain_remotely(arguments: argparse.Namespace, methods: list[str]) -> Iter
                     progress=progress,
                     passes=progress.runs,
                 )
-        yield _explanation(result, arguments.images)
+        yield _explanation(result, arguments.images, bool(arguments.negate))
 
 
-def _explanation(result: Result, images: Sequence[str]) -> Explanation:
+def _explanation(result: Result, images: Sequence[str], negated: bool) -> Explanation:
     from onnxplain.engine import Explanation, Preprocess
 
     used = result.preprocess
@@ -142,7 +161,9 @@ def _explanation(result: Result, images: Sequence[str]) -> Explanation:
         pictures=result.pictures,
         labels=result.labels,
         completeness_error=result.completeness_error,
+        probability=result.probability,
         seed_value=result.seed_value,
+        negated=negated,
         preprocess=None if used is None else Preprocess(**used),
         notes=result.notes,
         names=tuple(os.path.basename(image) for image in images),
@@ -160,6 +181,7 @@ def _keywords(arguments: argparse.Namespace, method: str) -> dict[str, Any]:
         "units": arguments.channel,
         "position": _position(arguments.position),
         "seed_value": arguments.seed_value,
+        "negate": bool(arguments.negate),
         "to": arguments.to,
         "unpool": arguments.unpool,
         "channel_axis": arguments.channel_axis,
@@ -194,6 +216,8 @@ def _rows(explanation: Explanation, image: int) -> list[dict[str, Any]]:
         }
         if explanation.seed_value == "activation":
             row["activity"] = _finite(explanation.strength[image, unit])
+        if explanation.probability is not None:
+            row["probability"] = _finite(explanation.probability[image, unit])
         if error is not None:
             row["completeness_error"] = _finite(error[image, unit])
         rows.append(row)
@@ -205,10 +229,11 @@ def _finite(value: Any) -> float | None:
 
 
 def _table(images: list[str], explanation: Explanation) -> str:
-    """Return one line per unit, with its strength and the method's completeness error."""
+    """Return one line per unit: its strength and probability, the method's completeness error."""
     lines, strength = [], explanation.strength_name
     for i, image in enumerate(images):
         for j, row in enumerate(_rows(explanation, i)):
+            probability = row.get("probability", "")
             error = row.get("completeness_error", "")
             lines.append(
                 (
@@ -216,11 +241,14 @@ def _table(images: list[str], explanation: Explanation) -> str:
                     "whole" if row["channel"] < 0 else str(row["channel"]),
                     row["label"],
                     _number(row[strength]),
+                    "" if probability == "" else _number(probability),
                     ",".join(str(p) for p in row["position"] or []),
                     "" if error == "" else _number(error),
                 )
             )
-    header = ("picture", "channel", "label", strength, "position", "completeness error")
+    header = (
+        "picture", "channel", "label", strength, "probability", "position", "completeness error",
+    )  # fmt: skip
     return table(header, lines)
 
 

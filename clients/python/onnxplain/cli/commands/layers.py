@@ -64,7 +64,7 @@ def run(arguments: argparse.Namespace) -> None:
                 axes_text(layer.stride),
                 axes_text(layer.offset),
                 layer.module,
-                ", ".join(layer.marks),
+                ", ".join([*layer.marks, *_rows(layer, layers)]),
             )
             for layer in layers
         ],
@@ -72,6 +72,18 @@ def run(arguments: argparse.Namespace) -> None:
     if any(axis_text(layer).endswith("?") for layer in layers):
         lines += "\n\n'?' is assumed: set another channel axis with --channel-axis"
     print(lines)
+
+
+def _rows(layer: Layer, layers: Sequence[Layer]) -> list[str]:
+    """Return which of several outputs the class score belongs to, and where its channels lie."""
+    if not layer.output or layer.output == layer.tensor:
+        return []
+    if layer.output_offset is None:
+        several = sum("output" in other.marks for other in layers) > 1
+        return [f"of output {layer.output}"] if several else []
+    offset = layer.output_offset
+    row = f"{offset} + k" if offset > 0 else f"k - {-offset}" if offset else "k"
+    return [f"channel k = row {row} of output {layer.output}"]
 
 
 def _local_layers(arguments: argparse.Namespace) -> list[Layer]:
@@ -119,6 +131,8 @@ def _layer(message: pb.Layer) -> Layer:
             multiply_adds=optional(message, "multiply_adds"),
         ),
         marks=tuple(message.marks),
+        output=message.output,
+        output_offset=optional(message, "output_offset"),
     )
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from onnxplain.cli.arguments import add_model, add_size, channel_list
+from onnxplain.cli.class_argument import chosen_class
 from onnxplain.cli.commands.explain import units
 from onnxplain.cli.drawing import (
     LOCAL_OR_SERVED,
@@ -35,6 +36,7 @@ PARSERS: Mapping[str, Callable[[str], Any]] = {
     "integer": int,
     "channels": channel_list,
     "units": units,
+    "class": str,
 }
 PICTURE_HELP = "a PNG, JPEG or other picture"
 PICTURE_SUFFIXES = {".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"}
@@ -84,7 +86,7 @@ def _add_flag(parser: argparse.ArgumentParser, argument: ViewArgument) -> None:
         add_size(parser, argument.help)
         return
     parser.add_argument(
-        argument.flag,
+        *filter(None, (argument.flag, argument.alias)),
         dest=argument.name,
         metavar=argument.metavar,
         type=PARSERS[argument.type],
@@ -103,6 +105,9 @@ def run(view: ViewDeclaration, command: ViewCommand, arguments: argparse.Namespa
     files = output_files(arguments, f"{stem}.png", pictures)
     flags = {argument.name for argument in view.arguments if argument.flag}
     options = {name: value for name in flags if (value := getattr(arguments, name)) is not None}
+    for argument in view.arguments:
+        if argument.type == "class" and argument.name in options:
+            options[argument.name] = chosen_class(arguments, options[argument.name])
     draw = _draw_remotely if arguments.server else _draw_locally
     drawn = draw(view, command, arguments, pictures, options)
     write(drawn, files)
