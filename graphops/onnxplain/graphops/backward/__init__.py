@@ -1,6 +1,6 @@
 """The backward part: selecting the unit, seeding its signal, and walking it back to the target."""
 
-from onnxplain.graphops.backward.context import Attribution, Rules, Walk, projected, table_of
+from onnxplain.graphops.backward.context import Attribution, Rules, Walk, prepared, projected
 from onnxplain.graphops.backward.forward_copy import repeat_forward
 from onnxplain.graphops.backward.openvino_workaround import separate_shared_weights
 from onnxplain.graphops.backward.path import Path, find_path, first_explainable
@@ -21,11 +21,11 @@ __all__ = [
     "seed_at_unit",
     "seed_from_cotangent",
     "seed_at_layer",
+    "prepared",
     "projected",
     "repeat_forward",
     "require_rules",
     "require_signal",
     "reverse",
     "select_unit",
-    "table_of",
 ]

@@ -22,6 +22,7 @@ def reverse(op: Emitter, path: Path, seed: Tensor, table: Table) -> Tensor:
     Returns the signal at the target, of its shape. Raises UnsupportedOperator where a node on the
     path has no rule, and UnsupportedModel where no signal reaches the target.
     """
+    path = path.expanded(table)
     require_rules(path, table)
     cotangents = Cotangents(op)
     cotangents.add(path.layer, seed)
@@ -66,7 +67,7 @@ def require_signal(node: Node, signal: Tensor | None) -> Tensor:
 
 def require_rules(path: Path, table: Table) -> None:
     """Raise UnsupportedOperator for the first node on the path that has no rule."""
-    known = has_rule(table)
+    known, path = has_rule(table), path.expanded(table)
     for node in path.nodes:
         if known(node):
             continue

@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection
 
 from onnxplain.graphops.backward import Attribution, Path, Walk
 from onnxplain.graphops.errors import UnsupportedOperator
+from onnxplain.graphops.fusion import ACTIVATION
 from onnxplain.graphops.ir import Emitter, Node, Tensor, rank_of
 from onnxplain.graphops.methods.lrp_layers import CONVOLUTIONS, DENSE, Weighted, merged_nodes
 from onnxplain.graphops.methods.lrp_rules import (
@@ -108,6 +109,7 @@ def composite(
         if activations_pass:
             names = {*ACTIVATIONS, *PLACES} - {"LogSoftmax", "Softmax"}
             rules |= {name: _pass_activation(path) for name in names}
+            rules[ACTIVATION] = lambda op, n, g: _to_input(n, 0, g)
         return GRADIENT | in_float32(rules)
 
     return table
@@ -148,14 +150,14 @@ def _share_mean(op: Emitter, n: Node, g: Tensor) -> Signals:
 
 
 def _pass_activation(path: Path) -> Rule:
-    """Pass relevance unchanged through activations, x·sigmoid(x) and x·constant."""
+    """Pass relevance unchanged through activations and x·constant."""
 
     def rule(op: Emitter, n: Node, g: Tensor) -> Signals:
         if is_rectifier(n):
             return _to_input(n, n.inputs.index(rectified(n)), g)
         if n.op in ACTIVATIONS:
             return _to_input(n, 0, g)
-        index = _ungated_input(n, path) if n.op == "Mul" else None
+        index = _scaled_input(n, path) if n.op == "Mul" else None
         if index is None:
             return GRADIENT[n.op](op, n, g)
         return _to_input(n, index, unbroadcast(op, g, n.inputs[index], n.outputs[0].shape))
@@ -163,16 +165,10 @@ def _pass_activation(path: Path) -> Rule:
     return rule
 
 
-def _ungated_input(n: Node, path: Path) -> int | None:
-    """Return the input of a product that gets all its relevance: the x of x·constant or of
-    x·sigmoid(x). None for other products.
-    """
+def _scaled_input(n: Node, path: Path) -> int | None:
+    """Return the x of a product x·constant, None for other products."""
     for index, other in ((0, n.inputs[1]), (1, n.inputs[0])):
-        x = n.inputs[index]
         if other.name not in path.tensors:
-            return index
-        gates = other.inputs
-        if gates and gates[0].op in ("HardSigmoid", "Sigmoid") and gates[0].inputs[0] is x:
             return index
     return None
 
