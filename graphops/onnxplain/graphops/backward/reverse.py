@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from onnxplain.graphops.backward.path import Path, first_explainable
 from onnxplain.graphops.errors import UnsupportedModel, UnsupportedOperator
 from onnxplain.graphops.ir import Emitter, Node, Tensor, is_float, is_standard
-from onnxplain.graphops.operators import ONWARDS, REFUSED, Table
+from onnxplain.graphops.operators import NOTHING, ONWARDS, REFUSED, Table
 
 __all__ = ["has_rule", "require_rules", "require_signal", "reverse"]
 
@@ -37,7 +37,7 @@ def reverse(op: Emitter, path: Path, seed: Tensor, table: Table) -> Tensor:
                 f"{len(node.inputs)} inputs"
             )
         for tensor, signal in zip(node.inputs, results, strict=True):
-            if tensor.name not in path.tensors:
+            if tensor.name not in path.tensors or signal is NOTHING:
                 continue
             if signal is None:
                 raise UnsupportedOperator(

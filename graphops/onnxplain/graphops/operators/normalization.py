@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
+from typing import TypeAlias
 
 from onnxplain.graphops.errors import UnsupportedModel, UnsupportedOperator
 from onnxplain.graphops.ir import Emitter, Node, Tensor, attribute, dtype_of, onnx_type, rank_of
@@ -10,10 +13,13 @@ from onnxplain.graphops.operators import axes, batching
 from onnxplain.graphops.operators.axes import Fields
 from onnxplain.graphops.operators.constructors import channels_first
 from onnxplain.graphops.operators.operator import Operator, Without
-from onnxplain.graphops.operators.rules import Signals, to_first, widening
+from onnxplain.graphops.operators.rules import Signals, Table, to_first, widening
 from onnxplain.graphops.operators.window_layout import Placed, Slide, as_map
 
-__all__ = ["OPERATORS"]
+__all__ = ["DEVIATION_HELD", "OPERATORS"]
+
+# The signal of x from that of z = (x − mean)/√(variance + ε): (op, x, g, axes, ε) -> signal.
+Standardization: TypeAlias = Callable[[Emitter, Tensor, Tensor, list[int], float], Tensor]
 
 
 def _batch_normalization(op: Emitter, n: Node, g: Tensor) -> Signals:
@@ -28,21 +34,51 @@ def _batch_normalization(op: Emitter, n: Node, g: Tensor) -> Signals:
     return to_first(n, op.Mul(g, _per_channel(op, factor, rank_of(x))))
 
 
-def _instance_normalization(op: Emitter, n: Node, g: Tensor) -> Signals:
+def _standardized(op: Emitter, x: Tensor, g: Tensor, axes: list[int], eps: float) -> Tensor:
+    """Return the signal of x, g being that of z = (x − mean)/√(variance + ε) over the axes.
+
+    dx = r·(g − mean g − z·mean(g·z)), r = 1/√(variance + ε); Ioffe and Szegedy 2015.
+    """
+    centred, r = _statistics(op, x, axes, eps)
+    z = op.Mul(centred, r)
+    pull = op.Mul(z, op.mean(op.Mul(g, z), axes))
+    return op.Mul(r, op.Sub(op.Sub(g, op.mean(g, axes)), pull))
+
+
+def _centred(op: Emitter, x: Tensor, g: Tensor, axes: list[int], eps: float) -> Tensor:
+    """As `_standardized`, with the standard deviation held constant: dx = r·(g − mean g)."""
+    _, r = _statistics(op, x, axes, eps)
+    return op.Mul(r, op.Sub(g, op.mean(g, axes)))
+
+
+def _statistics(op: Emitter, x: Tensor, axes: list[int], eps: float) -> tuple[Tensor, Tensor]:
+    """Return x − mean and 1/√(variance + ε)."""
+    centred = op.Sub(x, op.mean(x, axes))
+    variance = op.mean(op.Mul(centred, centred), axes)
+    return centred, op.Reciprocal(op.Sqrt(op.Add(variance, eps)))
+
+
+def _instance_normalization(
+    op: Emitter, n: Node, g: Tensor, back: Standardization = _standardized
+) -> Signals:
     x, scale = n.inputs[0], n.inputs[1]
     rank = rank_of(x)
     inner = op.Mul(g, _per_channel(op, scale, rank))
     axes = list(range(2, rank))
-    return _standardized(op, x, inner, axes, attribute(n, "epsilon", 1e-5)), None, None
+    return back(op, x, inner, axes, attribute(n, "epsilon", 1e-5)), None, None
 
 
-def _layer_normalization(op: Emitter, n: Node, g: Tensor | Signals) -> Signals:
+def _layer_normalization(
+    op: Emitter, n: Node, g: Tensor | Signals, back: Standardization = _standardized
+) -> Signals:
     x, scale = n.inputs[0], n.inputs[1]
     inner = op.Mul(_only_first(n, g), scale)
-    return to_first(n, _standardized(op, x, inner, _axes_from(n), attribute(n, "epsilon", 1e-5)))
+    return to_first(n, back(op, x, inner, _axes_from(n), attribute(n, "epsilon", 1e-5)))
 
 
-def _group_normalization(op: Emitter, n: Node, g: Tensor) -> Signals:
+def _group_normalization(
+    op: Emitter, n: Node, g: Tensor, back: Standardization = _standardized
+) -> Signals:
     """Each group of channels is standardised, then each channel scaled; since opset 21."""
     if op.opset < 21:
         raise UnsupportedOperator(
@@ -53,7 +89,7 @@ def _group_normalization(op: Emitter, n: Node, g: Tensor) -> Signals:
     rank, groups = rank_of(x), attribute(n, "num_groups")
     inner = op.Reshape(op.Mul(g, _per_channel(op, scale, rank)), [0, groups, -1])
     eps = attribute(n, "epsilon", 1e-5)
-    signal = _standardized(op, op.Reshape(x, [0, groups, -1]), inner, [2], eps)
+    signal = back(op, op.Reshape(x, [0, groups, -1]), inner, [2], eps)
     return op.reshape_like(signal, x), None, None
 
 
@@ -68,19 +104,6 @@ def _rms_normalization(op: Emitter, n: Node, g: Tensor) -> Signals:
     return op.Sub(op.Mul(r, inner), op.Mul(x, pull)), None
 
 
-def _standardized(op: Emitter, x: Tensor, g: Tensor, axes: list[int], eps: float) -> Tensor:
-    """Return the signal of x, g being that of z = (x − mean)/√(variance + ε) over the axes.
-
-    dx = r·(g − mean g − z·mean(g·z)), r = 1/√(variance + ε); Ioffe and Szegedy 2015.
-    """
-    centred = op.Sub(x, op.mean(x, axes))
-    variance = op.mean(op.Mul(centred, centred), axes)
-    r = op.Reciprocal(op.Sqrt(op.Add(variance, eps)))
-    z = op.Mul(centred, r)
-    pull = op.Mul(z, op.mean(op.Mul(g, z), axes))
-    return op.Mul(r, op.Sub(op.Sub(g, op.mean(g, axes)), pull))
-
-
 def _mean_variance_normalization(op: Emitter, n: Node, g: Tensor) -> Signals:
     """y = c/(σ + 1e-9) with c = x − mean, σ = √(mean c²), over the axes; zero where σ = 0."""
     x, axes = n.inputs[0], attribute(n, "axes", [0, 2, 3])
@@ -93,6 +116,12 @@ def _mean_variance_normalization(op: Emitter, n: Node, g: Tensor) -> Signals:
     )
     inner = op.Sub(op.Mul(g, r), op.Mul(centred, op.Where(flat, 0.0, pull)))
     return (op.Sub(inner, op.mean(inner, axes)),)
+
+
+def _centred_only(op: Emitter, n: Node, g: Tensor) -> Signals:
+    """As `_mean_variance_normalization`, with σ held constant: dx = (g − mean g)/(σ + 1e-9)."""
+    x, axes = n.inputs[0], attribute(n, "axes", [0, 2, 3])
+    return (_centred(op, x, g, axes, 0.0),)
 
 
 def _lp_normalization(op: Emitter, n: Node, g: Tensor) -> Signals:
@@ -210,4 +239,12 @@ OPERATORS: dict[str, Operator] = {
         axes=_from_axis,
         slide=STATISTICS,
     ),
+}
+
+# The rules of normalisations that centre, with the standard deviation held constant.
+DEVIATION_HELD: Table = {
+    "GroupNormalization": partial(_group_normalization, back=_centred),
+    "InstanceNormalization": partial(_instance_normalization, back=_centred),
+    "LayerNormalization": partial(_layer_normalization, back=_centred),
+    "MeanVarianceNormalization": _centred_only,
 }
