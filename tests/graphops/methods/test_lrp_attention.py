@@ -1,13 +1,11 @@
 """Relevance through attention, gates and normalisations, against the papers' formulas by hand."""
 
 import numpy as np
-import onnx
 import pytest
 import slow_lrp
 import torch
-from artefacts import artefact, images, network, run
+from artefacts import artefact, images, run
 from attention_nets import (
-    SelfAttention,
     VisionTransformer,
     Windows,
     convnext,
@@ -17,8 +15,6 @@ from attention_nets import (
 from exporters import torch_export
 from nets import to_onnx
 from oracle import relative_error
-
-from onnxplain.graphops.errors import UnsupportedModel
 
 SIZE = (8, 12)  # six patches
 HELD = {"lrp_epsilon": False, "lrp_cp": True}

@@ -50,7 +50,7 @@ def test_two_signals_get_half_each(method):
     """Summed over the places to which a factor is broadcast."""
     body = "a = Neg (x) m = ReduceMax <axes = [2, 3]> (x) y = Mul (a, m)"
     found, lost = relevance(body, method)
-    highest = X == X.max((2, 3), keepdims=True)
+    highest = X.max((2, 3), keepdims=True) == X
     np.testing.assert_allclose(
         found, R / 2 + highest * R.sum((2, 3), keepdims=True) / 2, rtol=1e-5, atol=1e-6
     )
