@@ -7,7 +7,7 @@ from typing import cast
 
 import onnx_graphsurgeon as gs
 
-from onnxplain.graphops.backward import Path, first_explainable, has_rule, reverse, table_of
+from onnxplain.graphops.backward import Path, first_explainable, has_rule, prepared, reverse
 from onnxplain.graphops.canonicalize import CanonicalGraph
 from onnxplain.graphops.errors import ModelError
 from onnxplain.graphops.ir import Emitter, Node, diagnosing
@@ -121,7 +121,7 @@ def _check(
     ends = find_ends(canonical, layer, chosen, options)
     path = path_between(canonical.graph, ends, options.to)
     path = longest_path(canonical.graph, ends, chosen, path)
-    table = table_of(chosen.rules, path, options)
+    path, table = prepared(chosen.rules, path, options)
     supported = has_rule(table)
     nodes = tuple(_node_report(n, chosen, options, supported(n)) for n in path.nodes)
     problem, start = "", None

@@ -10,10 +10,19 @@ from collections.abc import Callable, Iterable
 
 from onnxplain.graphops.backward.path import Path, first_explainable
 from onnxplain.graphops.errors import UnsupportedModel, UnsupportedOperator
+from onnxplain.graphops.fusion import Fused
 from onnxplain.graphops.ir import Emitter, Node, Tensor, is_float, is_standard
-from onnxplain.graphops.operators import NOTHING, ONWARDS, REFUSED, Table
+from onnxplain.graphops.operators import (
+    GRADIENT,
+    NOTHING,
+    ONWARDS,
+    REFUSED,
+    Rule,
+    Signals,
+    Table,
+)
 
-__all__ = ["has_rule", "require_rules", "require_signal", "reverse"]
+__all__ = ["chained", "has_rule", "require_rules", "require_signal", "reverse"]
 
 
 def reverse(op: Emitter, path: Path, seed: Tensor, table: Table) -> Tensor:
@@ -22,6 +31,7 @@ def reverse(op: Emitter, path: Path, seed: Tensor, table: Table) -> Tensor:
     Returns the signal at the target, of its shape. Raises UnsupportedOperator where a node on the
     path has no rule, and UnsupportedModel where no signal reaches the target.
     """
+    path = path.expanded(table)
     require_rules(path, table)
     cotangents = Cotangents(op)
     cotangents.add(path.layer, seed)
@@ -52,6 +62,17 @@ def reverse(op: Emitter, path: Path, seed: Tensor, table: Table) -> Tensor:
     return arrived
 
 
+def chained(path: Path) -> Rule:
+    """Return the gradient rule of a group of nodes: the chain rule through its members."""
+
+    def rule(op: Emitter, n: Node, g: Tensor) -> Signals:
+        if not isinstance(n, Fused):
+            raise TypeError(f"{n.op} '{n.name}' is no group of nodes")
+        return (reverse(op, path.within(n), g, GRADIENT),)
+
+    return rule
+
+
 def has_rule(table: Table) -> Callable[[Node], bool]:
     """Return a predicate that tells whether a node has a rule in `table`."""
     return lambda node: is_standard(node) and node.op in table
@@ -66,7 +87,7 @@ def require_signal(node: Node, signal: Tensor | None) -> Tensor:
 
 def require_rules(path: Path, table: Table) -> None:
     """Raise UnsupportedOperator for the first node on the path that has no rule."""
-    known = has_rule(table)
+    known, path = has_rule(table), path.expanded(table)
     for node in path.nodes:
         if known(node):
             continue

@@ -7,9 +7,11 @@ output, Δ is the picture's value minus the baseline's.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import TypeAlias
 
-from onnxplain.graphops.backward import Attribution, Walk, require_signal
+from onnxplain.graphops.backward import Attribution, Path, Walk, chained, require_signal
+from onnxplain.graphops.fusion import ACTIVATION
 from onnxplain.graphops.ir import Emitter, Node, Tensor, attribute
 from onnxplain.graphops.methods.completeness import baseline_input, completeness_error
 from onnxplain.graphops.operators import (
@@ -42,14 +44,14 @@ def deeplift(walk: Walk) -> Attribution:
     op = walk.op
     start = baseline_input(walk)
     baseline = walk.again(start)
-    multiplier = walk.back(_rules(baseline, walk.options))
+    multiplier = walk.back(partial(_rules, baseline))
     difference = op.Sub(walk.path.target, op.wide(start))
     values = op.Mul(multiplier, difference)
     error = completeness_error(walk, values, baseline[walk.path.layer.name])
     return Attribution(values, error)
 
 
-def _rules(baseline: Baseline, options: Options) -> Table:
+def _rules(baseline: Baseline, path: Path, options: Options) -> Table:
     """Return the table: the rescale rule for activations and max-pools, else the gradient's rules.
 
     Captum rescales only some kinds of modules: not PReLU, GELU or SiLU, no adaptive pools, no
@@ -60,6 +62,7 @@ def _rules(baseline: Baseline, options: Options) -> Table:
     activations = {*ACTIVATIONS, *PLACES} - {"LogSoftmax"}
     rules: dict[str, Rule] = {
         **{name: _rescaled(GRADIENT[name], baseline) for name in activations},
+        ACTIVATION: _rescaled(chained(path), baseline),
         "Softmax": _centred(GRADIENT["Softmax"], baseline),
         "MaxPool": _cross_maximum(pool, baseline),
         "GlobalMaxPool": _cross_maximum(GRADIENT["GlobalMaxPool"], baseline),
@@ -72,7 +75,7 @@ def _rescaled(gradient: Rule, baseline: Baseline) -> Rule:
 
     def rule(op: Emitter, n: Node, g: Tensor) -> Signals:
         signals = gradient(op, n, g)
-        if n.op not in ACTIVATIONS and not is_rectifier(n):
+        if n.op not in (*ACTIVATIONS, ACTIVATION) and not is_rectifier(n):
             return signals
         x, y = rectified(n), n.outputs[0]
         rise = op.Mul(g, op.Sub(y, baseline[y.name]))

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 
-from onnxplain.graphops.backward import Attribution, Path, Walk
+from onnxplain.graphops.backward import Attribution, Path, Walk, chained
 from onnxplain.graphops.errors import UnsupportedOperator
+from onnxplain.graphops.fusion import ACTIVATION
 from onnxplain.graphops.ir import Emitter, Node, Tensor, rank_of
 from onnxplain.graphops.methods.lrp_attention import attention_scores, taylor_softmax
 from onnxplain.graphops.methods.lrp_layers import CONVOLUTIONS, DENSE, Weighted, merged_nodes
@@ -123,6 +124,9 @@ def composite(
         if activations_pass:
             names = {*ACTIVATIONS, *PLACES} - {"LogSoftmax", "Softmax"}
             rules |= {name: _pass_activation({**GRADIENT, **products}[name]) for name in names}
+            rules[ACTIVATION] = lambda op, n, g: passed_to(n, 0, g)
+        else:
+            rules[ACTIVATION] = chained(path)
         return GRADIENT | in_float32(rules)
 
     return table

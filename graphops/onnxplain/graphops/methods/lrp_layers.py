@@ -11,23 +11,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from onnxplain.graphops.backward import require_signal
-from onnxplain.graphops.ir import Emitter, Node, Tensor, attribute, rank_of
+from onnxplain.graphops.ir import Emitter, Node, StandIn, Tensor, attribute, rank_of
 from onnxplain.graphops.operators import GRADIENT
 
 __all__ = ["CONVOLUTIONS", "DENSE", "Weighted", "merged_nodes"]
 
 CONVOLUTIONS, DENSE = ("Conv", "ConvTranspose"), ("Gemm", "MatMul")
-
-
-class StandIn(Node):
-    """An operator with other weights, to which its gradient rule is applied; it is in no graph.
-
-    Its tensors do not list it among their nodes.
-    """
-
-    def __init__(self, node: Node, attrs: dict[str, Any], inputs: list[Tensor]) -> None:
-        self.op, self.name, self.domain = node.op, node.name, ""
-        self.attrs, self.inputs, self.outputs = attrs, inputs, list(node.outputs)
 
 
 @dataclass(frozen=True)
@@ -75,7 +64,8 @@ class Weighted:
         """Append the backward pass of a signal through the layer with another weight."""
         _like(weight, self.weight)
         inputs = [self.node.inputs[0], weight] if self.data_index == 0 else [weight, self.x]
-        node = StandIn(self.node, self._attributes(), inputs)
+        n = self.node
+        node = StandIn(n.op, n.name, self._attributes(), inputs, n.outputs)
         return require_signal(node, GRADIENT[node.op](op, node, signal)[self.data_index])
 
     def _attributes(self) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from onnxplain.graphops.operators.catalogue import (
     NO_FLOW,
     OPERATORS,
     REFUSED,
+    is_elementwise,
     operator_of,
 )
 from onnxplain.graphops.operators.max_pooling import choose_form, unpooling
@@ -36,6 +37,6 @@ __all__ = [
     "ACTIVATIONS", "AxisField", "Channels", "DEVIATION_HELD", "Fields", "GRADIENT", "NOTHING",
     "NO_FLOW", "ONWARDS", "OPERATORS", "Operator", "PLACES", "Placed", "REFUSED", "Rule", "Signals",
     "SizesOnly", "Slide", "Table", "Window", "Without", "broadcasting", "choose_form",
-    "gate", "in_float32", "is_dilated", "is_rectifier", "merge", "operator_of", "rectified",
-    "rectifiers", "refuse", "to_first", "unbroadcast", "unpooling",
+    "gate", "in_float32", "is_dilated", "is_elementwise", "is_rectifier", "merge",
+    "operator_of", "rectified", "rectifiers", "refuse", "to_first", "unbroadcast", "unpooling",
 ]  # fmt: skip

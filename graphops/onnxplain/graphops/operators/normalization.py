@@ -8,7 +8,16 @@ from functools import partial
 from typing import TypeAlias
 
 from onnxplain.graphops.errors import UnsupportedModel, UnsupportedOperator
-from onnxplain.graphops.ir import Emitter, Node, Tensor, attribute, dtype_of, onnx_type, rank_of
+from onnxplain.graphops.ir import (
+    Emitter,
+    Node,
+    StandIn,
+    Tensor,
+    attribute,
+    dtype_of,
+    onnx_type,
+    rank_of,
+)
 from onnxplain.graphops.operators import axes, batching
 from onnxplain.graphops.operators.axes import Fields
 from onnxplain.graphops.operators.constructors import channels_first
@@ -61,18 +70,17 @@ def _statistics(op: Emitter, x: Tensor, axes: list[int], eps: float) -> tuple[Te
 def _instance_normalization(
     op: Emitter, n: Node, g: Tensor, back: Standardization = _standardized
 ) -> Signals:
-    x, scale = n.inputs[0], n.inputs[1]
-    rank = rank_of(x)
-    inner = op.Mul(g, _per_channel(op, scale, rank))
-    axes = list(range(2, rank))
-    return back(op, x, inner, axes, attribute(n, "epsilon", 1e-5)), None, None
+    x = n.inputs[0]
+    inner = _scaled(op, n, g, per_channel=True)
+    axes = list(range(2, rank_of(x)))
+    return to_first(n, back(op, x, inner, axes, attribute(n, "epsilon", 1e-5)))
 
 
 def _layer_normalization(
     op: Emitter, n: Node, g: Tensor | Signals, back: Standardization = _standardized
 ) -> Signals:
-    x, scale = n.inputs[0], n.inputs[1]
-    inner = op.Mul(_only_first(n, g), scale)
+    x = n.inputs[0]
+    inner = _scaled(op, n, _only_first(n, g))
     return to_first(n, back(op, x, inner, _axes_from(n), attribute(n, "epsilon", 1e-5)))
 
 
@@ -80,28 +88,26 @@ def _group_normalization(
     op: Emitter, n: Node, g: Tensor, back: Standardization = _standardized
 ) -> Signals:
     """Each group of channels is standardised, then each channel scaled; since opset 21."""
-    if op.opset < 21:
+    x, groups = n.inputs[0], attribute(n, "num_groups")
+    if op.opset < 21 and not isinstance(n, StandIn):  # a group of nodes spells the newer form
         raise UnsupportedOperator(
             f"GroupNormalization '{n.name}' of opset {op.opset} has a form that ONNX withdrew: "
             "export the model for opset 21 or newer, or for 17, which has basic operators instead"
         )
-    x, scale = n.inputs[0], n.inputs[1]
-    rank, groups = rank_of(x), attribute(n, "num_groups")
-    inner = op.Reshape(op.Mul(g, _per_channel(op, scale, rank)), [0, groups, -1])
+    inner = op.Reshape(_scaled(op, n, g, per_channel=True), [0, groups, -1])
     eps = attribute(n, "epsilon", 1e-5)
     signal = back(op, op.Reshape(x, [0, groups, -1]), inner, [2], eps)
-    return op.reshape_like(signal, x), None, None
+    return to_first(n, op.reshape_like(signal, x))
 
 
 def _rms_normalization(op: Emitter, n: Node, g: Tensor) -> Signals:
     """y = s·x·r with r = 1/√(mean x² + ε), so dx = r·(s·g) − x·r³·mean(s·g·x)."""
-    x, scale = n.inputs[0], n.inputs[1]
-    axes = _axes_from(n)
-    inner = op.Mul(g, scale)
+    x, axes = n.inputs[0], _axes_from(n)
+    inner = _scaled(op, n, g)
     square = op.mean(op.Mul(x, x), axes)
     r = op.Reciprocal(op.Sqrt(op.Add(square, attribute(n, "epsilon", 1e-5))))
     pull = op.Mul(op.mean(op.Mul(inner, x), axes), op.Mul(r, op.Mul(r, r)))
-    return op.Sub(op.Mul(r, inner), op.Mul(x, pull)), None
+    return to_first(n, op.Sub(op.Mul(r, inner), op.Mul(x, pull)))
 
 
 def _mean_variance_normalization(op: Emitter, n: Node, g: Tensor) -> Signals:
@@ -167,7 +173,20 @@ def _per_channel(op: Emitter, values: Tensor, rank: int) -> Tensor:
     return op.Unsqueeze(values, list(range(1, rank - 1))) if rank > 2 else values
 
 
+def _scaled(op: Emitter, n: Node, g: Tensor, per_channel: bool = False) -> Tensor:
+    """Multiply by the scale, if there is one; a scale of rank 1 may be one value per channel."""
+    if len(n.inputs) < 2:
+        return g
+    scale = n.inputs[1]
+    if per_channel and rank_of(scale) == 1:
+        scale = _per_channel(op, scale, rank_of(n.inputs[0]))
+    return op.Mul(g, scale)
+
+
 def _axes_from(n: Node) -> list[int]:
+    """Return the axes: those from `axis` on, or those that a normalisation spelled out names."""
+    if "axes" in n.attrs:
+        return list(n.attrs["axes"])
     rank = rank_of(n.inputs[0])
     return list(range(attribute(n, "axis", -1) % rank, rank))
 
