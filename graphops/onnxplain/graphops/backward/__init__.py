@@ -4,7 +4,13 @@ from onnxplain.graphops.backward.context import Attribution, Rules, Walk, prepar
 from onnxplain.graphops.backward.forward_copy import repeat_forward
 from onnxplain.graphops.backward.openvino_workaround import separate_shared_weights
 from onnxplain.graphops.backward.path import Path, find_path, first_explainable
-from onnxplain.graphops.backward.reverse import has_rule, require_rules, require_signal, reverse
+from onnxplain.graphops.backward.reverse import (
+    chained,
+    has_rule,
+    require_rules,
+    require_signal,
+    reverse,
+)
 from onnxplain.graphops.backward.seed import seed_at_layer, seed_at_unit, seed_from_cotangent
 from onnxplain.graphops.backward.selection import Interface, select_unit
 
@@ -14,6 +20,7 @@ __all__ = [
     "Path",
     "Rules",
     "Walk",
+    "chained",
     "find_path",
     "first_explainable",
     "has_rule",

@@ -10,10 +10,19 @@ from collections.abc import Callable, Iterable
 
 from onnxplain.graphops.backward.path import Path, first_explainable
 from onnxplain.graphops.errors import UnsupportedModel, UnsupportedOperator
+from onnxplain.graphops.fusion import Fused
 from onnxplain.graphops.ir import Emitter, Node, Tensor, is_float, is_standard
-from onnxplain.graphops.operators import ONWARDS, REFUSED, Table
+from onnxplain.graphops.operators import (
+    GRADIENT,
+    NOTHING,
+    ONWARDS,
+    REFUSED,
+    Rule,
+    Signals,
+    Table,
+)
 
-__all__ = ["has_rule", "require_rules", "require_signal", "reverse"]
+__all__ = ["chained", "has_rule", "require_rules", "require_signal", "reverse"]
 
 
 def reverse(op: Emitter, path: Path, seed: Tensor, table: Table) -> Tensor:
@@ -38,7 +47,7 @@ def reverse(op: Emitter, path: Path, seed: Tensor, table: Table) -> Tensor:
                 f"{len(node.inputs)} inputs"
             )
         for tensor, signal in zip(node.inputs, results, strict=True):
-            if tensor.name not in path.tensors:
+            if tensor.name not in path.tensors or signal is NOTHING:
                 continue
             if signal is None:
                 raise UnsupportedOperator(
@@ -51,6 +60,17 @@ def reverse(op: Emitter, path: Path, seed: Tensor, table: Table) -> Tensor:
     if arrived is None:
         raise UnsupportedModel(f"no signal from '{path.layer.name}' reaches '{path.target.name}'")
     return arrived
+
+
+def chained(path: Path) -> Rule:
+    """Return the gradient rule of a group of nodes: the chain rule through its members."""
+
+    def rule(op: Emitter, n: Node, g: Tensor) -> Signals:
+        if not isinstance(n, Fused):
+            raise TypeError(f"{n.op} '{n.name}' is no group of nodes")
+        return (reverse(op, path.within(n), g, GRADIENT),)
+
+    return rule
 
 
 def has_rule(table: Table) -> Callable[[Node], bool]:

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from functools import partial
 from typing import TypeAlias
 
-from onnxplain.graphops.backward import Attribution, Path, Walk, require_signal, reverse
-from onnxplain.graphops.fusion import ACTIVATION, Fused
+from onnxplain.graphops.backward import Attribution, Path, Walk, chained, require_signal
+from onnxplain.graphops.fusion import ACTIVATION
 from onnxplain.graphops.ir import Emitter, Node, Tensor, attribute
 from onnxplain.graphops.methods.completeness import baseline_input, completeness_error
 from onnxplain.graphops.operators import (
@@ -63,7 +63,7 @@ def _rules(baseline: Baseline, path: Path, options: Options) -> Table:
     activations = {*ACTIVATIONS, *PLACES} - {"LogSoftmax"}
     rules: dict[str, Rule] = {
         **{name: _rescaled(GRADIENT[name], baseline) for name in activations},
-        ACTIVATION: _rescaled(_chained(path), baseline),
+        ACTIVATION: _rescaled(chained(path), baseline),
         "Softmax": _centred(GRADIENT["Softmax"], baseline),
         "MaxPool": _cross_maximum(pool, baseline),
         "GlobalMaxPool": _cross_maximum(GRADIENT["GlobalMaxPool"], baseline),
@@ -90,17 +90,6 @@ def _rescaled(gradient: Rule, baseline: Baseline) -> Rule:
             else signal
             for tensor, signal in zip(n.inputs, signals, strict=True)
         )
-
-    return rule
-
-
-def _chained(path: Path) -> Rule:
-    """Return the gradient of a group of nodes: the chain rule through its members."""
-
-    def rule(op: Emitter, n: Node, g: Tensor) -> Signals:
-        if not isinstance(n, Fused):
-            raise TypeError(f"{n.op} '{n.name}' is no group of nodes")
-        return (reverse(op, path.within(n), g, GRADIENT),)
 
     return rule
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
+from typing import TypeAlias
 
 from onnxplain.graphops.errors import UnsupportedModel, UnsupportedOperator
 from onnxplain.graphops.ir import (
@@ -19,10 +22,13 @@ from onnxplain.graphops.operators import axes, batching
 from onnxplain.graphops.operators.axes import Fields
 from onnxplain.graphops.operators.constructors import channels_first
 from onnxplain.graphops.operators.operator import Operator, Without
-from onnxplain.graphops.operators.rules import Signals, to_first, widening
+from onnxplain.graphops.operators.rules import Signals, Table, to_first, widening
 from onnxplain.graphops.operators.window_layout import Placed, Slide, as_map
 
-__all__ = ["OPERATORS"]
+__all__ = ["DEVIATION_HELD", "OPERATORS"]
+
+# The signal of x from that of z = (x − mean)/√(variance + ε): (op, x, g, axes, ε) -> signal.
+Standardization: TypeAlias = Callable[[Emitter, Tensor, Tensor, list[int], float], Tensor]
 
 
 def _batch_normalization(op: Emitter, n: Node, g: Tensor) -> Signals:
@@ -37,20 +43,50 @@ def _batch_normalization(op: Emitter, n: Node, g: Tensor) -> Signals:
     return to_first(n, op.Mul(g, _per_channel(op, factor, rank_of(x))))
 
 
-def _instance_normalization(op: Emitter, n: Node, g: Tensor) -> Signals:
+def _standardized(op: Emitter, x: Tensor, g: Tensor, axes: list[int], eps: float) -> Tensor:
+    """Return the signal of x, g being that of z = (x − mean)/√(variance + ε) over the axes.
+
+    dx = r·(g − mean g − z·mean(g·z)), r = 1/√(variance + ε); Ioffe and Szegedy 2015.
+    """
+    centred, r = _statistics(op, x, axes, eps)
+    z = op.Mul(centred, r)
+    pull = op.Mul(z, op.mean(op.Mul(g, z), axes))
+    return op.Mul(r, op.Sub(op.Sub(g, op.mean(g, axes)), pull))
+
+
+def _centred(op: Emitter, x: Tensor, g: Tensor, axes: list[int], eps: float) -> Tensor:
+    """As `_standardized`, with the standard deviation held constant: dx = r·(g − mean g)."""
+    _, r = _statistics(op, x, axes, eps)
+    return op.Mul(r, op.Sub(g, op.mean(g, axes)))
+
+
+def _statistics(op: Emitter, x: Tensor, axes: list[int], eps: float) -> tuple[Tensor, Tensor]:
+    """Return x − mean and 1/√(variance + ε)."""
+    centred = op.Sub(x, op.mean(x, axes))
+    variance = op.mean(op.Mul(centred, centred), axes)
+    return centred, op.Reciprocal(op.Sqrt(op.Add(variance, eps)))
+
+
+def _instance_normalization(
+    op: Emitter, n: Node, g: Tensor, back: Standardization = _standardized
+) -> Signals:
     x = n.inputs[0]
     inner = _scaled(op, n, g, per_channel=True)
     axes = list(range(2, rank_of(x)))
-    return to_first(n, _standardized(op, x, inner, axes, attribute(n, "epsilon", 1e-5)))
+    return to_first(n, back(op, x, inner, axes, attribute(n, "epsilon", 1e-5)))
 
 
-def _layer_normalization(op: Emitter, n: Node, g: Tensor | Signals) -> Signals:
+def _layer_normalization(
+    op: Emitter, n: Node, g: Tensor | Signals, back: Standardization = _standardized
+) -> Signals:
     x = n.inputs[0]
     inner = _scaled(op, n, _only_first(n, g))
-    return to_first(n, _standardized(op, x, inner, _axes_from(n), attribute(n, "epsilon", 1e-5)))
+    return to_first(n, back(op, x, inner, _axes_from(n), attribute(n, "epsilon", 1e-5)))
 
 
-def _group_normalization(op: Emitter, n: Node, g: Tensor) -> Signals:
+def _group_normalization(
+    op: Emitter, n: Node, g: Tensor, back: Standardization = _standardized
+) -> Signals:
     """Each group of channels is standardised, then each channel scaled; since opset 21."""
     x, groups = n.inputs[0], attribute(n, "num_groups")
     if op.opset < 21 and not isinstance(n, StandIn):  # a group of nodes spells the newer form
@@ -60,7 +96,7 @@ def _group_normalization(op: Emitter, n: Node, g: Tensor) -> Signals:
         )
     inner = op.Reshape(_scaled(op, n, g, per_channel=True), [0, groups, -1])
     eps = attribute(n, "epsilon", 1e-5)
-    signal = _standardized(op, op.Reshape(x, [0, groups, -1]), inner, [2], eps)
+    signal = back(op, op.Reshape(x, [0, groups, -1]), inner, [2], eps)
     return to_first(n, op.reshape_like(signal, x))
 
 
@@ -72,19 +108,6 @@ def _rms_normalization(op: Emitter, n: Node, g: Tensor) -> Signals:
     r = op.Reciprocal(op.Sqrt(op.Add(square, attribute(n, "epsilon", 1e-5))))
     pull = op.Mul(op.mean(op.Mul(inner, x), axes), op.Mul(r, op.Mul(r, r)))
     return to_first(n, op.Sub(op.Mul(r, inner), op.Mul(x, pull)))
-
-
-def _standardized(op: Emitter, x: Tensor, g: Tensor, axes: list[int], eps: float) -> Tensor:
-    """Return the signal of x, g being that of z = (x − mean)/√(variance + ε) over the axes.
-
-    dx = r·(g − mean g − z·mean(g·z)), r = 1/√(variance + ε); Ioffe and Szegedy 2015.
-    """
-    centred = op.Sub(x, op.mean(x, axes))
-    variance = op.mean(op.Mul(centred, centred), axes)
-    r = op.Reciprocal(op.Sqrt(op.Add(variance, eps)))
-    z = op.Mul(centred, r)
-    pull = op.Mul(z, op.mean(op.Mul(g, z), axes))
-    return op.Mul(r, op.Sub(op.Sub(g, op.mean(g, axes)), pull))
 
 
 def _mean_variance_normalization(op: Emitter, n: Node, g: Tensor) -> Signals:
@@ -99,6 +122,12 @@ def _mean_variance_normalization(op: Emitter, n: Node, g: Tensor) -> Signals:
     )
     inner = op.Sub(op.Mul(g, r), op.Mul(centred, op.Where(flat, 0.0, pull)))
     return (op.Sub(inner, op.mean(inner, axes)),)
+
+
+def _centred_only(op: Emitter, n: Node, g: Tensor) -> Signals:
+    """As `_mean_variance_normalization`, with σ held constant: dx = (g − mean g)/(σ + 1e-9)."""
+    x, axes = n.inputs[0], attribute(n, "axes", [0, 2, 3])
+    return (_centred(op, x, g, axes, 0.0),)
 
 
 def _lp_normalization(op: Emitter, n: Node, g: Tensor) -> Signals:
@@ -229,4 +258,12 @@ OPERATORS: dict[str, Operator] = {
         axes=_from_axis,
         slide=STATISTICS,
     ),
+}
+
+# The rules of normalisations that centre, with the standard deviation held constant.
+DEVIATION_HELD: Table = {
+    "GroupNormalization": partial(_group_normalization, back=_centred),
+    "InstanceNormalization": partial(_instance_normalization, back=_centred),
+    "LayerNormalization": partial(_layer_normalization, back=_centred),
+    "MeanVarianceNormalization": _centred_only,
 }
