@@ -13,6 +13,7 @@ from onnxplain.graphops.canonicalize.constant_if import inline_constant_ifs
 from onnxplain.graphops.canonicalize.constant_sizes import fold_computed_sizes
 from onnxplain.graphops.canonicalize.free_batch import free_batch
 from onnxplain.graphops.canonicalize.same_padding import write_same_padding
+from onnxplain.graphops.canonicalize.strided_view import reshape_strided_views
 from onnxplain.graphops.canonicalize.upgrade_opset import upgrade
 from onnxplain.graphops.errors import CorruptModel, one_line
 from onnxplain.graphops.ir import Graph, Tensor, name_scopes, opset_of, read, write
@@ -79,6 +80,7 @@ def canonicalize(model: onnx.ModelProto, keep_shape: bool = False) -> CanonicalG
     while inline_constant_ifs(graph):
         graph = read(write(graph, source))
     fold_computed_sizes(graph)
+    reshape_strided_views(graph)
     write_same_padding(graph)
     correct_ceil_mode(graph)
     if keep_shape:

@@ -31,6 +31,7 @@ from onnxplain.graphops.options import Options
 __all__ = ["deeplift"]
 
 MIN_DIFFERENCE = 1e-10  # below this |Δx| the slope Δy/Δx is numerically undefined
+MIN_RELATIVE_DIFFERENCE = 1e-4  # below this |Δx|/|x| rounding errors of y count in the slope
 
 Baseline: TypeAlias = Mapping[str, Tensor]  # the tensors of the baseline's forward pass, by name
 
@@ -71,7 +72,10 @@ def _rules(baseline: Baseline, path: Path, options: Options) -> Table:
 
 
 def _rescaled(gradient: Rule, baseline: Baseline) -> Rule:
-    """Pass g·Δy/Δx through an activation, and the gradient where Δx is about zero."""
+    """Pass g·Δy/Δx through an activation, and the gradient where Δx is about zero.
+
+    In Captum, only the difference itself counts, not in proportion to x.
+    """
 
     def rule(op: Emitter, n: Node, g: Tensor) -> Signals:
         signals = gradient(op, n, g)
@@ -79,8 +83,9 @@ def _rescaled(gradient: Rule, baseline: Baseline) -> Rule:
             return signals
         x, y = rectified(n), n.outputs[0]
         rise = op.Mul(g, op.Sub(y, baseline[y.name]))
+        least = op.Max(op.Mul(op.Abs(x), MIN_RELATIVE_DIFFERENCE), MIN_DIFFERENCE)
         return tuple(
-            _divide_by_difference(op, rise, x, baseline, require_signal(n, signal))
+            _divide_by_difference(op, rise, x, baseline, require_signal(n, signal), least)
             if tensor is x
             else signal
             for tensor, signal in zip(n.inputs, signals, strict=True)
@@ -128,9 +133,14 @@ def _cross_maximum(unpool: Rule, baseline: Baseline) -> Rule:
 
 
 def _divide_by_difference(
-    op: Emitter, rise: Tensor, x: Tensor, baseline: Baseline, gradient: Tensor
+    op: Emitter,
+    rise: Tensor,
+    x: Tensor,
+    baseline: Baseline,
+    gradient: Tensor,
+    least: Tensor | float = MIN_DIFFERENCE,
 ) -> Tensor:
-    """Return rise/Δx, and the gradient where Δx is about zero."""
+    """Return rise/Δx, and the gradient where |Δx| is less than `least`."""
     difference = op.Sub(x, baseline[x.name])
-    none = op.Less(op.Abs(difference), MIN_DIFFERENCE)
+    none = op.Less(op.Abs(difference), least)
     return op.Where(none, gradient, op.Div(rise, op.Where(none, 1.0, difference)))
