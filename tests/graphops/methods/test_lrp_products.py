@@ -86,7 +86,7 @@ PASSING = {
     "difference from a constant": "y = Sub (two, x)",
     "constant added": "y = Add (x, two)",
     "layer scale": "y = Mul (x, half)",
-    "functions": "e = Exp (x) s = Sqrt (e) r = Reciprocal (s) y = Neg (r)",
+    "functions": "e = Exp (x) q = Sqrt (e) r = Reciprocal (q) y = Neg (r)",
     "RMSNormalization": "y = RMSNormalization <axis = -3> (x, half)",
     "LpNormalization": "y = LpNormalization <axis = 1> (x)",
     "LRN": "y = LRN <size = 3> (x)",
