@@ -15,6 +15,7 @@ from onnxplain.graphops.backward import (
     column,
     find_path,
     negated,
+    prepared,
     repeat_forward,
     require_rules,
     seed_at_layer,
@@ -22,7 +23,6 @@ from onnxplain.graphops.backward import (
     seed_from_cotangent,
     select_unit,
     separate_shared_weights,
-    table_of,
 )
 from onnxplain.graphops.canonicalize import CanonicalGraph
 from onnxplain.graphops.chosen_options import with_defaults
@@ -143,7 +143,7 @@ def _rewrite(
     ends = find_ends(canonical, layer, chosen, options)
     options = with_defaults(options, chosen, canonical, ends)
     path = path_between(graph, ends, options.to)
-    require_rules(path, table_of(chosen.rules, path, options))
+    require_rules(*prepared(chosen.rules, path, options))
 
     names = (ends.layer.name, ends.target.name)
     outputs = list(graph.outputs) if options.keep_outputs else []
@@ -248,7 +248,8 @@ def _gather_images(
 
 def _can_gather_images(path: Path, canonical: CanonicalGraph) -> bool:
     """Tell whether no tensor that the backward part may read mixes images along its batch axis."""
-    read = {t.name for n in path.nodes for t in [*n.inputs, *n.outputs]}
+    nodes = path.expanded(()).nodes
+    read = {t.name for n in nodes for t in [*n.inputs, *n.outputs]}
     return not (read | {path.target.name, path.layer.name}) & canonical.mixed
 
 

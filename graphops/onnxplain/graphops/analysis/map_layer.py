@@ -47,7 +47,7 @@ def map_layer(graph: Graph, score: Tensor | None, axes: Mapping[str, Axes] | Non
         )
     axes = trace_axes(graph) if axes is None else axes
     try:
-        path = find_path(graph, default_target(graph), score)
+        path = find_path(graph, default_target(graph), score).expanded(())
     except UnsupportedModel as e:
         raise UnsupportedModel(f"there is no default layer to map: {e}") from e
     steps, reaching = steps_with_places(path, axes)

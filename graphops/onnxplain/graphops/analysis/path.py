@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Container, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from onnxplain.graphops.errors import UnsupportedModel
+from onnxplain.graphops.fusion import Fused, recognize
 from onnxplain.graphops.ir import Graph, Node, Tensor, is_float, reads
 from onnxplain.graphops.operators import NO_FLOW, operator_of
 
@@ -20,15 +21,43 @@ PLAIN_INTEGERS = (np.int64, np.bool_)  # integer types that never hold quantised
 class Path:
     """The nodes on the float paths from `target` to `layer`, in the graph's order.
 
-    tensors: the names of the tensors on them, both ends included. A tensor of unknown type counts
-    as float, so that the operator that computes it is reported.
+    nodes: among them is a `Fused` node for each group that spells one operator. tensors: the names
+    of the tensors on the paths, both ends included. A tensor of unknown type counts as float, so
+    that the operator that computes it is reported.
+    onward: all nodes that the target's signal reaches. reached: the names of the tensors.
     """
 
     target: Tensor
     layer: Tensor
-    nodes: tuple[Node, ...]
-    tensors: frozenset[str]
     opset: int
+    onward: tuple[Node, ...]
+    reached: frozenset[str]
+    nodes: tuple[Node, ...] = field(init=False)
+    tensors: frozenset[str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        needed, nodes = {self.layer.name}, []
+        for node in reversed(self.onward):
+            if any(t.name in needed for t in node.outputs):
+                nodes.append(node)
+                needed.update(t.name for _, t in _signals(node) if t.name in self.reached)
+        object.__setattr__(self, "nodes", tuple(reversed(nodes)))
+        object.__setattr__(self, "tensors", frozenset(needed & self.reached))
+
+    def expanded(self, operators: Container[str]) -> Path:
+        """Return the path with the members of groups that spell other operators than these."""
+        unknown = [n for n in self.nodes if isinstance(n, Fused) and n.op not in operators]
+        if not unknown:
+            return self
+        last = {group.name: group.members[-1] for group in unknown}
+        onward = tuple(last.get(node.name, node) for node in self.onward)
+        return replace(self, onward=onward).expanded(operators)
+
+    @staticmethod
+    def through(group: Fused, opset: int) -> Path:
+        """Return the path from a group's input to its output, through its members."""
+        x, y = group.inputs[0], group.outputs[0]
+        return Path(x, y, opset, *_follow(x, group.members))
 
 
 def find_path(graph: Graph, target: Tensor, layer: Tensor) -> Path:
@@ -36,10 +65,29 @@ def find_path(graph: Graph, target: Tensor, layer: Tensor) -> Path:
 
     Raises UnsupportedModel where no signal path leads from one to the other.
     """
+    groups = recognize([*graph.inputs, target], graph.nodes)
+    nodes = [_fused(node, groups, target) for node in graph.nodes]
+    path = Path(target, layer, graph.opset, *_follow(target, nodes))
+    if layer.name not in path.reached or (not path.nodes and target.name != layer.name):
+        raise UnsupportedModel(
+            f"no signal path leads from '{target.name}' to the layer '{layer.name}': choose a "
+            "target upstream of the layer (`to`), or another layer"
+        )
+    return path
+
+
+def _fused(node: Node, groups: Mapping[str, Fused], target: Tensor) -> Node:
+    """Return the group that ends at the node, unless the target is inside it."""
+    group = groups.get(node.outputs[0].name) if node.outputs else None
+    return node if group is None or target.name in group.interior else group
+
+
+def _follow(target: Tensor, nodes: Iterable[Node]) -> tuple[tuple[Node, ...], frozenset[str]]:
+    """Return the nodes that the signal of a tensor reaches, and the names of the tensors."""
     reached = {target.name}
     quantized: set[str] = set()
     onward = []
-    for node in graph.nodes:
+    for node in nodes:
         if node.op in NO_FLOW or not any(t.name in reached for _, t in _signals(node)):
             continue
         onward.append(node)
@@ -48,18 +96,7 @@ def find_path(graph: Graph, target: Tensor, layer: Tensor) -> Path:
             integers = {t.name for t in node.outputs if _is_quantized(t)}
             quantized |= integers
             reached |= integers
-    needed = {layer.name}
-    nodes = []
-    for node in reversed(onward):
-        if any(t.name in needed for t in node.outputs):
-            nodes.append(node)
-            needed.update(t.name for _, t in _signals(node) if t.name in reached)
-    if layer.name not in reached or (not nodes and target.name != layer.name):
-        raise UnsupportedModel(
-            f"no signal path leads from '{target.name}' to the layer '{layer.name}': choose a "
-            "target upstream of the layer (`to`), or another layer"
-        )
-    return Path(target, layer, tuple(reversed(nodes)), frozenset(needed & reached), graph.opset)
+    return tuple(onward), frozenset(reached)
 
 
 def first_explainable(path: Path, supported: Callable[[Node], bool]) -> Tensor | None:

@@ -1,10 +1,16 @@
 """The backward part: selecting the unit, seeding its signal, and walking it back to the target."""
 
 from onnxplain.graphops.analysis import Path, find_path, first_explainable
-from onnxplain.graphops.backward.context import Attribution, Rules, Walk, projected, table_of
+from onnxplain.graphops.backward.context import Attribution, Rules, Walk, prepared, projected
 from onnxplain.graphops.backward.forward_copy import repeat_forward
 from onnxplain.graphops.backward.openvino_workaround import separate_shared_weights
-from onnxplain.graphops.backward.reverse import has_rule, require_rules, require_signal, reverse
+from onnxplain.graphops.backward.reverse import (
+    chained,
+    has_rule,
+    require_rules,
+    require_signal,
+    reverse,
+)
 from onnxplain.graphops.backward.seed import (
     column,
     negated,
@@ -20,6 +26,7 @@ __all__ = [
     "Path",
     "Rules",
     "Walk",
+    "chained",
     "column",
     "find_path",
     "first_explainable",
@@ -29,11 +36,11 @@ __all__ = [
     "seed_at_unit",
     "seed_from_cotangent",
     "seed_at_layer",
+    "prepared",
     "projected",
     "repeat_forward",
     "require_rules",
     "require_signal",
     "reverse",
     "select_unit",
-    "table_of",
 ]

@@ -20,7 +20,7 @@ from onnxplain.graphops.ir import Emitter, Graph, Node, Tensor, rank_of, reads, 
 from onnxplain.graphops.operators import GRADIENT, Table, unpooling
 from onnxplain.graphops.options import Options
 
-__all__ = ["Attribution", "Rules", "Walk", "projected", "table_of"]
+__all__ = ["Attribution", "Rules", "Walk", "prepared", "projected"]
 
 # A table of rules, or a function that returns one for a path and options.
 Rules: TypeAlias = "Table | Callable[[Path, Options], Table]"
@@ -78,7 +78,7 @@ class Walk:
     ) -> Tensor:
         """Append a backward pass, by default the method's, and return the signal at the target."""
         path = path or self.path
-        table = table_of(rules or self.rules, path, self.options)
+        path, table = prepared(rules or self.rules, path, self.options)
         if cotangent is None:
             with self.in_seed_scope():
                 cotangent = self.op.wide(self.seed.cotangent)
@@ -139,11 +139,17 @@ def projected(walk: Walk) -> Attribution:
     return Attribution(walk.back())
 
 
-def table_of(rules: Rules, path: Path, options: Options) -> Table:
-    """Return the table for a path, with the rule for max-pools that the options choose.
+def prepared(rules: Rules, path: Path, options: Options) -> tuple[Path, Table]:
+    """Return the path with the groups that the rules know, and the table for it.
 
-    A table with a max-pool rule of its own keeps it.
+    The table has the rule for max-pools that the options choose, unless it has one of its own.
     """
+    table = _table_of(rules, path, options)
+    expanded = path.expanded(table)
+    return (path, table) if expanded is path else (expanded, _table_of(rules, expanded, options))
+
+
+def _table_of(rules: Rules, path: Path, options: Options) -> Table:
     table = rules(path, options) if callable(rules) else rules
     if table["MaxPool"] is not GRADIENT["MaxPool"]:
         return table

@@ -10,10 +10,18 @@ from collections.abc import Callable, Iterable
 
 from onnxplain.graphops.analysis import Path, first_explainable
 from onnxplain.graphops.errors import UnsupportedModel, UnsupportedOperator
+from onnxplain.graphops.fusion import Fused
 from onnxplain.graphops.ir import Emitter, Node, Tensor, is_float, is_standard
-from onnxplain.graphops.operators import ONWARDS, REFUSED, Table
+from onnxplain.graphops.operators import (
+    GRADIENT,
+    NOTHING,
+    ONWARDS,
+    REFUSED,
+    Signals,
+    Table,
+)
 
-__all__ = ["has_rule", "require_rules", "require_signal", "reverse"]
+__all__ = ["chained", "has_rule", "require_rules", "require_signal", "reverse"]
 
 
 def reverse(op: Emitter, path: Path, seed: Tensor, table: Table) -> Tensor:
@@ -22,6 +30,7 @@ def reverse(op: Emitter, path: Path, seed: Tensor, table: Table) -> Tensor:
     Returns the signal at the target, of its shape. Raises UnsupportedOperator where a node on the
     path has no rule, and UnsupportedModel where no signal reaches the target.
     """
+    path = path.expanded(table)
     require_rules(path, table)
     cotangents = Cotangents(op)
     cotangents.add(path.layer, seed)
@@ -37,7 +46,7 @@ def reverse(op: Emitter, path: Path, seed: Tensor, table: Table) -> Tensor:
                 f"{len(node.inputs)} inputs"
             )
         for tensor, signal in zip(node.inputs, results, strict=True):
-            if tensor.name not in path.tensors:
+            if tensor.name not in path.tensors or signal is NOTHING:
                 continue
             if signal is None:
                 raise UnsupportedOperator(
@@ -50,6 +59,13 @@ def reverse(op: Emitter, path: Path, seed: Tensor, table: Table) -> Tensor:
     if arrived is None:
         raise UnsupportedModel(f"no signal from '{path.layer.name}' reaches '{path.target.name}'")
     return arrived
+
+
+def chained(op: Emitter, n: Node, g: Tensor) -> Signals:
+    """The gradient rule of a group of nodes: the chain rule through its members."""
+    if not isinstance(n, Fused):
+        raise TypeError(f"{n.op} '{n.name}' is no group of nodes")
+    return (reverse(op, Path.through(n, op.opset), g, GRADIENT),)
 
 
 def has_rule(table: Table) -> Callable[[Node], bool]:
@@ -66,7 +82,7 @@ def require_signal(node: Node, signal: Tensor | None) -> Tensor:
 
 def require_rules(path: Path, table: Table) -> None:
     """Raise UnsupportedOperator for the first node on the path that has no rule."""
-    known = has_rule(table)
+    known, path = has_rule(table), path.expanded(table)
     for node in path.nodes:
         if known(node):
             continue

@@ -23,6 +23,7 @@ from onnxplain.graphops.canonicalize.constant_sizes import fold_computed_sizes
 from onnxplain.graphops.canonicalize.free_batch import free_batch
 from onnxplain.graphops.canonicalize.linear_classifier import expose_linear_scores
 from onnxplain.graphops.canonicalize.same_padding import write_same_padding
+from onnxplain.graphops.canonicalize.strided_view import reshape_strided_views
 from onnxplain.graphops.canonicalize.upgrade_opset import upgrade
 from onnxplain.graphops.errors import CorruptModel, UnsupportedModel, one_line
 from onnxplain.graphops.ir import Graph, Tensor, name_scopes, opset_of, read, write
@@ -98,6 +99,7 @@ def canonicalize(model: onnx.ModelProto, keep_shape: bool = False) -> CanonicalG
     while inline_constant_ifs(graph):
         graph = read(write(graph, source))
     fold_computed_sizes(graph)
+    reshape_strided_views(graph)
     write_same_padding(graph)
     expose_linear_scores(graph)
     correct_ceil_mode(graph)

@@ -33,6 +33,7 @@ from onnxplain.graphops.ir.graph import (
 from onnxplain.graphops.ir.importer import name_scopes, read
 from onnxplain.graphops.ir.io import load, opset_of, read_metadata, save, write_atomically
 from onnxplain.graphops.ir.shape_inference import infer_shapes, with_shapes
+from onnxplain.graphops.ir.stand_in import StandIn
 from onnxplain.graphops.ir.validity import diagnosing
 
 __all__ = [
@@ -42,6 +43,7 @@ __all__ = [
     "Graph",
     "Node",
     "Shape",
+    "StandIn",
     "Tensor",
     "attribute",
     "diagnosing",

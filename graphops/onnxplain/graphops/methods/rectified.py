@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-from onnxplain.graphops.backward import Path
+from onnxplain.graphops.backward import Path, chained
+from onnxplain.graphops.fusion import ACTIVATION
 from onnxplain.graphops.ir import Emitter, Node, Tensor
-from onnxplain.graphops.operators import (
-    GRADIENT,
-    Signals,
-    Table,
-    gate,
-    is_rectifier,
-    rectifiers,
-)
+from onnxplain.graphops.operators import GRADIENT, Signals, Table, gate, is_rectifier, rectifiers
 from onnxplain.graphops.options import Options
 
 __all__ = ["DECONVNET", "GUIDED_BACKPROP", "waking"]
 
+# A composite activation is no rectifier, even if it contains one, as x·Clip(x + 3, 0, 6)/6 does.
+BASE = GRADIENT | {ACTIVATION: chained}
+
 # Zeiler and Fergus 2014: rectify the signal, regardless of the rectifier's input.
-DECONVNET = GRADIENT | rectifiers(GRADIENT, lambda op, n, g: (op.Relu(g),))
+DECONVNET = BASE | rectifiers(GRADIENT, lambda op, n, g: (op.Relu(g),))
 
 # Springenberg et al. 2015: rectify the signal, and gate it by the rectifier's input.
-GUIDED_BACKPROP = GRADIENT | rectifiers(GRADIENT, lambda op, n, g: (gate(op, n, op.Relu(g)),))
+GUIDED_BACKPROP = BASE | rectifiers(GRADIENT, lambda op, n, g: (gate(op, n, op.Relu(g)),))
 
 
 def waking(path: Path, options: Options) -> Table:
@@ -39,4 +36,4 @@ def waking(path: Path, options: Options) -> Table:
     def rule(op: Emitter, n: Node, g: Tensor) -> Signals:
         return (g if n.name in last else gate(op, n, g),)
 
-    return GRADIENT | rectifiers(GRADIENT, rule)
+    return BASE | rectifiers(GRADIENT, rule)

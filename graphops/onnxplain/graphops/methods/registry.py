@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 from onnxplain.graphops import options as o
 from onnxplain.graphops.errors import OptionError, UnknownMethod, nearest
@@ -186,6 +187,15 @@ METHODS: Mapping[str, Method] = {
             "relevance that favours positive contributions in convolutions, bounded by the "
             "pixels' range in the first",
             takes=(o.LOW, o.HIGH),
+        ),
+        replace(
+            _relevance(
+                "lrp_cp",
+                "CP",
+                "as lrp_epsilon, but with attention weights held constant, so that it conserves",
+            ),
+            paper="Ali et al. 2022",
+            peer="",
         ),
         Method(
             "excitation_backprop",

@@ -12,9 +12,11 @@ from onnxplain.graphops.operators.catalogue import (
     NO_FLOW,
     OPERATORS,
     REFUSED,
+    is_elementwise,
     operator_of,
 )
 from onnxplain.graphops.operators.max_pooling import choose_form, unpooling
+from onnxplain.graphops.operators.normalization import DEVIATION_HELD
 from onnxplain.graphops.operators.operator import Channels, Operator, SizesOnly, Without
 from onnxplain.graphops.operators.rectifier import PLACES, gate, is_rectifier, rectified, rectifiers
 from onnxplain.graphops.operators.roles import (
@@ -28,17 +30,26 @@ from onnxplain.graphops.operators.roles import (
     role_of,
     unknown,
 )
-from onnxplain.graphops.operators.rules import Rule, Signals, Table, broadcasting, in_float32, merge
+from onnxplain.graphops.operators.rules import (
+    NOTHING,
+    Rule,
+    Signals,
+    Table,
+    broadcasting,
+    in_float32,
+    merge,
+    to_first,
+)
 from onnxplain.graphops.operators.unsupported import ONWARDS
 from onnxplain.graphops.operators.window import Window, is_dilated
 from onnxplain.graphops.operators.window_layout import Placed, Slide, refuse
 
 __all__ = [
-    "ACTIVATIONS", "AxisField", "Channels", "Fields", "GRADIENT", "Line", "Lines", "NO_FLOW",
-    "ONWARDS", "OPERATORS", "Operator", "PLACES", "Part", "Placed", "Places", "REFUSED", "Role",
-    "Rule", "Signals",
-    "SizesOnly", "Slide", "Table", "Window", "Without", "broadcasting", "choose_form",
-    "fresh", "gate", "in_float32", "is_dilated", "is_rectifier", "merge", "operator_of",
-    "place_axes", "rectified", "rectifiers", "refuse", "role_of", "unbroadcast", "unknown",
+    "ACTIVATIONS", "AxisField", "Channels", "DEVIATION_HELD", "Fields", "GRADIENT", "Line",
+    "Lines", "NOTHING", "NO_FLOW", "ONWARDS", "OPERATORS", "Operator", "PLACES", "Part",
+    "Placed", "Places", "REFUSED", "Role", "Rule", "Signals", "SizesOnly", "Slide", "Table",
+    "Window", "Without", "broadcasting", "choose_form", "fresh", "gate", "in_float32",
+    "is_dilated", "is_elementwise", "is_rectifier", "merge", "operator_of", "place_axes",
+    "rectified", "rectifiers", "refuse", "role_of", "to_first", "unbroadcast", "unknown",
     "unpooling",
 ]  # fmt: skip

@@ -106,6 +106,11 @@ class Operator:
     type_only: tuple[int, ...] = ()
 
     @property
+    def is_elementwise(self) -> bool:
+        """Whether each element of the output depends on the same element of the inputs."""
+        return self.axes is axes.elementwise
+
+    @property
     def slides_window(self) -> bool:
         """Whether it slides a window along the spatial axes, as convolutions and poolings do."""
         return self.axes is axes.window
