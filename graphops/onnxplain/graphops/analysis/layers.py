@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -55,9 +56,13 @@ class Layer:
     marks: tuple[str, ...]
 
 
-def list_layers(graph: Graph) -> list[Layer]:
-    """Return every float tensor between the network's inputs and outputs, in order."""
-    marks, fields, axes = _marks(graph), _fields(graph), trace_axes(graph)
+def list_layers(graph: Graph, traced: Mapping[str, Axes] | None = None) -> list[Layer]:
+    """Return every float tensor between the network's inputs and outputs, in order.
+
+    traced: what `trace_axes` returns for the graph, if that is known.
+    """
+    marks, fields = _marks(graph), _fields(graph)
+    axes = trace_axes(graph) if traced is None else traced
     tensors = [t for t in graph.inputs if is_float(t)]
     seen = {t.name for t in graph.inputs}
     for node in graph.nodes:
