@@ -219,8 +219,10 @@ class Explanation(View):
             short = label.partition(",")[0]  # ImageNet's names list their synonyms
             return (f"{label} ({strength})", f"{short} ({strength})", short)
         if channel < 0:
-            return (f"{against}whole layer ({strength})", f"whole ({value})", "whole")
-        return (f"{against}channel {channel} ({strength})", f"{channel} ({value})", str(channel))
+            whole = f"{against}whole"
+            return (f"{whole} layer ({strength})", f"{whole} ({value})", whole)
+        short = f"{against}{channel}"
+        return (f"{against}channel {channel} ({strength})", f"{short} ({value})", short)
 
     @property
     def strength(self) -> npt.NDArray[np.float32]:
