@@ -78,6 +78,13 @@ def per_level(net, a, join):
     return torch.cat([join(level) for level in (a, net.down(a))], 1)
 
 
+def best_per_level(net, a):
+    """Return the best scores of each level, as torchvision's RetinaNet before NMS."""
+    scores = rows(net, net.classes, a)
+    parts = scores.split((30, scores.shape[1] - 30), 1)
+    return torch.cat([part.flatten(1).sigmoid().topk(4, 1).values for part in parts], 1)
+
+
 def softmax_per_level(net, a):
     return per_level(net, a, lambda t: net.classes(t).permute(0, 2, 3, 1).flatten(1, 2).softmax(-1))
 
@@ -124,6 +131,7 @@ ENDS = {
         lambda n, a: (rows(n, n.boxes, a).sigmoid(), rows(n, n.classes, a)),
         lambda n, a: rows(n, n.classes, a),
     ),
+    "best per level": (best_per_level, lambda n, a: rows(n, n.classes, a)),
     "softmax per level": (softmax_per_level, softmax_per_level),
     "boxes and classes per level": (mixed_per_level, None),
 }  # fmt: skip

@@ -45,6 +45,14 @@ def test_names_in_the_metadata(run: Run, labelled: Path, picture: Path) -> None:
     assert "no class 'cat' (nearest: 'cow'" in result.error_line
 
 
+def test_names_that_ultralytics_writes(run: Run, network: Path, picture: Path) -> None:
+    model = onnx.load(network)
+    names = {0: "person", 1: "bicycle", 2: "stop sign", 3: "dog", 4: "cow"}
+    onnx.helper.set_model_props(model, {"names": str(names)})
+    onnx.save(model, network)
+    assert channel(run("explain", network, picture, "--class", "Stop Sign", "--json")) == 2
+
+
 def test_the_class_of_other_commands(run: Run, labelled: Path, picture: Path) -> None:
     result = run("occlusion", labelled, picture, "--class", "elk")
     assert result.out.startswith("elk: probability")

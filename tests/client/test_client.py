@@ -14,7 +14,7 @@ from server.running import pixels, running
 
 from onnxplain.client import Client, ClientError
 from onnxplain.engine import Engine, Preprocess
-from onnxplain.graphops import Options, layers, load, rewrite
+from onnxplain.graphops import Network, Options, layers, load, rewrite
 from onnxplain.v1 import explain_pb2 as pb
 from onnxplain.v1 import explain_pb2_grpc, tensors
 
@@ -72,6 +72,21 @@ def test_rewrite(client, folder):
     )
     options = Options(select="fixed", channels=(1,), position="max", keep_outputs=False)
     expected = rewrite(load(folder / "heavy.onnx"), "c", "gradient", options)
+    assert data == expected.SerializeToString()
+
+
+def test_the_class_score(client, folder):
+    """What its numbers are, the output that it belongs to, and the evidence against a class."""
+    report = client.check("classifier")
+    (layer,) = [one for one in client.layers("classifier") if "class score" in one.marks]
+    known = Network(folder / "classifier.onnx").class_score
+    assert (report.quantity, list(report.other_outputs)) == (known.quantity, [])
+    assert (layer.tensor, layer.output) == (known.tensor, known.output)
+    assert not layer.HasField("output_offset")
+    data = client.rewrite("classifier", method="gradient", negate=True)
+    expected = rewrite(
+        load(folder / "classifier.onnx"), method="gradient", options=Options(negate=True)
+    )
     assert data == expected.SerializeToString()
 
 

@@ -249,8 +249,10 @@ class Explanation(View):
             short = label.partition(",")[0]  # ImageNet's names list their synonyms
             return (f"{label} ({both})", f"{short} ({both})", f"{short} ({brief})", short)
         if channel < 0:
-            return (f"{against}whole layer ({strength})", f"whole ({value})", "whole")
-        return (f"{against}channel {channel} ({both})", f"{channel} ({brief})", str(channel))
+            whole = f"{against}whole"
+            return (f"{whole} layer ({strength})", f"{whole} ({value})", whole)
+        short = f"{against}{channel}"
+        return (f"{against}channel {channel} ({both})", f"{short} ({brief})", short)
 
     @property
     def strength(self) -> npt.NDArray[np.float32]:

@@ -17,9 +17,10 @@ QUANTITIES = {
     "log softmax": "log probability", "scores": "score", "features first": "score",
     "argmax": "score", "scores squeezed": "score", "detr": "score", "regression": "value",
     "regression of rank 1": "value", "segmentation": "score", "segmentation, labels": "score",
+    "best per level": "score",
 }  # fmt: skip
 ROWS = {"yolo": (4, 1), "pose": (4, 1), "yolo, boxes last": (4, 2), "without background": (-1, 1)}
-CLASSES_LAST = {"ssd", "detr", "softmax per level"}
+CLASSES_LAST = {"best per level", "ssd", "detr", "softmax per level"}
 SINGLE = {"pose", "binary", "regression", "regression of rank 1"}
 
 

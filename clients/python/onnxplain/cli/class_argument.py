@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import json
-from typing import Any
+from collections.abc import Sequence
 
 from onnxplain.cli.preprocessing import read_labels
 
@@ -34,14 +33,15 @@ def chosen_class(arguments: argparse.Namespace, text: str | None) -> int | None:
     return class_index(text, _stored(arguments) if labels is None else labels)
 
 
-def _stored(arguments: argparse.Namespace) -> Any:
+def _stored(arguments: argparse.Namespace) -> Sequence[str]:
     """Return the class names in the model's metadata."""
+    from onnxplain.engine.runtime import labels_in
+
     if getattr(arguments, "server", None):
         from onnxplain.client import Client
 
         with Client(arguments.server) as client:
-            return json.loads(client.model(arguments.model).metadata.get("onnxplain.labels", "[]"))
-    from onnxplain.engine import Engine
-    from onnxplain.engine.runtime import stored_labels
+            return labels_in(client.model(arguments.model).metadata)
+    from onnxplain.graphops import load, read_metadata
 
-    return stored_labels(Engine("cpu").open(arguments.model).model)
+    return labels_in(read_metadata(load(arguments.model)))

@@ -36,6 +36,7 @@ class Trail:
     chosen: whether only the best classes are kept, by ArgMax, TopK or a maximum.
     part: the part of `normalized` that is kept, where a Sigmoid also turns other rows than classes
         into numbers; None elsewhere.
+    among_others: whether the output concatenates them with rows that are no scores.
     rivals: tensors of equal standing, where the output joins the scores of several.
     """
 
@@ -48,6 +49,7 @@ class Trail:
     row_axis: int | None = None
     chosen: bool = False
     part: Tensor | None = None
+    among_others: bool = False
     rivals: tuple[Tensor, ...] = ()
 
     @property
@@ -199,7 +201,9 @@ class _Steps:
         )
         if self.window is None or self.chosen or self.window[0] != axis or not self.window[1]:
             return trail
-        return replace(trail, row=-self.window[1], row_axis=_at(self.axes, axis))
+        row_axis = _at(self.axes, axis)
+        row = None if row_axis is None else -self.window[1]
+        return replace(trail, row=row, row_axis=row_axis)
 
     def _of_concat(self, node: Node) -> Trail:
         """Return the trail's end in the inputs of a Concat, or at its output."""
@@ -214,13 +218,7 @@ class _Steps:
         if not telling:
             return self._ended()
         if len({id(found[i].tensor) for i in telling}) > 1 and len(telling) == len(inside):
-            mixed = [found[i] for i in telling if found[i].row is not None or found[i].rivals]
-            if not mixed:  # all of it is probabilities, of several levels of a detector
-                one = found[telling[0]]
-                known = one.axis if len(one.nodes) == 1 else None
-                return replace(self._ended(), quantity=one.quantity, axis=known)
-            rivals = [t for trail in mixed for t in (trail.rivals or (trail.tensor,))]
-            return replace(mixed[0], rivals=tuple(rivals))
+            return self._of_levels([found[i] for i in telling])
         whole = {i for i in telling if all(n.op != "Concat" for n in found[i].nodes)}
         best = max(telling, key=lambda i: (i in whole, total([sizes[i]]) or 0))
         trail, single = found[best], len(inside) == 1
@@ -231,12 +229,27 @@ class _Steps:
         known = self.axis if self.axis is not None else axis if trail.axis is None else trail.axis
         if trail.chosen or len(trail.tensor.shape or ()) != rank:
             known = trail.axis
-        trail = replace(trail, nodes=nodes, axis=known, chosen=chosen)
+        trail = replace(trail, nodes=nodes, axis=known, chosen=chosen, among_others=not single)
         start = starts[best]
         if chosen or start is None or (self.window is not None and self.window[0] != axis):
             return replace(trail, row=None, row_axis=None)
-        row = start - (self.window[1] if self.window else 0) + (trail.row or 0)
-        return replace(trail, row=row, row_axis=_at(self.axes, axis))
+        row, row_axis = start + (trail.row or 0), _at(self.axes, axis)
+        if self.window is not None:
+            row -= self.window[1]
+        return replace(trail, row=None if row_axis is None else row, row_axis=row_axis)
+
+    def _of_levels(self, levels: list[Trail]) -> Trail:
+        """Return the trail's end where all inputs of a Concat are scores, as of several levels."""
+        parts = [t for t in levels if t.among_others or t.rivals or t.chosen]
+        if not parts:  # all of it is probabilities
+            known = levels[0].axis if len(levels[0].nodes) == 1 else None
+            return replace(self._ended(), quantity=levels[0].quantity, axis=known)
+        rivals = tuple(t for trail in parts for t in (trail.rivals or (trail.tensor,)))
+        whole = {t.name: t for t in map(_uncut, rivals)}
+        if len(whole) > 1:
+            return replace(parts[0], rivals=rivals)
+        (tensor,) = whole.values()
+        return Trail(tensor, (*self.nodes, *parts[0].nodes), chosen=True)
 
     def _keeps(self, axis: int, start: int | None, size: int | str | None) -> bool:
         """Tell whether the start of the trail may hold rows of an input of a Concat."""
@@ -244,6 +257,13 @@ class _Steps:
             return True
         _, first, last = self.window
         return start < last and (not isinstance(size, int) or first < start + size)
+
+
+def _uncut(tensor: Tensor) -> Tensor:
+    """Step back to the tensor that a part was cut out of."""
+    while tensor.inputs and tensor.inputs[0].op in PARTS | LAYOUTS:
+        tensor = tensor.inputs[0].inputs[0]
+    return tensor
 
 
 def _is_linear(tensor: Tensor) -> bool:

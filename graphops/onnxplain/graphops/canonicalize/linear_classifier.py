@@ -40,9 +40,11 @@ def expose_linear_scores(graph: Graph) -> None:
         values.append(constant(f"{name}/intercepts", biases.astype(kind)))
         gemm = gs.Node("Gemm", name, {"transB": 1}, inputs=[x, *values], outputs=[scores])
         graph.nodes.insert(graph.nodes.index(node), gemm)
-        probabilities = node.outputs[1]
-        if probabilities.dtype is None:
-            probabilities.dtype, probabilities.shape = np.float32, [x.shape[0], classes]
+        rescaled = [t for n in node.outputs[1].outputs if n.op == "Normalizer" for t in n.outputs]
+        for probabilities in (node.outputs[1], *rescaled):  # which shape inference leaves untyped
+            if probabilities.dtype is None:
+                probabilities.dtype = np.dtype(np.float32)
+            probabilities.shape = probabilities.shape or [x.shape[0], classes]
 
 
 def _labels(node: Node) -> list[int] | list[str]:

@@ -2,7 +2,13 @@
 
 from onnxplain.engine.runtime.cache import ByteCache
 from onnxplain.engine.runtime.footprint import Footprint, release_memory
-from onnxplain.engine.runtime.model import Model, OpenedModel, open_model, stored_labels
+from onnxplain.engine.runtime.model import (
+    Model,
+    OpenedModel,
+    labels_in,
+    open_model,
+    stored_labels,
+)
 from onnxplain.engine.runtime.plans import (
     Activity,
     Plan,
@@ -26,6 +32,7 @@ __all__ = [
     "Stop",
     "Subject",
     "find_subject",
+    "labels_in",
     "make_activity",
     "make_plan",
     "open_model",

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import functools
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
@@ -17,7 +19,7 @@ from onnxplain.graphops import Layer, Network, read_metadata
 from onnxplain.graphops.errors import UnsupportedModel
 from onnxplain.graphops.network import NetworkSource, as_network
 
-__all__ = ["Model", "OpenedModel", "open_model", "stored_labels"]
+__all__ = ["Model", "OpenedModel", "labels_in", "open_model", "stored_labels"]
 
 LABELS = "onnxplain.labels"  # metadata: a JSON list of class names
 
@@ -82,12 +84,19 @@ def open_model(source: Model, cache: ByteCache) -> OpenedModel:
 
 
 def stored_labels(model: onnx.ModelProto) -> tuple[str, ...]:
-    """Return the class names in the model's metadata, if any.
+    """Return the class names in the model's metadata, if any. Raises as `labels_in` does."""
+    return labels_in(read_metadata(model))
 
-    Raises UnsupportedModel where they are not a JSON list of strings.
+
+def labels_in(metadata: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the class names in a model's metadata, if any: onnxplain's own, or Ultralytics'.
+
+    Raises UnsupportedModel where onnxplain's are not a JSON list of strings.
     """
+    if LABELS not in metadata:
+        return _ultralytics_names(metadata.get("names", ""))
     try:
-        names = json.loads(read_metadata(model).get(LABELS, "[]"))
+        names = json.loads(metadata[LABELS])
     except ValueError:
         names = None
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
@@ -95,3 +104,14 @@ def stored_labels(model: onnx.ModelProto) -> tuple[str, ...]:
             f"the model's metadata '{LABELS}' is not a JSON list of strings: give the labels"
         )
     return tuple(names)
+
+
+def _ultralytics_names(text: str) -> tuple[str, ...]:
+    """Return the names in a Python dictionary's text, "{0: 'person', 1: 'bicycle'}"."""
+    try:
+        names = ast.literal_eval(text) if text.startswith("{") else {}
+    except (ValueError, SyntaxError):
+        return ()
+    if not isinstance(names, dict) or list(names) != list(range(len(names))):
+        return ()
+    return tuple(map(str, names.values()))
