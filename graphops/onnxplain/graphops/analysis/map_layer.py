@@ -51,8 +51,9 @@ def map_layer(graph: Graph, score: Tensor | None, axes: Mapping[str, Axes] | Non
     except UnsupportedModel as e:
         raise UnsupportedModel(f"there is no default layer to map: {e}") from e
     steps, reaching = steps_with_places(path, axes)
-    network = _Network(path, steps, axes, reaching & with_images_first(path, axes))
-    if _has_positions(score, axes):
+    images_first = with_images_first(path, axes)
+    network = _Network(path, steps, axes, reaching & images_first)
+    if _has_positions(score, axes, images_first):
         raise UnsupportedModel(
             f"the class score '{score.name}' has positions of its own, as that of a detector or a "
             "segmentation, so there is no default layer to map: name one"
@@ -124,10 +125,13 @@ class _Network:
         return whole and set(others) <= {1} and any(size != 1 for size in sizes)
 
 
-def _has_positions(score: Tensor, axes: Mapping[str, Axes]) -> bool:
+def _has_positions(score: Tensor, axes: Mapping[str, Axes], images_first: Set[str]) -> bool:
     """Tell whether the score has more axes than those of images and classes."""
     if score.shape is None or len(score.shape) < 3:
         return False
+    first, *_ = score.shape
+    if score.name not in images_first and isinstance(first, int) and first != 1:
+        return True  # a sequence whose steps come before the images
     channel = axes[score.name].channel if score.name in axes else 1
     return any(size != 1 for i, size in enumerate(score.shape) if i not in (0, channel))
 
