@@ -189,7 +189,8 @@ def test_a_recurrent_layer_counts_its_hidden_units_last():
     model = parsed(
         "net (float[N, 3, 2, 9] x) => (float[9, N, 8] y)"
         f" <float[5, 3, 2, 1] w = {numbers(30)}, float[2, 16, 5] i = {numbers(160)},"
-        f" float[2, 16, 4] r = {numbers(128)}, int64[1] rows = {{2}}, int64[3] flat = {{0, 0, -1}}>",
+        f" float[2, 16, 4] r = {numbers(128)},"
+        " int64[1] rows = {2}, int64[3] flat = {0, 0, -1}>",
         "c = Conv (x, w) q = Squeeze (c, rows) t = Transpose <perm = [2, 0, 1]> (q)"
         ' h, n = LSTM <hidden_size = 4, direction = "bidirectional"> (t, i, r)'
         " p = Transpose <perm = [0, 2, 1, 3]> (h) y = Reshape (p, flat)",

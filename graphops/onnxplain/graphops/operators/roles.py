@@ -102,24 +102,13 @@ def role_of(line: Line) -> Role:
 
 
 def place_axes(line: Line) -> Places | None:
-    """Return the places along a line, None where it has others or these cannot be told.
-
-    Channels within one axis of places, as before a pixel shuffle ends, count as its sub-pixels.
-    """
-    places = [p for p in line if p.role is Role.PLACE]
-    first = places[0].places if places else None
-    if first is None or line[0].role is not Role.PLACE:
-        return None
+    """Return the places along a line, None where it has others or these cannot be told."""
     if len(line) == 1 and line[0].size == line[0].whole and line[0].outer:
-        return first
-    if not all(p.outer and _is_one_axis(p.places) for p in places):
+        return line[0].places
+    if not line or not all(part.outer and _is_one_axis(part.places) for part in line):
         return None
-    if len(places) == 1 and all(p.role is not Role.OTHER for p in line):
-        return Places(first.axes, (_product(p.size for p in line),))
-    axes = tuple(p.places.axes[0] for p in places if p.places is not None)
-    if len(places) < len(line) or len(set(axes)) < len(axes):
-        return None
-    return Places(axes, tuple(p.size for p in places))
+    axes = tuple(part.places.axes[0] for part in line if part.places is not None)
+    return Places(axes, tuple(part.size for part in line)) if len(set(axes)) == len(axes) else None
 
 
 def _is_one_axis(places: Places | None) -> bool:
@@ -149,7 +138,7 @@ def resized(line: Line, tensor: Tensor, axis: int, before: Size) -> Line:
 def picked(line: Line, tensor: Tensor, axis: int, before: Size) -> Line:
     """As `resized`, where the entries that are left may lie anywhere along the axis."""
     left = resized(line, tensor, axis, before)
-    return unlocated(tensor, axis) if left != line and role_of(left) is Role.PLACE else left
+    return unlocated(tensor, axis) if left != line and role_of(line) is Role.PLACE else left
 
 
 def grid(places: Places, tensor: Tensor, axis: int) -> Line:
@@ -222,11 +211,25 @@ def channels_first(makes: bool) -> RolesRule:
 
     def rule(node: Node, lines: list[Lines | None], output: Tensor) -> Lines:
         kept = same(node, lines, output)
+        kept[2:] = [_shuffled(line, output, i) for i, line in enumerate(kept[2:], start=2)]
         if len(kept) > 1 and (makes or role_of(kept[1]) is Role.OTHER):
             kept[1] = fresh(Role.CHANNEL, output, 1)
         return kept
 
     return rule
+
+
+def _shuffled(line: Line, tensor: Tensor, axis: int) -> Line:
+    """Return a spatial axis of places with channels as their sub-pixels, which a shuffle put there.
+
+    Its places are along the same axis of the picture.
+    """
+    if len(line) < 2 or any(part.role is not Role.CHANNEL for part in line[1:]):
+        return line
+    places = place_axes(line[:1])
+    if places is None or not _is_one_axis(places):
+        return line
+    return fresh(Role.PLACE, tensor, axis, Places(places.axes, (shape_of(tensor)[axis],)))
 
 
 def _product(sizes: Iterable[Size]) -> Size:

@@ -32,6 +32,7 @@ from onnxplain.graphops.operators.roles import (
     place_axes,
     same,
     unknown,
+    unlocated,
 )
 from onnxplain.graphops.operators.rules import Signals, to_first
 from onnxplain.graphops.operators.window_layout import Index, Placed, refuse
@@ -113,6 +114,8 @@ def _slice_roles(node: Node, lines: Lines, output: Tensor) -> Lines:
             result[axis] = lines[axis] if left == places else grid(left, output, axis)
         elif isinstance(size, int) and _is_outside(cut, places, size):
             result[axis] = unknown(output)[axis]
+        elif not result[axis]:  # a single place
+            result[axis] = unlocated(output, axis)
     return result
 
 
