@@ -254,7 +254,7 @@ def test_a_map_with_fewer_axes_than_the_picture_has_no_place_on_it():
 def test_what_is_assumed_of_the_map_is_said():
     model = network(SEQUENCE.replace("H, W", "13, 9"))
     default, tokens = check(model, None, "grad_cam").warnings
-    assert "'r', the last layer with places" in default and "--layer" in default
+    assert "'r', the last layer before" in default and "--layer" in default
     assert "laid out as the picture's 3 x 2 places" in tokens
     assert check(model, "r", "grad_cam").warnings == (tokens,)
     assert check(model, "c", "grad_cam").warnings == ()
