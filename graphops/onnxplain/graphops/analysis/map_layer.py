@@ -122,6 +122,7 @@ class _Network:
             if i not in (0, axes.channel) and i not in axes.places
         ]
         whole = len(located) + len(others) >= rank_of(picture) - 2
+        whole &= len(located) == len(set(located))  # else it relates places to places
         return whole and set(others) <= {1} and any(size != 1 for size in sizes)
 
 
@@ -191,7 +192,9 @@ def _such_as(network: _Network) -> str:
     """Return the last layers before a convolution or dense layer, one of each size of the map."""
     last: dict[tuple[Size, ...], str] = {}
     for step in network.steps:
-        for tensor in step.inputs if step.node.op in PRODUCTS else ():
+        if step.node.op not in PRODUCTS or network.attends(step):
+            continue
+        for tensor in step.inputs:
             if network.has_map(tensor):
                 places = network.axes[tensor.name].places
                 last[tuple(size for axis in places.values() for size in axis.sizes)] = tensor.name
