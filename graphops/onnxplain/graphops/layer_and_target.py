@@ -70,6 +70,11 @@ def find_ends(
         )
     start = _channel_axis(canonical, tensor, options.score_channel_axis, SCORE_CHANNEL_AXIS)
     over = _channel_axis(canonical, target, options.channel_axis, CHANNEL_AXIS)
+    if 0 in over.places:
+        raise UnsupportedModel(
+            f"axis 0 of layer '{target.name}' runs over places of the picture, not over the "
+            "images: name another layer, such as one before the axes are moved"
+        )
     warnings = _warnings(tensor, start, SCORE_CHANNEL_AXIS) + _warnings(target, over)
     return Ends(tensor, target, start.channel, over, warnings + _assumed(target, over, layer))
 
