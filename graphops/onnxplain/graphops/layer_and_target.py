@@ -81,6 +81,11 @@ def find_ends(
         )
     start = _channel_axis(canonical, tensor, options.score_channel_axis, SCORE_CHANNEL_AXIS)
     over = _channel_axis(canonical, target, options.channel_axis, CHANNEL_AXIS)
+    if 0 in over.places:
+        raise UnsupportedModel(
+            f"axis 0 of layer '{target.name}' runs over places of the picture, not over the "
+            "images: name another layer, such as one before the axes are moved"
+        )
     warnings = _warnings(tensor, start, SCORE_CHANNEL_AXIS) + _warnings(target, over)
     warnings += _assumed(target, over, layer)
     return Ends(tensor, target, start.channel, over, warnings, score)
@@ -117,17 +122,14 @@ def _assumed(target: Tensor, axes: Axes, layer: str | None) -> tuple[str, ...]:
     notes = []
     if layer is None:
         notes.append(
-            f"the map lies over '{target.name}', the last layer with places of the picture that "
-            "all evidence passes: name another with `layer` (--layer)"
+            f"the map lies over '{target.name}', the last layer before the class score where the "
+            "picture has places: name another with `layer` (--layer)"
         )
     for places in layout_of(target, axes).tokens.values():
         size, others = " x ".join(map(str, places.sizes)), places.before + places.after
         grid = f"{size} places" if is_static(places.sizes) else "places"
-        left = f", without the {others} other token{'s' * (others > 1)}, as of the class"
-        notes.append(
-            f"the tokens of '{target.name}' are laid out as the picture's {grid}"
-            f"{left if others else ''}"
-        )
+        left = f", without the {others} beside them, such as a class token" if others else ""
+        notes.append(f"the tokens of '{target.name}' are laid out as the picture's {grid}{left}")
     return tuple(notes)
 
 

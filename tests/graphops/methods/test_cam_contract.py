@@ -235,6 +235,16 @@ def test_axes_in_another_order_than_the_pictures():
     assert relative_error(found, expected) < 1e-5
 
 
+def test_the_images_must_come_first():
+    text = SEQUENCE.replace("m = MatMul (t, w2)", "f = Transpose <perm = [1, 0, 2]> (t)"
+        " z = MatMul (f, w2) m = Transpose <perm = [1, 0, 2]> (z)")  # fmt: skip
+    with pytest.raises(UnsupportedModel, match="axis 0 of layer 'z' runs over places"):
+        rewrite(network(text), "z", "grad_cam")
+    made = artefact(network(text), None, "grad_cam", upsample=False)
+    found = run(made, x=images(2, (13, 9)), channel=np.array([0, 3]))["attribution"]
+    assert found.shape == (2, 1, 3, 2)
+
+
 def test_a_map_with_fewer_axes_than_the_picture_has_no_place_on_it():
     text = """
     <ir_version: 8, opset_import: ["": 17]>
@@ -254,7 +264,7 @@ def test_a_map_with_fewer_axes_than_the_picture_has_no_place_on_it():
 def test_what_is_assumed_of_the_map_is_said():
     model = network(SEQUENCE.replace("H, W", "13, 9"))
     default, tokens = check(model, None, "grad_cam").warnings
-    assert "'r', the last layer with places" in default and "--layer" in default
+    assert "'r', the last layer before" in default and "--layer" in default
     assert "laid out as the picture's 3 x 2 places" in tokens
     assert check(model, "r", "grad_cam").warnings == (tokens,)
     assert check(model, "c", "grad_cam").warnings == ()

@@ -73,33 +73,47 @@ def _followed(node: Node, index: int) -> dict[int, int]:
 def with_images_first(path: Path, axes: Mapping[str, Axes]) -> set[str]:
     """Return the names of the tensors on the path whose axis 0 certainly runs over the images.
 
-    Unlike `track_batch`, it follows the axis to other places and back, as in attention.
+    Unlike `track_batch`, it follows the axis to other places and back, as in attention, and through
+    a merge with another axis.
     """
-    known = {path.target.name: 0}
+    # The axis, and whether it runs over nothing but the images, or over parts of each in turn.
+    known = {path.target.name: (0, True)}
     for node in path.nodes:
         for i, tensor in signal_inputs(node, path):
-            axis = known.get(tensor.name)
-            found = None if axis is None else _image_axis(node, i, axis, axes)
-            if found is not None:
-                known.update((t.name, found) for t in node.outputs)
+            if tensor.name not in known:
+                continue
+            axis, alone = known[tensor.name]
+            if node.op in ("Flatten", "Reshape"):
+                found = None if axis else 0
+                alone = alone and _keeps_images(node, i, axes)
+                alone = alone or _has_as_many(node.outputs[0], path.target)
+            else:
+                found = _aligned(node, i, axis, node.outputs[0])
+            if found is not None and (alone or found == 0):
+                known.update((t.name, (found, alone)) for t in node.outputs)
                 break
-    return {name for name, axis in known.items() if axis == 0}
+    return {name for name, axis in known.items() if axis == (0, True)}
 
 
-def _image_axis(node: Node, index: int, axis: int, axes: Mapping[str, Axes]) -> int | None:
-    """Return the axis of the node's outputs that runs over the images, from that of an input."""
-    if node.op not in ("Flatten", "Reshape"):
-        return _aligned(node, index, axis, node.outputs[0])
+def _has_as_many(tensor: Tensor, picture: Tensor) -> bool:
+    """Tell whether axis 0 of both tensors has the same size."""
+    if not tensor.shape or not picture.shape:
+        return False
+    return tensor.shape[0] is not None and tensor.shape[0] == picture.shape[0]
+
+
+def _keeps_images(node: Node, index: int, axes: Mapping[str, Axes]) -> bool:
+    """Tell whether a Reshape keeps the images on axis 0, where they are."""
     tensor, output = reads(node)[index], node.outputs[0]
-    if axis or not tensor.shape or not output.shape:
-        return None
+    if not tensor.shape or not output.shape:
+        return False
     count = _entries_per_image(tensor, axes)
-    same = count is not None and count == _entries_per_image(output, axes)
-    same |= tensor.shape[0] is not None and tensor.shape[0] == output.shape[0]
+    if count is not None and count == _entries_per_image(output, axes):
+        return True
     operator = operator_of(node)
     batch = operator.batch if operator is not None else None
     states = [i == index for i in range(len(node.inputs))]
-    return 0 if same or (callable(batch) and batch(node, states)) else None
+    return _has_as_many(output, tensor) or (callable(batch) and batch(node, states))
 
 
 def _entries_per_image(tensor: Tensor, axes: Mapping[str, Axes]) -> int | None:

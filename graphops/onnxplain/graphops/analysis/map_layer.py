@@ -51,8 +51,9 @@ def map_layer(graph: Graph, score: Tensor | None, axes: Mapping[str, Axes] | Non
     except UnsupportedModel as e:
         raise UnsupportedModel(f"there is no default layer to map: {e}") from e
     steps, reaching = steps_with_places(path, axes)
-    network = _Network(path, steps, axes, reaching & with_images_first(path, axes))
-    if _has_positions(score, axes):
+    images_first = with_images_first(path, axes)
+    network = _Network(path, steps, axes, reaching & images_first)
+    if _has_positions(score, axes, images_first):
         raise UnsupportedModel(
             f"the class score '{score.name}' has positions of its own, as that of a detector or a "
             "segmentation, so there is no default layer to map: name one"
@@ -121,13 +122,17 @@ class _Network:
             if i not in (0, axes.channel) and i not in axes.places
         ]
         whole = len(located) + len(others) >= rank_of(picture) - 2
+        whole &= len(located) == len(set(located))  # else it relates places to places
         return whole and set(others) <= {1} and any(size != 1 for size in sizes)
 
 
-def _has_positions(score: Tensor, axes: Mapping[str, Axes]) -> bool:
+def _has_positions(score: Tensor, axes: Mapping[str, Axes], images_first: Set[str]) -> bool:
     """Tell whether the score has more axes than those of images and classes."""
     if score.shape is None or len(score.shape) < 3:
         return False
+    first, *_ = score.shape
+    if score.name not in images_first and isinstance(first, int) and first != 1:
+        return True  # a sequence whose steps come before the images
     channel = axes[score.name].channel if score.name in axes else 1
     return any(size != 1 for i, size in enumerate(score.shape) if i not in (0, channel))
 
@@ -187,7 +192,9 @@ def _such_as(network: _Network) -> str:
     """Return the last layers before a convolution or dense layer, one of each size of the map."""
     last: dict[tuple[Size, ...], str] = {}
     for step in network.steps:
-        for tensor in step.inputs if step.node.op in PRODUCTS else ():
+        if step.node.op not in PRODUCTS or network.attends(step):
+            continue
+        for tensor in step.inputs:
             if network.has_map(tensor):
                 places = network.axes[tensor.name].places
                 last[tuple(size for axis in places.values() for size in axis.sizes)] = tensor.name

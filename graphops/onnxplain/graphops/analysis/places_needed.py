@@ -15,7 +15,6 @@ from onnxplain.graphops.analysis.axis_roles import Axes, Places
 from onnxplain.graphops.analysis.kept_axes import kept_axis, places_of
 from onnxplain.graphops.analysis.path import Path, signal_inputs
 from onnxplain.graphops.ir import Node, Tensor, attribute, is_static, known_value, rank_of, reads
-from onnxplain.graphops.operators.axes import optional_value
 
 __all__ = ["Step", "passed_by_all", "steps_with_places"]
 
@@ -143,12 +142,14 @@ def _picked(node: Node, output: Tensor, axis: int) -> Sequence[int] | None:
 
 
 def _sliced(node: Node, axis: int, rank: int, size: int | str | None) -> Sequence[int] | None:
-    starts, ends = known_value(node.inputs[1]), known_value(node.inputs[2])
-    axes, steps = optional_value(node, 3), optional_value(node, 4)
-    if starts is None or ends is None or (axes is not None and not axes.size):
+    present = [i for i in range(1, len(node.inputs)) if not node.inputs[i].is_empty()]
+    values = {i: known_value(node.inputs[i]) for i in present}
+    starts, ends = values[1], values[2]
+    if starts is None or ends is None or any(value is None for value in values.values()):
         return None
+    axes, steps = values.get(3), values.get(4)
     numbers = list(range(starts.size)) if axes is None else [int(a) % rank for a in axes]
-    if axis not in numbers or (steps is not None and not steps.size):
+    if axis not in numbers:
         return None
     at = numbers.index(axis)
     start, end, step = int(starts[at]), int(ends[at]), 1 if steps is None else int(steps[at])
