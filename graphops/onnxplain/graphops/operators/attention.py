@@ -37,8 +37,9 @@ BESIDES = Without("each position depends on all positions of one window")
 def through_attention(table: Table) -> Rule:
     """Return the rule of Attention that follows from those of the operators that spell it.
 
-    table: the rules of MatMul (at weights·v, then at q·kᵀ), Softmax, Add (of scores and mask), Tanh
-    (the softcap) and Mul (of q and the scale). One that passes NOTHING ends its branch.
+    table: the rules of Mix (the MatMul of weights and v), Softmax, Add (of scores and mask), Tanh
+    (the softcap), Score (the MatMul of q and kᵀ) and Mul (of q and the scale). A signal that is
+    NOTHING ends its branch.
     """
 
     def rule(op: Emitter, n: Node, g: Tensor | Signals) -> Signals:
@@ -57,7 +58,7 @@ def through_attention(table: Table) -> Rule:
         weights = _like(op.Where(op.Equal(weights, weights), weights, 0.0), scores)
         mix = _product(op, n, heads.split(op, weights), heads.v)
 
-        to_weights, to_v = table["MatMul"](op, mix, heads.of_output(op, n, _at_output(n, g)))
+        to_weights, to_v = table["Mix"](op, mix, heads.of_output(op, n, _at_output(n, g)))
         to_q, to_k = NOTHING, NOTHING
         to_mask: Tensor | None = NOTHING
         if (signal := _given(to_weights)) is not None:
@@ -71,10 +72,12 @@ def through_attention(table: Table) -> Rule:
             if cap is not None:
                 (signal,) = table["Tanh"](op, cap, signal)
             signal = heads.split(op, _like(_required(n, signal), scores))
-            to_scaled, to_keys = table["MatMul"](op, score, signal)
+            to_scaled, to_keys = table["Score"](op, score, signal)
             scaling = StandIn("Mul", n.name, {}, [heads.q, scale], [scaled])
-            to_q = _required(n, table["Mul"](op, scaling, to_scaled)[0])
-            to_k = heads.exchanged(op, _like(_required(n, to_keys), score.inputs[1]))
+            if _given(to_scaled) is not None:
+                to_q = _required(n, table["Mul"](op, scaling, to_scaled)[0])
+            if (signal := _given(to_keys)) is not None:
+                to_k = heads.exchanged(op, _like(signal, score.inputs[1]))
         by_head = ((to_q, heads.q), (to_k, heads.k), (_required(n, to_v), heads.v))
         signals = [
             signal if signal is NOTHING else heads.to_input(op, n, i, _like(signal, x))
@@ -199,8 +202,9 @@ OPERATORS: dict[str, Operator] = {
             through_attention(
                 {
                     "Add": lambda op, n, g: (g, g),
-                    "MatMul": matmul,
+                    "Mix": matmul,
                     "Mul": lambda op, n, g: (op.Mul(g, n.inputs[1]), NOTHING),
+                    "Score": matmul,
                     "Softmax": softmax,
                     "Tanh": tanh,
                 }
