@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
+from onnxplain.graphops.fusion.bounded_rectifier import bounded_rectifier
 from onnxplain.graphops.fusion.composite_activation import activation
 from onnxplain.graphops.fusion.fused import Flow, Fused
 from onnxplain.graphops.fusion.group_normalization import group_normalization
@@ -16,6 +17,7 @@ __all__ = ["recognize"]
 # What may end at a node: the first that recognises a group wins.
 KINDS: tuple[Callable[[Node, Flow], Fused | None], ...] = (
     padded_convolution,
+    bounded_rectifier,
     normalization,
     group_normalization,
     activation,

@@ -12,18 +12,15 @@ from typing import TypeAlias
 
 from onnxplain.graphops.backward import Attribution, Path, Walk, chained, require_signal
 from onnxplain.graphops.fusion import ACTIVATION
-from onnxplain.graphops.ir import Emitter, Node, Tensor, attribute
+from onnxplain.graphops.ir import Emitter, Node, Tensor, attribute, rank_of
 from onnxplain.graphops.methods.completeness import baseline_input, completeness_error
 from onnxplain.graphops.operators import (
     ACTIVATIONS,
     GRADIENT,
-    PLACES,
     Rule,
     Signals,
     Table,
     in_float32,
-    is_rectifier,
-    rectified,
     unpooling,
 )
 from onnxplain.graphops.options import Options
@@ -32,6 +29,12 @@ __all__ = ["deeplift"]
 
 MIN_DIFFERENCE = 1e-10  # below this |Δx| the slope Δy/Δx is numerically undefined
 MIN_RELATIVE_DIFFERENCE = 1e-4  # below this |Δx|/|x| rounding errors of y count in the slope
+
+# The operators that are functions of one tensor where their other inputs are constants.
+CURVES = frozenset({
+    "Abs", "Acos", "Acosh", "Asin", "Asinh", "Atan", "Atanh", "Cos", "Cosh", "Div", "Erf", "Exp",
+    "Log", "Max", "Min", "Pow", "Reciprocal", "Sin", "Sinh", "Sqrt", "Tan",
+})  # fmt: skip
 
 Baseline: TypeAlias = Mapping[str, Tensor]  # the tensors of the baseline's forward pass, by name
 
@@ -55,15 +58,16 @@ def deeplift(walk: Walk) -> Attribution:
 def _rules(baseline: Baseline, path: Path, options: Options) -> Table:
     """Return the table: the rescale rule for activations and max-pools, else the gradient's rules.
 
+    An activation is any function of one tensor, element by element, in one node or in several.
     Captum rescales only some kinds of modules: not PReLU, GELU or SiLU, no adaptive pools, no
     function calls. Captum 0.9 loses signals where one of them reads another's output (its issue
     1104), or an input that another node also reads.
     """
     pool = unpooling(options.unpool, options.target)
-    activations = {*ACTIVATIONS, *PLACES} - {"LogSoftmax"}
+    activations = {*ACTIVATIONS, *CURVES} - {"LogSoftmax", "Softmax"}
     rules: dict[str, Rule] = {
-        **{name: _rescaled(GRADIENT[name], baseline) for name in activations},
-        ACTIVATION: _rescaled(chained(path), baseline),
+        **{name: _rescaled(GRADIENT[name], path, baseline) for name in activations},
+        ACTIVATION: _rescaled(chained(path), path, baseline),
         "Softmax": _centred(GRADIENT["Softmax"], baseline),
         "MaxPool": _cross_maximum(pool, baseline),
         "GlobalMaxPool": _cross_maximum(GRADIENT["GlobalMaxPool"], baseline),
@@ -71,7 +75,7 @@ def _rules(baseline: Baseline, path: Path, options: Options) -> Table:
     return GRADIENT | in_float32(rules)
 
 
-def _rescaled(gradient: Rule, baseline: Baseline) -> Rule:
+def _rescaled(gradient: Rule, path: Path, baseline: Baseline) -> Rule:
     """Pass g·Δy/Δx through an activation, and the gradient where Δx is about zero.
 
     In Captum, only the difference itself counts, not in proportion to x.
@@ -79,19 +83,24 @@ def _rescaled(gradient: Rule, baseline: Baseline) -> Rule:
 
     def rule(op: Emitter, n: Node, g: Tensor) -> Signals:
         signals = gradient(op, n, g)
-        if n.op not in (*ACTIVATIONS, ACTIVATION) and not is_rectifier(n):
+        index = _argument(n, path)
+        if index is None:
             return signals
-        x, y = rectified(n), n.outputs[0]
-        rise = op.Mul(g, op.Sub(y, baseline[y.name]))
+        x = n.inputs[index]
         least = op.Max(op.Mul(op.Abs(x), MIN_RELATIVE_DIFFERENCE), MIN_DIFFERENCE)
-        return tuple(
-            _divide_by_difference(op, rise, x, baseline, require_signal(n, signal), least)
-            if tensor is x
-            else signal
-            for tensor, signal in zip(n.inputs, signals, strict=True)
-        )
+        slope = _slope(op, n, g, x, baseline, require_signal(n, signals[index]), least)
+        return tuple(slope if i == index else signal for i, signal in enumerate(signals))
 
     return rule
+
+
+def _argument(n: Node, path: Path) -> int | None:
+    """Return the input that the node is a function of, None where it is linear or of several."""
+    on_path = [i for i, t in enumerate(n.inputs) if t.name in path.tensors]
+    if len(on_path) != 1 or (n.op == "Div" and on_path == [0]):
+        return None
+    x, y = n.inputs[on_path[0]], n.outputs[0]
+    return on_path[0] if rank_of(x) == rank_of(y) and x.shape == y.shape else None
 
 
 def _centred(gradient: Rule, baseline: Baseline) -> Rule:
@@ -100,10 +109,10 @@ def _centred(gradient: Rule, baseline: Baseline) -> Rule:
     Captum subtracts the mean over the whole batch and all positions, which is the same for one
     picture and one softmax. Here the pictures of a batch do not affect each other.
     """
-    rescaled = _rescaled(gradient, baseline)
 
     def rule(op: Emitter, n: Node, g: Tensor) -> Signals:
-        signal = require_signal(n, rescaled(op, n, g)[0])
+        signal = require_signal(n, gradient(op, n, g)[0])
+        signal = _slope(op, n, g, n.inputs[0], baseline, signal, MIN_DIFFERENCE)
         return (op.Sub(signal, op.mean(signal, [attribute(n, "axis", -1)])),)
 
     return rule
@@ -125,11 +134,25 @@ def _cross_maximum(unpool: Rule, baseline: Baseline) -> Rule:
         (at_switch,) = unpool(op, n, op.Mul(g, rise))
         (at_baseline_switch,) = unpool(op, baseline_node, op.Mul(g, op.Sub(difference, rise)))
         signal = require_signal(n, unpool(op, n, g)[0])
-        return (
-            _divide_by_difference(op, op.Add(at_switch, at_baseline_switch), x, baseline, signal),
-        )
+        rise = op.Add(at_switch, at_baseline_switch)
+        return (_divide_by_difference(op, rise, x, baseline, signal, MIN_DIFFERENCE),)
 
     return rule
+
+
+def _slope(
+    op: Emitter,
+    n: Node,
+    g: Tensor,
+    x: Tensor,
+    baseline: Baseline,
+    gradient: Tensor,
+    least: Tensor | float,
+) -> Tensor:
+    """Return g·Δy/Δx, and the gradient where |Δx| is less than `least`."""
+    y = n.outputs[0]
+    rise = op.Mul(g, op.Sub(y, baseline[y.name]))
+    return _divide_by_difference(op, rise, x, baseline, gradient, least)
 
 
 def _divide_by_difference(
@@ -138,7 +161,7 @@ def _divide_by_difference(
     x: Tensor,
     baseline: Baseline,
     gradient: Tensor,
-    least: Tensor | float = MIN_DIFFERENCE,
+    least: Tensor | float,
 ) -> Tensor:
     """Return rise/Δx, and the gradient where |Δx| is less than `least`."""
     difference = op.Sub(x, baseline[x.name])
