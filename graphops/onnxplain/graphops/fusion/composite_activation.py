@@ -16,8 +16,31 @@ __all__ = ["activation"]
 def activation(node: Node, flow: Flow) -> Fused | None:
     """Return the group that ends where branches of one tensor meet again, element by element.
 
-    The group begins at the last float tensor through which all of them pass.
+    The group begins at the last float tensor through which all of them pass. A factor of one number
+    behind it, such as GELU's 1/2, belongs to it.
     """
+    before = _before_factor(node, flow)
+    inner = None if before is None else _branches(before, flow)
+    if inner is None:
+        return _branches(node, flow)
+    return Fused(ACTIVATION, inner.inputs, [*inner.members, node])
+
+
+def _before_factor(node: Node, flow: Flow) -> Node | None:
+    """Return the node whose output is multiplied by one constant number, or divided by one."""
+    varying = flow.varying(node)
+    if node.op not in ("Div", "Mul") or len(varying) != 1 or not varying[0].inputs:
+        return None
+    (factor,) = (t for t in node.inputs if t is not varying[0])
+    is_divisor = node.op == "Mul" or factor is node.inputs[1]
+    is_number = factor.shape is not None and all(size == 1 for size in factor.shape)
+    return (
+        varying[0].inputs[0] if is_divisor and is_number and _keeps_elements(node, flow) else None
+    )
+
+
+def _branches(node: Node, flow: Flow) -> Fused | None:
+    """Return the group that ends where branches of one tensor meet again."""
     if len(flow.varying(node)) < 2 or not _keeps_elements(node, flow):
         return None
     y, members = node.outputs[0], [node]
