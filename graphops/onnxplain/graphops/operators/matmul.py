@@ -27,7 +27,7 @@ from onnxplain.graphops.operators.window_layout import (
     refuse,
 )
 
-__all__ = ["OPERATORS"]
+__all__ = ["OPERATORS", "matmul"]
 
 
 def _gemm(op: Emitter, n: Node, g: Tensor) -> Signals:
@@ -48,7 +48,7 @@ def _gemm(op: Emitter, n: Node, g: Tensor) -> Signals:
     return to_a, to_b, unbroadcast(op, to_c, n.inputs[2], n.outputs[0].shape)
 
 
-def _matmul(op: Emitter, n: Node, g: Tensor) -> Signals:
+def matmul(op: Emitter, n: Node, g: Tensor) -> Signals:
     """da = g·bᵀ, db = aᵀ·g; a vector is a matrix of one row or column, leading axes broadcast."""
     a, b = n.inputs
     shape_a, shape_b, shape = shape_of(a), shape_of(b), shape_of(n.outputs[0])
@@ -148,5 +148,5 @@ def _cost(node: Node) -> Cost:
 
 OPERATORS: dict[str, Operator] = {
     "Gemm": Operator(_gemm, batch=_gemm_batch, axes=_gemm_axes, slide=_slide, cost=_cost),
-    "MatMul": Operator(_matmul, batch=_matmul_batch, axes=_matmul_axes, slide=_slide, cost=_cost),
+    "MatMul": Operator(matmul, batch=_matmul_batch, axes=_matmul_axes, slide=_slide, cost=_cost),
 }
