@@ -24,10 +24,14 @@ def initialized(net, biases=True, seed=0):
 
 
 class SelfAttention(nn.Module):
-    """Softmax attention of several heads; `bias` [heads, tokens, tokens] is added to the scores."""
+    """Softmax attention of several heads; `bias` [heads, tokens, tokens] is added to the scores.
 
-    def __init__(self, width, heads, tokens, bias=None):
+    one: as PyTorch's own function, which newer exporters write as one operator.
+    """
+
+    def __init__(self, width, heads, tokens, bias=None, one=False):
         super().__init__()
+        self.one = one
         self.heads, self.scale = heads, (width // heads) ** -0.5
         self.qkv, self.out = nn.Linear(width, 3 * width), nn.Linear(width, width)
         self.register_buffer("bias", torch.zeros(heads, tokens, tokens) if bias is None else bias)
@@ -36,6 +40,9 @@ class SelfAttention(nn.Module):
         batch, tokens, width = x.shape
         qkv = self.qkv(x).reshape(batch, tokens, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
         q, k, v = qkv.unbind(0)
+        if self.one:
+            y = nn.functional.scaled_dot_product_attention(q, k, v, attn_mask=self.bias)
+            return self.out(y.transpose(1, 2).reshape(batch, tokens, width))
         weights = ((q * self.scale) @ k.transpose(-2, -1) + self.bias).softmax(-1)
         return self.out((weights @ v).transpose(1, 2).reshape(batch, tokens, width))
 
@@ -43,10 +50,10 @@ class SelfAttention(nn.Module):
 class Block(nn.Module):
     """A block of a vision transformer: attention and two dense layers, each beside a shortcut."""
 
-    def __init__(self, width, heads, tokens, bias=None):
+    def __init__(self, width, heads, tokens, **kwargs):
         super().__init__()
         self.norm1, self.norm2 = nn.LayerNorm(width), nn.LayerNorm(width)
-        self.attention = SelfAttention(width, heads, tokens, bias)
+        self.attention = SelfAttention(width, heads, tokens, **kwargs)
         self.up, self.gelu, self.down = nn.Linear(width, 16), nn.GELU(), nn.Linear(16, width)
 
     def forward(self, x):
@@ -57,10 +64,10 @@ class Block(nn.Module):
 class VisionTransformer(nn.Module):
     """Patches of 4 × 4 pixels, blocks, a norm, the mean over the tokens, a dense layer."""
 
-    def __init__(self, width=8, heads=2, tokens=6, depth=2, bias=None):
+    def __init__(self, width=8, heads=2, tokens=6, depth=2, **kwargs):
         super().__init__()
         self.patch = nn.Conv2d(3, width, 4, 4)
-        self.blocks = nn.ModuleList(Block(width, heads, tokens, bias) for _ in range(depth))
+        self.blocks = nn.ModuleList(Block(width, heads, tokens, **kwargs) for _ in range(depth))
         self.norm, self.head = nn.LayerNorm(width), nn.Linear(width, 5)
 
     def tokens(self, x):

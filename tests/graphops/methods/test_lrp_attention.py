@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import slow_lrp
 import torch
-from artefacts import artefact, images, run
+from artefacts import artefact, images, network, run
 from attention_nets import (
     VisionTransformer,
     Windows,
@@ -16,18 +16,20 @@ from exporters import torch_export
 from nets import to_onnx
 from oracle import relative_error
 
+from onnxplain.graphops.errors import UnsupportedModel
+
 SIZE = (8, 12)  # six patches
 HELD = {"lrp_epsilon": False, "lrp_cp": True}
 
 
-def exported(net, exporter, size=SIZE):
+def exported(net, exporter, size=SIZE, opset=20):
     """Return the net as either of PyTorch's exporters writes it."""
     x = torch.zeros(2, 3, *size)
     if exporter == "TorchScript":
-        return to_onnx(net, x, {0: "N"}, 20)
+        return to_onnx(net, x, {0: "N"}, opset)
     free = ({0: torch.export.Dim.DYNAMIC},)
     return torch_export(
-        net, x, dynamo=True, opset_version=20, dynamic_shapes=free, verbose=False
+        net, x, dynamo=True, opset_version=opset, dynamic_shapes=free, verbose=False
     ).model_proto
 
 
@@ -38,16 +40,22 @@ def causal(heads, tokens):
 
 
 NETS = {
-    "plain": lambda: VisionTransformer(),
-    "masked": lambda: VisionTransformer(bias=causal(2, 6), depth=1),
+    "plain": VisionTransformer,
+    "masked": lambda one: VisionTransformer(bias=causal(2, 6), depth=1, one=one),
 }
 
 
-@pytest.mark.parametrize("exporter", ["TorchScript", "dynamo"])
+EXPORTS = [("TorchScript", 17), ("TorchScript", 20), ("dynamo", 20), ("dynamo", 23)]
+
+
+@pytest.mark.parametrize(("exporter", "opset"), EXPORTS)
 @pytest.mark.parametrize("kind", NETS)
-def test_a_vision_transformer_by_hand(kind, exporter):
-    net = initialized(NETS[kind]())
-    model = exported(net, exporter)
+def test_a_vision_transformer_by_hand(kind, exporter, opset):
+    net = initialized(NETS[kind](one=opset == 23))
+    model = exported(net, exporter, opset=opset)
+    operators = {n.op_type for n in model.graph.node}
+    assert ("Attention" in operators) == (opset == 23)
+    assert ("Gelu" in operators) == (opset >= 20)
     x = images(2, SIZE)
     seed = np.random.default_rng(1).standard_normal((2, 5)).astype(np.float32)
     net = net.double()
@@ -137,3 +145,67 @@ def test_nothing_explodes_in_a_deep_transformer(method):
     pairs = artefact(model, None, method, select="pairs")
     two = run(pairs, x=x, image_index=np.array([1, 1]), channel=np.array([0, 1]))
     assert relative_error(two["attribution"][1:], one["attribution"]) < 1e-3
+
+
+HEAD = """
+<ir_version: 11, opset_import: ["": 23]>
+net (float[N, 4, 6, 5] x, float[4, 5, 5] w, float[4, 5, 5] u) => (float[N, 4, 6, 5] y)
+<float[6, 6] m = {0, -inf, -inf, -inf, -inf, -inf, 0.5, 1, -inf, -inf, -inf, -inf, 1, 0, 2, -inf,
+ -inf, -inf, 0, -1, 1, 0, -inf, -inf, 2, 1, 0, 1, 0, -inf, 0, 0, 1, 0, 0, 1},
+ float c = {0.5}, float cap = {2}, int64[4] twice = {0, 0, 1, 1}, int64[2] two = {0, 3},
+ int64[1] half = {1}, int64[4] sizes = {0, 4, 6, 5}, float[1, 4, 6, 5] ones = %s>
+""" % ("{" + ", ".join(f"{v:.3f}" for v in np.random.default_rng(3).standard_normal(120)) + "}")
+MANNERS = {
+    "mask": (
+        "q = MatMul (x, w) k = Sin (x) y = Attention <scale = 0.5> (q, k, x, m)",
+        """q = MatMul (x, w) k = Sin (x) t = Transpose <perm = [0, 1, 3, 2]> (k) s = MatMul (q, t)
+           d = Mul (s, c) b = Add (d, m) a = Softmax (b) y = MatMul (a, x)""",
+    ),
+    "softcap": (
+        "q = MatMul (x, w) y = Attention <scale = 0.5, softcap = 2.0> (q, x, x)",
+        """q = MatMul (x, w) t = Transpose <perm = [0, 1, 3, 2]> (x) s = MatMul (q, t)
+           d = Mul (s, c) e = Div (d, cap) f = Tanh (e) g = Mul (f, cap)
+           a = Softmax (g) y = MatMul (a, x)""",
+    ),
+    "shared heads": (
+        """q = MatMul (x, w) k = Gather <axis = 1> (x, two) v = Sin (k)
+           y = Attention <scale = 0.5> (q, k, v)""",
+        """q = MatMul (x, w) k = Gather <axis = 1> (x, two) v = Sin (k)
+           r = Gather <axis = 1> (k, twice) z = Gather <axis = 1> (v, twice)
+           t = Transpose <perm = [0, 1, 3, 2]> (r) s = MatMul (q, t)
+           d = Mul (s, c) a = Softmax (d) y = MatMul (a, z)""",
+    ),
+    "constant queries": (
+        "k = MatMul (x, w) y = Attention <scale = 0.5> (ones, k, x)",
+        """k = MatMul (x, w) t = Transpose <perm = [0, 1, 3, 2]> (k) s = MatMul (ones, t)
+           d = Mul (s, c) a = Softmax (d) y = MatMul (a, x)""",
+    ),
+    "constant keys": (
+        "q = MatMul (x, w) y = Attention <scale = 0.5> (q, ones, ones)",
+        """q = MatMul (x, w) t = Transpose <perm = [0, 1, 3, 2]> (ones) s = MatMul (q, t)
+           d = Mul (s, c) a = Softmax (d) y = MatMul (a, ones)""",
+    ),
+}
+
+
+@pytest.mark.parametrize("method", ["lrp_epsilon", "lrp_cp", "excitation_backprop"])
+@pytest.mark.parametrize("manner", MANNERS)
+def test_attention_in_one_operator_and_spelled_out(manner, method):
+    if manner == "constant keys" and method != "lrp_epsilon":
+        return  # nothing but the weights depends on the picture
+    rows = 1 if "constant" in manner else 2
+    x, seed = (
+        np.random.default_rng(i).standard_normal((rows, 4, 6, 5)).astype(np.float32) for i in (0, 1)
+    )
+    found, expected = (
+        run(artefact(network(HEAD.replace("N,", f"{rows},") + f"{{ {body} }}"), "y", method,
+                     select="seed"), x=x, seed=seed)["attribution"]
+        for body in MANNERS[manner]
+    )  # fmt: skip
+    assert relative_error(found, expected) < 1e-3
+
+
+def test_weights_that_are_held_are_no_way_to_the_picture():
+    body = MANNERS["constant keys"][0]
+    with pytest.raises(UnsupportedModel, match="no signal from 'y' reaches 'x'"):
+        artefact(network(HEAD.replace("N,", "1,") + f"{{ {body} }}"), "y", "lrp_cp")

@@ -184,8 +184,8 @@ PAIRED = {
 }
 # Whose constants have a row for each image here, so that there is no other number of images.
 ROWS_IN_CONSTANTS = {
-    "AffineGrid", "GatherElements", "GatherND", "MaxUnpool", "ReverseSequence", "ScatterElements",
-    "ScatterND",
+    "AffineGrid", "GatherElements", "GatherND", "MaxUnpool", "ReverseSequence",
+    "RotaryEmbedding", "ScatterElements", "ScatterND",
 }  # fmt: skip
 
 

@@ -8,7 +8,11 @@ from onnxplain.graphops.backward import Attribution, Path, Walk, chained
 from onnxplain.graphops.errors import UnsupportedOperator
 from onnxplain.graphops.fusion import ACTIVATION
 from onnxplain.graphops.ir import Emitter, Node, Tensor, rank_of
-from onnxplain.graphops.methods.lrp_attention import attention_scores, taylor_softmax
+from onnxplain.graphops.methods.lrp_attention import (
+    attention_rule,
+    attention_scores,
+    taylor_softmax,
+)
 from onnxplain.graphops.methods.lrp_layers import CONVOLUTIONS, DENSE, Weighted, merged_nodes
 from onnxplain.graphops.methods.lrp_products import (
     held_factors,
@@ -91,7 +95,7 @@ def composite(
         parts = merged_nodes(path.nodes, carriers, path.layer)
         own = {part.name for absorbed in parts.values() for part in absorbed}
         leading = _leading(path, parts.keys()) if first is not None else set()
-        products = product_rules(carriers)
+        products = product_rules(path.nodes, carriers)
 
         def linear(op: Emitter, n: Node, g: Tensor) -> Signals:
             if any(t.name in path.tensors for t in n.inputs[2:]):
@@ -117,6 +121,7 @@ def composite(
             **dict.fromkeys((*CONVOLUTIONS, *DENSE), linear),
             **dict.fromkeys(("Add", "Sum"), _share_sum(path, carriers)),
             **dict.fromkeys(("AveragePool", "GlobalAveragePool", "ReduceMean"), _share_mean),
+            "Attention": attention_rule(carriers, dense, hold_softmax),
             "BatchNormalization": batch_norm,
             "Mul": _unless_rectifier(GRADIENT["Mul"], products["Mul"]),
             "Softmax": taylor_softmax,

@@ -4,6 +4,7 @@ An `Operator` has a vector-Jacobian product, batch check, receptive fields, slid
 `docs/add-a-rule.md` shows how to add one.
 """
 
+from onnxplain.graphops.operators.attention import through_attention
 from onnxplain.graphops.operators.axes import AxisField, Fields
 from onnxplain.graphops.operators.broadcast import unbroadcast
 from onnxplain.graphops.operators.catalogue import (
@@ -50,6 +51,6 @@ __all__ = [
     "Placed", "Places", "REFUSED", "Role", "Rule", "Signals", "SizesOnly", "Slide", "Table",
     "Window", "Without", "broadcasting", "choose_form", "fresh", "gate", "in_float32",
     "is_dilated", "is_elementwise", "is_rectifier", "merge", "operator_of", "place_axes",
-    "rectified", "rectifiers", "refuse", "role_of", "to_first", "unbroadcast", "unknown",
-    "unpooling",
+    "rectified", "rectifiers", "refuse", "role_of", "through_attention", "to_first",
+    "unbroadcast", "unknown", "unpooling",
 ]  # fmt: skip

@@ -6,6 +6,7 @@ from onnxplain.graphops.ir import Node
 from onnxplain.graphops.operators import (
     activation,
     arithmetic,
+    attention,
     average_pooling,
     casting,
     concat,
@@ -43,9 +44,9 @@ __all__ = [
 ]
 
 FAMILIES = (
-    activation, arithmetic, average_pooling, casting, concat, convolution, einsum, gather,
-    grid_sample, matmul, max_pooling, nondifferentiable, normalization, padding, quantization,
-    reduction, repeating, reshape, resize, scatter, slicing, softmax, unsupported,
+    activation, arithmetic, attention, average_pooling, casting, concat, convolution, einsum,
+    gather, grid_sample, matmul, max_pooling, nondifferentiable, normalization, padding,
+    quantization, reduction, repeating, reshape, resize, scatter, slicing, softmax, unsupported,
 )  # fmt: skip
 OPERATORS: dict[str, Operator] = merge(*(family.OPERATORS for family in FAMILIES))
 

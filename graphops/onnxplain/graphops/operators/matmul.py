@@ -28,7 +28,7 @@ from onnxplain.graphops.operators.window_layout import (
     refuse,
 )
 
-__all__ = ["OPERATORS", "product_roles"]
+__all__ = ["OPERATORS", "matmul", "product_roles"]
 
 Factor = tuple[Tensor, "Lines | None"]  # a tensor and what is known of its axes
 
@@ -51,7 +51,7 @@ def _gemm(op: Emitter, n: Node, g: Tensor) -> Signals:
     return to_a, to_b, unbroadcast(op, to_c, n.inputs[2], n.outputs[0].shape)
 
 
-def _matmul(op: Emitter, n: Node, g: Tensor) -> Signals:
+def matmul(op: Emitter, n: Node, g: Tensor) -> Signals:
     """da = g·bᵀ, db = aᵀ·g; a vector is a matrix of one row or column, leading axes broadcast."""
     a, b = n.inputs
     shape_a, shape_b, shape = shape_of(a), shape_of(b), shape_of(n.outputs[0])
@@ -191,7 +191,7 @@ OPERATORS: dict[str, Operator] = {
         channels=Channels.LAST,
     ),
     "MatMul": Operator(
-        _matmul,
+        matmul,
         batch=_matmul_batch,
         axes=_matmul_axes,
         slide=_slide,

@@ -11,10 +11,11 @@ from onnxplain.graphops.operators.operator import Operator, Without
 from onnxplain.graphops.operators.rules import Signals
 from onnxplain.graphops.operators.window_layout import Placed, Slide, refuse
 
-__all__ = ["OPERATORS"]
+__all__ = ["OPERATORS", "softmax"]
 
 
-def _softmax(op: Emitter, n: Node, g: Tensor) -> Signals:
+def softmax(op: Emitter, n: Node, g: Tensor) -> Signals:
+    """dx = y·(g − Σ g·y), the sum being along the axis."""
     y, axis = n.outputs[0], attribute(n, "axis", -1)
     return (op.Mul(y, op.Sub(g, op.ReduceSum(op.Mul(g, y), [axis], keepdims=1))),)
 
@@ -52,6 +53,6 @@ OPERATORS: dict[str, Operator] = {
         _log_softmax, batch=BATCH, axes=axes.along_axis(-1), slide=_slide, roles=roles.same
     ),
     "Softmax": Operator(
-        _softmax, batch=BATCH, axes=axes.along_axis(-1), slide=_slide, roles=roles.same
+        softmax, batch=BATCH, axes=axes.along_axis(-1), slide=_slide, roles=roles.same
     ),
 }

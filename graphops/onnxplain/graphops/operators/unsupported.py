@@ -21,7 +21,6 @@ QDQ = (
 )
 UNROLLED = "export the model with the loop unrolled"
 NO_SEQUENCES = "export the model with Split and Concat instead of sequences of tensors"
-BASIC = "export the model for an older opset, with basic operators (MatMul, Softmax, Mul, Add)"
 INFERENCE = "a loss is for training: export the model for inference"
 ONWARDS = "project back to a tensor after it (`to`)"
 
@@ -73,7 +72,7 @@ OPERATORS: dict[str, Operator] = {
         NO_SEQUENCES, "ConcatFromSequence", "Optional", "OptionalGetElement", "SequenceAt",
         "SequenceConstruct", "SequenceErase", "SequenceInsert", "SplitToSequence",
     ),
-    **_refused(BASIC, "Attention", "RotaryEmbedding", "TensorScatter"),
+    **_refused("export the model without a cache of keys and values", "TensorScatter"),
     **_refused(INFERENCE, "NegativeLogLikelihoodLoss", "SoftmaxCrossEntropyLoss"),
     **_refused(ONWARDS, "BitCast", "Col2Im", "CumProd", "DFT", "Det", "STFT"),
     **_refused(ONWARDS, "DeformConv", carried=roles.channels_first(makes=True)),
