@@ -10,6 +10,7 @@ import onnx_graphsurgeon as gs
 from onnxplain.graphops.backward import Path, first_explainable, has_rule, prepared, reverse
 from onnxplain.graphops.canonicalize import CanonicalGraph
 from onnxplain.graphops.errors import ModelError
+from onnxplain.graphops.fusion import ACTIVATION
 from onnxplain.graphops.ir import Emitter, Node, diagnosing
 from onnxplain.graphops.layer_and_target import (
     find_ends,
@@ -123,7 +124,8 @@ def _check(
     path = longest_path(canonical.graph, ends, chosen, path)
     path, table = prepared(chosen.rules, path, options)
     supported = has_rule(table)
-    nodes = tuple(_node_report(n, chosen, options, supported(n)) for n in path.nodes)
+    rectifies = isinstance(chosen.rules, dict) and chosen.rules is not GRADIENT
+    nodes = tuple(_node_report(n, rectifies, options, supported(n)) for n in path.nodes)
     problem, start = "", None
     try:
         require_batch_axis(canonical, ends.layer)
@@ -152,11 +154,12 @@ def _try_rules(canonical: CanonicalGraph, path: Path, table: Table) -> None:
     reverse(op, path, op.own(seed), table)
 
 
-def _node_report(node: Node, method: Method, options: Options, supported: bool) -> NodeReport:
+def _node_report(node: Node, rectifies: bool, options: Options, supported: bool) -> NodeReport:
+    """Report one node. rectifies: whether the method differs from the gradient in rectifiers."""
     rule, form, note = "exact", None, ""
     if not supported:
         rule = "no rule"
-    elif node.op in ACTIVATIONS and not is_rectifier(node) and method.rules is not GRADIENT:
+    elif rectifies and node.op in (*ACTIVATIONS, ACTIVATION) and not is_rectifier(node):
         rule = "as gradient"
     elif node.op == "MaxPool":
         form, note = choose_form(node, options.unpool, options.target)

@@ -53,11 +53,11 @@ class Path:
         onward = tuple(last.get(node.name, node) for node in self.onward)
         return replace(self, onward=onward).expanded(operators)
 
-    def within(self, group: Fused) -> Path:
+    @staticmethod
+    def through(group: Fused, opset: int) -> Path:
         """Return the path from a group's input to its output, through its members."""
         x, y = group.inputs[0], group.outputs[0]
-        onward, reached = _follow(x, group.members)
-        return Path(x, y, self.opset, onward, reached)
+        return Path(x, y, opset, *_follow(x, group.members))
 
 
 def find_path(graph: Graph, target: Tensor, layer: Tensor) -> Path:

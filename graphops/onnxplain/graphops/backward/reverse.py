@@ -17,7 +17,6 @@ from onnxplain.graphops.operators import (
     NOTHING,
     ONWARDS,
     REFUSED,
-    Rule,
     Signals,
     Table,
 )
@@ -62,15 +61,11 @@ def reverse(op: Emitter, path: Path, seed: Tensor, table: Table) -> Tensor:
     return arrived
 
 
-def chained(path: Path) -> Rule:
-    """Return the gradient rule of a group of nodes: the chain rule through its members."""
-
-    def rule(op: Emitter, n: Node, g: Tensor) -> Signals:
-        if not isinstance(n, Fused):
-            raise TypeError(f"{n.op} '{n.name}' is no group of nodes")
-        return (reverse(op, path.within(n), g, GRADIENT),)
-
-    return rule
+def chained(op: Emitter, n: Node, g: Tensor) -> Signals:
+    """The gradient rule of a group of nodes: the chain rule through its members."""
+    if not isinstance(n, Fused):
+        raise TypeError(f"{n.op} '{n.name}' is no group of nodes")
+    return (reverse(op, Path.through(n, op.opset), g, GRADIENT),)
 
 
 def has_rule(table: Table) -> Callable[[Node], bool]:

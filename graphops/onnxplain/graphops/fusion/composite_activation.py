@@ -6,42 +6,27 @@ recognised by what they depend on, whatever their form, order and constants.
 
 from __future__ import annotations
 
+import math
+
 from onnxplain.graphops.fusion.fused import ACTIVATION, Flow, Fused
-from onnxplain.graphops.ir import Node, Tensor, is_float
+from onnxplain.graphops.ir import Node, Tensor, is_float, known_value
 from onnxplain.graphops.operators import is_elementwise
 
 __all__ = ["activation"]
+
+# Factors behind a group that belong to it, and operators of the groups: GELU's half, and the sixth
+# of x·Clip(x + 3, 0, 6).
+FACTORS = {1 / 2: ("Erf", "Tanh"), 1 / 6: ("Clip", "Max", "Min", "Relu")}
 
 
 def activation(node: Node, flow: Flow) -> Fused | None:
     """Return the group that ends where branches of one tensor meet again, element by element.
 
-    The group begins at the last float tensor through which all of them pass. A factor of one number
-    behind it, such as GELU's 1/2, belongs to it.
+    The group begins at the last float tensor through which all of them pass.
     """
-    before = _before_factor(node, flow)
-    inner = None if before is None else _branches(before, flow)
-    if inner is None:
-        return _branches(node, flow)
-    return Fused(ACTIVATION, inner.inputs, [*inner.members, node])
-
-
-def _before_factor(node: Node, flow: Flow) -> Node | None:
-    """Return the node whose output is multiplied by one constant number, or divided by one."""
-    varying = flow.varying(node)
-    if node.op not in ("Div", "Mul") or len(varying) != 1 or not varying[0].inputs:
-        return None
-    (factor,) = (t for t in node.inputs if t is not varying[0])
-    is_divisor = node.op == "Mul" or factor is node.inputs[1]
-    is_number = factor.shape is not None and all(size == 1 for size in factor.shape)
-    return (
-        varying[0].inputs[0] if is_divisor and is_number and _keeps_elements(node, flow) else None
-    )
-
-
-def _branches(node: Node, flow: Flow) -> Fused | None:
-    """Return the group that ends where branches of one tensor meet again."""
-    if len(flow.varying(node)) < 2 or not _keeps_elements(node, flow):
+    if len(flow.varying(node)) < 2:
+        return _with_factor(node, flow)
+    if not _keeps_elements(node, flow):
         return None
     y, members = node.outputs[0], [node]
     ends = {t.name: t for t in flow.varying(node)}
@@ -57,6 +42,23 @@ def _branches(node: Node, flow: Flow) -> Fused | None:
     if not all(_has_shape_of(m.outputs[0], latest) for m in members) or not is_float(y):
         return None
     return Fused(ACTIVATION, [latest], flow.in_order(members))
+
+
+def _with_factor(node: Node, flow: Flow) -> Fused | None:
+    """Return the group before a multiplication, with that, where the factor is one of FACTORS."""
+    x = flow.varying(node)[0]
+    if node.op not in ("Div", "Mul") or not x.inputs or len(flow.varying(x.inputs[0])) < 2:
+        return None
+    other = node.inputs[1] if node.inputs[0] is x else node.inputs[0]
+    value = known_value(other) if node.op == "Mul" or other is node.inputs[1] else None
+    if value is None or value.size != 1 or not _fits(other, x):
+        return None
+    factor = float(value.ravel()[0]) if node.op == "Mul" else 1 / float(value.ravel()[0])
+    operators = [ops for known, ops in FACTORS.items() if math.isclose(known, factor, rel_tol=1e-3)]
+    group = activation(x.inputs[0], flow) if operators else None
+    if group is None or not any(m.op in operators[0] for m in group.members):
+        return None
+    return Fused(ACTIVATION, group.inputs, [*group.members, node])
 
 
 def _keeps_elements(node: Node, flow: Flow) -> bool:

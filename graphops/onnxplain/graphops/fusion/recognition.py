@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
-from onnxplain.graphops.fusion.bounded_rectifier import bounded_rectifier
 from onnxplain.graphops.fusion.composite_activation import activation
 from onnxplain.graphops.fusion.fused import Flow, Fused
 from onnxplain.graphops.fusion.group_normalization import group_normalization
+from onnxplain.graphops.fusion.hard_sigmoid import hard_sigmoid
 from onnxplain.graphops.fusion.normalizations import normalization
 from onnxplain.graphops.fusion.padded_convolution import padded_convolution
+from onnxplain.graphops.fusion.rectifiers import bounded_rectifier, masked_rectifier
 from onnxplain.graphops.ir import Node, Tensor, is_standard
 
 __all__ = ["recognize"]
@@ -18,6 +19,8 @@ __all__ = ["recognize"]
 KINDS: tuple[Callable[[Node, Flow], Fused | None], ...] = (
     padded_convolution,
     bounded_rectifier,
+    masked_rectifier,
+    hard_sigmoid,
     normalization,
     group_normalization,
     activation,

@@ -70,7 +70,7 @@ def _rules(baseline: Baseline, path: Path, options: Options) -> Table:
     activations = {*ACTIVATIONS, *CURVES} - {"LogSoftmax", "Softmax"}
     rules: dict[str, Rule] = {
         **{name: _rescaled(GRADIENT[name], path, baseline) for name in activations},
-        ACTIVATION: _rescaled(chained(path), path, baseline),
+        ACTIVATION: _rescaled(chained, path, baseline),
         "Attention": _attention(baseline),
         "Softmax": _centred(GRADIENT["Softmax"], baseline),
         "MaxPool": _cross_maximum(pool, baseline),

@@ -131,7 +131,7 @@ def composite(
             rules |= {name: _pass_activation({**GRADIENT, **products}[name]) for name in names}
             rules[ACTIVATION] = lambda op, n, g: passed_to(n, 0, g)
         else:
-            rules[ACTIVATION] = chained(path)
+            rules[ACTIVATION] = chained
         return GRADIENT | in_float32(rules)
 
     return table

@@ -47,7 +47,7 @@ def product_rules(carriers: Carriers) -> Table:
     """Return the rules for products, quotients, sums, normalisations and functions of signals."""
     return {
         **dict.fromkeys(HOMOGENEOUS, _shared(carriers)),
-        **dict.fromkeys(DEVIATION_HELD, _normalization),
+        **dict.fromkeys(("LayerNormalization", "MeanVarianceNormalization"), _normalization),
         **dict.fromkeys((*CURVES, *SCALINGS), _pass_on),
         "Div": _quotient(carriers),
         "Einsum": _contraction(carriers),

@@ -1,12 +1,12 @@
-"""ReLU6 and its like, min(max(x, 0), a), spelled as two nodes."""
+"""Rectifiers spelled in several nodes: ReLU6 as min(max(x, 0), 6), and ReLU as x·[x > 0]."""
 
 from __future__ import annotations
 
 from onnxplain.graphops.fusion.fused import Flow, Fused
 from onnxplain.graphops.ir import Node, Tensor, constant, known_value, optional_input
-from onnxplain.graphops.operators import is_rectifier
+from onnxplain.graphops.operators import is_rectifier, rectified
 
-__all__ = ["bounded_rectifier"]
+__all__ = ["bounded_rectifier", "masked_rectifier"]
 
 
 def bounded_rectifier(node: Node, flow: Flow) -> Fused | None:
@@ -21,6 +21,19 @@ def bounded_rectifier(node: Node, flow: Flow) -> Fused | None:
             zero = constant(f"{node.name}/zero", 0.0)  # not read: the lower bound makes a rectifier
             return Fused("Clip", [flow.varying(before)[0], zero, upper], [before, node])
     return None
+
+
+def masked_rectifier(node: Node, flow: Flow) -> Fused | None:
+    """Return the Relu that a comparison of x with zero and a Mul or Where of x spell."""
+    varying = flow.varying(node)
+    if len(varying) != 2 or not is_rectifier(node):
+        return None
+    x, members = rectified(node), [node]
+    (mask,) = (t for t in varying if t is not x)
+    while mask is not x:
+        members.append(mask.inputs[0])
+        (mask,) = flow.varying(mask.inputs[0])
+    return Fused("Relu", [x], flow.in_order(members))
 
 
 def _is_unbounded_rectifier(node: Node) -> bool:
