@@ -15,7 +15,7 @@ from onnxplain.graphops.methods.lrp_attention import (
 )
 from onnxplain.graphops.methods.lrp_layers import CONVOLUTIONS, DENSE, Weighted, merged_nodes
 from onnxplain.graphops.methods.lrp_products import (
-    held_factors,
+    Factors,
     passed_to,
     product_rules,
     proportionally,
@@ -90,12 +90,12 @@ def composite(
     """
 
     def table(path: Path, options: Options) -> Table:
-        held = held_factors(path.nodes, path.tensors, ["Softmax"]) if hold_softmax else frozenset()
-        carriers = path.tensors - held
+        held = ["Softmax"] if hold_softmax else []
+        carriers = path.tensors - Factors(path.nodes, path.tensors).held(held)
         parts = merged_nodes(path.nodes, carriers, path.layer)
         own = {part.name for absorbed in parts.values() for part in absorbed}
         leading = _leading(path, parts.keys()) if first is not None else set()
-        products = product_rules(carriers)
+        products = product_rules(path.nodes, carriers)
 
         def linear(op: Emitter, n: Node, g: Tensor) -> Signals:
             if any(t.name in path.tensors for t in n.inputs[2:]):

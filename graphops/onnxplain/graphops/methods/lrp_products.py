@@ -19,11 +19,10 @@ from onnxplain.graphops.operators import (
     Rule,
     Signals,
     Table,
-    is_rectifier,
     unbroadcast,
 )
 
-__all__ = ["VIEWS", "held_factors", "passed_to", "product_rules", "proportionally"]
+__all__ = ["VIEWS", "Factors", "passed_to", "product_rules", "proportionally"]
 
 Carriers: TypeAlias = Collection[str]  # the names of the tensors that carry relevance
 
@@ -43,15 +42,15 @@ HOMOGENEOUS = ("CumSum", "GlobalLpPool", "LpPool", "Mean", "ReduceL1", "ReduceL2
 SCALINGS = ("LRN", "LpNormalization", "RMSNormalization")  # each x times a number
 
 
-def product_rules(carriers: Carriers) -> Table:
+def product_rules(nodes: Iterable[Node], carriers: Carriers) -> Table:
     """Return the rules for products, quotients, sums, normalisations and functions of signals."""
     return {
         **dict.fromkeys(HOMOGENEOUS, _shared(carriers)),
-        **dict.fromkeys(("LayerNormalization", "MeanVarianceNormalization"), _normalization),
+        **dict.fromkeys(DEVIATION_HELD, _normalization),
         **dict.fromkeys((*CURVES, *SCALINGS), _pass_on),
         "Div": _quotient(carriers),
         "Einsum": _contraction(carriers),
-        "Mul": _product(carriers),
+        "Mul": _product(carriers, Factors(nodes, carriers)),
         "Pow": _quotient(carriers),
         "ReduceSumSquare": lambda op, n, g: proportionally(op, n, g, carriers, degree=2),
     }
@@ -78,54 +77,40 @@ def passed_to(n: Node, index: int, signal: Tensor) -> Signals:
     return tuple(signal if i == index else NOTHING for i in range(len(n.inputs)))
 
 
-def held_factors(
-    nodes: Iterable[Node], carriers: Carriers, operators: Collection[str]
-) -> frozenset[str]:
-    """Return the names of the factors that come from one of the operators, through views alone.
+class Factors:
+    """What the factors of products on a path come from.
 
-    They are the factors of products of two carriers, where the other one does not come from such.
+    nodes: those of the path. carriers: the names of the tensors that carry relevance.
     """
-    held = set()
-    for node in nodes:
-        if node.op in ("Einsum", "Gemm", "MatMul", "Mul"):
-            held |= {t.name for t in _weighting(node, carriers, operators)}
-    return frozenset(held)
 
+    def __init__(self, nodes: Iterable[Node], carriers: Carriers) -> None:
+        self._nodes, self._carriers = tuple(nodes), carriers
+        self._producers = {t.name: node for node in self._nodes for t in node.outputs}
 
-def _weighting(n: Node, carriers: Carriers, operators: Collection[str]) -> list[Tensor]:
-    """Return the factor that comes from one of the operators if exactly one of two does."""
-    factors = [t for t in n.inputs[:2] if t.name in carriers]
-    found = [t for t in factors if _comes_from(t, carriers, operators)]
-    return found if len(factors) == 2 and len(found) == 1 else []
+    def held(self, operators: Collection[str]) -> frozenset[str]:
+        """Return the names of all factors that weight another one, see `weighting`."""
+        products = (n for n in self._nodes if n.op in ("Einsum", "Gemm", "MatMul", "Mul"))
+        return frozenset(t.name for n in products for t in self.weighting(n, operators))
 
+    def weighting(self, n: Node, operators: Collection[str]) -> list[Tensor]:
+        """Return the factor that comes from one of the operators if exactly one of two does."""
+        factors = [t for t in n.inputs[:2] if t.name in self._carriers]
+        found = [t for t in factors if self._comes_from(t, operators)]
+        return found if len(factors) == 2 and len(found) == 1 else []
 
-def _comes_from(tensor: Tensor, carriers: Carriers, operators: Collection[str]) -> bool:
-    """Tell whether one of the operators computes the tensor, perhaps behind views and scalings."""
-    while tensor.inputs:
-        node = tensor.inputs[0]
-        if node.op in operators:
-            return True
-        if _is_ramp(node, carriers):
-            return "HardSigmoid" in operators
-        signals = [t for t in node.inputs if t.name in carriers]
-        if len(signals) != 1 or node.op not in {*VIEWS, "Div", "Mul"}:
-            return False
-        tensor = signals[0]
-    return False
-
-
-def _is_ramp(n: Node, carriers: Carriers) -> bool:
-    """Tell whether the node is the Clip of a hard sigmoid that is written as Clip(x + 3, 0, 6)/6.
-
-    The Clip has two bounds, the lower being zero, and reads a sum with a constant.
-    """
-    if n.op != "Clip" or not is_rectifier(n) or len(n.inputs) < 3 or not n.inputs[0].inputs:
+    def _comes_from(self, tensor: Tensor, operators: Collection[str]) -> bool:
+        """Tell whether one of the operators computes the tensor, behind views and scalings."""
+        while (node := self._producers.get(tensor.name)) is not None:
+            if node.op in operators:
+                return True
+            signals = [t for t in node.inputs if t.name in self._carriers]
+            if len(signals) != 1 or node.op not in {*VIEWS, "Div", "Mul"}:
+                break
+            tensor = signals[0]
         return False
-    before = n.inputs[0].inputs[0]
-    return before.op == "Add" and sum(t.name in carriers for t in before.inputs) == 1
 
 
-def _product(carriers: Carriers) -> Rule:
+def _product(carriers: Carriers, sources: Factors) -> Rule:
     """Return the rule of Mul: all to x in x·constant and x·gate, else half to each factor.
 
     The gate decides what passes, the signal is what passes (Arras et al. 2019).
@@ -133,7 +118,7 @@ def _product(carriers: Carriers) -> Rule:
 
     def rule(op: Emitter, n: Node, g: Tensor) -> Signals:
         factors = [i for i, t in enumerate(n.inputs) if t.name in carriers]
-        gates = _weighting(n, carriers, GATES)
+        gates = sources.weighting(n, GATES)
         if gates:
             factors = [i for i in factors if n.inputs[i] is not gates[0]]
         share = g if len(factors) == 1 else op.Mul(g, 0.5)

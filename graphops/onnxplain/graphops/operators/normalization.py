@@ -67,13 +67,11 @@ def _statistics(op: Emitter, x: Tensor, axes: list[int], eps: float) -> tuple[Te
     return centred, op.Reciprocal(op.Sqrt(op.Add(variance, eps)))
 
 
-def _instance_normalization(
-    op: Emitter, n: Node, g: Tensor, back: Standardization = _standardized
-) -> Signals:
+def _instance_normalization(op: Emitter, n: Node, g: Tensor) -> Signals:
     x = n.inputs[0]
     inner = _scaled(op, n, g, per_channel=True)
     axes = list(range(2, rank_of(x)))
-    return to_first(n, back(op, x, inner, axes, attribute(n, "epsilon", 1e-5)))
+    return to_first(n, _standardized(op, x, inner, axes, attribute(n, "epsilon", 1e-5)))
 
 
 def _layer_normalization(
@@ -84,9 +82,7 @@ def _layer_normalization(
     return to_first(n, back(op, x, inner, _axes_from(n), attribute(n, "epsilon", 1e-5)))
 
 
-def _group_normalization(
-    op: Emitter, n: Node, g: Tensor, back: Standardization = _standardized
-) -> Signals:
+def _group_normalization(op: Emitter, n: Node, g: Tensor) -> Signals:
     """Each group of channels is standardised, then each channel scaled; since opset 21."""
     x, groups = n.inputs[0], attribute(n, "num_groups")
     if op.opset < 21 and not isinstance(n, StandIn):  # a group of nodes spells the newer form
@@ -96,7 +92,7 @@ def _group_normalization(
         )
     inner = op.Reshape(_scaled(op, n, g, per_channel=True), [0, groups, -1])
     eps = attribute(n, "epsilon", 1e-5)
-    signal = back(op, op.Reshape(x, [0, groups, -1]), inner, [2], eps)
+    signal = _standardized(op, op.Reshape(x, [0, groups, -1]), inner, [2], eps)
     return to_first(n, op.reshape_like(signal, x))
 
 
@@ -260,10 +256,8 @@ OPERATORS: dict[str, Operator] = {
     ),
 }
 
-# The rules of normalisations that centre, with the standard deviation held constant.
+# The rules of normalisations over the features of a position, with σ held constant.
 DEVIATION_HELD: Table = {
-    "GroupNormalization": partial(_group_normalization, back=_centred),
-    "InstanceNormalization": partial(_instance_normalization, back=_centred),
     "LayerNormalization": partial(_layer_normalization, back=_centred),
     "MeanVarianceNormalization": _centred_only,
 }
