@@ -15,7 +15,7 @@ from onnxplain.graphops.methods.lrp_attention import (
 )
 from onnxplain.graphops.methods.lrp_layers import CONVOLUTIONS, DENSE, Weighted, merged_nodes
 from onnxplain.graphops.methods.lrp_products import (
-    Factors,
+    held_factors,
     passed_to,
     product_rules,
     proportionally,
@@ -90,8 +90,8 @@ def composite(
     """
 
     def table(path: Path, options: Options) -> Table:
-        held = ["Softmax"] if hold_softmax else []
-        carriers = path.tensors - Factors(path.nodes, path.tensors).held(held)
+        held = held_factors(path.nodes, path.tensors, ["Softmax"]) if hold_softmax else frozenset()
+        carriers = path.tensors - held
         parts = merged_nodes(path.nodes, carriers, path.layer)
         own = {part.name for absorbed in parts.values() for part in absorbed}
         leading = _leading(path, parts.keys()) if first is not None else set()

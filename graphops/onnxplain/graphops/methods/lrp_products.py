@@ -6,7 +6,7 @@ is not held constant.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from typing import TypeAlias
 
 from onnxplain.graphops.backward import require_signal
@@ -22,9 +22,10 @@ from onnxplain.graphops.operators import (
     unbroadcast,
 )
 
-__all__ = ["VIEWS", "Factors", "passed_to", "product_rules", "proportionally"]
+__all__ = ["VIEWS", "held_factors", "passed_to", "product_rules", "proportionally"]
 
 Carriers: TypeAlias = Collection[str]  # the names of the tensors that carry relevance
+Producers: TypeAlias = Mapping[str, Node]  # the nodes of a path by the names of their outputs
 
 GATES = ("HardSigmoid", "Sigmoid")
 VIEWS = frozenset({
@@ -50,7 +51,7 @@ def product_rules(nodes: Iterable[Node], carriers: Carriers) -> Table:
         **dict.fromkeys((*CURVES, *SCALINGS), _pass_on),
         "Div": _quotient(carriers),
         "Einsum": _contraction(carriers),
-        "Mul": _product(carriers, Factors(nodes, carriers)),
+        "Mul": _product(carriers, _producers(nodes)),
         "Pow": _quotient(carriers),
         "ReduceSumSquare": lambda op, n, g: proportionally(op, n, g, carriers, degree=2),
     }
@@ -77,40 +78,50 @@ def passed_to(n: Node, index: int, signal: Tensor) -> Signals:
     return tuple(signal if i == index else NOTHING for i in range(len(n.inputs)))
 
 
-class Factors:
-    """What the factors of products on a path come from.
+def held_factors(
+    nodes: Iterable[Node], carriers: Carriers, operators: Collection[str]
+) -> frozenset[str]:
+    """Return the names of the factors that come from one of the operators, through views alone.
 
-    nodes: those of the path. carriers: the names of the tensors that carry relevance.
+    They are the factors of products of two carriers, where the other one does not come from such.
     """
-
-    def __init__(self, nodes: Iterable[Node], carriers: Carriers) -> None:
-        self._nodes, self._carriers = tuple(nodes), carriers
-        self._producers = {t.name: node for node in self._nodes for t in node.outputs}
-
-    def held(self, operators: Collection[str]) -> frozenset[str]:
-        """Return the names of all factors that weight another one, see `weighting`."""
-        products = (n for n in self._nodes if n.op in ("Einsum", "Gemm", "MatMul", "Mul"))
-        return frozenset(t.name for n in products for t in self.weighting(n, operators))
-
-    def weighting(self, n: Node, operators: Collection[str]) -> list[Tensor]:
-        """Return the factor that comes from one of the operators if exactly one of two does."""
-        factors = [t for t in n.inputs[:2] if t.name in self._carriers]
-        found = [t for t in factors if self._comes_from(t, operators)]
-        return found if len(factors) == 2 and len(found) == 1 else []
-
-    def _comes_from(self, tensor: Tensor, operators: Collection[str]) -> bool:
-        """Tell whether one of the operators computes the tensor, behind views and scalings."""
-        while (node := self._producers.get(tensor.name)) is not None:
-            if node.op in operators:
-                return True
-            signals = [t for t in node.inputs if t.name in self._carriers]
-            if len(signals) != 1 or node.op not in {*VIEWS, "Div", "Mul"}:
-                break
-            tensor = signals[0]
-        return False
+    nodes = list(nodes)
+    producers, held = _producers(nodes), set()
+    for node in nodes:
+        if node.op in ("Einsum", "Gemm", "MatMul", "Mul"):
+            held |= {t.name for t in _weighting(node, carriers, producers, operators)}
+    return frozenset(held)
 
 
-def _product(carriers: Carriers, sources: Factors) -> Rule:
+def _producers(nodes: Iterable[Node]) -> Producers:
+    return {t.name: node for node in nodes for t in node.outputs}
+
+
+def _weighting(
+    n: Node, carriers: Carriers, producers: Producers, operators: Collection[str]
+) -> list[Tensor]:
+    """Return the factor that comes from one of the operators if exactly one of two does."""
+    factors = [t for t in n.inputs[:2] if t.name in carriers]
+    found = [t for t in factors if _comes_from(t, carriers, producers, operators)]
+    return found if len(factors) == 2 and len(found) == 1 else []
+
+
+def _comes_from(
+    tensor: Tensor, carriers: Carriers, producers: Producers, operators: Collection[str]
+) -> bool:
+    """Tell whether one of the operators computes the tensor, perhaps behind views and scalings."""
+    while tensor.name in producers:
+        node = producers[tensor.name]
+        if node.op in operators:
+            return True
+        signals = [t for t in node.inputs if t.name in carriers]
+        if len(signals) != 1 or node.op not in {*VIEWS, "Div", "Mul"}:
+            return False
+        tensor = signals[0]
+    return False
+
+
+def _product(carriers: Carriers, producers: Producers) -> Rule:
     """Return the rule of Mul: all to x in x·constant and x·gate, else half to each factor.
 
     The gate decides what passes, the signal is what passes (Arras et al. 2019).
@@ -118,7 +129,7 @@ def _product(carriers: Carriers, sources: Factors) -> Rule:
 
     def rule(op: Emitter, n: Node, g: Tensor) -> Signals:
         factors = [i for i, t in enumerate(n.inputs) if t.name in carriers]
-        gates = sources.weighting(n, GATES)
+        gates = _weighting(n, carriers, producers, GATES)
         if gates:
             factors = [i for i in factors if n.inputs[i] is not gates[0]]
         share = g if len(factors) == 1 else op.Mul(g, 0.5)

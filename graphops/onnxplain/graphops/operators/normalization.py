@@ -256,7 +256,7 @@ OPERATORS: dict[str, Operator] = {
     ),
 }
 
-# The rules of normalisations over the features of a position, with σ held constant.
+# The rules of LayerNormalization and its kin, with the standard deviation held constant.
 DEVIATION_HELD: Table = {
     "LayerNormalization": partial(_layer_normalization, back=_centred),
     "MeanVarianceNormalization": _centred_only,
