@@ -17,10 +17,13 @@ from onnxplain.graphops.methods.completeness import baseline_input, completeness
 from onnxplain.graphops.operators import (
     ACTIVATIONS,
     GRADIENT,
+    SPELLED,
     Rule,
     Signals,
     Table,
+    attention_softmax,
     in_float32,
+    through_attention,
     unpooling,
 )
 from onnxplain.graphops.options import Options
@@ -68,6 +71,7 @@ def _rules(baseline: Baseline, path: Path, options: Options) -> Table:
     rules: dict[str, Rule] = {
         **{name: _rescaled(GRADIENT[name], path, baseline) for name in activations},
         ACTIVATION: _rescaled(chained, path, baseline),
+        "Attention": _attention(baseline),
         "Softmax": _centred(GRADIENT["Softmax"], baseline),
         "MaxPool": _cross_maximum(pool, baseline),
         "GlobalMaxPool": _cross_maximum(GRADIENT["GlobalMaxPool"], baseline),
@@ -114,6 +118,22 @@ def _centred(gradient: Rule, baseline: Baseline) -> Rule:
         signal = require_signal(n, gradient(op, n, g)[0])
         signal = _slope(op, n, g, n.inputs[0], baseline, signal, MIN_DIFFERENCE)
         return (op.Sub(signal, op.mean(signal, [attribute(n, "axis", -1)])),)
+
+    return rule
+
+
+def _attention(baseline: Baseline) -> Rule:
+    """Treat the softmax inside Attention as one that is spelled out."""
+
+    def rule(op: Emitter, n: Node, g: Tensor | Signals) -> Signals:
+        (baseline_node,) = baseline[n.outputs[0].name].inputs
+        other = attention_softmax(op, baseline_node)
+
+        def rescaled(op: Emitter, n: Node, g: Tensor) -> Signals:
+            pairs = zip([*n.inputs, *n.outputs], [*other.inputs, *other.outputs], strict=True)
+            return _centred(SPELLED["Softmax"], {t.name: b for t, b in pairs})(op, n, g)
+
+        return through_attention(SPELLED | {"Softmax": rescaled})(op, n, g)
 
     return rule
 
@@ -165,5 +185,5 @@ def _divide_by_difference(
 ) -> Tensor:
     """Return rise/Δx, and the gradient where |Δx| is less than `least`."""
     difference = op.Sub(x, baseline[x.name])
-    none = op.Less(op.Abs(difference), least)
+    none = op.Not(op.GreaterOrEqual(op.Abs(difference), least))  # also where both are −∞, a mask
     return op.Where(none, gradient, op.Div(rise, op.Where(none, 1.0, difference)))

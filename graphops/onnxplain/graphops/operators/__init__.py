@@ -4,7 +4,7 @@ An `Operator` has a vector-Jacobian product, batch check, receptive fields, slid
 `docs/add-a-rule.md` shows how to add one.
 """
 
-from onnxplain.graphops.operators.attention import through_attention
+from onnxplain.graphops.operators.attention import SPELLED, attention_softmax, through_attention
 from onnxplain.graphops.operators.axes import AxisField, Fields
 from onnxplain.graphops.operators.broadcast import unbroadcast
 from onnxplain.graphops.operators.catalogue import (
@@ -48,9 +48,9 @@ from onnxplain.graphops.operators.window_layout import Placed, Slide, refuse
 __all__ = [
     "ACTIVATIONS", "AxisField", "Channels", "DEVIATION_HELD", "Fields", "GRADIENT", "Line",
     "Lines", "NOTHING", "NO_FLOW", "ONWARDS", "OPERATORS", "Operator", "PLACES", "Part",
-    "Placed", "Places", "REFUSED", "Role", "Rule", "Signals", "SizesOnly", "Slide", "Table",
-    "Window", "Without", "broadcasting", "choose_form", "fresh", "gate", "in_float32",
-    "is_dilated", "is_elementwise", "is_rectifier", "merge", "operator_of", "place_axes",
-    "rectified", "rectifiers", "refuse", "role_of", "through_attention", "to_first",
-    "unbroadcast", "unknown", "unpooling",
+    "Placed", "Places", "REFUSED", "Role", "Rule", "SPELLED", "Signals", "SizesOnly", "Slide",
+    "Table", "Window", "Without", "attention_softmax", "broadcasting", "choose_form", "fresh",
+    "gate", "in_float32", "is_dilated", "is_elementwise", "is_rectifier", "merge",
+    "operator_of", "place_axes", "rectified", "rectifiers", "refuse", "role_of",
+    "through_attention", "to_first", "unbroadcast", "unknown", "unpooling",
 ]  # fmt: skip

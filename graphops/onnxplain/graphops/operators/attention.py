@@ -1,10 +1,12 @@
-"""Softmax attention in one node, and the rotation of vectors by their position.
+"""Softmax attention in one node.
 
 The backward part of Attention computes the scores and the weights again, by basic operators, and
 passes the signal through these by their rules.
 """
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 from onnxplain.graphops.errors import UnsupportedModel, UnsupportedOperator
 from onnxplain.graphops.ir import (
@@ -25,25 +27,39 @@ from onnxplain.graphops.operators.axes import Fields
 from onnxplain.graphops.operators.broadcast import unbroadcast
 from onnxplain.graphops.operators.matmul import matmul
 from onnxplain.graphops.operators.operator import Cost, Operator, Without
-from onnxplain.graphops.operators.rules import NOTHING, Rule, Signals, Table, to_first, widening
+from onnxplain.graphops.operators.rules import NOTHING, Rule, Signals, Table, widening
 from onnxplain.graphops.operators.softmax import softmax
 
-__all__ = ["OPERATORS", "through_attention"]
+__all__ = ["OPERATORS", "SPELLED", "attention_softmax", "through_attention"]
 
 PAST = (4, 5)  # the inputs past_key and past_value
 BESIDES = Without("each position depends on all positions of one window")
 
 
-def through_attention(table: Table) -> Rule:
-    """Return the rule of Attention that follows from those of the operators that spell it.
+@dataclass(frozen=True)
+class Parts:
+    """The nodes that spell an Attention node.
 
-    table: the rules of Mix (the MatMul of weights and v), Softmax, Add (of scores and mask), Tanh
-    (the softcap), Score (the MatMul of q and kᵀ) and Mul (of q and the scale). A signal that is
-    NOTHING ends its branch.
+    score: the MatMul of q, scaled, and kᵀ. cap: the Tanh of the softcap, or None. capped: the
+    scores behind it. bias: what is added to them, or None. softmax: the Softmax of the sum.
     """
 
-    def rule(op: Emitter, n: Node, g: Tensor | Signals) -> Signals:
-        _require_no_cache(n)
+    heads: Heads
+    scaling: StandIn
+    score: StandIn
+    cap: StandIn | None
+    capped: Tensor
+    bias: Tensor | None
+    softmax: StandIn
+
+    @classmethod
+    def of(cls, op: Emitter, n: Node) -> Parts:
+        """Append the nodes up to the softmax."""
+        if any(optional_input(n, i) is not None for i in PAST):
+            raise UnsupportedOperator(
+                f"Attention '{n.name}' has past keys and values, which have no rule: export the "
+                "model without a cache of keys and values"
+            )
         heads = Heads.of(op, n)
         scale = heads.scale(op, n)
         scaled = _like(op.Mul(heads.q, scale), heads.q)
@@ -56,28 +72,34 @@ def through_attention(table: Table) -> Rule:
         weights = op.Softmax(added, axis=-1)
         # a query that sees no key has NaN there, and zero by the definition of Attention
         weights = _like(op.Where(op.Equal(weights, weights), weights, 0.0), scores)
-        mix = _product(op, n, heads.split(op, weights), heads.v)
+        softmax = StandIn("Softmax", n.name, {"axis": -1}, [added], [weights])
+        scaling = StandIn("Mul", n.name, {}, [heads.q, scale], [scaled])
+        return cls(heads, scaling, score, cap, capped, bias, softmax)
 
+
+def attention_softmax(op: Emitter, n: Node) -> Node:
+    """Append the scores and weights of an Attention node, and return the Softmax between them."""
+    return Parts.of(op, n).softmax
+
+
+def through_attention(table: Table) -> Rule:
+    """Return the rule of Attention that follows from those of the operators that spell it.
+
+    table: the rules of Mix (the MatMul of weights and v), Softmax, Add (of scores and mask), Tanh
+    (the softcap), Score (the MatMul of q and kᵀ) and Mul (of q and the scale). A signal that is
+    NOTHING ends its branch.
+    """
+
+    def rule(op: Emitter, n: Node, g: Tensor | Signals) -> Signals:
+        parts = Parts.of(op, n)
+        heads = parts.heads
+        mix = _product(op, n, heads.split(op, parts.softmax.outputs[0]), heads.v)
         to_weights, to_v = table["Mix"](op, mix, heads.of_output(op, n, _at_output(n, g)))
         to_q, to_k = NOTHING, NOTHING
         to_mask: Tensor | None = NOTHING
         if (signal := _given(to_weights)) is not None:
-            soft = StandIn("Softmax", n.name, {"axis": -1}, [added], [weights])
             signal = heads.joined(op, _like(signal, mix.inputs[0]))
-            (signal,) = table["Softmax"](op, soft, signal)
-            if bias is not None:
-                total = StandIn("Add", n.name, {}, [capped, bias], [added])
-                signal, to_bias = table["Add"](op, total, signal)
-                to_mask = _to_mask(op, n, to_bias, scores)
-            if cap is not None:
-                (signal,) = table["Tanh"](op, cap, signal)
-            signal = heads.split(op, _like(_required(n, signal), scores))
-            to_scaled, to_keys = table["Score"](op, score, signal)
-            scaling = StandIn("Mul", n.name, {}, [heads.q, scale], [scaled])
-            if _given(to_scaled) is not None:
-                to_q = _required(n, table["Mul"](op, scaling, to_scaled)[0])
-            if (signal := _given(to_keys)) is not None:
-                to_k = heads.exchanged(op, _like(signal, score.inputs[1]))
+            to_q, to_k, to_mask = _to_scores(op, n, parts, table, signal)
         by_head = ((to_q, heads.q), (to_k, heads.k), (_required(n, to_v), heads.v))
         signals = [
             signal if signal is NOTHING else heads.to_input(op, n, i, _like(signal, x))
@@ -86,6 +108,28 @@ def through_attention(table: Table) -> Rule:
         return tuple([*signals, to_mask, None, None, None][: len(n.inputs)])
 
     return rule
+
+
+def _to_scores(
+    op: Emitter, n: Node, parts: Parts, table: Table, g: Tensor
+) -> tuple[Tensor, Tensor, Tensor | None]:
+    """Return the signals at q, k and the mask from that at the weights."""
+    to_q, to_k = NOTHING, NOTHING
+    to_mask: Tensor | None = NOTHING
+    (signal,) = table["Softmax"](op, parts.softmax, g)
+    if parts.bias is not None:
+        total = StandIn("Add", n.name, {}, [parts.capped, parts.bias], parts.softmax.inputs)
+        signal, to_bias = table["Add"](op, total, _required(n, signal))
+        to_mask = _to_mask(op, n, to_bias, parts.capped)
+    if parts.cap is not None:
+        (signal,) = table["Tanh"](op, parts.cap, _required(n, signal))
+    signal = parts.heads.split(op, _like(_required(n, signal), parts.capped))
+    to_scaled, to_keys = table["Score"](op, parts.score, signal)
+    if _given(to_scaled) is not None:
+        to_q = _required(n, table["Mul"](op, parts.scaling, to_scaled)[0])
+    if (signal := _given(to_keys)) is not None:
+        to_k = parts.heads.exchanged(op, _like(signal, parts.score.inputs[1]))
+    return to_q, to_k, to_mask
 
 
 def _softcap(op: Emitter, n: Node, scores: Tensor) -> StandIn | None:
@@ -125,14 +169,6 @@ def _at_output(n: Node, g: Tensor | Signals) -> Tensor:
             "has no rule: export the model without these outputs"
         )
     return first
-
-
-def _require_no_cache(n: Node) -> None:
-    if any(optional_input(n, i) is not None for i in PAST):
-        raise UnsupportedOperator(
-            f"Attention '{n.name}' has past keys and values, which have no rule: export the model "
-            "without a cache of keys and values"
-        )
 
 
 def _given(signal: Tensor | None) -> Tensor | None:
@@ -178,49 +214,23 @@ def _cost(node: Node) -> Cost:
     return Cost.of_product([*q[1:-1], k[-2], q[-1] + y[-1]])
 
 
-def _rotary_embedding(op: Emitter, n: Node, g: Tensor) -> Signals:
-    """A rotation, undone by one through the opposite angle."""
-    cosine, sine, *position = n.inputs[1:]
-    return to_first(n, op.RotaryEmbedding(g, cosine, op.Neg(sine), *position, **n.attrs))
-
-
-def _rotary_batch(node: Node, batched: list[bool]) -> bool:
-    """The tables have one row for each place of each image, or for each number of a position."""
-    by_position = optional_input(node, 3) is not None
-    tables = batched[1:3]
-    return batched[0] and (batched[3] and not any(tables) if by_position else all(tables))
-
-
-@axes.of_first
-def _rotary_axes(node: Node, fields: Fields) -> Fields:
-    return axes.without(fields, [rank_of(node.inputs[0]) - 1])
-
+# The gradient's rules of the operators that spell Attention.
+SPELLED: Table = {
+    "Add": lambda op, n, g: (g, g),
+    "Mix": matmul,
+    "Mul": lambda op, n, g: (op.Mul(g, n.inputs[1]), NOTHING),
+    "Score": matmul,
+    "Softmax": softmax,
+    "Tanh": tanh,
+}
 
 OPERATORS: dict[str, Operator] = {
     "Attention": Operator(
-        widening(
-            through_attention(
-                {
-                    "Add": lambda op, n, g: (g, g),
-                    "Mix": matmul,
-                    "Mul": lambda op, n, g: (op.Mul(g, n.inputs[1]), NOTHING),
-                    "Score": matmul,
-                    "Softmax": softmax,
-                    "Tanh": tanh,
-                }
-            )
-        ),
+        widening(through_attention(SPELLED)),
         batch=_batch,
         axes=_axes,
         slide=BESIDES,
         cost=_cost,
-        roles=roles.same,
-    ),
-    "RotaryEmbedding": Operator(
-        _rotary_embedding,
-        batch=_rotary_batch,
-        axes=_rotary_axes,
-        slide=Without("the rotation depends on the position in one window"),
         roles=roles.same,
     ),
 }

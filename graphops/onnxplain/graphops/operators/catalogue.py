@@ -24,6 +24,7 @@ from onnxplain.graphops.operators import (
     repeating,
     reshape,
     resize,
+    rotary_embedding,
     scatter,
     slicing,
     softmax,
@@ -46,7 +47,8 @@ __all__ = [
 FAMILIES = (
     activation, arithmetic, attention, average_pooling, casting, concat, convolution, einsum,
     gather, grid_sample, matmul, max_pooling, nondifferentiable, normalization, padding,
-    quantization, reduction, repeating, reshape, resize, scatter, slicing, softmax, unsupported,
+    quantization, reduction, repeating, reshape, resize, rotary_embedding, scatter, slicing,
+    softmax, unsupported,
 )  # fmt: skip
 OPERATORS: dict[str, Operator] = merge(*(family.OPERATORS for family in FAMILIES))
 
