@@ -46,7 +46,8 @@ class Network:
     def layers(self) -> tuple[Layer, ...]:
         """Every layer of the network, in order, its float inputs first."""
         with diagnosing(self.model):
-            return tuple(list_layers(self._original(keep_shape=False).graph))
+            original = self._original(keep_shape=False)
+            return tuple(list_layers(original.graph, original.axes))
 
     def canonical(self, keep_shape: bool = False) -> CanonicalGraph:
         """Return an editable copy of the network in canonical form.

@@ -54,10 +54,13 @@ class Layer:
     marks: tuple[str, ...]
 
 
-def list_layers(graph: Graph) -> list[Layer]:
-    """Return every float tensor between the network's inputs and outputs, in order."""
-    axes, fields = trace_axes(graph), _fields(graph)
-    marks = _marks(graph, axes)
+def list_layers(graph: Graph, traced: Mapping[str, Axes] | None = None) -> list[Layer]:
+    """Return every float tensor between the network's inputs and outputs, in order.
+
+    traced: what `trace_axes` returns for the graph, if that is known.
+    """
+    axes = trace_axes(graph) if traced is None else traced
+    marks, fields = _marks(graph, axes), _fields(graph)
     tensors = [t for t in graph.inputs if is_float(t)]
     seen = {t.name for t in graph.inputs}
     for node in graph.nodes:
