@@ -3,7 +3,8 @@
 import json
 from pathlib import Path
 
-from cli.running import Run
+import numpy as np
+from cli.running import Run, write_model
 
 from onnxplain.cli.commands.layers import axes_text
 
@@ -53,6 +54,27 @@ def test_json(run: Run, network: Path) -> None:
         "output": "",
         "output_offset": None,
     }
+
+
+HEADS = """
+<ir_version: 8, opset_import: ["": 17]>
+net (float[N, 3, 8, 8] image) => (float[N, 2, 2, 64] y)
+<int64[4] heads = {0, 2, 2, 64}>
+{ c = Conv (image, weight)  y = Reshape (c, heads) }
+"""
+
+
+def test_an_assumed_axis_is_marked(run: Run, network: Path, tmp_path: Path) -> None:
+    model = write_model(tmp_path / "heads.onnx", HEADS, weight=np.ones((4, 3, 1, 1)))
+    lines = run("layers", model).out.splitlines()
+    assert lines[2].split()[:5] == ["c", "Conv", "Nx4x8x8", "4", "1"]
+    assert lines[3].split()[:5] == ["y", "Reshape", "Nx2x2x64", "2", "2?"]
+    assert lines[-1] == "'?' is assumed: set another channel axis with --channel-axis"
+    assert "?" not in run("layers", network).out
+    checked = run("check", model, "--method", "gradient")
+    assert "axis 2 is assumed" in checked.out
+    assert "--channel-axis" in checked.out
+    assert "assumed" not in run("check", model, "--method", "gradient", "--channel-axis", 1).out
 
 
 def test_one_number_for_each_axis_only_where_they_differ():

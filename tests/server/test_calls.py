@@ -79,6 +79,8 @@ def test_list_layers(stub, folder):
         assert got.data_type == layer.dtype
         assert (got.channel_axis if got.HasField("channel_axis") else None) == layer.channel_axis
         assert (got.channels if got.HasField("channels") else None) == layer.channels
+        assert got.channel_axis_assumed == layer.channel_axis_assumed
+        assert tuple(got.spatial_axes) == layer.spatial_axes
         assert tuple(got.marks) == layer.marks
         for name, numbers in (
             ("size", layer.receptive_field), ("stride", layer.stride), ("offset", layer.offset)
@@ -219,6 +221,19 @@ def test_explain_with_everything(stub, folder, engine):
     back = response.preprocess
     assert (back.height, back.width, back.crop, back.color) == (16, 16, "none", "BGR")
     assert (list(back.mean), list(back.std), back.scale) == ([1, 2, 3], [4], 1)
+
+
+@pytest.mark.parametrize("axis", [1, 3, -1])
+def test_explain_a_map_along_an_axis(stub, folder, engine, axis):
+    own = {"score_layer": "r", "score_channel_axis": 2, "upsample": False}
+    request = pb.ExplainRequest(
+        model="models/classifier", images=[picture()], layer="c", method="grad_cam",
+        channel_axis=axis, method_options=pb.MethodOptions(**own),
+    )  # fmt: skip
+    expected = engine.explain(
+        folder / "classifier.onnx", [pixels()], "c", "grad_cam", channel_axis=axis, **own
+    )
+    assert_same(stub.Explain(request), expected)
 
 
 def test_explain_an_encoded_picture_with_a_preset(stub, folder, engine):
@@ -364,6 +379,18 @@ SHORT = pb.Tensor(data_type=pb.DATA_TYPE_FLOAT, shape=[3, 16, 16], data=b"1234")
         ({"method": "magic"}, "magic"),
         ({"top": -1}, "top:-1"),
         ({"channels": pb.Channels()}, "no units"),
+        (
+            {"layer": "r", "method": "grad_cam", "channel_axis": 4},
+            "channel axis 4 is not an axis of 'r'",
+        ),
+        (
+            {
+                "layer": "r",
+                "method": "grad_cam",
+                "method_options": pb.MethodOptions(score_channel_axis=7),
+            },
+            "score channel axis 7 is not an axis",
+        ),
     ],
 )
 def test_what_a_request_gets_wrong(stub, fields, told):

@@ -51,7 +51,8 @@ class Network:
     def layers(self) -> tuple[Layer, ...]:
         """Every layer of the network, in order, its float inputs first."""
         with diagnosing(self.model):
-            return tuple(list_layers(self._original(keep_shape=False).graph))
+            original = self._original(keep_shape=False)
+            return tuple(list_layers(original.graph, (original.score, original.axes)))
 
     @functools.cached_property
     def class_score(self) -> ClassScore | None:

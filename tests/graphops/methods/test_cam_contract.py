@@ -90,14 +90,15 @@ last (float[N, H, W, 3] x, float[6, 3, 3, 3] w1, float[6, 4] w2, float[4, 5] w3)
 """
 
 
+@pytest.mark.parametrize("axis", [None, -1])
 @pytest.mark.parametrize("method", METHODS)
-def test_channels_on_the_last_axis(method):
-    """Of the picture, which is told by its 3; of the map, whose axis is named."""
+def test_channels_on_the_last_axis(method, axis):
+    """Of the picture and of the map, whose axis the network tells, or the caller."""
     model = network(LAST_AXIS)
     w1, w2, w3 = (torch.tensor(weights(model)[f"w{i}"]).double() for i in (1, 2, 3))
     pictures = images(COUNT, (17, 14)).transpose(0, 2, 3, 1)
     channel = np.arange(COUNT)
-    made = artefact(model, "r2", method, channel_axis=-1)
+    made = artefact(model, "r2", method, channel_axis=axis)
     found = run(made, x=np.ascontiguousarray(pictures), channel=channel)["attribution"]
 
     x = torch.from_numpy(pictures).double().requires_grad_()
@@ -111,6 +112,23 @@ def test_channels_on_the_last_axis(method):
     shown = F.interpolate(torch.from_numpy(cam(base, r2, g)), (17, 14), mode="bilinear")
     expected = shown if method in CAMS else back * shown.permute(0, 2, 3, 1)
     assert relative_error(found, expected) < 1e-5
+
+
+def test_the_axes_of_the_map_and_of_the_layer_that_is_explained():
+    """The map over c1, [N, 6, H, W], of a row of r2, [N, H, W, 4], instead of a channel."""
+    model = network(LAST_AXIS)
+    w1, w2 = (torch.tensor(weights(model)[f"w{i}"]).double() for i in (1, 2))
+    pictures = images(COUNT, (17, 14)).transpose(0, 2, 3, 1)
+    row, options = np.arange(COUNT), {"score_layer": "r2", "score_channel_axis": 1}
+    x = torch.from_numpy(pictures).double()
+    c1 = F.conv2d(x.permute(0, 3, 1, 2), w1, stride=2).requires_grad_()
+    r2 = torch.relu(torch.relu(c1.permute(0, 2, 3, 1)) @ w2)
+    (g,) = torch.autograd.grad(r2[range(COUNT), row].sum(), c1)
+    for axis, order in ((None, (0, 1, 2, 3)), (1, (0, 1, 2, 3)), (2, (0, 2, 1, 3))):
+        made = artefact(model, "c1", "grad_cam", upsample=False, channel_axis=axis, **options)
+        found = run(made, x=np.ascontiguousarray(pictures), channel=row)["attribution"]
+        maps, signal = (t.detach().permute(order).numpy() for t in (c1, g))
+        assert relative_error(found, torch.from_numpy(cam("grad_cam", maps, signal))) < 1e-5
 
 
 HALF = LAST_AXIS.replace("float[", "float16[")
@@ -164,6 +182,8 @@ def test_what_is_refused(method):
         rewrite(model, "features.4", method, Options(to="x"))
     with pytest.raises(OptionError, match=r"channel axis 4 is not an axis of .* whose rank is 4"):
         rewrite(model, "features.4", method, Options(channel_axis=4))
+    with pytest.raises(OptionError, match=r"score channel axis 2 is not an axis of .* rank is 2"):
+        rewrite(model, "features.4", method, Options(score_channel_axis=2))
     with pytest.raises(OptionError, match="select 'predicted'"):
         rewrite(exported("resnet"), "layer1", method,
                 Options(score_layer="layer3", select="predicted"))  # fmt: skip

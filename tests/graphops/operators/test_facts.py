@@ -21,7 +21,7 @@ from onnxplain.graphops.operators import (
     merge,
 )
 
-FACTS = ("batch", "axes", "slide", "cost")
+FACTS = ("batch", "axes", "slide", "cost", "roles")
 
 
 def rooms():
@@ -119,3 +119,9 @@ def test_of_an_input_whose_type_alone_counts_no_image_comes_through():
     states = track_batch(canonicalize(model).graph)
     assert states["k"] == "shared"
     assert states["y"] == "batched"
+
+
+def test_operators_that_a_signal_passes_carry_the_roles_of_axes():
+    """Except those that read their elements at indices, or make a grid of numbers."""
+    silent = {n for n in GRADIENT if isinstance(OPERATORS[n].roles, Without)}
+    assert silent == {"AffineGrid", "GatherND"}

@@ -171,7 +171,7 @@ def _channel_axis(lines: Lines, order: Mapping[str, int]) -> int | None:
     """Return the axis of channels alone that was made last; of fragments, the innermost.
 
     Without one, it is the axis that channels flattened with their places begin, or the only one
-    without places.
+    that does not run along places.
     """
     axes = range(1, len(lines))
     pure = [i for i in axes if _is_channel(lines[i])]
@@ -179,7 +179,10 @@ def _channel_axis(lines: Lines, order: Mapping[str, int]) -> int | None:
     if wide:
         return max(wide, key=lambda i: _recency(lines[i], order))
     others = [i for i in axes if lines[i] and lines[i][0].role is Role.CHANNEL]
-    others = others or [i for i in axes if role_of(lines[i]) is not Role.PLACE]
+    if len(others) != 1:
+        others = [i for i in axes if place_axes(lines[i]) is None]
+    if len(others) != 1:
+        others = [i for i in axes if role_of(lines[i]) is not Role.PLACE]
     return others[0] if len(others) == 1 else None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -58,9 +59,14 @@ class Layer:
     output_offset: int | None = None
 
 
-def list_layers(graph: Graph) -> list[Layer]:
-    """Return every float tensor between the network's inputs and outputs, in order."""
-    found, axes = score_and_axes(graph)
+def list_layers(
+    graph: Graph, known: tuple[ClassScore | str, Mapping[str, Axes]] | None = None
+) -> list[Layer]:
+    """Return every float tensor between the network's inputs and outputs, in order.
+
+    known: what `score_and_axes` returns for the graph, if that is known.
+    """
+    found, axes = score_and_axes(graph) if known is None else known
     score = found if isinstance(found, ClassScore) else None
     marks, fields = _marks(graph, score), _fields(graph)
     tensors = [t for t in graph.inputs if is_float(t)]

@@ -184,6 +184,7 @@ OPERATORS: dict[str, Operator] = {
         batch=batching.axes_by_attribute,
         axes=NOT_FOLLOWED,
         slide=Without("not written: exporters write Gather instead"),
+        roles=roles.same,
     ),
     "Gather": Operator(
         _gather,

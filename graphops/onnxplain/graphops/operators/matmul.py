@@ -28,7 +28,9 @@ from onnxplain.graphops.operators.window_layout import (
     refuse,
 )
 
-__all__ = ["OPERATORS"]
+__all__ = ["OPERATORS", "product_roles"]
+
+Factor = tuple[Tensor, "Lines | None"]  # a tensor and what is known of its axes
 
 
 def _gemm(op: Emitter, n: Node, g: Tensor) -> Signals:
@@ -123,12 +125,16 @@ def _gemm_roles(node: Node, lines: list[Lines | None], output: Tensor) -> Lines:
 
 
 def _matmul_roles(node: Node, lines: list[Lines | None], output: Tensor) -> Lines:
-    """The rows are those of the first input, the columns those of the second.
+    return product_roles((node.inputs[0], lines[0]), (node.inputs[1], lines[1]), output)
+
+
+def product_roles(first: Factor, second: Factor, output: Tensor) -> Lines:
+    """The rows are those of the first factor, the columns those of the second.
 
     A weight's axis that is not summed over makes new channels.
     """
-    a, b = lines
-    rank, ranks = rank_of(output), [rank_of(t) for t in node.inputs]
+    (_, a), (_, b) = first, second
+    rank, ranks = rank_of(output), [rank_of(t) for t, _ in (first, second)]
     result = unknown(output)
     for known, own in ((b, ranks[1]), (a, ranks[0])):
         for i, line in enumerate((known or [])[: max(own - 2, 0)]):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
@@ -56,6 +57,8 @@ def _left_over(axes: list[int], parts: list[Part], output: Tensor) -> Lines:
     if len(axes) == 1:
         return [_merged(parts)] if parts else [unknown(output)[axes[0]]]
     sizes = [shape_of(output)[axis] for axis in axes]
+    if axes[:1] == [0] and parts and parts[0].role is Role.OTHER and not isinstance(sizes[0], int):
+        return [(parts[0],), *_left_over(axes[1:], parts[1:], output)]  # the images stay images
     located = all(place_axes((part,)) is not None for part in parts)
     if len(axes) == len(parts) and located and not any(isinstance(n, int) for n in sizes):
         return [(part,) for part in parts]
@@ -111,13 +114,16 @@ def _taken(
         rest = rest[1:]
     if isinstance(size, str):
         return (rest[:1], rest[1:]) if rest and rest[0].size == size else None
-    line, product = [], 1
+    line: list[Part] = []
+    product = 1
     while product < size:
         if not rest or rest[0].size == 0 or size % product:
             return None
         part, need = rest.pop(0), size // product
         if part.role is Role.CHANNEL and not isinstance(part.size, int):
-            part = replace(part, size=need)  # their number is fixed, so these are all of them
+            # The number of channels is fixed, so these are all of them.
+            beside = list(itertools.takewhile(lambda p: p.role is Role.CHANNEL, rest))
+            return [*line, part, *beside], rest[len(beside) :]
         if not isinstance(part.size, int) or need % part.size:
             halves = split(part, need)
             if halves is None:

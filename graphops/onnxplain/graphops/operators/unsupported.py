@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from onnxplain.graphops.ir import Node, Tensor, attribute, rank_of, shape_of
 from onnxplain.graphops.operators import roles
+from onnxplain.graphops.operators.matmul import product_roles
 from onnxplain.graphops.operators.operator import Operator, Refused, Without
 from onnxplain.graphops.operators.roles import Lines, Role, RolesRule
 
@@ -34,6 +35,13 @@ def _refused(
     return dict.fromkeys(names, operator)
 
 
+def _integer_product_roles(second: int) -> RolesRule:
+    """Return the rule of a matrix product whose second factor is this input."""
+    return lambda node, lines, output: product_roles(
+        (node.inputs[0], lines[0]), (node.inputs[second], lines[second]), output
+    )
+
+
 @roles.of_data
 def _recurrent_roles(node: Node, lines: Lines, output: Tensor) -> Lines:
     """[length, batch, inputs] becomes [length, directions, batch, hidden]; layout 1 starts [batch].
@@ -56,7 +64,8 @@ def _recurrent_roles(node: Node, lines: Lines, output: Tensor) -> Lines:
 OPERATORS: dict[str, Operator] = {
     **_refused(QDQ, "ConvInteger", "QLinearConv", carried=roles.channels_first(makes=True)),
     **_refused(QDQ, "DynamicQuantizeLinear", carried=roles.same),
-    **_refused(QDQ, "MatMulInteger", "QLinearMatMul"),
+    **_refused(QDQ, "MatMulInteger", carried=_integer_product_roles(1)),
+    **_refused(QDQ, "QLinearMatMul", carried=_integer_product_roles(3)),
     **_refused(UNROLLED, "GRU", "LSTM", "RNN", carried=_recurrent_roles),
     **_refused(UNROLLED, "Loop", "Scan", "SequenceMap"),
     **_refused("export the model with a condition that does not depend on the image", "If"),
@@ -66,8 +75,7 @@ OPERATORS: dict[str, Operator] = {
     ),
     **_refused(BASIC, "Attention", "RotaryEmbedding", "TensorScatter"),
     **_refused(INFERENCE, "NegativeLogLikelihoodLoss", "SoftmaxCrossEntropyLoss"),
-    **_refused(
-        ONWARDS, "BitCast", "Col2Im", "CumProd", "DFT", "DeformConv", "Det", "MaxRoiPool",
-        "RoiAlign", "STFT",
-    ),
+    **_refused(ONWARDS, "BitCast", "Col2Im", "CumProd", "DFT", "Det", "STFT"),
+    **_refused(ONWARDS, "DeformConv", carried=roles.channels_first(makes=True)),
+    **_refused(ONWARDS, "MaxRoiPool", "RoiAlign", carried=roles.channels_first(makes=False)),
 }  # fmt: skip
