@@ -63,8 +63,9 @@ def signals(run: Run, chosen: Chosen, image: int, values: Values) -> list[Signal
         return [Signal(weights, None, axis, score, None)]
     word = options.position or "all"
     if word != "all" and values.ndim < 2:
+        layer = run.subject.layer
         raise OptionError(
-            f"layer '{run.subject.layer.tensor}' has one number per unit, so its units have no "
+            f"layer '{layer.tensor}' has rank {len(layer.shape or (0, 0))}, so its units have no "
             "positions: leave the position out"
         )
     units = []
