@@ -46,15 +46,25 @@ def test_the_gradient_is_that_of_autograd(network, unpool):
     errors = [max(np.linalg.norm(s[i] - e) for s in singles) for i, e in enumerate((y, exact))]
     assume(errors[1] <= OUT_OF_REACH * np.linalg.norm(exact) or not np.any(exact))
 
+    # ONNX Runtime 1.31 merges two quantised pairs in a row into one with a wrong scale.
+    quantized = any(node.op_type == "QuantizeLinear" for node in network.model.graph.node)
+    if network.has_empty:  # which some kernels refuse
+        assume(_runs(network))
     options = Options(select="seed", to=network.to, unpool=unpool)
     made = rewrite(network.model, network.layer, "gradient", options)
     onnx.checker.check_model(made, full_check=True)
     signal = cotangent(torch.from_numpy(y)).numpy().astype(np.float32)
-    # ONNX Runtime 1.31 merges two quantised pairs in a row into one with a wrong scale.
-    quantized = any(node.op_type == "QuantizeLinear" for node in network.model.graph.node)
     found = run(made, optimized=not quantized, **network.feeds, seed=signal)
     _close(found[network.layer], y, errors[0], "the layer itself")
     _close(found["attribution"], exact, errors[1], "the gradient")
+
+
+def _runs(network):
+    try:
+        run(network.model, optimized=False, **network.feeds)
+    except Exception:  # ONNX Runtime's exceptions share no other base
+        return False
+    return True
 
 
 def _close(found, exact, error_of_float32, what):

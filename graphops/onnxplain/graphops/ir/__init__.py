@@ -32,6 +32,7 @@ from onnxplain.graphops.ir.graph import (
 )
 from onnxplain.graphops.ir.importer import name_scopes, read
 from onnxplain.graphops.ir.io import load, opset_of, read_metadata, save, write_atomically
+from onnxplain.graphops.ir.reshaping import merge_axes, reshape
 from onnxplain.graphops.ir.shape_inference import infer_shapes, with_shapes
 from onnxplain.graphops.ir.validity import diagnosing
 
@@ -59,6 +60,7 @@ __all__ = [
     "known_value",
     "load",
     "lowest_finite",
+    "merge_axes",
     "name_scopes",
     "numpy_type",
     "onnx_type",
@@ -69,6 +71,7 @@ __all__ = [
     "read_metadata",
     "reads",
     "rename",
+    "reshape",
     "save",
     "shape_of",
     "with_shapes",

@@ -5,7 +5,16 @@ from __future__ import annotations
 import numpy as np
 import onnx
 
-from onnxplain.graphops.ir import Emitter, Node, Tensor, attribute, dtype_of, onnx_type, rank_of
+from onnxplain.graphops.ir import (
+    Emitter,
+    Node,
+    Tensor,
+    attribute,
+    dtype_of,
+    onnx_type,
+    rank_of,
+    reshape,
+)
 from onnxplain.graphops.operators import batching, sliding
 from onnxplain.graphops.operators.axes import Fields, axis_of, of_first
 from onnxplain.graphops.operators.constructors import INDEXED, NOT_FOLLOWED, STEPS, no_flow
@@ -51,13 +60,13 @@ def _gather(op: Emitter, n: Node, g: Tensor) -> Signals:
     x, index = n.inputs
     rank = rank_of(x)
     axis = attribute(n, "axis", 0) % rank
+    positions = op.Cast(op.Reshape(index, [-1]), to=onnx.TensorProto.INT64)
     parts = [op.Slice(op.shape(x), [0], [axis])] if axis else []
-    parts.append(op.constant([-1], np.int64))
+    parts.append(op.Shape(positions))
     if axis < rank - 1:
         parts.append(op.Slice(op.shape(x), [axis + 1], [rank]))
-    flat = op.Reshape(g, op.Concat(*parts, axis=0))
+    flat = reshape(op, g, *parts)
     size = axis_size(op, x, axis)
-    positions = op.Cast(op.Reshape(index, [-1]), to=onnx.TensorProto.INT64)
     return add_along(op, flat, positions, axis, rank, size), None
 
 

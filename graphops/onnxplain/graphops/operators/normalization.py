@@ -5,7 +5,17 @@ from __future__ import annotations
 from dataclasses import replace
 
 from onnxplain.graphops.errors import UnsupportedModel, UnsupportedOperator
-from onnxplain.graphops.ir import Emitter, Node, Tensor, attribute, dtype_of, onnx_type, rank_of
+from onnxplain.graphops.ir import (
+    Emitter,
+    Node,
+    Tensor,
+    attribute,
+    dtype_of,
+    merge_axes,
+    onnx_type,
+    rank_of,
+    reshape,
+)
 from onnxplain.graphops.operators import axes, batching
 from onnxplain.graphops.operators.axes import Fields
 from onnxplain.graphops.operators.constructors import channels_first
@@ -51,9 +61,11 @@ def _group_normalization(op: Emitter, n: Node, g: Tensor) -> Signals:
         )
     x, scale = n.inputs[0], n.inputs[1]
     rank, groups = rank_of(x), attribute(n, "num_groups")
-    inner = op.Reshape(op.Mul(g, _per_channel(op, scale, rank)), [0, groups, -1])
+    size = op.Div(op.ReduceProd(op.shape(x, 1), keepdims=1), [groups])
+    apart = op.Concat(op.Shape(g, end=1), [groups], size, axis=0)
+    inner = reshape(op, op.Mul(g, _per_channel(op, scale, rank)), apart)
     eps = attribute(n, "epsilon", 1e-5)
-    signal = _standardized(op, op.Reshape(x, [0, groups, -1]), inner, [2], eps)
+    signal = _standardized(op, reshape(op, x, apart), inner, [2], eps)
     return op.reshape_like(signal, x), None, None
 
 
@@ -128,7 +140,8 @@ def _over_channels(
     op: Emitter, values: Tensor, like: Tensor, size: int, before: int, after: int
 ) -> Tensor:
     """Sum over a window of channels: an average pool of [N, 1, C, rest], times its size."""
-    rows = op.Unsqueeze(op.Reshape(values, [0, 0, -1]), [1])
+    values.shape = values.shape or op.signal_shape(like)
+    rows = op.Unsqueeze(merge_axes(op, values, 2), [1])
     attrs = {"kernel_shape": [size, 1], "pads": [before, 0, after, 0], "count_include_pad": 1}
     return op.reshape_like(op.Mul(op.AveragePool(rows, **attrs), float(size)), like)
 
