@@ -221,4 +221,5 @@ def ranked(v):
 
 
 def image(v):
-    return 3 <= v.rank <= 5
+    """Tell whether `v` is a batch of images, perhaps an empty one, which have positions."""
+    return 3 <= v.rank <= 5 and 0 not in v.shape[1:]

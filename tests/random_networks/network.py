@@ -34,7 +34,7 @@ class Network:
     steps: list[Step]
     layer: str
     to: str
-    has_empty: bool  # whether one of its tensors has no elements
+    shapes: dict[str, tuple[int, ...]]  # of all tensors that the network computes
 
     def gradient(self, cotangent, dtype=torch.float64, noise=None):
         """Return the layer's value and what autograd sends from there back to `to`.
@@ -97,8 +97,8 @@ def _network(draw, families):
         to = d.choice(*(v.name for v in d.values if v.name in upstream))
     others = [v for v in d.values[len(shapes) : -1] if d.number(0, 3) == 3]
     model = _model(d, feeds, [layer, *others])
-    has_empty = any(v.value.numel() == 0 for v in d.values)
-    return Network(model, feeds, d.floats, d.steps, layer.name, to, has_empty)
+    shapes = {v.name: v.shape for v in d.values}
+    return Network(model, feeds, d.floats, d.steps, layer.name, to, shapes)
 
 
 @st.composite
