@@ -24,6 +24,7 @@ from onnxplain.graphops.errors import (
     one_line,
 )
 from onnxplain.graphops.ir.shape_inference import require_consistent
+from onnxplain.graphops.ir.tidying import declared, tidy
 from onnxplain.graphops.ir.validity import diagnosing
 
 __all__ = ["MAX_OPSET", "MIN_OPSET", "load", "read_metadata", "save", "write_atomically"]
@@ -150,8 +151,12 @@ def _check(model: onnx.ModelProto, checked: onnx.ModelProto | bytes, name: str) 
         )
     try:
         onnx.checker.check_model(checked)
-    except (onnx.checker.ValidationError, ValueError) as e:
-        raise CorruptModel(f"{name} is not valid ONNX: {one_line(e)}") from e
+    except (onnx.checker.ValidationError, ValueError):
+        tidy(model)
+        try:
+            onnx.checker.check_model(declared(model))
+        except (onnx.checker.ValidationError, ValueError) as e:
+            raise CorruptModel(f"{name} is not valid ONNX: {one_line(e)}") from e
     try:
         require_consistent(model)
     except CorruptModel as e:

@@ -38,7 +38,7 @@ def infer_shapes(graph: Graph, sizes_changed: bool = False) -> None:
     model = with_shapes(without_weights(graph))
     known = {v.name: v for v in [*model.graph.value_info, *model.graph.output]}
     for tensor in produced:
-        if tensor.name in known:
+        if tensor.name in known and known[tensor.name].type.HasField("tensor_type"):
             fresh = OnnxImporter.import_tensor(known[tensor.name])
             tensor.shape, tensor.dtype = fresh.shape, fresh.dtype or tensor.dtype
         shape = before[tensor.name]
@@ -54,7 +54,8 @@ def require_consistent(model: onnx.ModelProto) -> None:
     light = _without_large_constants(model)
     del light.graph.value_info[:]
     for output in light.graph.output:
-        output.type.tensor_type.ClearField("shape")
+        if output.type.HasField("tensor_type"):  # not a sequence or a map
+            output.type.tensor_type.ClearField("shape")
     try:
         onnx.shape_inference.infer_shapes(light, strict_mode=True, data_prop=True)
     except (onnx.shape_inference.InferenceError, RuntimeError, ValueError) as e:

@@ -89,6 +89,10 @@ def _values(values: Any) -> str:
 
     texts = []
     for value in values:
+        other = value.type.WhichOneof("value")
+        if other != "tensor_type":  # a sequence, a map, or what a plug-in operator returns
+            texts.append(f"{value.name} {(other or 'unknown').removesuffix('_type')}")
+            continue
         kind = value.type.tensor_type
         name = helper.tensor_dtype_to_np_dtype(kind.elem_type).name
         dims = [
