@@ -3,8 +3,14 @@
 from onnxplain.graphops.backward.context import Attribution, Rules, Walk, projected, table_of
 from onnxplain.graphops.backward.forward_copy import repeat_forward
 from onnxplain.graphops.backward.openvino_workaround import separate_shared_weights
-from onnxplain.graphops.backward.path import Path, find_path, first_explainable
-from onnxplain.graphops.backward.reverse import has_rule, require_rules, require_signal, reverse
+from onnxplain.graphops.backward.path import Path, find_path
+from onnxplain.graphops.backward.reverse import (
+    has_rule,
+    require_rules,
+    require_signal,
+    require_signals,
+    reverse,
+)
 from onnxplain.graphops.backward.seed import seed_at_layer, seed_at_unit, seed_from_cotangent
 from onnxplain.graphops.backward.selection import Interface, select_unit
 
@@ -15,7 +21,6 @@ __all__ = [
     "Rules",
     "Walk",
     "find_path",
-    "first_explainable",
     "has_rule",
     "separate_shared_weights",
     "seed_at_unit",
@@ -25,6 +30,7 @@ __all__ = [
     "repeat_forward",
     "require_rules",
     "require_signal",
+    "require_signals",
     "reverse",
     "select_unit",
     "table_of",

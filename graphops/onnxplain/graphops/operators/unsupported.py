@@ -1,4 +1,4 @@
-"""Operators that a signal could pass and that have no rule yet, each with advice on what to do.
+"""Operators that a signal could pass and that have no rule yet, with advice if there is any.
 
 An operator that gets a rule moves to the file of its family.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from onnxplain.graphops.operators.operator import Operator, Refused, Without
 
-__all__ = ["ONWARDS", "OPERATORS"]
+__all__ = ["OPERATORS"]
 
 QDQ = (
     "quantise the model in QDQ format, whose pairs of QuantizeLinear and DequantizeLinear have "
@@ -17,7 +17,6 @@ UNROLLED = "export the model with the loop unrolled"
 NO_SEQUENCES = "export the model with Split and Concat instead of sequences of tensors"
 BASIC = "export the model for an older opset, with basic operators (MatMul, Softmax, Mul, Add)"
 INFERENCE = "a loss is for training: export the model for inference"
-ONWARDS = "project back to a tensor after it (`to`)"
 
 NO_RULE = Without("it has no rule, so its other facts are not stated")
 
@@ -39,7 +38,7 @@ OPERATORS: dict[str, Operator] = {
     **_refused(BASIC, "Attention", "RotaryEmbedding", "TensorScatter"),
     **_refused(INFERENCE, "NegativeLogLikelihoodLoss", "SoftmaxCrossEntropyLoss"),
     **_refused(
-        ONWARDS, "BitCast", "Col2Im", "CumProd", "DFT", "DeformConv", "Det", "MaxRoiPool",
+        "", "BitCast", "Col2Im", "CumProd", "DFT", "DeformConv", "Det", "MaxRoiPool",
         "RoiAlign", "STFT",
     ),
 }  # fmt: skip
