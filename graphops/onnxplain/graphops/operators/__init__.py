@@ -16,6 +16,7 @@ from onnxplain.graphops.operators.catalogue import (
 )
 from onnxplain.graphops.operators.max_pooling import choose_form, unpooling
 from onnxplain.graphops.operators.operator import Channels, Operator, SizesOnly, Without
+from onnxplain.graphops.operators.quantization import rectifying_quantize
 from onnxplain.graphops.operators.rectifier import PLACES, gate, is_rectifier, rectified, rectifiers
 from onnxplain.graphops.operators.rules import Rule, Signals, Table, broadcasting, in_float32, merge
 from onnxplain.graphops.operators.window import Window, is_dilated
@@ -26,5 +27,5 @@ __all__ = [
     "OPERATORS", "Operator", "PLACES", "Placed", "REFUSED", "Rule", "Signals",
     "SizesOnly", "Slide", "Table", "Window", "Without", "broadcasting", "choose_form",
     "gate", "in_float32", "is_dilated", "is_rectifier", "merge", "operator_of", "rectified",
-    "rectifiers", "refuse", "unbroadcast", "unpooling",
+    "rectifiers", "rectifying_quantize", "refuse", "unbroadcast", "unpooling",
 ]  # fmt: skip

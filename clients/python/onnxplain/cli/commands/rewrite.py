@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import os
 import sys
 from typing import Any
@@ -53,6 +54,12 @@ def add_parser(commands: Any) -> None:
     add_option(parser, KEEP_SHAPE)
     add_method_options(parser, exported=True)
     parser.add_argument("-o", "--output", metavar="OUT.onnx", required=True, help="file to write")
+    parser.add_argument(
+        "--no-verify",
+        dest="verify",
+        action="store_false",
+        help="do not load the model into ONNX Runtime before it is written",
+    )
     parser.set_defaults(run=run)
 
 
@@ -72,6 +79,7 @@ def run(arguments: argparse.Namespace) -> None:
         network = graphops.Network(arguments.model)
         artefact = graphops.rewrite(network, arguments.layer, method, options)
         report = graphops.check(network, arguments.layer, method, **path)
+        note = _verified(artefact, network.model) if arguments.verify else ""
         graphops.save(artefact, arguments.output)
     before, after = network.size_bytes, os.path.getsize(arguments.output)
     nodes = f"{len(network.model.graph.node)} -> {len(artefact.graph.node)} nodes"
@@ -79,8 +87,17 @@ def run(arguments: argparse.Namespace) -> None:
     print(printable(f"  inputs   {_values(artefact.graph.input)}"))
     print(printable(f"  outputs  {_values(artefact.graph.output)}"))
     print(f"  size     {size(before)} -> {size(after)} ({after / before - 1:+.1%}), {nodes}")
-    for warning in report.warnings:
+    for warning in filter(None, [*report.warnings, note]):
         print(printable(f"onnxplain: warning: {warning}"), file=sys.stderr)
+
+
+def _verified(artefact: Any, source: Any) -> str:
+    """Load the artefact as its users will. Returns a note where that cannot be tried, else ""."""
+    if importlib.util.find_spec("onnxruntime") is None:
+        return ""
+    from onnxplain.engine import verify
+
+    return verify(artefact, source)
 
 
 def _values(values: Any) -> str:
