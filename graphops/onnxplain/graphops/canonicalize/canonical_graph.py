@@ -15,7 +15,17 @@ from onnxplain.graphops.canonicalize.free_batch import free_batch
 from onnxplain.graphops.canonicalize.same_padding import write_same_padding
 from onnxplain.graphops.canonicalize.upgrade_opset import upgrade
 from onnxplain.graphops.errors import CorruptModel, one_line
-from onnxplain.graphops.ir import Graph, Tensor, name_scopes, opset_of, read, write
+from onnxplain.graphops.ir import (
+    Graph,
+    Tensor,
+    fits,
+    join,
+    name_scopes,
+    opset_of,
+    read,
+    split,
+    write,
+)
 
 __all__ = ["CanonicalGraph", "canonicalize"]
 
@@ -70,7 +80,9 @@ def canonicalize(model: onnx.ModelProto, keep_shape: bool = False) -> CanonicalG
     source = model
     if model.functions:
         try:
-            model = inliner.inline_local_functions(model, convert_version=True)
+            light, large = (model, []) if fits(model) else split(model)
+            model = inliner.inline_local_functions(light, convert_version=True)
+            join(model, large)
         except (RuntimeError, ValueError) as e:
             raise CorruptModel(f"the model's functions cannot be inlined: {one_line(e)}") from e
     graph = read(model)

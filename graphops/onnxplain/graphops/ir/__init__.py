@@ -32,6 +32,7 @@ from onnxplain.graphops.ir.graph import (
 )
 from onnxplain.graphops.ir.importer import name_scopes, read
 from onnxplain.graphops.ir.io import load, opset_of, read_metadata, save, write_atomically
+from onnxplain.graphops.ir.large import fits, join, raw, size_of, split
 from onnxplain.graphops.ir.reshaping import merge_axes, reshape
 from onnxplain.graphops.ir.shape_inference import infer_shapes, with_shapes
 from onnxplain.graphops.ir.validity import diagnosing
@@ -49,6 +50,7 @@ __all__ = [
     "dimension_names",
     "constant",
     "dtype_of",
+    "fits",
     "infer_shapes",
     "is_constant",
     "is_fixed",
@@ -57,6 +59,7 @@ __all__ = [
     "is_known_size",
     "is_standard",
     "is_static",
+    "join",
     "known_value",
     "load",
     "lowest_finite",
@@ -67,6 +70,7 @@ __all__ = [
     "opset_of",
     "optional_input",
     "rank_of",
+    "raw",
     "read",
     "read_metadata",
     "reads",
@@ -74,6 +78,8 @@ __all__ = [
     "reshape",
     "save",
     "shape_of",
+    "size_of",
+    "split",
     "with_shapes",
     "write",
     "write_atomically",

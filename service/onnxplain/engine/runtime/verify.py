@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import onnx
 
-from onnxplain.engine.runtime.sessions import Session
+from onnxplain.engine.runtime.sessions import load_session
 from onnxplain.graphops.errors import OnnxplainError, UnsupportedModel
 
 __all__ = ["verify"]
@@ -35,10 +35,10 @@ def verify(artefact: onnx.ModelProto, source: onnx.ModelProto) -> str:
             "(`no_outputs`)"
         )
     try:
-        Session(artefact, "cpu", threads=1)
+        load_session(artefact, "cpu", threads=1)
     except OnnxplainError as e:
         try:
-            Session(source, "cpu", threads=1)
+            load_session(source, "cpu", threads=1)
         except OnnxplainError as own:
             return f"the model was not tried, since the network itself fails: {own}"
         raise UnsupportedModel(
