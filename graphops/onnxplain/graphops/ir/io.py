@@ -247,6 +247,6 @@ def _read_external_data(model: onnx.ModelProto, folder: Path, name: str) -> bool
             raise MissingFile(
                 f"tensor '{tensor.name}' of {name} is stored in an unreadable file: {e.strerror}"
             ) from e
-        tensor.data_location = onnx.TensorProto.DEFAULT
+        tensor.ClearField("data_location")
         del tensor.external_data[:]
     return bool(external)

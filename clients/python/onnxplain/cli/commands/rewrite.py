@@ -19,6 +19,7 @@ from onnxplain.cli.arguments import (
     exportable,
 )
 from onnxplain.cli.commands.layers import shape_text
+from onnxplain.cli.failures import in_flags
 from onnxplain.cli.output import check_writable, printable, size, working
 from onnxplain.engine.methods import find_method
 from onnxplain.graphops.options import GENERAL, KEEP_OUTPUTS, KEEP_SHAPE, SELECT, TARGET
@@ -88,7 +89,7 @@ def run(arguments: argparse.Namespace) -> None:
     print(printable(f"  outputs  {_values(artefact.graph.output)}"))
     print(f"  size     {size(before)} -> {size(after)} ({after / before - 1:+.1%}), {nodes}")
     for warning in filter(None, [*report.warnings, note]):
-        print(printable(f"onnxplain: warning: {warning}"), file=sys.stderr)
+        print(in_flags(printable(f"onnxplain: warning: {warning}")), file=sys.stderr)
 
 
 def _verified(artefact: Any, source: Any) -> str:
