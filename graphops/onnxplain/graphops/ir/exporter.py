@@ -13,7 +13,9 @@ import onnx_graphsurgeon as gs
 from onnx_graphsurgeon.exporters.onnx_exporter import OnnxExporter, update_import_domains
 from onnx_graphsurgeon.ir.tensor import SparseValues
 
+from onnxplain.graphops.ir import large
 from onnxplain.graphops.ir.graph import Graph, Tensor, is_constant
+from onnxplain.graphops.ir.large import bytes_of, raw
 
 __all__ = ["without_weights", "write"]
 
@@ -54,8 +56,17 @@ def _export(graph: Graph) -> onnx.ModelProto:
             sparse = OnnxExporter.export_sparse_tensor_proto(tensor)
             model.graph.sparse_initializer.append(sparse)
         else:
-            model.graph.initializer.append(OnnxExporter.export_tensor_proto(tensor))
+            _add(model.graph, OnnxExporter.export_tensor_proto(tensor))
     return model
+
+
+def _add(graph: onnx.GraphProto, tensor: onnx.TensorProto) -> None:
+    """Copy an initialiser into the graph; protobuf copies none above 2 GiB as a whole."""
+    if bytes_of(tensor) < large.LIMIT:
+        graph.initializer.append(tensor)
+        return
+    copy = graph.initializer.add(name=tensor.name, data_type=tensor.data_type, dims=tensor.dims)
+    copy.raw_data = raw(tensor)
 
 
 def without_weights(graph: Graph) -> onnx.ModelProto:
