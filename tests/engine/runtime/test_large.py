@@ -1,7 +1,7 @@
 """Models above 2 GiB: read, rewritten, written with external data beside, explained.
 
 The limit is lowered, so that small networks are above it. With ONNXPLAIN_LARGE=1, one network is
-really that large: it takes 7 GB of disk and 12 GB of memory.
+really that large: it takes 5 GB of disk and 10 GB of memory.
 """
 
 import os
@@ -85,7 +85,7 @@ def test_nothing_is_left_where_it_cannot_be_written(tmp_path, low_limit):
     assert [p.name for p in tmp_path.iterdir()] == ["taken.onnx.data"]
 
 
-@pytest.mark.skipif(os.environ.get("ONNXPLAIN_LARGE") != "1", reason="takes 7 GB of disk")
+@pytest.mark.skipif(os.environ.get("ONNXPLAIN_LARGE") != "1", reason="takes 5 GB of disk")
 def test_one_that_is_really_so_large(tmp_path):
     """A dense layer of 2.1 GiB behind a small convolution; the maps are the formula's."""
     model = network("""
