@@ -1,7 +1,7 @@
 """Models above 2 GiB: read, rewritten, written with external data beside, explained.
 
 The limit is lowered, so that small networks are above it. With ONNXPLAIN_LARGE=1, one network is
-really that large: it takes 5 GB of disk and 10 GB of memory.
+really that large: it takes 5 GB of disk and 16 GB of memory.
 """
 
 import os
