@@ -126,3 +126,49 @@ def test_the_model_is_never_overwritten(run: Run, network: Path) -> None:
     assert result.code == 2
     assert "overwritten" in result.error_line
     assert network.read_bytes() == before
+
+
+def test_what_onnx_runtime_cannot_load_is_not_written(
+    run: Run, network: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The artefact is spoilt on its way; `--no-verify` writes it all the same."""
+    from onnxplain import graphops
+
+    whole = graphops.rewrite
+
+    def spoilt(*arguments: object) -> onnx.ModelProto:
+        model = whole(*arguments)  # type: ignore[arg-type]
+        shape = onnx.numpy_helper.from_array(np.array([7, 7], np.int64), "sevens")
+        model.graph.initializer.append(shape)
+        model.graph.node.append(onnx.helper.make_node("NoSuch", ["sevens"], ["z"]))
+        model.graph.output.append(
+            onnx.helper.make_tensor_value_info("z", onnx.TensorProto.INT64, [2])
+        )
+        return model
+
+    monkeypatch.setattr(graphops, "rewrite", spoilt)
+    Path("out.onnx").write_bytes(b"an older file")
+    result = run("rewrite", network, "--layer", "pool", "-o", "out.onnx")
+    assert result.code == 3
+    assert "the rewritten model is faulty, and was not written" in result.error_line
+    assert "`--no-verify`" in result.error_line
+    assert Path("out.onnx").read_bytes() == b"an older file"
+    assert run("rewrite", network, "--no-verify", "-o", "out.onnx").code == 0
+    assert onnx.load("out.onnx").graph.output[-1].name == "z"
+
+
+PLUG_IN = """
+<ir_version: 8, opset_import: ["": 17, "my.plugins": 1]>
+net (float[N, 3, 8, 8] image) => (float[N, 2, 8, 8] y, float[N, 4] boxes)
+{ y = Conv (image, weight) boxes = my.plugins.Decode (y) }
+"""
+
+
+def test_a_model_with_a_plug_in_is_written_with_a_warning(run: Run, tmp_path: Path) -> None:
+    model = write_model(tmp_path / "net.onnx", PLUG_IN, weight=np.ones((2, 3, 1, 1)))
+    result = run("rewrite", model, "--layer", "y", "-o", "out.onnx")
+    assert result.code == 0
+    assert "the plug-in 'my.plugins'" in result.error and "`--no-outputs`" in result.error
+    result = run("rewrite", model, "--layer", "y", "--no-outputs", "-o", "out.onnx")
+    assert (result.code, result.error) == (0, "")
+    onnxruntime.InferenceSession("out.onnx")

@@ -78,7 +78,7 @@ def test_the_public_names():
         "Explanation", "Found", "Invariance", "METHODS", "PRESETS", "Preprocess", "SideBySide",
         "Sliding", "Strongest", "Training", "VIEWS", "View",
         "class_methods", "covered", "evaluate", "explain", "invariance", "maps", "read_picture",
-        "slide", "strongest_pictures", "through_training",
+        "slide", "strongest_pictures", "through_training", "verify",
     ]  # fmt: skip
 
 

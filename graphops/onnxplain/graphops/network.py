@@ -17,7 +17,7 @@ from onnxplain.graphops.analysis import (
     resize_input,
 )
 from onnxplain.graphops.canonicalize import CanonicalGraph, canonicalize
-from onnxplain.graphops.ir import diagnosing, infer_shapes, load
+from onnxplain.graphops.ir import diagnosing, fits, infer_shapes, load, raw, size_of, split
 
 __all__ = ["Network", "NetworkSource", "as_network", "layers"]
 
@@ -39,7 +39,10 @@ class Network:
 
     @property
     def sha256(self) -> str:
-        """The SHA-256 of the model as ONNX serialises it, in hexadecimal."""
+        """The SHA-256 of the model as ONNX serialises it, in hexadecimal.
+
+        Above 2 GiB: of the model without its large tensors, followed by their values.
+        """
         return self._serialized[0]
 
     @property
@@ -77,8 +80,14 @@ class Network:
 
     @functools.cached_property
     def _serialized(self) -> tuple[str, int]:
-        data = self.model.SerializeToString(deterministic=True)
-        return hashlib.sha256(data).hexdigest(), len(data)
+        if fits(self.model):
+            data = self.model.SerializeToString(deterministic=True)
+            return hashlib.sha256(data).hexdigest(), len(data)
+        light, large = split(self.model)
+        digest = hashlib.sha256(light.SerializeToString(deterministic=True))
+        for tensor in large:
+            digest.update(raw(tensor))
+        return digest.hexdigest(), size_of(self.model)
 
     def _original(self, keep_shape: bool) -> CanonicalGraph:
         with self._lock:

@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import cast
 
 import onnx_graphsurgeon as gs
 
-from onnxplain.graphops.backward import Path, first_explainable, has_rule, prepared, reverse
+from onnxplain.graphops.backward import Path, has_rule, prepared, require_signals
 from onnxplain.graphops.canonicalize import CanonicalGraph
-from onnxplain.graphops.errors import ModelError
+from onnxplain.graphops.errors import ModelError, OptionError
 from onnxplain.graphops.fusion import ACTIVATION
-from onnxplain.graphops.ir import Emitter, Node, diagnosing
+from onnxplain.graphops.ir import Emitter, Node, diagnosing, is_float
 from onnxplain.graphops.layer_and_target import (
     find_ends,
     longest_path,
     path_between,
-    require_batch_axis,
 )
 from onnxplain.graphops.methods import DEFAULT_METHOD, Method, find_method, require_taken
-from onnxplain.graphops.network import NetworkSource, as_network
+from onnxplain.graphops.network import Network, NetworkSource, as_network
 from onnxplain.graphops.operators import ACTIVATIONS, GRADIENT, Table, choose_form, is_rectifier
 from onnxplain.graphops.options import Options, Target, Unpool
+from onnxplain.graphops.rewriter import append_explanation
+from onnxplain.graphops.ways_out import WaysOut, find_ways_out, naming_ways_out, with_ways_out
 
 __all__ = ["NodeReport", "Report", "check"]
 
@@ -121,27 +122,30 @@ def check(
     )
     network = as_network(model)
     with diagnosing(network.model):
-        return _check(network.canonical(options.keep_shape), chosen, layer, options)
+        return _check(network, chosen, layer, options)
 
 
-def _check(
-    canonical: CanonicalGraph, chosen: Method, layer: str | None, options: Options
-) -> Report:
-    ends = find_ends(canonical, layer, chosen, options)
+def _check(network: Network, chosen: Method, layer: str | None, options: Options) -> Report:
+    canonical = network.canonical(options.keep_shape)
+    with naming_ways_out(network, layer, chosen, options, append_explanation):
+        ends = find_ends(canonical, layer, chosen, options)
+        path = path_between(canonical.graph, ends, options.to)
     by_default = (options.score_layer if chosen.over == "map" else layer) is None
     notes = ends.score.notes if by_default and ends.score is not None else ()
-    path = path_between(canonical.graph, ends, options.to)
     path = longest_path(canonical.graph, ends, chosen, path)
     path, table = prepared(chosen.rules, path, options)
     supported = has_rule(table)
     rectifies = isinstance(chosen.rules, dict) and chosen.rules is not GRADIENT
     nodes = tuple(_node_report(n, rectifies, options, supported(n)) for n in path.nodes)
-    problem, start = "", None
+    problem, ways = "", WaysOut()
     try:
-        require_batch_axis(canonical, ends.layer)
-        _try_rules(canonical, path, table)
+        append_explanation(network.canonical(options.keep_shape), layer, chosen, options)
+    except OptionError as e:  # the layer has no units
+        problem = str(e)
     except ModelError as e:
-        problem, start = str(e), first_explainable(path, supported)
+        ways = find_ways_out(network, layer, chosen, options, append_explanation)
+        problem = with_ways_out(e, ways)
+        nodes = tuple(_refused(canonical, path, table, row) for row in nodes)
     return Report(
         layer=ends.layer.name,
         method=chosen.name,
@@ -150,7 +154,7 @@ def _check(
         batch=canonical.batch,
         batch_note=canonical.batch_note,
         nodes=nodes,
-        explainable_from=start.name if start is not None else None,
+        explainable_from=ways.to or None,
         warnings=(*notes, *ends.warnings, *(n.note for n in nodes if n.note)),
         ok=not problem,
         problem=problem,
@@ -159,11 +163,26 @@ def _check(
     )
 
 
-def _try_rules(canonical: CanonicalGraph, path: Path, table: Table) -> None:
-    """Append the backward part to a throw-away graph, since rules may refuse nodes too."""
+def _refused(canonical: CanonicalGraph, path: Path, table: Table, row: NodeReport) -> NodeReport:
+    """Return the row of a node, with "no rule" where its rule refuses just this node."""
+    node = next(n for n in path.nodes if n.name == row.node)
+    if row.rule == "no rule":
+        return row
     op = Emitter(canonical.graph, canonical.batched)
-    seed = gs.Variable("trial", dtype=path.layer.dtype, shape=path.layer.shape)
-    reverse(op, path, op.own(seed), table)
+    outputs = [t for t in node.outputs if is_float(t) or t.name in path.tensors]
+    signals = [
+        op.own(gs.Variable(op.name("trial"), dtype=path.layer.dtype, shape=t.shape))
+        if t.name in path.tensors
+        else None
+        for t in outputs
+    ]
+    try:
+        with op.collecting(), op.scoped(node.name):
+            results = table[node.op](op, node, signals[0] if len(signals) == 1 else tuple(signals))
+            require_signals(node, results, path)
+    except ModelError as e:
+        return replace(row, rule="no rule", note=str(e))
+    return row
 
 
 def _node_report(node: Node, rectifies: bool, options: Options, supported: bool) -> NodeReport:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import onnx
@@ -26,6 +26,7 @@ from onnxplain.graphops.backward import (
 )
 from onnxplain.graphops.canonicalize import CanonicalGraph
 from onnxplain.graphops.chosen_options import with_defaults
+from onnxplain.graphops.cutting import as_output
 from onnxplain.graphops.ir import (
     Emitter,
     Graph,
@@ -43,8 +44,9 @@ from onnxplain.graphops.metadata import describe_artefact
 from onnxplain.graphops.methods import DEFAULT_METHOD, Method, find_method, require_taken
 from onnxplain.graphops.network import Network, NetworkSource, as_network
 from onnxplain.graphops.options import Options
+from onnxplain.graphops.ways_out import naming_ways_out
 
-__all__ = ["begin_at", "forward", "rewrite"]
+__all__ = ["append_explanation", "rewrite"]
 
 
 def rewrite(
@@ -81,64 +83,34 @@ def rewrite(
         return _rewrite(network, layer, chosen, options)
 
 
-def forward(
-    model: NetworkSource, layer: str | None = None, *, keep_shape: bool = False
-) -> onnx.ModelProto:
-    """Cut a network at a layer, to see the layer's values.
-
-    Args:
-        model: a path, the bytes of a file, a ModelProto or a Network; it is not changed.
-        layer: the name of a tensor, a node or a module; None for the class score.
-        keep_shape: leave a fixed batch as it is.
-
-    Returns:
-        A model with the network's own inputs and one output, `activation`, of the layer's shape.
-
-    Raises:
-        UnknownLayer, UnsupportedModel: no such layer, or the network has no class score.
-        MissingFile, CorruptModel, UnsafeModel: the model cannot be read.
-    """
-    network = as_network(model)
-    with diagnosing(network.model):
-        canonical = network.canonical(keep_shape)
-        graph, tensor = canonical.graph, canonical.tensor(layer)
-        op = Emitter(graph)
-        interface = Interface(1, 1)
-        graph.outputs = [_output(op, interface, "activation", op.Identity(tensor), tensor.shape)]
-        graph.cleanup()
-        return write(graph, network.model)
-
-
-def begin_at(model: NetworkSource, tensor: str) -> onnx.ModelProto:
-    """Let a network begin at one of its tensors as well as at its own inputs.
-
-    Args:
-        model: a path, the bytes of a file, a ModelProto or a Network; it is not changed.
-        tensor: the name of a tensor, a node or a module.
-
-    Returns:
-        A model with the tensor as one more input, without the nodes that only it needed. The
-        network's own inputs stay: other parts of it may depend on them.
-
-    Raises:
-        UnknownLayer: no such tensor.
-        MissingFile, CorruptModel, UnsafeModel, UnsupportedModel: the model cannot be read.
-    """
-    network = as_network(model)
-    with diagnosing(network.model):
-        canonical = network.canonical()
-        graph, start = canonical.graph, canonical.tensor(tensor)
-        if start.inputs:
-            start.inputs.clear()
-            graph.inputs.append(start)
-        graph.cleanup()
-        return write(graph, network.model)
-
-
 def _rewrite(
     network: Network, layer: str | None, chosen: Method, options: Options
 ) -> onnx.ModelProto:
     canonical = network.canonical(options.keep_shape)
+    with naming_ways_out(network, layer, chosen, options, append_explanation):
+        appended = append_explanation(canonical, layer, chosen, options)
+    artefact = write(canonical.graph, network.model)
+    for name, value in appended.interface.defaults.items():
+        artefact.graph.initializer.append(onnx.numpy_helper.from_array(value, name))
+    names, renamed = (appended.layer, appended.to), appended.interface.renamed
+    describe_artefact(artefact, network.sha256, names, chosen.name, appended.options, renamed)
+    return artefact
+
+
+@dataclass(frozen=True)
+class Appended:
+    """What was appended to a graph: the names of its ends, the options with the defaults."""
+
+    layer: str
+    to: str
+    options: Options
+    interface: Interface
+
+
+def append_explanation(
+    canonical: CanonicalGraph, layer: str | None, chosen: Method, options: Options
+) -> Appended:
+    """Append the backward part to a network in canonical form. Raises what `rewrite` does."""
     graph = canonical.graph
     ends = find_ends(canonical, layer, chosen, options)
     options = with_defaults(options, chosen, canonical, ends)
@@ -154,23 +126,21 @@ def _rewrite(
     with op.picking(walk.image), op.in_float32(options.backward == "float32"):
         result = chosen.compute(walk)
         result.values.shape = result.values.shape or op.signal_shape(walk.path.target)
-    outputs.append(_output(op, interface, "attribution", result.values, walk.path.target.shape))
-    outputs.append(_output(op, interface, "score", seed.score, [interface.results]))
+    outputs.append(as_output(op, interface, "attribution", result.values, walk.path.target.shape))
+    outputs.append(as_output(op, interface, "score", seed.score, [interface.results]))
     if (error := result.completeness_error) is not None:
-        outputs.append(_output(op, interface, "completeness_error", error, [interface.results]))
+        outputs.append(as_output(op, interface, "completeness_error", error, [interface.results]))
     if seed.position is not None:
         rank = rank_of(ends.layer) - 2
-        outputs.append(_output(op, interface, "position", seed.position, [interface.results, rank]))
+        outputs.append(
+            as_output(op, interface, "position", seed.position, [interface.results, rank])
+        )
     graph.inputs.extend(interface.inputs)
     graph.outputs = outputs
     graph.cleanup()
     if options.target == "openvino":
         separate_shared_weights(op)
-    artefact = write(graph, network.model)
-    for name, value in interface.defaults.items():
-        artefact.graph.initializer.append(onnx.numpy_helper.from_array(value, name))
-    describe_artefact(artefact, network.sha256, names, chosen.name, options, interface.renamed)
-    return artefact
+    return Appended(*names, options, interface)
 
 
 def _batch_dimensions(graph: Graph, layer: Tensor, options: Options) -> tuple[int | str, int | str]:
@@ -251,16 +221,3 @@ def _can_gather_images(path: Path, canonical: CanonicalGraph) -> bool:
     nodes = path.expanded(()).nodes
     read = {t.name for n in nodes for t in [*n.inputs, *n.outputs]}
     return not (read | {path.target.name, path.layer.name}) & canonical.mixed
-
-
-def _output(
-    op: Emitter, interface: Interface, wanted: str, tensor: Tensor, shape: Shape | None
-) -> Tensor:
-    """Return the tensor under an output's name; the input `position` serves as output itself."""
-    if wanted == "position" and not tensor.inputs:
-        return tensor
-    if not tensor.inputs or not op.is_own(tensor):
-        tensor = op.Identity(tensor)
-    tensor.name = interface.name(op, wanted)
-    tensor.shape = tensor.shape or shape
-    return tensor

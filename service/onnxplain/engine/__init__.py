@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from onnxplain.engine.evaluation import Evaluation, Evaluations, class_methods, evaluate
     from onnxplain.engine.explanation import Explanation
     from onnxplain.engine.pictures import PRESETS, Preprocess, read_picture
+    from onnxplain.engine.runtime import verify
     from onnxplain.engine.views import (
         VIEWS,
         Covered,
@@ -67,6 +68,7 @@ __all__ = [
     "slide",
     "strongest_pictures",
     "through_training",
+    "verify",
 ]
 
 __getattr__ = on_first_use(
@@ -99,5 +101,6 @@ __getattr__ = on_first_use(
         "slide": "views",
         "strongest_pictures": "views",
         "through_training": "views",
+        "verify": "runtime",
     },
 )

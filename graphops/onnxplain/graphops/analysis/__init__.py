@@ -22,7 +22,7 @@ from onnxplain.graphops.analysis.map_layer import map_layer
 from onnxplain.graphops.analysis.map_layout import MapLayout, layout_of
 from onnxplain.graphops.analysis.names import resolve
 from onnxplain.graphops.analysis.normalizers import NORMALIZERS
-from onnxplain.graphops.analysis.path import Path, find_path, first_explainable
+from onnxplain.graphops.analysis.path import Path, find_path
 
 __all__ = [
     "Arithmetic",
@@ -41,7 +41,6 @@ __all__ = [
     "default_target",
     "find_class_score",
     "find_path",
-    "first_explainable",
     "has_channels_last",
     "layout_of",
     "list_layers",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -12,7 +12,7 @@ from onnxplain.graphops.fusion import Fused, recognize
 from onnxplain.graphops.ir import Graph, Node, Tensor, is_float, reads
 from onnxplain.graphops.operators import NO_FLOW, operator_of
 
-__all__ = ["Path", "find_path", "first_explainable", "signal_inputs"]
+__all__ = ["Path", "find_path", "signal_inputs"]
 
 PLAIN_INTEGERS = (np.int64, np.bool_)  # integer types that never hold quantised floats
 
@@ -71,7 +71,7 @@ def find_path(graph: Graph, target: Tensor, layer: Tensor) -> Path:
     if layer.name not in path.reached or (not path.nodes and target.name != layer.name):
         raise UnsupportedModel(
             f"no signal path leads from '{target.name}' to the layer '{layer.name}': choose a "
-            "target upstream of the layer (`to`), or another layer"
+            "target upstream of the layer (`to`), or another `layer`"
         )
     return path
 
@@ -97,20 +97,6 @@ def _follow(target: Tensor, nodes: Iterable[Node]) -> tuple[tuple[Node, ...], fr
             quantized |= integers
             reached |= integers
     return tuple(onward), frozenset(reached)
-
-
-def first_explainable(path: Path, supported: Callable[[Node], bool]) -> Tensor | None:
-    """Return the first tensor from which all nodes on the way to the layer are supported."""
-    blocked: set[str] = set()
-    for node in reversed(path.nodes):
-        if not supported(node) or any(t.name in blocked for t in node.outputs):
-            blocked.update(t.name for t in reads(node))
-    for node in path.nodes:
-        for tensor in node.outputs:
-            known = is_float(tensor) and tensor.shape  # a scalar is no layer
-            if known and tensor.name in path.tensors and tensor.name not in blocked:
-                return tensor
-    return None
 
 
 def signal_inputs(node: Node, path: Path) -> list[tuple[int, Tensor]]:

@@ -1,6 +1,6 @@
 """The backward part: selecting the unit, seeding its signal, and walking it back to the target."""
 
-from onnxplain.graphops.analysis import Path, find_path, first_explainable
+from onnxplain.graphops.analysis import Path, find_path
 from onnxplain.graphops.backward.context import Attribution, Rules, Walk, prepared, projected
 from onnxplain.graphops.backward.forward_copy import repeat_forward
 from onnxplain.graphops.backward.openvino_workaround import separate_shared_weights
@@ -9,6 +9,7 @@ from onnxplain.graphops.backward.reverse import (
     has_rule,
     require_rules,
     require_signal,
+    require_signals,
     reverse,
 )
 from onnxplain.graphops.backward.seed import (
@@ -29,7 +30,6 @@ __all__ = [
     "chained",
     "column",
     "find_path",
-    "first_explainable",
     "has_rule",
     "negated",
     "separate_shared_weights",
@@ -41,6 +41,7 @@ __all__ = [
     "repeat_forward",
     "require_rules",
     "require_signal",
+    "require_signals",
     "reverse",
     "select_unit",
 ]

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from onnxplain.graphops.ir import Emitter, Tensor, dtype_of, rank_of, shape_of
+from onnxplain.graphops.ir import Emitter, Tensor, dtype_of, rank_of, reshape, shape_of
 
 __all__ = [
     "Seed",
@@ -114,7 +114,7 @@ def _at_one_position(
 
     A given position out of range is an error of the runtime.
     """
-    flat = op.Reshape(activity, [0, -1])
+    flat = op.Flatten(activity, axis=1)
     if position is None:
         index = op.ArgMax(flat, axis=1, keepdims=1)
         position = _unravelled(op, index, sizes)
@@ -124,7 +124,7 @@ def _at_one_position(
         activation = op.Unsqueeze(op.GatherND(activity, position, batch_dims=1), [1])
     value = _seed_values(op, activation, seed_value)
     is_position = op.Equal(_range(op, op.Squeeze(op.Shape(flat, start=1), [0])), index)
-    picked = op.Reshape(op.Where(is_position, value, 0.0), op.Shape(activity))
+    picked = reshape(op, op.Where(is_position, value, 0.0), op.Shape(activity))
     score = op.Squeeze(op.Mul(op.widened(value), op.widened(activation)), [1])
     return picked, score, position
 

@@ -26,7 +26,17 @@ from onnxplain.graphops.canonicalize.same_padding import write_same_padding
 from onnxplain.graphops.canonicalize.strided_view import reshape_strided_views
 from onnxplain.graphops.canonicalize.upgrade_opset import upgrade
 from onnxplain.graphops.errors import CorruptModel, UnsupportedModel, one_line
-from onnxplain.graphops.ir import Graph, Tensor, name_scopes, opset_of, read, write
+from onnxplain.graphops.ir import (
+    Graph,
+    Tensor,
+    fits,
+    join,
+    name_scopes,
+    opset_of,
+    read,
+    split,
+    write,
+)
 
 __all__ = ["CanonicalGraph", "canonicalize"]
 
@@ -90,7 +100,9 @@ def canonicalize(model: onnx.ModelProto, keep_shape: bool = False) -> CanonicalG
     source = model
     if model.functions:
         try:
-            model = inliner.inline_local_functions(model, convert_version=True)
+            light, large = (model, []) if fits(model) else split(model)
+            model = inliner.inline_local_functions(light, convert_version=True)
+            join(model, large)
         except (RuntimeError, ValueError) as e:
             raise CorruptModel(f"the model's functions cannot be inlined: {one_line(e)}") from e
     graph = read(model)

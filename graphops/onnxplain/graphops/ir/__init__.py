@@ -32,6 +32,8 @@ from onnxplain.graphops.ir.graph import (
 )
 from onnxplain.graphops.ir.importer import name_scopes, read
 from onnxplain.graphops.ir.io import load, opset_of, read_metadata, save, write_atomically
+from onnxplain.graphops.ir.large import fits, join, raw, size_of, split
+from onnxplain.graphops.ir.reshaping import merge_axes, reshape
 from onnxplain.graphops.ir.shape_inference import infer_shapes, with_shapes
 from onnxplain.graphops.ir.stand_in import StandIn
 from onnxplain.graphops.ir.validity import diagnosing
@@ -50,6 +52,7 @@ __all__ = [
     "dimension_names",
     "constant",
     "dtype_of",
+    "fits",
     "infer_shapes",
     "is_constant",
     "is_fixed",
@@ -58,23 +61,29 @@ __all__ = [
     "is_known_size",
     "is_standard",
     "is_static",
+    "join",
     "known_part",
     "known_sizes",
     "known_value",
     "load",
     "lowest_finite",
+    "merge_axes",
     "name_scopes",
     "numpy_type",
     "onnx_type",
     "opset_of",
     "optional_input",
     "rank_of",
+    "raw",
     "read",
     "read_metadata",
     "reads",
     "rename",
+    "reshape",
     "save",
     "shape_of",
+    "size_of",
+    "split",
     "with_shapes",
     "write",
     "write_atomically",

@@ -5,7 +5,15 @@ from __future__ import annotations
 from onnxplain.graphops.backward import Path, chained
 from onnxplain.graphops.fusion import ACTIVATION
 from onnxplain.graphops.ir import Emitter, Node, Tensor
-from onnxplain.graphops.operators import GRADIENT, Signals, Table, gate, is_rectifier, rectifiers
+from onnxplain.graphops.operators import (
+    GRADIENT,
+    Signals,
+    Table,
+    gate,
+    is_rectifier,
+    rectifiers,
+    rectifying_quantize,
+)
 from onnxplain.graphops.options import Options
 
 __all__ = ["DECONVNET", "GUIDED_BACKPROP", "waking"]
@@ -14,10 +22,18 @@ __all__ = ["DECONVNET", "GUIDED_BACKPROP", "waking"]
 BASE = GRADIENT | {ACTIVATION: chained}
 
 # Zeiler and Fergus 2014: rectify the signal, regardless of the rectifier's input.
-DECONVNET = BASE | rectifiers(GRADIENT, lambda op, n, g: (op.Relu(g),))
+DECONVNET = (
+    BASE
+    | rectifiers(GRADIENT, lambda op, n, g: (op.Relu(g),))
+    | {"QuantizeLinear": rectifying_quantize(gated=False)}
+)
 
 # Springenberg et al. 2015: rectify the signal, and gate it by the rectifier's input.
-GUIDED_BACKPROP = BASE | rectifiers(GRADIENT, lambda op, n, g: (gate(op, n, op.Relu(g)),))
+GUIDED_BACKPROP = (
+    BASE
+    | rectifiers(GRADIENT, lambda op, n, g: (gate(op, n, op.Relu(g)),))
+    | {"QuantizeLinear": rectifying_quantize(gated=True)}
+)
 
 
 def waking(path: Path, options: Options) -> Table:

@@ -19,6 +19,7 @@ from onnxplain.graphops.operators.catalogue import (
 from onnxplain.graphops.operators.max_pooling import choose_form, unpooling
 from onnxplain.graphops.operators.normalization import DEVIATION_HELD
 from onnxplain.graphops.operators.operator import Channels, Operator, SizesOnly, Without
+from onnxplain.graphops.operators.quantization import rectifying_quantize
 from onnxplain.graphops.operators.rectifier import PLACES, gate, is_rectifier, rectified, rectifiers
 from onnxplain.graphops.operators.roles import (
     Line,
@@ -41,16 +42,15 @@ from onnxplain.graphops.operators.rules import (
     merge,
     to_first,
 )
-from onnxplain.graphops.operators.unsupported import ONWARDS
 from onnxplain.graphops.operators.window import Window, is_dilated
 from onnxplain.graphops.operators.window_layout import Placed, Slide, refuse
 
 __all__ = [
     "ACTIVATIONS", "AxisField", "Channels", "DEVIATION_HELD", "Fields", "GRADIENT", "Line",
-    "Lines", "NOTHING", "NO_FLOW", "ONWARDS", "OPERATORS", "Operator", "PLACES", "Part",
+    "Lines", "NOTHING", "NO_FLOW", "OPERATORS", "Operator", "PLACES", "Part",
     "Placed", "Places", "REFUSED", "Role", "Rule", "SPELLED", "Signals", "SizesOnly", "Slide",
     "Table", "Window", "Without", "attention_softmax", "broadcasting", "choose_form", "fresh",
     "gate", "in_float32", "is_dilated", "is_elementwise", "is_rectifier", "merge",
-    "operator_of", "place_axes", "rectified", "rectifiers", "refuse", "role_of",
-    "through_attention", "to_first", "unbroadcast", "unknown", "unpooling",
+    "operator_of", "place_axes", "rectified", "rectifiers", "rectifying_quantize", "refuse",
+    "role_of", "through_attention", "to_first", "unbroadcast", "unknown", "unpooling",
 ]  # fmt: skip

@@ -14,6 +14,7 @@ from onnxplain.graphops.ir import (
     known_value,
     onnx_type,
     rank_of,
+    reshape,
     shape_of,
 )
 from onnxplain.graphops.operators import batching, roles, sliding
@@ -63,13 +64,13 @@ def _gather(op: Emitter, n: Node, g: Tensor) -> Signals:
     x, index = n.inputs
     rank = rank_of(x)
     axis = attribute(n, "axis", 0) % rank
+    positions = op.Cast(op.Reshape(index, [-1]), to=onnx.TensorProto.INT64)
     parts = [op.Slice(op.shape(x), [0], [axis])] if axis else []
-    parts.append(op.constant([-1], np.int64))
+    parts.append(op.Shape(positions))
     if axis < rank - 1:
         parts.append(op.Slice(op.shape(x), [axis + 1], [rank]))
-    flat = op.Reshape(g, op.Concat(*parts, axis=0))
+    flat = reshape(op, g, *parts)
     size = axis_size(op, x, axis)
-    positions = op.Cast(op.Reshape(index, [-1]), to=onnx.TensorProto.INT64)
     return add_along(op, flat, positions, axis, rank, size), None
 
 

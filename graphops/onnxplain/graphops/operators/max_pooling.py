@@ -22,6 +22,7 @@ from onnxplain.graphops.ir import (
     dtype_of,
     is_float,
     lowest_finite,
+    merge_axes,
     onnx_type,
 )
 from onnxplain.graphops.operators import axes, roles, sliding
@@ -187,7 +188,7 @@ def _indices(op: Emitter, n: Node) -> Tensor:
 def _global_max_pool(op: Emitter, n: Node, g: Tensor) -> Signals:
     """The signal goes to the first maximum of each channel, in row-major order."""
     x = n.inputs[0]
-    values = op.Reshape(x, [0, 0, -1])
+    values = merge_axes(op, x, 2)
     switch = op.ArgMax(values, axis=2, keepdims=1)
     positions = op.Range(
         op.constant(0, np.int64),

@@ -15,6 +15,7 @@ from onnxplain.graphops.ir import (
     Tensor,
     attribute,
     dtype_of,
+    merge_axes,
     onnx_type,
     rank_of,
 )
@@ -91,9 +92,11 @@ def _group_normalization(op: Emitter, n: Node, g: Tensor) -> Signals:
             f"GroupNormalization '{n.name}' of opset {op.opset} has a form that ONNX withdrew: "
             "export the model for opset 21 or newer, or for 17, which has basic operators instead"
         )
-    inner = op.Reshape(_scaled(op, n, g, per_channel=True), [0, groups, -1])
+    size = op.Div(op.ReduceProd(op.shape(x, 1), keepdims=1), [groups])
+    apart = op.Concat(op.Shape(g, end=1), [groups], size, axis=0)
+    inner = reshape(op, _scaled(op, n, g, per_channel=True), apart)
     eps = attribute(n, "epsilon", 1e-5)
-    signal = _standardized(op, op.Reshape(x, [0, groups, -1]), inner, [2], eps)
+    signal = _standardized(op, reshape(op, x, apart), inner, [2], eps)
     return to_first(n, op.reshape_like(signal, x))
 
 
@@ -160,7 +163,8 @@ def _over_channels(
     op: Emitter, values: Tensor, like: Tensor, size: int, before: int, after: int
 ) -> Tensor:
     """Sum over a window of channels: an average pool of [N, 1, C, rest], times its size."""
-    rows = op.Unsqueeze(op.Reshape(values, [0, 0, -1]), [1])
+    values.shape = values.shape or op.signal_shape(like)
+    rows = op.Unsqueeze(merge_axes(op, values, 2), [1])
     attrs = {"kernel_shape": [size, 1], "pads": [before, 0, after, 0], "count_include_pad": 1}
     return op.reshape_like(op.Mul(op.AveragePool(rows, **attrs), float(size)), like)
 

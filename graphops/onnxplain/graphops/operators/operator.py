@@ -36,7 +36,7 @@ class SizesOnly:
 
 @dataclass(frozen=True)
 class Refused:
-    """Stands for a rule: a signal could pass, but no rule is written. `advice` says what to do."""
+    """Stands for a rule: a signal could pass, but none is written. `advice`: how to export."""
 
     advice: str
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from onnxplain.graphops.ir import Emitter, Node, Tensor, rank_of, shape_of
+from onnxplain.graphops.ir import Emitter, Node, Tensor, rank_of, reshape, shape_of
 from onnxplain.graphops.operators import axes, roles
 from onnxplain.graphops.operators.batching import first_input, known_input
 from onnxplain.graphops.operators.operator import Operator, Without
@@ -17,7 +17,7 @@ def _tile(op: Emitter, n: Node, g: Tensor) -> Signals:
     x, repeats = n.inputs
     rank = rank_of(x)
     both = op.Concat(op.Unsqueeze(repeats, [1]), op.Unsqueeze(op.shape(x), [1]), axis=1)
-    apart = op.Reshape(g, op.Reshape(both, [-1]))
+    apart = reshape(op, g, op.Reshape(both, [-1]))
     return op.ReduceSum(apart, list(range(0, 2 * rank, 2)), keepdims=0), None
 
 

@@ -13,6 +13,7 @@ from onnxplain.graphops.ir import (
     is_static,
     known_value,
     rank_of,
+    reshape,
     shape_of,
 )
 from onnxplain.graphops.operators import batching
@@ -157,8 +158,8 @@ def _depth_to_space(op: Emitter, n: Node, g: Tensor) -> Signals:
         return (op.SpaceToDepth(g, blocksize=block),)
     shape = op.shape(n.inputs[0])
     rows, columns = op.Slice(shape, [2], [3]), op.Slice(shape, [3], [4])
-    apart = op.Concat([0, -1], rows, [block], columns, [block], axis=0)
-    blocks = op.Transpose(op.Reshape(g, apart), perm=[0, 1, 3, 5, 2, 4])
+    apart = reshape(op, g, op.Shape(g, end=2), rows, [block], columns, [block])
+    blocks = op.Transpose(apart, perm=[0, 1, 3, 5, 2, 4])
     return (op.reshape_like(blocks, n.inputs[0]),)
 
 

@@ -1,4 +1,4 @@
-"""Operators that a signal could pass and that have no rule yet, each with advice on what to do.
+"""Operators that a signal could pass and that have no rule yet, with advice if there is any.
 
 An operator that gets a rule moves to the file of its family.
 """
@@ -13,7 +13,7 @@ from onnxplain.graphops.operators.matmul import product_roles
 from onnxplain.graphops.operators.operator import Operator, Refused, Without
 from onnxplain.graphops.operators.roles import Lines, Role, RolesRule
 
-__all__ = ["ONWARDS", "OPERATORS"]
+__all__ = ["OPERATORS"]
 
 QDQ = (
     "quantise the model in QDQ format, whose pairs of QuantizeLinear and DequantizeLinear have "
@@ -22,7 +22,6 @@ QDQ = (
 UNROLLED = "export the model with the loop unrolled"
 NO_SEQUENCES = "export the model with Split and Concat instead of sequences of tensors"
 INFERENCE = "a loss is for training: export the model for inference"
-ONWARDS = "project back to a tensor after it (`to`)"
 
 NO_RULE = Without("it has no rule, so its other facts are not stated")
 
@@ -74,7 +73,7 @@ OPERATORS: dict[str, Operator] = {
     ),
     **_refused("export the model without a cache of keys and values", "TensorScatter"),
     **_refused(INFERENCE, "NegativeLogLikelihoodLoss", "SoftmaxCrossEntropyLoss"),
-    **_refused(ONWARDS, "BitCast", "Col2Im", "CumProd", "DFT", "Det", "STFT"),
-    **_refused(ONWARDS, "DeformConv", carried=roles.channels_first(makes=True)),
-    **_refused(ONWARDS, "MaxRoiPool", "RoiAlign", carried=roles.channels_first(makes=False)),
+    **_refused("", "BitCast", "Col2Im", "CumProd", "DFT", "Det", "STFT"),
+    **_refused("", "DeformConv", carried=roles.channels_first(makes=True)),
+    **_refused("", "MaxRoiPool", "RoiAlign", carried=roles.channels_first(makes=False)),
 }  # fmt: skip

@@ -19,6 +19,7 @@ from onnxplain.engine.runtime.plans import (
     make_plan,
 )
 from onnxplain.engine.runtime.sessions import Session, Stop, resolve_device
+from onnxplain.engine.runtime.verify import verify
 
 __all__ = [
     "Activity",
@@ -39,4 +40,5 @@ __all__ = [
     "release_memory",
     "resolve_device",
     "stored_labels",
+    "verify",
 ]

@@ -17,6 +17,7 @@ from onnxplain.engine.pictures import Input, picture_input
 from onnxplain.engine.runtime.cache import ByteCache
 from onnxplain.graphops import Layer, Network, read_metadata
 from onnxplain.graphops.errors import UnsupportedModel
+from onnxplain.graphops.ir import fits
 from onnxplain.graphops.network import NetworkSource, as_network
 
 __all__ = ["Model", "OpenedModel", "labels_in", "open_model", "stored_labels"]
@@ -64,7 +65,8 @@ def open_model(source: Model, cache: ByteCache) -> OpenedModel:
     if isinstance(source, OpenedModel):
         return source
     if isinstance(source, onnx.ModelProto):
-        source = source.SerializeToString(deterministic=True)
+        whole = fits(source)
+        source = source.SerializeToString(deterministic=True) if whole else Network(source)
     key: tuple[object, ...]
     if isinstance(source, Network):
         key = ("network", source.sha256)

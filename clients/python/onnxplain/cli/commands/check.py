@@ -77,9 +77,6 @@ def _lines(report: Report) -> list[str]:
     lines += ["", *(printable(f"warning: {warning}") for warning in report.warnings)]
     if report.ok:
         lines.append("an explanation is possible")
-    elif report.explainable_from:
-        start = printable(report.explainable_from)
-        lines.append(f"no explanation back to {report.to}; one is possible with --to {start}")
     else:
-        lines.append("no explanation is possible")
+        lines.append(f"no explanation of {report.layer} back to {report.to} is possible")
     return lines

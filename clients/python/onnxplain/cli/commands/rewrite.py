@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import json
 import os
 import sys
@@ -20,7 +21,7 @@ from onnxplain.cli.arguments import (
 )
 from onnxplain.cli.class_argument import add_class, chosen_class
 from onnxplain.cli.commands.layers import shape_text
-from onnxplain.cli.failures import UsageError
+from onnxplain.cli.failures import UsageError, in_flags
 from onnxplain.cli.output import check_writable, printable, size, working
 from onnxplain.engine.methods import find_method
 from onnxplain.graphops.options import (
@@ -69,6 +70,12 @@ def add_parser(commands: Any) -> None:
     add_option(parser, KEEP_SHAPE)
     add_method_options(parser, exported=True)
     parser.add_argument("-o", "--output", metavar="OUT.onnx", required=True, help="file to write")
+    parser.add_argument(
+        "--no-verify",
+        dest="verify",
+        action="store_false",
+        help="do not load the model into ONNX Runtime before it is written",
+    )
     parser.set_defaults(run=run)
 
 
@@ -96,6 +103,7 @@ def run(arguments: argparse.Namespace) -> None:
         network = graphops.Network(arguments.model)
         artefact = graphops.rewrite(network, arguments.layer, method, options)
         report = graphops.check(network, arguments.layer, method, **path)
+        note = _verified(artefact, network.model) if arguments.verify else ""
         graphops.save(artefact, arguments.output)
     before, after = network.size_bytes, os.path.getsize(arguments.output)
     nodes = f"{len(network.model.graph.node)} -> {len(artefact.graph.node)} nodes"
@@ -110,8 +118,17 @@ def run(arguments: argparse.Namespace) -> None:
             "the class score has positions, and the signal starts at the strongest one: choose "
             "--position all for all of them"
         )
-    for warning in warnings:
-        print(printable(f"onnxplain: warning: {warning}"), file=sys.stderr)
+    for warning in filter(None, [*warnings, note]):
+        print(in_flags(printable(f"onnxplain: warning: {warning}")), file=sys.stderr)
+
+
+def _verified(artefact: Any, source: Any) -> str:
+    """Load the artefact as its users will. Returns a note where that cannot be tried, else ""."""
+    if importlib.util.find_spec("onnxruntime") is None:
+        return ""
+    from onnxplain.engine import verify
+
+    return verify(artefact, source)
 
 
 def _precision_warning(network: Network, layer: str, options: Options) -> tuple[str, ...]:
@@ -131,6 +148,10 @@ def _values(values: Any) -> str:
 
     texts = []
     for value in values:
+        other = value.type.WhichOneof("value")
+        if other != "tensor_type":  # a sequence, a map, or what a plug-in operator returns
+            texts.append(f"{value.name} {(other or 'unknown').removesuffix('_type')}")
+            continue
         kind = value.type.tensor_type
         name = helper.tensor_dtype_to_np_dtype(kind.elem_type).name
         dims = [
