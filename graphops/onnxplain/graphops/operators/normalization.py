@@ -18,6 +18,7 @@ from onnxplain.graphops.ir import (
     merge_axes,
     onnx_type,
     rank_of,
+    reshape,
 )
 from onnxplain.graphops.operators import axes, batching, roles
 from onnxplain.graphops.operators.axes import Fields
