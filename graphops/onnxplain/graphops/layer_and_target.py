@@ -14,20 +14,25 @@ from onnxplain.graphops.analysis import (
 from onnxplain.graphops.backward import Path, find_path
 from onnxplain.graphops.canonicalize import CanonicalGraph
 from onnxplain.graphops.errors import OptionError, UnsupportedModel
-from onnxplain.graphops.ir import Graph, Tensor, is_known_size, rank_of, shape_of
+from onnxplain.graphops.ir import Graph, Tensor, is_float, is_known_size, rank_of, shape_of
 from onnxplain.graphops.methods import Method
-from onnxplain.graphops.options import Options
+from onnxplain.graphops.options import ALL_INPUTS, Options
 
 __all__ = ["Ends", "find_ends", "longest_path", "path_between", "require_batch_axis"]
 
 
 @dataclass(frozen=True)
 class Ends:
-    """The layer, the tensor projected back to, and the layer's channel axis (None for rank 1)."""
+    """The layer, the tensor projected back to, and the layer's channel axis (None for rank 1).
+
+    axis: counted with the batch axis, also for a layer that has none. others: the network's further
+    float inputs, if all are projected back to.
+    """
 
     layer: Tensor
     target: Tensor
     axis: int | None
+    others: tuple[Tensor, ...] = ()
 
 
 def find_ends(
@@ -39,7 +44,13 @@ def find_ends(
     convolutional block, and the signal starts at `options.score_layer`. `options.channel_axis` is
     always an axis of the tensor that `layer` names.
     """
-    graph, to, axis = canonical.graph, options.to, options.channel_axis
+    graph, axis = canonical.graph, options.channel_axis
+    to = None if options.to == ALL_INPUTS else options.to
+    if options.to == ALL_INPUTS and not method.projects_to_all:
+        raise OptionError(
+            f"method '{method.name}' explains to one input at a time: name it by `to`, or choose a "
+            "method of one backward pass, such as gradient"
+        )
     if method.over != "target" and to is not None:
         raise OptionError(
             f"method '{method.name}' projects back to no other tensor: leave `to` out"
@@ -48,7 +59,9 @@ def find_ends(
         tensor, target = canonical.tensor(options.score_layer), _mapped(canonical, layer)
     else:
         tensor = canonical.tensor(layer)
-        target = canonical.recorded(default_target(graph)) if to is None else canonical.tensor(to)
+        default = to is None
+        target = default_target(graph, tensor) if to is None else canonical.tensor(to)
+        target = canonical.recorded(target) if default else target
         target = tensor if method.over == "layer" else target
     ranks = rank_of(tensor), rank_of(target)
     named, rank = (target, ranks[1]) if method.over == "map" else (tensor, ranks[0])
@@ -57,14 +70,18 @@ def find_ends(
             f"layer '{named.name}' has rank {rank}, so there are no positions to map: name a "
             "layer before pooling or flattening, such as the last convolution"
         )
-    if axis is not None and not (0 < axis < rank or -rank < axis < 0):
+    first = 0 if named.name in canonical.unbatched else 1
+    if axis is not None and not (first <= axis < rank or first - rank <= axis < 0):
         raise OptionError(
             f"channel axis {axis} is not an axis of '{named.name}', whose rank is {rank}: "
-            f"choose 1 to {rank - 1}"
+            f"choose {first} to {rank - 1}"
         )
-    if axis is None or named is not tensor:
-        return Ends(tensor, target, channel_axis(tensor))
-    return Ends(tensor, target, axis % rank)
+    others = tuple(t for t in graph.inputs if is_float(t)) if options.to == ALL_INPUTS else ()
+    others = tuple(t for t in others if t.name != target.name)
+    own = axis if named is tensor else None
+    if tensor.name in canonical.unbatched:  # the channels come first, behind a batch axis of 1
+        return Ends(tensor, target, 1 + (own or 0) % ranks[0] if ranks[0] else None, others)
+    return Ends(tensor, target, channel_axis(tensor) if own is None else own % rank, others)
 
 
 def _mapped(canonical: CanonicalGraph, layer: str | None) -> Tensor:
@@ -83,7 +100,7 @@ def _mapped(canonical: CanonicalGraph, layer: str | None) -> Tensor:
 def path_between(graph: Graph, ends: Ends, to: str | None) -> Path:
     """Return the path between the ends. Raises OptionError if `to` is not upstream."""
     try:
-        return find_path(graph, ends.target, ends.layer)
+        return find_path(graph, ends.target, ends.layer, ends.others)
     except UnsupportedModel as e:
         if to is None:
             raise
@@ -92,11 +109,15 @@ def path_between(graph: Graph, ends: Ends, to: str | None) -> Path:
 
 def longest_path(graph: Graph, ends: Ends, method: Method, path: Path) -> Path:
     """Return the longest path that the method walks: for some maps, down to the picture."""
-    return find_path(graph, default_target(graph), ends.layer) if method.onwards else path
+    if not method.onwards:
+        return path
+    return find_path(graph, default_target(graph, ends.target), ends.layer)
 
 
 def require_batch_axis(canonical: CanonicalGraph, layer: Tensor) -> None:
     """Raise UnsupportedModel where the layer's axis 0 is known not to run over the images."""
+    if layer.name in canonical.unbatched:
+        return
     doubtful = layer.name in canonical.mixed or canonical.batch == "fixed"
     if doubtful and _has_lost_batch_axis(layer, canonical.graph):
         raise UnsupportedModel(

@@ -4,6 +4,11 @@ from onnxplain.graphops.analysis.batch_axis import BATCHED, MIXED, batch_dimensi
 from onnxplain.graphops.analysis.channel_axis import channel_axis, has_channels_last
 from onnxplain.graphops.analysis.cost import Arithmetic
 from onnxplain.graphops.analysis.input_size import resize_input
+from onnxplain.graphops.analysis.inputs import (
+    needed_inputs,
+    single_image_inputs,
+    unbatched_tensors,
+)
 from onnxplain.graphops.analysis.landmarks import (
     NORMALIZERS,
     class_score,
@@ -26,7 +31,10 @@ __all__ = [
     "has_channels_last",
     "last_convolutional_block",
     "list_layers",
+    "needed_inputs",
     "resize_input",
     "resolve",
+    "single_image_inputs",
     "track_batch",
+    "unbatched_tensors",
 ]

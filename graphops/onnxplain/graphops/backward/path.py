@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,7 +21,8 @@ class Path:
     """The nodes on the float paths from `target` to `layer`, in the graph's order.
 
     tensors: the names of the tensors on them, both ends included. A tensor of unknown type counts
-    as float, so that the operator that computes it is reported.
+    as float, so that the operator that computes it is reported. others: further targets, whose
+    paths to the layer are included.
     """
 
     target: Tensor
@@ -29,14 +30,23 @@ class Path:
     nodes: tuple[Node, ...]
     tensors: frozenset[str]
     opset: int
+    others: tuple[Tensor, ...] = ()
+
+    @property
+    def targets(self) -> tuple[Tensor, ...]:
+        """The target and the others."""
+        return (self.target, *self.others)
 
 
-def find_path(graph: Graph, target: Tensor, layer: Tensor) -> Path:
+def find_path(graph: Graph, target: Tensor, layer: Tensor, others: Iterable[Tensor] = ()) -> Path:
     """Return the path from `target` forward to `layer`; shape arithmetic is not on it.
+
+    others: further targets; those that no path leads from are left out.
 
     Raises UnsupportedModel where no signal path leads from one to the other.
     """
-    reached = {target.name}
+    others = list(others)
+    reached = {target.name, *(t.name for t in others)}
     quantized: set[str] = set()
     onward = []
     for node in graph.nodes:
@@ -54,12 +64,14 @@ def find_path(graph: Graph, target: Tensor, layer: Tensor) -> Path:
         if any(t.name in needed for t in node.outputs):
             nodes.append(node)
             needed.update(t.name for t in _signal_inputs(node) if t.name in reached)
-    if layer.name not in reached or (not nodes and target.name != layer.name):
+    if layer.name not in reached or target.name not in needed:
         raise UnsupportedModel(
             f"no signal path leads from '{target.name}' to the layer '{layer.name}': choose a "
             "target upstream of the layer (`to`), or another layer"
         )
-    return Path(target, layer, tuple(reversed(nodes)), frozenset(needed & reached), graph.opset)
+    others = [t for t in others if t.name in needed]
+    tensors = frozenset(needed & reached)
+    return Path(target, layer, tuple(reversed(nodes)), tensors, graph.opset, tuple(others))
 
 
 def first_explainable(path: Path, supported: Callable[[Node], bool]) -> Tensor | None:

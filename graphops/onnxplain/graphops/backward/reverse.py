@@ -16,11 +16,11 @@ from onnxplain.graphops.operators import ONWARDS, REFUSED, Table
 __all__ = ["has_rule", "require_rules", "require_signal", "reverse"]
 
 
-def reverse(op: Emitter, path: Path, seed: Tensor, table: Table) -> Tensor:
-    """Append the backward pass of `seed` from the path's layer to its target.
+def reverse(op: Emitter, path: Path, seed: Tensor, table: Table) -> list[Tensor]:
+    """Append the backward pass of `seed` from the path's layer to its targets.
 
-    Returns the signal at the target, of its shape. Raises UnsupportedOperator where a node on the
-    path has no rule, and UnsupportedModel where no signal reaches the target.
+    Returns the signal at each target, of its shape. Raises UnsupportedOperator where a node on the
+    path has no rule, and UnsupportedModel where no signal reaches a target.
     """
     require_rules(path, table)
     cotangents = Cotangents(op)
@@ -45,11 +45,14 @@ def reverse(op: Emitter, path: Path, seed: Tensor, table: Table) -> Tensor:
                     f"which depends on '{path.target.name}': choose a target after it (`to`)"
                 )
             cotangents.add(tensor, signal)
-    with op.scoped(path.nodes[0].name if path.nodes else ""):
-        arrived = cotangents.take_one(path.target)
-    if arrived is None:
-        raise UnsupportedModel(f"no signal from '{path.layer.name}' reaches '{path.target.name}'")
-    return arrived
+    signals = []
+    for target in path.targets:
+        with op.scoped(path.nodes[0].name if path.nodes else ""):
+            arrived = cotangents.take_one(target)
+        if arrived is None:
+            raise UnsupportedModel(f"no signal from '{path.layer.name}' reaches '{target.name}'")
+        signals.append(arrived)
+    return signals
 
 
 def has_rule(table: Table) -> Callable[[Node], bool]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 import onnx
 from onnx import inliner
 
-from onnxplain.graphops.analysis import BATCHED, MIXED, resolve, track_batch
+from onnxplain.graphops.analysis import BATCHED, MIXED, resolve, track_batch, unbatched_tensors
 from onnxplain.graphops.canonicalize.ceil_mode import correct_ceil_mode
 from onnxplain.graphops.canonicalize.constant_if import inline_constant_ifs
 from onnxplain.graphops.canonicalize.constant_sizes import fold_computed_sizes
@@ -28,7 +28,8 @@ class CanonicalGraph:
     batch: "free", "freed" (it was fixed at 1) or "fixed". batch_note: why it is fixed, or which
         node mixes it with another axis.
     batched: the names of the tensors whose axis 0 runs over the images. mixed: the names of those
-        whose axis 0 mixes images.
+        whose axis 0 mixes images. unbatched: the names of those without a batch axis, in a network
+        that takes one image without one.
     resolved: a cache from layer names to tensor names, shared by all copies.
     """
 
@@ -38,6 +39,7 @@ class CanonicalGraph:
     batch_note: str
     batched: frozenset[str]
     mixed: frozenset[str]
+    unbatched: frozenset[str] = frozenset()
     resolved: dict[str | None, str] = field(default_factory=dict)
 
     def copy(self) -> CanonicalGraph:
@@ -93,4 +95,5 @@ def canonicalize(model: onnx.ModelProto, keep_shape: bool = False) -> CanonicalG
         batch_note=note,
         batched=frozenset(name for name, state in states.items() if state == BATCHED),
         mixed=frozenset(name for name, state in states.items() if state == MIXED),
+        unbatched=unbatched_tensors(graph),
     )

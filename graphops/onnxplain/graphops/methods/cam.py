@@ -58,12 +58,14 @@ def guided_grad_cam(walk: Walk) -> Attribution:
             "at the picture's size: leave `upsample` on, or choose grad_cam"
         )
     op = walk.op
-    picture = default_target(walk.graph)
+    picture = _picture(walk)
     seen = walk.images.get(picture.name, picture)
     signal = walk.back(path=find_path(walk.graph, seen, walk.path.layer))
     cam = _upsampled(walk, _grad_cam(walk))
-    axis = _picture_axis(picture)
-    if axis != 1:
+    axis = _picture_axis(walk, picture)
+    if walk.lacks_batch(picture):
+        cam = op.Unsqueeze(op.Squeeze(cam, [0, 1]), [axis])
+    elif axis != 1:
         cam = op.Unsqueeze(op.Squeeze(cam, [1]), [axis])
     values = op.narrowed(op.Mul(op.widened(signal), cam), onnx_type(signal))
     values.shape = op.signal_shape(seen)
@@ -78,8 +80,10 @@ def _grad_cam(walk: Walk) -> Tensor:
 
 def _gradient_and_maps(walk: Walk) -> tuple[Tensor, Tensor]:
     """Return g and A, in float32 for half precision, whose range g³ exceeds."""
-    g = walk.back(GRADIENT)
-    return walk.op.widened(g), walk.op.widened(walk.path.target)
+    op, g, maps = walk.op, walk.back(GRADIENT), walk.path.target
+    if walk.lacks_batch(maps):
+        g, maps = op.Unsqueeze(g, [0]), op.Unsqueeze(maps, [0])
+    return op.widened(g), op.widened(maps)
 
 
 def _rectified_sum(walk: Walk, weighted: Tensor) -> Tensor:
@@ -93,11 +97,12 @@ def _as_attribution(walk: Walk, cam: Tensor) -> Attribution:
     """Return the map in the size and the precision that the options choose."""
     op, target = walk.op, walk.path.target
     shape = op.signal_shape(target) or []
+    shape = [1, *shape] if walk.lacks_batch(target) else shape
     sizes = [shape[i] for i in _positions(walk)]
     if walk.options.upsample:
         cam = _upsampled(walk, cam)
-        picture = default_target(walk.graph)
-        sizes = [shape_of(picture)[i] for i in _picture_positions(picture)]
+        picture = _picture(walk)
+        sizes = [shape_of(picture)[i] for i in _picture_positions(walk, picture)]
     cam = op.narrowed(cam, op.signal_type(target))
     cam.shape = [shape[0], 1, *sizes]
     return Attribution(cam)
@@ -105,8 +110,8 @@ def _as_attribution(walk: Walk, cam: Tensor) -> Attribution:
 
 def _upsampled(walk: Walk, cam: Tensor) -> Tensor:
     """Interpolate linearly to the picture's size, aligned at pixel centres (half_pixel)."""
-    op, picture = walk.op, default_target(walk.graph)
-    positions = _picture_positions(picture)
+    op, picture = walk.op, _picture(walk)
+    positions = _picture_positions(walk, picture)
     if len(positions) != len(_positions(walk)):
         raise OptionError(
             f"the map of '{walk.path.target.name}' has {len(_positions(walk))} spatial axes, but "
@@ -120,20 +125,30 @@ def _upsampled(walk: Walk, cam: Tensor) -> Tensor:
 
 
 def _map_axis(walk: Walk) -> int:
-    """Return the channel axis of the layer that the map lies over."""
+    """Return the channel axis of the layer that the map lies over, counted with a batch axis."""
     target, axis = walk.path.target, walk.options.channel_axis
+    if walk.lacks_batch(target):
+        return 1 + (axis or 0) % rank_of(target)
     return channel_axis(target) or 1 if axis is None else axis % rank_of(target)
 
 
 def _positions(walk: Walk) -> list[int]:
     rank, axis = rank_of(walk.path.target), _map_axis(walk)
-    return [i for i in range(1, rank) if i != axis]
+    return [i for i in range(1, rank + walk.lacks_batch(walk.path.target)) if i != axis]
 
 
-def _picture_positions(picture: Tensor) -> list[int]:
-    axis = _picture_axis(picture)
-    return [i for i in range(1, rank_of(picture)) if i != axis]
+def _picture(walk: Walk) -> Tensor:
+    """Return the picture that the map's layer depends on."""
+    return default_target(walk.graph, walk.path.target)
 
 
-def _picture_axis(picture: Tensor) -> int:
+def _picture_positions(walk: Walk, picture: Tensor) -> list[int]:
+    axis, first = _picture_axis(walk, picture), 0 if walk.lacks_batch(picture) else 1
+    return [i for i in range(first, rank_of(picture)) if i != axis]
+
+
+def _picture_axis(walk: Walk, picture: Tensor) -> int:
+    if walk.lacks_batch(picture):
+        shape = shape_of(picture)
+        return rank_of(picture) - 1 if shape[0] not in (1, 3) and shape[-1] in (1, 3) else 0
     return 3 if has_channels_last(picture) else channel_axis(picture) or 1

@@ -115,7 +115,7 @@ def _require_consistent(options: Options) -> None:
         raise OptionError(
             "select 'seed' has an input for the cotangent: leave position and seed value out"
         )
-    if select == "whole" and options.position not in (None, "all"):
+    if select == "whole" and options.position not in (None, "all", "region"):
         raise OptionError(
             "select 'whole' explains all units: leave the position out, or choose another select"
         )
