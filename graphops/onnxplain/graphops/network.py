@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 import onnx
 
-from onnxplain.graphops.analysis import Layer, list_layers, resize_input
+from onnxplain.graphops.analysis import Layer, list_layers, needed_inputs, resize_input
 from onnxplain.graphops.canonicalize import CanonicalGraph, canonicalize
 from onnxplain.graphops.ir import diagnosing, infer_shapes, load
 
@@ -47,6 +47,27 @@ class Network:
         """Every layer of the network, in order, its float inputs first."""
         with diagnosing(self.model):
             return tuple(list_layers(self._original(keep_shape=False).graph))
+
+    @property
+    def unbatched(self) -> frozenset[str]:
+        """The names of the tensors without a batch axis, in a network of one image without one."""
+        return self._original(keep_shape=False).unbatched
+
+    def inputs_of(self, layer: str | None) -> tuple[str, ...]:
+        """Return the names of the inputs that a layer depends on.
+
+        Args:
+            layer: the name of a tensor, a node or a module; None for the class score.
+
+        Returns:
+            The names, in the order of the network's inputs.
+
+        Raises:
+            UnknownLayer, UnsupportedModel: no such layer, or the network has no class score.
+        """
+        with diagnosing(self.model):
+            canonical = self._original(keep_shape=False)
+            return tuple(t.name for t in needed_inputs(canonical.graph, canonical.tensor(layer)))
 
     def canonical(self, keep_shape: bool = False) -> CanonicalGraph:
         """Return an editable copy of the network in canonical form.

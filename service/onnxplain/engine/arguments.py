@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from onnxplain.engine.methods import METHODS, method_options
-from onnxplain.engine.pictures import PreparedInputs, Preprocess
+from onnxplain.engine.pictures import Images, NamedInputs, PreparedInputs, Preprocess
 from onnxplain.engine.runtime import OpenedModel, stored_labels
 from onnxplain.graphops import Layer, Method, Options
 from onnxplain.graphops.errors import OptionError
@@ -30,8 +30,11 @@ class CheckedChoices:
 
     position: "all", "max", or coordinates: one position for all units, or one for each unit,
         [images, units, rank]; None for the method's default.
+    region: a mask of the layer's positions, in place of a position: a picture that is light
+        inside, a .npy file or an array of weights, of the size of the layer or the picture.
     seed_value: "activation" or "one"; None for the method's default.
-    to: the tensor projected back to; None for the picture.
+    to: the tensor projected back to, or "all" for every float input; None for the picture.
+    inputs: the values of the network's further inputs by name, given as images are.
     unpool, channel_axis: see `onnxplain.graphops.Options`.
     preprocess: a Preprocess, or its text as on the command line, "unit" or
         "raw_bgr,size=224x224"; None for the model's own, or a guess.
@@ -46,8 +49,10 @@ class CheckedChoices:
     """
 
     position: str | Sequence[int] | npt.NDArray[np.int64] | None = None
+    region: Images | None = None
     seed_value: str | None = None
     to: str | None = None
+    inputs: NamedInputs | None = None
     unpool: str | None = None
     channel_axis: int | None = None
     preprocess: Preprocess | str | None = None
@@ -100,6 +105,14 @@ def to_options(
     position = choices.position
     if isinstance(position, str) and position == "given":
         raise OptionError("position 'given' names no position: give its coordinates instead")
+    if choices.region is not None and position is None:
+        position = "region"
+    if (choices.region is not None) != (isinstance(position, str) and position == "region"):
+        raise OptionError(
+            "a region and another position exclude each other: leave one of them out"
+            if choices.region is not None
+            else "position 'region' needs a mask: give it by `region`"
+        )
     own: dict[str, Any] = {}
     if method.exportable and not method.accumulated:
         own = {o.name: choices.own[o.name] for o in method.takes if not o.input}

@@ -19,7 +19,14 @@ from onnxplain.engine.explanation import Explanation
 from onnxplain.engine.join import join_pieces
 from onnxplain.engine.methods import find_method, run_method
 from onnxplain.engine.notes import position_notes, result_notes
-from onnxplain.engine.pictures import Images, PreparedInputs, Preprocess, prepare
+from onnxplain.engine.pictures import (
+    Images,
+    NamedInputs,
+    PreparedInputs,
+    Preprocess,
+    prepare,
+    prepare_named,
+)
 from onnxplain.engine.run import Run
 from onnxplain.engine.runtime import (
     ByteCache,
@@ -34,6 +41,7 @@ from onnxplain.engine.runtime import (
 from onnxplain.engine.units import Units, choose_units, is_whole
 from onnxplain.graphops import Method
 from onnxplain.graphops.methods import DEFAULT_METHOD
+from onnxplain.graphops.options import SCORE_LAYER
 
 __all__ = ["Engine"]
 
@@ -136,7 +144,7 @@ class Engine:
         Args:
             model: a path, the bytes of a file, a ModelProto, or the result of `open`.
             images: one or several paths, bytes, Pillow images or uint8 arrays [H, W, 3]; or one
-                float array [N, C, H, W] that is already preprocessed.
+                float array [N, C, H, W] that is already preprocessed, or a .npy or .npz file of it.
             layer: the name of a tensor, a node or an exporter's module; None for the class score.
                 For class activation maps, the layer that the map lies over; `score_layer` names
                 the one that is explained.
@@ -220,6 +228,8 @@ class Engine:
                     seed_value=run.options.seed_value or method.seed_value,
                     completeness_error=None if error is None else error[None],
                     drawn_as=method.drawn,
+                    others={name: values[None] for name, values in result.others.items()},
+                    inputs=() if prepared.pictures else run.rows[image : image + 1],
                 )
                 done += len(result.score)
                 progress(done, chosen_units.channels.size)
@@ -230,6 +240,7 @@ class Engine:
         images: Images,
         layer: str | None = None,
         preprocess: Preprocess | str | None = None,
+        inputs: NamedInputs | None = None,
     ) -> Iterator[npt.NDArray[np.float32]]:
         """Yield a layer's activations for each image, without explaining anything.
 
@@ -238,6 +249,7 @@ class Engine:
             images: one or several pictures, or one preprocessed float array.
             layer: a tensor, node or module; None for the class score.
             preprocess: the preprocessing of pictures.
+            inputs: the values of the network's further inputs, as in `explain`.
 
         Yields:
             One array [channels, ...] per image. A run takes as many images as fit into memory.
@@ -246,7 +258,8 @@ class Engine:
             InputError, ModelError, DeviceError, Cancelled: as `explain`.
         """
         with self.stop().watching() as stop:
-            method, choices = find_method("activation"), CheckedChoices(preprocess=preprocess)
+            method = find_method("activation")
+            choices = CheckedChoices(preprocess=preprocess, inputs=inputs)
             run, _ = self._prepared(model, images, layer, method, False, choices, stop)
             axis = run.subject.channel_axis
             for _, values in run.forward():
@@ -263,16 +276,22 @@ class Engine:
         stop: Stop,
     ) -> tuple[Run, PreparedInputs]:
         opened = self.open(model)
-        prepared = prepare(opened.model, images, choices.preprocess)
+        named = choices.inputs or {}
+        scored = choices.own.get(SCORE_LAYER.name) if method.over == "map" else layer
+        inputs = opened.inputs(scored, named)
+        prepared = prepare(opened.model, images, choices.preprocess, inputs[0])
+        prepared = prepare_named(opened.model, inputs[1], named, prepared)
         stop.check()
         options = to_options(choices, method, whole, prepared)
+        if options.to is None and method.over == "target" and inputs[1]:
+            options = replace(options, to=inputs[0].name)
 
         def resolved() -> tuple[Subject, int]:
-            return find_subject(opened, layer, method, options, self.device), 0
+            return find_subject(opened, inputs, layer, method, options, self.device), 0
 
         # The only one of the method's own options that changes the subject.
         rest = (options.score_layer, replace(options, own=()))
-        key = ("subject", opened.sha256, layer, method, rest)
+        key = ("subject", opened.sha256, inputs, layer, method, rest)
         run = Run(
             opened=opened,
             subject=self._cache.get(key, resolved),
@@ -280,8 +299,11 @@ class Engine:
             options=options,
             own=choices.own,
             position=choices.position,
+            region=choices.region,
             passes=choices.passes,
             rows=prepared.rows,
+            others=prepared.others,
+            sizes=prepared.sizes,
             preprocess=prepared.preprocess,
             device=self.device,
             threads=self.threads,

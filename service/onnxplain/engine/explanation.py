@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -53,6 +54,9 @@ class Explanation(View):
     first_image: the index of the first image; 0 except for pieces of a result.
     completeness_error: float32 [images, units], the violation of the method's conservation law;
         None where it has none.
+    others: float32 [images, units, ...] by name, the attributions to further inputs where `to` is
+        "all".
+    inputs: the network's input for each image where it was given as an array; else empty.
     drawn_as: "map", "reconstruction" or "picture", as the method declares; "" for what the method
         of that name declares.
     """
@@ -72,6 +76,8 @@ class Explanation(View):
     first_image: int = 0
     seed_value: str = "one"
     completeness_error: npt.NDArray[np.float32] | None = None
+    others: Mapping[str, npt.NDArray[np.float32]] = field(default_factory=dict)
+    inputs: tuple[npt.NDArray[Any], ...] = ()
     drawn_as: str = ""
 
     def __post_init__(self) -> None:
@@ -180,6 +186,7 @@ class Explanation(View):
             "notes": np.array(self.notes, np.str_),
             "seed_value": np.array(self.seed_value),
         }
+        arrays |= {f"attribution.{name}": values for name, values in self.others.items()}
         if any(self.names):
             arrays["names"] = np.array(self.names, np.str_)
         if self.position is not None:

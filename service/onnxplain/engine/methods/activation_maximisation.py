@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from onnxplain.engine.methods.baseline import channel_axis_of
 from onnxplain.engine.run import Chosen, ProjectedUnits, Run
-from onnxplain.engine.runtime import Plan
+from onnxplain.engine.runtime import Others, Plan, Stop
 from onnxplain.graphops.errors import UnsupportedModel
 from onnxplain.graphops.methods import METHODS
 
@@ -57,11 +57,11 @@ def maximise(run: Run, chosen: Chosen) -> Iterator[ProjectedUnits]:
                 row.astype(np.float32) if from_picture else scale.noise(rng, row.shape)
                 for rng in generators
             ])  # fmt: skip
-            added = _unit_inputs(plan, chosen, image, chunk)
+            added, others = _unit_inputs(chosen, image, chunk), run.others_of([image] * width)
             for done in range(own["iterations"]):
-                pictures = _step(run, plan, pictures, added, generators, scale)
+                pictures = _step(run, plan, pictures, (added, run.stop, others), generators, scale)
                 run.report(done + 1, own["iterations"])
-            final = plan.run(list(pictures), added, run.stop)
+            final = plan.run(list(pictures), added, run.stop, others)
             yield image, chunk, replace(final, attribution=pictures, of_picture=from_picture)
 
 
@@ -94,18 +94,18 @@ def _step(
     run: Run,
     plan: Plan,
     pictures: Pictures,
-    added: dict[str, Array],
+    rest: tuple[dict[str, Array], Stop, Others],
     generators: list[np.random.Generator],
     scale: _Range,
 ) -> Pictures:
-    """Return the pictures after one iteration."""
+    """Return the pictures after one iteration. rest: the further arguments of a run."""
     own = run.own
     step, jitter = scale.span * own["step_size"], own["jitter"]
     axis = channel_axis_of(run.subject.input)
     sides = [i for i in range(pictures.ndim - 1) if i != axis]
     shifts = [rng.integers(-jitter, jitter + 1, len(sides)) for rng in generators]
     shifted = [np.roll(p, s, sides) for p, s in zip(pictures, shifts, strict=True)]
-    gradients = plan.run(shifted, added, run.stop).attribution
+    gradients = plan.run(shifted, *rest).attribution
     moved = []
     for picture, gradient, shift in zip(shifted, gradients, shifts, strict=True):
         size = np.sqrt(np.mean(np.square(gradient, dtype=np.float64)))
@@ -131,12 +131,9 @@ def blurred(picture: Pictures, sides: list[int], deviation: float) -> Pictures:
     return picture
 
 
-def _unit_inputs(plan: Plan, chosen: Chosen, image: int, chunk: slice) -> dict[str, Array]:
+def _unit_inputs(chosen: Chosen, image: int, chunk: slice) -> dict[str, Array]:
     """Return the inputs of a run that select one unit per picture."""
-    channels = chosen.channels[image, chunk]
-    if plan.select == "whole":
-        return {}
-    added = {"image_index": np.arange(len(channels)), "channel": channels}
-    if chosen.positions is not None:
-        added["position"] = chosen.positions[image, chunk]
+    added = chosen.added([image], chunk)
+    if "channel" in added:
+        added["image_index"] = np.arange(len(added["channel"]))
     return added

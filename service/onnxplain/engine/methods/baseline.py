@@ -36,4 +36,4 @@ def baseline_row(
 
 def channel_axis_of(target: Input) -> int:
     """Return the channel axis of the input, counted without the batch axis."""
-    return len(target.shape) - 2 if target.channels_last else 0
+    return len(target.image_shape) - 1 if target.channels_last else 0

@@ -65,7 +65,7 @@ def masked_scores(
     The scores are an iterator of (index of the mask, the mask, [units]), for each of `count` masks.
     """
     activity, row = run.activity(), run.rows[image]
-    (values,) = activity.run([row], run.stop)
+    (values,) = run.values([image])
     units = signals(run, chosen, image, values)
     # The float64 maps of a chunk of units take a quarter of the memory at most.
     most = max(1, run.memory_bytes // (4 * 8 * math.prod(masking.sides)))
@@ -77,7 +77,7 @@ def masked_scores(
             last = min(first + at_once, count)
             masks = [mask_at(i) for i in range(first, last)]
             rows = [masking.masked(row, baseline, mask) for mask in masks]
-            values = activity.run(rows, run.stop)
+            values = activity.run(rows, run.stop, run.others_of([image] * len(rows)))
             scores = np.stack([signal.dot(values) for signal in part], axis=1)
             yield from zip(range(first, last), masks, scores, strict=True)
             run.report(last, count)

@@ -7,12 +7,11 @@ from onnxplain.engine.runtime.plans import (
     Activity,
     Plan,
     Projections,
-    Subject,
-    find_subject,
     make_activity,
     make_plan,
 )
 from onnxplain.engine.runtime.sessions import Session, Stop, resolve_device
+from onnxplain.engine.runtime.subject import Others, Subject, find_subject
 
 __all__ = [
     "Activity",
@@ -20,6 +19,7 @@ __all__ = [
     "Footprint",
     "Model",
     "OpenedModel",
+    "Others",
     "Plan",
     "Projections",
     "Session",
