@@ -134,8 +134,8 @@ def _prepared_arrays(
 def _loaded(source: Picture, target: Input) -> Picture | dict[str, Array]:
     """Return the arrays of a source by the names of inputs, or the source itself if a picture.
 
-    A uint8 array is a picture, unless it has the rank of an input that takes none. The only array of
-    a file is the target's.
+    A uint8 array is a picture, unless it has the rank of an input that takes none. The only array
+    of a file is the target's.
     """
     if isinstance(source, np.ndarray):
         ranks = (len(target.image_shape), len(target.image_shape) + 1)

@@ -77,7 +77,7 @@ class Plan:
     select: "pairs" if one run takes many units of many images; "channel" if the batch is fixed;
     "whole"; or "seed", with one cotangent per image.
     renamed: the new names of the rewriter's inputs and outputs whose names the network has taken.
-    over_target: whether the attribution has the target's shape, which a class activation map lacks.
+    over: the tensor whose shape the attribution has, "" for a class activation map.
     """
 
     session: Session
@@ -85,7 +85,7 @@ class Plan:
     select: str
     renamed: Mapping[str, str]
     footprint: Footprint
-    over_target: bool = True
+    over: str
 
     def run(
         self, rows: Sequence[Array], added: Mapping[str, Array], stop: Stop, others: Others = ()
@@ -110,6 +110,9 @@ class Plan:
         return Projections.join(results)
 
     def _run(self, feeds: dict[str, Array], added: Mapping[str, Array], stop: Stop) -> Projections:
+        for name, tensor in (("seed", self.subject.layer.tensor), ("baseline", self.subject.to)):
+            if name in added and tensor in self.subject.unbatched:
+                added = {**added, name: added[name][0]}
         feeds |= {self.renamed.get(name, name): value for name, value in added.items()}
         feeds = self.session.fitting(feeds)
         names = ("attribution", "score", "position", "completeness_error")
@@ -125,8 +128,7 @@ class Plan:
         attribution, score, position, error = (outputs.get(name) for name in wanted)
         if attribution is None or score is None:
             raise UnsupportedModel("the graph has no outputs 'attribution' and 'score'")
-        if self.over_target:
-            attribution = self.subject.with_batch(attribution, self.subject.to)
+        attribution = self.subject.with_batch(attribution, self.over)
         return Projections(
             attribution.astype(np.float32),
             score.astype(np.float32),
@@ -153,9 +155,10 @@ def make_plan(
     options = replace(options, target=target_of(device), select=select)
     graph = rewrite(network, layer, method, options)
     session = Session(graph, device, threads)
+    over = subject.to if method.over == "target" else subject.input.name if method.onwards else ""
     renamed = json.loads(read_metadata(graph).get("onnxplain.renamed", "{}"))
     footprint = Footprint(graph, subject.input.name)
-    return Plan(session, subject, select, renamed, footprint, method.over == "target")
+    return Plan(session, subject, select, renamed, footprint, over)
 
 
 @dataclass(frozen=True, eq=False)
