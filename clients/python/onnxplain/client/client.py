@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from onnxplain.client.models import ModelCalls
@@ -10,6 +10,7 @@ from onnxplain.client.requests import (
     Images,
     Position,
     Preprocess,
+    Region,
     Units,
     evaluate_request,
     explain_request,
@@ -39,8 +40,10 @@ class Client(ModelCalls):
         units: Units = None,
         *,
         position: Position = None,
+        region: Region = None,
         seed_value: str | None = None,
         to: str | None = None,
+        inputs: Mapping[str, Images] | None = None,
         unpool: str | None = None,
         channel_axis: int | None = None,
         preprocess: Preprocess = None,
@@ -54,17 +57,20 @@ class Client(ModelCalls):
 
         Args:
             name: the model.
-            images: one or several paths, bytes of files or uint8 arrays [H, W, 3]; or one float
-                array [N, ...] of preprocessed network inputs.
+            images: one or several paths, bytes of files or uint8 arrays [H, W, 3]; or arrays of
+                preprocessed network inputs, with a batch axis or without, or .npy files of them.
             layer: a tensor, node or module path; None for the class score.
             method: a name that `methods` lists.
             units: None for the strongest, "top:K" for the K strongest, "all", channel numbers, or
                 "whole" for the layer as one.
             position: "all", "max", or int64 [images, units, spatial rank], or one position for all;
                 None for the method's default.
+            region: the weights of the layer's positions, in place of a position: float [...spatial]
+                or [images, ...spatial]; or a uint8 mask of the picture's size; or a .npy file.
             seed_value: the value that the signal starts with, "activation" or "one"; None for the
                 method's default.
-            to: the tensor to project back to; None for the picture.
+            to: the tensor to project back to, "all" for every float input; None for the picture.
+            inputs: the values of the network's further inputs by name, given as images are.
             unpool: the form of max-unpooling; None for "auto".
             channel_axis: the layer's channel axis, if the default is wrong.
             preprocess: as on the command line, such as "unit" or "raw_bgr,size=224x224", or a
@@ -90,6 +96,8 @@ class Client(ModelCalls):
             method=method,
             units=units,
             position=position,
+            region=region,
+            inputs=inputs,
             seed_value=seed_value,
             to=to,
             unpool=unpool,

@@ -16,9 +16,10 @@ from onnxplain.engine.pictures.network_input import (
     required_inputs,
 )
 from onnxplain.engine.pictures.preprocess import PRESETS, Preprocess, parse
-from onnxplain.engine.pictures.read import Picture, read_picture, read_pictures
+from onnxplain.engine.pictures.read import ARRAY_BYTES, Picture, read_picture, read_pictures
 
 __all__ = [
+    "ARRAY_BYTES",
     "Images",
     "Input",
     "NamedInputs",

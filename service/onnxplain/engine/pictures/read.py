@@ -15,7 +15,7 @@ from PIL import Image, ImageOps
 
 from onnxplain.graphops.errors import PictureError, missing_file
 
-__all__ = ["Picture", "is_array_file", "read_file", "read_picture", "read_pictures"]
+__all__ = ["ARRAY_BYTES", "Picture", "is_array_file", "read_file", "read_picture", "read_pictures"]
 
 # Without the formats for which Pillow starts other programs or reads further files.
 FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
