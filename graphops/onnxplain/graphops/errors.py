@@ -151,13 +151,13 @@ def one_line(error: Exception) -> str:
     return " ".join(str(error).split())
 
 
-def missing_file(path: str | os.PathLike[str], name: str = "") -> MissingFile:
+def missing_file(path: str | os.PathLike[str], name: str = "", what: str = "file") -> MissingFile:
     """Return the error for a file that does not exist, or that is a URL and so never read.
 
-    name: the file in the text, by default its path in quotes.
+    name: the file in the text, by default its path in quotes. what: the word for it.
     """
     text = os.fspath(path)
     name = name or f"'{text}'"
     if re.match(r"[A-Za-z][A-Za-z0-9+.-]+:/", text):  # pathlib drops the second slash
-        return MissingFile(f"{name} is a URL: download it first, and give the file")
-    return MissingFile(f"no file {name}")
+        return MissingFile(f"{name} is a URL: download it first, and give the {what}")
+    return MissingFile(f"no {what} {name}")

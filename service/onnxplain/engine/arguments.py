@@ -40,6 +40,8 @@ class CheckedChoices:
         "raw_bgr,size=224x224"; None for the model's own, or a guess.
     labels: class names by channel, for drawings of class scores.
     names: the names of the pictures in a drawing of several; None for their file names.
+    bands: of arrays with more than three channels, the one or three that a drawing shows; None
+        for the mean.
     timeout: seconds after which Cancelled is raised.
     cancel: an event after which, once set, Cancelled is raised.
     progress: called with the number of projections done and their total.
@@ -58,6 +60,7 @@ class CheckedChoices:
     preprocess: Preprocess | str | None = None
     labels: Sequence[str] | None = None
     names: Sequence[str] | None = None
+    bands: Sequence[int] | None = None
     timeout: float | None = None
     cancel: threading.Event | None = None
     progress: Callable[[int, int], None] | None = None

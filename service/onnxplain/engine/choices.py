@@ -35,6 +35,8 @@ class Choices(TypedDict, total=False):
             "raw_bgr,size=224x224"; None for the model's own, or a guess.
         labels: class names by channel, for drawings of class scores.
         names: the names of the pictures in a drawing of several; None for their file names.
+        bands: of arrays with more than three channels, the one or three that a drawing shows; None
+            for the mean.
         timeout: seconds after which Cancelled is raised.
         cancel: an event after which, once set, Cancelled is raised.
         progress: called with the number of projections done and their total.
@@ -87,6 +89,7 @@ class Choices(TypedDict, total=False):
     preprocess: Preprocess | str | None
     labels: Sequence[str] | None
     names: Sequence[str] | None
+    bands: Sequence[int] | None
     timeout: float | None
     cancel: threading.Event | None
     progress: Callable[[int, int], None] | None

@@ -6,15 +6,14 @@ import copy
 import math
 import threading
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Unpack
 
 import numpy as np
 import numpy.typing as npt
 
-from onnxplain.engine.arguments import CheckedChoices, class_labels, to_options
+from onnxplain.engine.arguments import CheckedChoices, class_labels
 from onnxplain.engine.choices import Choices
-from onnxplain.engine.drawing import name_pictures
+from onnxplain.engine.drawing import name_pictures, picture_of
 from onnxplain.engine.explanation import Explanation
 from onnxplain.engine.join import join_pieces
 from onnxplain.engine.methods import find_method, run_method
@@ -24,24 +23,20 @@ from onnxplain.engine.pictures import (
     NamedInputs,
     PreparedInputs,
     Preprocess,
-    prepare,
-    prepare_named,
 )
+from onnxplain.engine.preparation import Machine, prepared_run
 from onnxplain.engine.run import Run
 from onnxplain.engine.runtime import (
     ByteCache,
     Model,
     OpenedModel,
     Stop,
-    Subject,
-    find_subject,
     open_model,
     resolve_device,
 )
 from onnxplain.engine.units import Units, choose_units, is_whole
 from onnxplain.graphops import Method
 from onnxplain.graphops.methods import DEFAULT_METHOD
-from onnxplain.graphops.options import SCORE_LAYER
 
 __all__ = ["Engine"]
 
@@ -201,6 +196,9 @@ class Engine:
             names = prepared.names
             if chosen.names is not None:
                 names = name_pictures(prepared.rows, chosen.names)
+            bands = tuple(chosen.bands or ())
+            if bands and not prepared.pictures and run.rows[0].ndim == 3:
+                picture_of(run.rows[0], bands)  # refuses others before the work
             labels = class_labels(run.opened, subject.layer, whole, chosen)
             chosen_units = choose_units(run, units, whole)
             notes, done = (*prepared.notes, *subject.warnings), 0
@@ -230,6 +228,7 @@ class Engine:
                     drawn_as=method.drawn,
                     others={name: values[None] for name, values in result.others.items()},
                     inputs=() if prepared.pictures else run.rows[image : image + 1],
+                    bands=bands,
                 )
                 done += len(result.score)
                 progress(done, chosen_units.channels.size)
@@ -275,40 +274,5 @@ class Engine:
         choices: CheckedChoices,
         stop: Stop,
     ) -> tuple[Run, PreparedInputs]:
-        opened = self.open(model)
-        named = choices.inputs or {}
-        scored = choices.own.get(SCORE_LAYER.name) if method.over == "map" else layer
-        inputs = opened.inputs(scored, named)
-        prepared = prepare(opened.model, images, choices.preprocess, inputs[0])
-        prepared = prepare_named(opened.model, inputs[1], named, prepared)
-        stop.check()
-        options = to_options(choices, method, whole, prepared)
-        if options.to is None and method.over == "target" and inputs[1]:
-            options = replace(options, to=inputs[0].name)
-
-        def resolved() -> tuple[Subject, int]:
-            return find_subject(opened, inputs, layer, method, options, self.device), 0
-
-        # The only one of the method's own options that changes the subject.
-        rest = (options.score_layer, replace(options, own=()))
-        key = ("subject", opened.sha256, inputs, layer, method, rest)
-        run = Run(
-            opened=opened,
-            subject=self._cache.get(key, resolved),
-            method=method,
-            options=options,
-            own=choices.own,
-            position=choices.position,
-            region=choices.region,
-            passes=choices.passes,
-            rows=prepared.rows,
-            others=prepared.others,
-            sizes=prepared.sizes,
-            preprocess=prepared.preprocess,
-            device=self.device,
-            threads=self.threads,
-            memory_bytes=self.memory_bytes,
-            cache=self._cache,
-            stop=stop,
-        )
-        return run, prepared
+        machine = Machine(self.device, self.threads, self.memory_bytes, self._cache, stop)
+        return prepared_run(machine, self.open(model), images, layer, method, whole, choices)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -12,6 +13,7 @@ from onnxplain.client.requests import (
     Preprocess,
     Region,
     Units,
+    arrays_of,
     evaluate_request,
     explain_request,
 )
@@ -89,6 +91,7 @@ class Client(ModelCalls):
             ClientError: an argument is wrong, the layer cannot be explained, or the call fails.
             TypeError: no method takes an option.
         """
+        images, inputs = self._unpacked(name, images, inputs)
         request = explain_request(
             name,
             images,
@@ -109,6 +112,23 @@ class Client(ModelCalls):
         )
         with self._stream(self._stub.ExplainUnits, request) as stream:
             return gather(stream, progress, passes)
+
+    def _unpacked(
+        self, name: str, images: Images, inputs: Mapping[str, Images] | None
+    ) -> tuple[Images, Mapping[str, Images] | None]:
+        """Return the arrays of a .npz file of several inputs by their names."""
+        if isinstance(images, list) and len(images) == 1:
+            (images,) = images
+        if not isinstance(images, str | os.PathLike) or not str(images).endswith(".npz"):
+            return images, inputs
+        arrays = arrays_of(images)
+        if len(arrays) < 2:
+            return images, inputs
+        known = [one.name for one in self.model(name).inputs if one.name in arrays]
+        wide = [one for one in known if arrays[one].dtype.kind == "f" and arrays[one].ndim >= 3]
+        picture = next(iter([*wide, *known, *arrays]))
+        further = {one: values for one, values in arrays.items() if one != picture}
+        return arrays[picture], {**further, **(inputs or {})}
 
     def view(
         self,
