@@ -222,6 +222,9 @@ class Explanation(View):
 
         Returns:
             One note a line.
+
+        Raises:
+            IndexError: there is no unit.
         """
         one = self.attribution[0, 0]
         own = input_legend(one, self._input(0), self.bands)

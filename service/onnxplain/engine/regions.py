@@ -10,7 +10,6 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from onnxplain.engine.methods.baseline import channel_axis_of
 from onnxplain.engine.pictures import Images, read_arrays, read_picture
 from onnxplain.engine.run import Run
 from onnxplain.graphops.errors import OptionError
@@ -99,7 +98,7 @@ def _fitted(run: Run, image: int, mask: Array, size: tuple[int, ...]) -> Weights
         mask = mask / np.float64(255)
     else:
         own = (np.clip(mask, 0, 1) * 255).astype(np.uint8) if mask.dtype.kind in "iub" else None
-    axis = channel_axis_of(subject.input)
+    axis = subject.input.channel_axis
     seen = row.shape[:axis] + row.shape[axis + 1 :]
     original = run.sizes[image] if run.sizes else seen
     if mask.shape == size:

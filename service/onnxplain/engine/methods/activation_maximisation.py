@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from onnxplain.engine.methods.baseline import channel_axis_of
 from onnxplain.engine.run import Chosen, ProjectedUnits, Run
 from onnxplain.engine.runtime import Others, Plan, Stop
 from onnxplain.graphops.errors import UnsupportedModel
@@ -79,7 +78,7 @@ class _Range:
         if run.preprocess is None:
             span = float(np.ptp(row)) or 1.0
             return _Range(np.array(-np.inf), np.array(np.inf), np.zeros(()), span)
-        axis = channel_axis_of(run.subject.input)
+        axis = run.subject.input.channel_axis
         per_channel = [-1 if i == axis else 1 for i in range(row.ndim)]
         low, high = (end.reshape(per_channel) for end in run.preprocess.ends())
         return _Range(low, high, (low + high) / 2, float((high - low).mean()))
@@ -101,7 +100,7 @@ def _step(
     """Return the pictures after one iteration. rest: the further arguments of a run."""
     own = run.own
     step, jitter = scale.span * own["step_size"], own["jitter"]
-    axis = channel_axis_of(run.subject.input)
+    axis = run.subject.input.channel_axis
     sides = [i for i in range(pictures.ndim - 1) if i != axis]
     shifts = [rng.integers(-jitter, jitter + 1, len(sides)) for rng in generators]
     shifted = [np.roll(p, s, sides) for p, s in zip(pictures, shifts, strict=True)]

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from onnxplain.engine.methods.baseline import baseline_row, channel_axis_of
+from onnxplain.engine.methods.baseline import baseline_row
 from onnxplain.engine.methods.seeds import Signal, projections, signals
 from onnxplain.engine.run import Chosen, Run
 from onnxplain.engine.runtime import Projections
@@ -38,7 +38,7 @@ class Masking:
                 f"the input '{run.subject.input.name}' has no height or width to cover: choose "
                 "another method"
             )
-        axis = channel_axis_of(run.subject.input)
+        axis = run.subject.input.channel_axis
         return Masking(axis, row.shape[:axis] + row.shape[axis + 1 :])
 
     @property

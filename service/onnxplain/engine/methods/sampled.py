@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from onnxplain.engine.methods.baseline import baseline_row, channel_axis_of
+from onnxplain.engine.methods.baseline import baseline_row
 from onnxplain.engine.methods.seeds import Signal, Values, projections, signals
 from onnxplain.engine.run import Chosen, ProjectedUnits, Run
 from onnxplain.engine.runtime import Activity, Others, Plan, Stop
@@ -126,7 +126,7 @@ def _integrated(
     """Return the attribution and its completeness error."""
     own = runner.run.own
     alphas, weights = (a.astype(np.float32) for a in gauss_legendre(own["steps"]))
-    axis = 0 if runner.from_target else channel_axis_of(runner.run.subject.input)
+    axis = 0 if runner.from_target else runner.run.subject.input.channel_axis
     baseline = baseline_row(own, start.shape, axis)
     difference = start - baseline
     ones = (1,) * start.ndim

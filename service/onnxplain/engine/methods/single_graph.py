@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from onnxplain.engine.methods.baseline import baseline_row, channel_axis_of
+from onnxplain.engine.methods.baseline import baseline_row
 from onnxplain.engine.run import Chosen, ProjectedUnits, Run, batches
 
 __all__ = ["project"]
@@ -42,6 +42,6 @@ def project(run: Run, chosen: Chosen) -> Iterator[ProjectedUnits]:
 def _baseline(run: Run, image: int) -> Array:
     """Return the baseline in the shape of the target."""
     if run.subject.to == run.subject.input.name:
-        return baseline_row(run.own, run.rows[image].shape, channel_axis_of(run.subject.input))
+        return baseline_row(run.own, run.rows[image].shape, run.subject.input.channel_axis)
     (value,) = run.values([image], run.activity(run.subject.to))
     return baseline_row(run.own, np.shape(value))

@@ -48,9 +48,14 @@ class Input:
         return len(shape) == 3 and shape[0] not in (1, 3) and shape[2] in (1, 3)
 
     @property
+    def channel_axis(self) -> int:
+        """The channel axis, counted without the batch axis."""
+        return len(self.image_shape) - 1 if self.channels_last else 0
+
+    @property
     def channels(self) -> int | str | None:
         """The size of the channel axis, if the model fixes it."""
-        return self.image_shape[-1 if self.channels_last else 0]
+        return self.image_shape[self.channel_axis]
 
     @property
     def size(self) -> tuple[int, int] | None:
