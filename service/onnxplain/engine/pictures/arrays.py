@@ -69,9 +69,10 @@ def fitting(image: Array, target: Input) -> Array:
         raise PictureError(
             f"an array of {image.dtype} is no input of a network: give floats or integers"
         )
-    if target.dtype.kind in "iu" and image.dtype.kind == "f":
+    if target.dtype.kind in "iu" and image.dtype != target.dtype:
         limits = np.iinfo(target.dtype)
-        image = np.clip(np.rint(image), limits.min, limits.max)
+        whole = np.rint(image) if image.dtype.kind == "f" else image
+        image = np.clip(whole, limits.min, limits.max)
     return image.astype(target.dtype)
 
 

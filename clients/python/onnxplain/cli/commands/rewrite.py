@@ -48,7 +48,7 @@ def add_parser(commands: Any) -> None:
         type=channel_list,
         help="the channels that --select fixed bakes in; alone, it implies --select fixed",
     )
-    add_seed(parser, "all, max or given")
+    add_seed(parser, "all, max, given or region")
     add_option(parser, KEEP_OUTPUTS, flag="no-outputs")
     add_option(parser, KEEP_SHAPE)
     add_method_options(parser, exported=True)
