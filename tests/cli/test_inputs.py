@@ -198,3 +198,19 @@ def test_views_of_pixels_refuse_arrays(run: Run, network: Path, tmp_path: Path) 
     done = run("occlusion", network, tmp_path / "x.npy")
     assert done.code == 2
     assert "only `explain` takes" in done.error
+
+
+def test_a_folder_of_arrays(run: Run, tmp_path: Path) -> None:
+    model, folder = save(tmp_path, BANDS, "x"), tmp_path / "tiles"
+    folder.mkdir()
+    for i in range(3):
+        np.save(folder / f"{i}.npy", (i + 1) * RNG.random((6, 10, 12)).astype(np.float32))
+    done = run("top", model, folder, "--layer", "y", "--channel", "0,2", "--count", "2")
+    assert (done.code, done.error) == (0, "")
+    assert {line.split()[1] for line in done.out.splitlines()[1:5]} <= {
+        str(folder / f"{i}.npy") for i in range(3)
+    }
+    np.save(folder / "3.npy", np.zeros((2, 6, 10, 12), np.float32))
+    many = run("top", model, folder, "--layer", "y", "--channel", "0")
+    assert many.code == 2
+    assert "holds 2 images" in many.error

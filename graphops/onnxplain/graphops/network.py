@@ -51,7 +51,8 @@ class Network:
     @property
     def unbatched(self) -> frozenset[str]:
         """The names of the tensors without a batch axis, in a network of one image without one."""
-        return self._original(keep_shape=False).unbatched
+        with diagnosing(self.model):
+            return self._original(keep_shape=False).unbatched
 
     def inputs_of(self, layer: str | None) -> tuple[str, ...]:
         """Return the names of the inputs that a layer depends on.

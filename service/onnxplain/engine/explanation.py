@@ -228,6 +228,8 @@ class Explanation(View):
         """
         one = self.attribution[0, 0]
         own = input_legend(one, self._input(0), self.bands)
+        if self.others:
+            own.append(Note(f"Not drawn: the attributions to {', '.join(self.others)}"))
         return legend(one, self.drawn_as, overlays) + own
 
     def _input(self, image: int) -> npt.NDArray[Any] | None:

@@ -16,7 +16,13 @@ from onnxplain.engine.pictures.network_input import (
     required_inputs,
 )
 from onnxplain.engine.pictures.preprocess import PRESETS, Preprocess, parse
-from onnxplain.engine.pictures.read import ARRAY_BYTES, Picture, read_picture, read_pictures
+from onnxplain.engine.pictures.read import (
+    ARRAY_BYTES,
+    Picture,
+    is_array_file,
+    read_picture,
+    read_pictures,
+)
 
 __all__ = [
     "ARRAY_BYTES",
@@ -29,6 +35,7 @@ __all__ = [
     "Preprocess",
     "choose_picture_input",
     "further_inputs",
+    "is_array_file",
     "parse",
     "picture_input",
     "prepare",

@@ -185,10 +185,11 @@ def _pictures(folder: str) -> list[str]:
     path = Path(folder)
     if not path.is_dir():
         raise missing_file(folder, what="folder")
-    pictures = sorted(str(p) for p in path.iterdir() if p.suffix.lower() in PICTURE_SUFFIXES)
-    if not pictures:
-        raise MissingFile(f"no pictures in '{folder}': name a folder of PNG, JPEG or other files")
-    return pictures
+    for suffixes in (PICTURE_SUFFIXES, {".npy"}):
+        pictures = sorted(str(p) for p in path.iterdir() if p.suffix.lower() in suffixes)
+        if pictures:
+            return pictures
+    raise MissingFile(f"no pictures in '{folder}': name a folder of PNG, JPEG or other files")
 
 
 def _cell(value: Any) -> str:
