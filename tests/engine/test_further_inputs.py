@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from artefacts import network
 from exporters import export_by
 from PIL import Image
 from several_inputs import Metadata, Twins, gradients
@@ -175,3 +176,45 @@ def test_values_of_a_layer_take_further_inputs(engine, metadata):
         expected = net(torch.from_numpy(IMAGES), torch.from_numpy(NUMBERS)).numpy()
     found = np.stack(list(engine.values(model, IMAGES, inputs={"numbers": NUMBERS})))
     np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
+SCALED = """
+<ir_version: 8, opset_import: ["": 17]>
+scaled (float[N, 3, 8, 8] image, {kind} scale) => (float[N, 3, 8, 8] y)
+{{ s = Cast <to = 1> (scale) y = Mul (image, s) }}
+"""
+
+
+@pytest.mark.parametrize(
+    ("kind", "scale", "expected"),
+    [
+        ("float", 2.5, 2.5),
+        ("float", np.float32(2.5), 2.5),
+        ("int64[1]", 3, 3),
+        ("float[8]", [0.5] * 8, 0.5),
+        ("int32[8]", np.arange(8), np.arange(8.0)),
+        ("float[N, 1, 1, 1]", np.float32([1, 2, 3]).reshape(3, 1, 1, 1), None),
+    ],
+)
+def test_parameters_are_numbers_lists_or_arrays(engine, kind, scale, expected):
+    """Of one number, of one for the axis, and of one for each image."""
+    model = network(SCALED.format(kind=kind), ("image", "scale"))
+    x = RNG.standard_normal((3, 3, 8, 8)).astype(np.float32)
+    found = engine.explain(model, x, None, "gradient", 1, inputs={"scale": scale})
+    wanted = np.zeros((3, 1, 3, 8, 8), np.float32)
+    wanted[:, :, 1] = np.reshape([1, 2, 3], (3, 1, 1, 1)) if expected is None else expected
+    np.testing.assert_allclose(found.attribution, wanted)
+
+
+@pytest.mark.parametrize(("image", "numbers"), [("1", "1"), ("N", "1"), ("1", "N"), ("N", "M")])
+def test_batches_that_are_fixed_or_named_otherwise(engine, image, numbers):
+    model = network(
+        f'<ir_version: 8, opset_import: ["": 17]> two (float[{image}, 3, 8, 8] x, '
+        f"float[{numbers}, 5] age, float[3, 4] v, float[5, 4] w) => (float[K, 4] y) "
+        "{ m = ReduceMean <axes = [2, 3], keepdims = 0> (x) h = MatMul (m, v) "
+        "g = MatMul (age, w) y = Mul (h, g) }",
+        ("x", "age"),
+    )
+    x, age = IMAGES[:, :, :8, :8], NUMBERS
+    found = engine.explain(model, x, None, "input_x_gradient", (0, 2), inputs={"age": age})
+    np.testing.assert_allclose(found.attribution.sum((2, 3, 4)), found.score, atol=1e-5)

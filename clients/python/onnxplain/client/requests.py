@@ -93,7 +93,7 @@ def explain_request(
             fields["region"] = _tensor(_mask(region))
             position = "region" if position is None else position
         fields["inputs"] = [
-            pb.NamedInput(name=one, images=pictures(values))
+            pb.NamedInput(name=one, images=pictures(_numbers_as_array(values)))
             for one, values in (inputs or {}).items()
         ]
         if position is not None and not isinstance(position, str):
@@ -193,6 +193,13 @@ def arrays_of(source: str | os.PathLike[str]) -> dict[str, npt.NDArray[Any]]:
         return {"": loaded} if isinstance(loaded, np.ndarray) else dict(loaded)
     except (ValueError, OSError, EOFError, zipfile.BadZipFile) as e:
         raise _wrong(f"'{source}' is not a NumPy file that can be read", "PictureError") from e
+
+
+def _numbers_as_array(values: Any) -> Any:
+    """Return a number, or a list of numbers, as an array, and other values as they are."""
+    listed = isinstance(values, list | tuple) and len(values) > 0
+    first = values[0] if listed else values
+    return np.asarray(values) if isinstance(first, int | float | np.number) else values
 
 
 def _only_array(source: str | os.PathLike[str]) -> npt.NDArray[Any]:

@@ -24,7 +24,7 @@ __all__ = ["Images", "NamedInputs", "PreparedInputs", "prepare", "prepare_named"
 METADATA = "onnxplain.preprocess"
 
 Images = Picture | Sequence[Picture]
-NamedInputs: TypeAlias = "Mapping[str, Images]"
+NamedInputs: TypeAlias = "Mapping[str, Images | float | Sequence[float]]"
 Array: TypeAlias = npt.NDArray[Any]
 
 
@@ -194,7 +194,7 @@ def prepare_named(
     count, notes = len(prepared.rows), list(prepared.notes)
     others: list[dict[str, Array]] = [{} for _ in prepared.rows]
     for one in inputs:
-        found = _like(model, values[one.name], one, prepared.preprocess)
+        found = _like(model, _numbers_as_array(values[one.name]), one, prepared.preprocess)
         if len(found.rows) not in (1, count):
             raise PictureError(
                 f"the input '{one.name}' has values for {len(found.rows)} images, and there are "
@@ -204,6 +204,13 @@ def prepare_named(
             others[i][one.name] = row
         notes += found.notes
     return replace(prepared, others=tuple(others), notes=tuple(dict.fromkeys(notes)))
+
+
+def _numbers_as_array(values: Any) -> Any:
+    """Return a number, or a list of numbers, as an array, and other values as they are."""
+    listed = isinstance(values, list | tuple) and len(values) > 0
+    first = values[0] if listed else values
+    return np.asarray(values) if isinstance(first, int | float | np.number | np.bool_) else values
 
 
 def _like(
