@@ -206,6 +206,22 @@ def test_parameters_are_numbers_lists_or_arrays(engine, kind, scale, expected):
     np.testing.assert_allclose(found.attribution, wanted)
 
 
+@pytest.mark.parametrize(("kind", "axes"), [("float", (1, 2)), ("float[8]", (1,))])
+@pytest.mark.parametrize("to", ["scale", "all"])
+def test_the_attribution_to_a_parameter_is_that_of_each_unit(engine, kind, axes, to):
+    """In y = x · scale, that of a unit is the sum of x over what a number scales."""
+    model = network(SCALED.format(kind=kind), ("image", "scale"))
+    x = RNG.standard_normal((3, 3, 8, 8)).astype(np.float32)
+    scale = np.full((8,) * (2 - len(axes)), 0.5, np.float32)
+    choices = {"inputs": {"scale": scale}, "to": to, "position": "all"}
+    found = engine.explain(model, x, None, "gradient", (0, 2), **choices)
+    values = found.others["scale"] if to == "all" else found.attribution
+    np.testing.assert_allclose(values, x[:, [0, 2]].sum(tuple(a + 1 for a in axes)), rtol=1e-4)
+    if to == "scale":
+        found = engine.explain(model, x, None, "integrated_gradients", (0, 2), **choices, steps=3)
+        np.testing.assert_allclose(found.attribution, values / 2, rtol=1e-4)
+
+
 @pytest.mark.parametrize(("image", "numbers"), [("1", "1"), ("N", "1"), ("1", "N"), ("N", "M")])
 def test_batches_that_are_fixed_or_named_otherwise(engine, image, numbers):
     model = network(

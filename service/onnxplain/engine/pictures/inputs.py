@@ -34,10 +34,10 @@ class PreparedInputs:
 
     rows: the network's input for each picture, without the batch axis. pictures: the pictures as
     the network sees them, uint8 [H, W, 3] each; empty for arrays. names: their file names, "" for
-    pictures without a file; empty for arrays without one. sizes: the heights
-    and widths of the pictures before; empty for arrays. named: arrays of an .npz file for further
-    inputs, by name. others: for each picture, the values of the network's further inputs by name,
-    without the batch axis.
+    pictures without a file; empty for arrays without one. sizes: the heights and widths of the
+    pictures before; empty for arrays. named: arrays of an .npz file for further inputs, by name.
+    others: for each picture, the values of the network's further inputs by name, without the batch
+    axis.
     """
 
     rows: tuple[Array, ...]
@@ -70,7 +70,7 @@ def prepare(
     sources, pictures, arrays = _load(images, target)
     if arrays:
         return _prepared_arrays(sources, arrays, target, preprocess)
-    if not takes_pictures(target):
+    if not _takes_pictures(target):
         raise UnsupportedModel(
             f"the input '{target.name}' has {len(target.shape)} dimensions, and a batch of "
             "pictures 4, [N, C, H, W]: give an array of the input's shape instead, in Python or as "
@@ -112,7 +112,7 @@ def _prepared_arrays(
     target: Input,
     preprocess: Preprocess | str | None,
 ) -> PreparedInputs:
-    """Return the images of arrays, by the names that `_arrays` gives them."""
+    """Return the images of arrays, whose values are by the names of inputs, see `_loaded`."""
     if preprocess is not None:
         raise OptionError(
             "an array counts as already preprocessed: leave the preprocessing out, or give pictures"
@@ -139,7 +139,7 @@ def _loaded(source: Picture, target: Input) -> Picture | dict[str, Array]:
     """
     if isinstance(source, np.ndarray):
         ranks = (len(target.image_shape), len(target.image_shape) + 1)
-        is_picture = takes_pictures(target) or source.ndim not in ranks
+        is_picture = _takes_pictures(target) or source.ndim not in ranks
         return source if source.dtype == np.uint8 and is_picture else {target.name: source}
     name = f"'{os.fspath(source)}'" if isinstance(source, str | os.PathLike) else "the array"
     found = read_arrays(source, name)
@@ -156,7 +156,7 @@ def _loaded(source: Picture, target: Input) -> Picture | dict[str, Array]:
     return dict(found)
 
 
-def takes_pictures(target: Input) -> bool:
+def _takes_pictures(target: Input) -> bool:
     """Tell whether an input has the dimensions of a picture: channels, height and width."""
     return len(target.image_shape) == 3
 
@@ -164,7 +164,7 @@ def takes_pictures(target: Input) -> bool:
 def _sources(images: Images, target: Input) -> list[Picture]:
     """Return the images one by one; an array of network inputs stays whole."""
     if isinstance(images, np.ndarray) and images.ndim == 4 and images.dtype == np.uint8:
-        return list(images) if takes_pictures(target) else [images]
+        return list(images) if _takes_pictures(target) else [images]
     if isinstance(images, (str, bytes, Image.Image, np.ndarray)) or hasattr(images, "__fspath__"):
         return [images]
     sources = list(images)

@@ -12,8 +12,8 @@ import numpy.typing as npt
 from onnxplain.engine.pictures import Input
 from onnxplain.engine.runtime.model import OpenedModel
 from onnxplain.graphops import Layer, Method, Options, check, rewrite
-from onnxplain.graphops.errors import OptionError
-from onnxplain.graphops.options import Target
+from onnxplain.graphops.errors import OptionError, UnsupportedModel
+from onnxplain.graphops.options import ALL_INPUTS, Target
 
 __all__ = ["Others", "Subject", "find_subject", "target_of"]
 
@@ -115,6 +115,17 @@ def find_subject(
     picture, further = inputs
     to = report.to if graph or options.to is not None else picture.name
     warnings, unbatched = report.warnings if graph else (), opened.network.unbatched
+    parameters = {one.name for one in further if not one.batched}
+    if parameters & ({one.name for one in further} if options.to == ALL_INPUTS else {to}):
+        # The signal at a parameter is the sum over the results of a run: there must be one alone.
+        fixed, separable, unbatched = True, False, unbatched | parameters
+        size = picture.shape[0] if picture.batched else 1
+        if isinstance(size, int) and size > 1:
+            raise UnsupportedModel(
+                f"the model fixes the batch size {size}, so the signal at "
+                f"{', '.join(sorted(parameters))} is that of several images: export the model with "
+                "a free batch"
+            )
     if start.tensor in unbatched and start.shape:
         axis = (options.channel_axis or 0) % len(start.shape)
         size = start.shape[axis]
