@@ -10,9 +10,8 @@ from torch import nn
 
 from onnxplain.graphops import METHODS, check
 
-WALKS = [name for name in METHODS
-         if name.startswith("lrp") or name in ("gradient", "deconvnet", "guided_backprop", "deeplift",
-                                               "excitation_backprop")]  # fmt: skip
+OTHERS = ("gradient", "deconvnet", "guided_backprop", "deeplift", "excitation_backprop")
+WALKS = [name for name in METHODS if name.startswith("lrp") or name in OTHERS]
 
 # Between two convolutions, from a [N, 6, H, W] to b: the operator, and spellings of it.
 SAME = {

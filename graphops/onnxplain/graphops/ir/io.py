@@ -21,6 +21,7 @@ from onnxplain.graphops.errors import (
     OutputError,
     UnsafeModel,
     UnsupportedModel,
+    missing_file,
     one_line,
 )
 from onnxplain.graphops.ir.shape_inference import require_consistent
@@ -119,7 +120,7 @@ def _read(path: str | os.PathLike[str], name: str) -> bytes:
     try:
         return Path(path).read_bytes()
     except (FileNotFoundError, NotADirectoryError) as e:
-        raise MissingFile(f"no file {name}") from e
+        raise missing_file(path, name) from e
     except OSError as e:
         raise MissingFile(f"cannot read {name}: {e.strerror}") from e
 
