@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from cli.running import Run
+from PIL import Image
 
 COMMAND = [sys.executable, "-m", "onnxplain.cli", "serve"]
 
@@ -169,3 +170,28 @@ def test_address_that_is_none(run: Run, network: Path) -> None:
     result = run("serve", "--models", network.parent, "--listen", "everywhere")
     assert result.code == 2
     assert "'everywhere'" in result.error_line
+
+
+def test_arrays_and_regions_are_sent_to_a_server(
+    run: Run, network: Path, picture: Path, server: str, tmp_path: Path
+) -> None:
+    rng = np.random.default_rng(0)
+    np.save(tmp_path / "two.npy", rng.standard_normal((2, 3, 16, 16)).astype(np.float32))
+    np.save(tmp_path / "one.npy", rng.standard_normal((3, 16, 16)).astype(np.float32))
+    mask = np.zeros((16, 16), np.uint8)
+    mask[3:9, 2:12] = 255
+    Image.fromarray(mask).save(tmp_path / "mask.png")
+    for images, flags in (
+        (["two.npy"], ["--method", "gradient", "--to", "all"]),
+        (["one.npy", "one.npy"], ["--layer", "pool"]),
+        (["one.npy"], ["--layer", "pool", "--region", tmp_path / "mask.png"]),
+    ):
+        flags = [*(tmp_path / image for image in images), *flags, "--json", "-o"]
+        here = run("explain", network, *flags, "here.png", "--npz", "here.npz")
+        there = run("explain", "net", *flags, "there.png", "--npz", "there.npz", "--server", server)
+        assert (here.code, there.code) == (0, 0), there.error
+        with np.load("here.npz") as expected, np.load("there.npz") as found:
+            assert set(found) == set(expected)
+            for name in expected:
+                np.testing.assert_array_equal(found[name], expected[name])
+        assert Path("here.png").read_bytes() == Path("there.png").read_bytes()

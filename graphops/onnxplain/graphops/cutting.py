@@ -1,14 +1,14 @@
-"""Cutting a network at one of its tensors: what leads to it, or what follows from it."""
+"""Parts of a network: cut at a layer, or begun at one of its tensors."""
 
 from __future__ import annotations
 
 import onnx
 
 from onnxplain.graphops.backward import Interface
-from onnxplain.graphops.ir import Emitter, Shape, Tensor, diagnosing, write
+from onnxplain.graphops.ir import Emitter, diagnosing, write
 from onnxplain.graphops.network import NetworkSource, as_network
 
-__all__ = ["as_output", "begin_at", "forward"]
+__all__ = ["begin_at", "forward"]
 
 
 def forward(
@@ -22,7 +22,8 @@ def forward(
         keep_shape: leave a fixed batch as it is.
 
     Returns:
-        A model with the network's own inputs and one output, `activation`, of the layer's shape.
+        A model with one output, `activation`, of the layer's shape. Its inputs are those of the
+        network that the layer depends on.
 
     Raises:
         UnknownLayer, UnsupportedModel: no such layer, or the network has no class score.
@@ -34,8 +35,10 @@ def forward(
         graph, tensor = canonical.graph, canonical.tensor(layer)
         op = Emitter(graph)
         interface = Interface(1, 1)
-        graph.outputs = [as_output(op, interface, "activation", op.Identity(tensor), tensor.shape)]
+        activation = interface.output(op, "activation", op.Identity(tensor), tensor.shape)
+        graph.outputs = [activation]
         graph.cleanup()
+        graph.drop_unread_inputs()
         return write(graph, network.model)
 
 
@@ -63,16 +66,3 @@ def begin_at(model: NetworkSource, tensor: str) -> onnx.ModelProto:
             graph.inputs.append(start)
         graph.cleanup()
         return write(graph, network.model)
-
-
-def as_output(
-    op: Emitter, interface: Interface, wanted: str, tensor: Tensor, shape: Shape | None
-) -> Tensor:
-    """Return the tensor under an output's name; the input `position` serves as output itself."""
-    if wanted == "position" and not tensor.inputs:
-        return tensor
-    if not tensor.inputs or not op.is_own(tensor):
-        tensor = op.Identity(tensor)
-    tensor.name = interface.name(op, wanted)
-    tensor.shape = tensor.shape or shape
-    return tensor

@@ -10,12 +10,7 @@ from typing import TypeAlias
 
 import onnx
 
-from onnxplain.graphops.analysis import (
-    ClassScore,
-    Layer,
-    list_layers,
-    resize_input,
-)
+from onnxplain.graphops.analysis import ClassScore, Layer, list_layers, needed_inputs, resize_input
 from onnxplain.graphops.canonicalize import CanonicalGraph, canonicalize
 from onnxplain.graphops.ir import diagnosing, fits, infer_shapes, load, raw, size_of, split
 
@@ -63,6 +58,28 @@ class Network:
         with diagnosing(self.model):
             score = self._original(keep_shape=False).score
             return score if isinstance(score, ClassScore) else None
+
+    @property
+    def unbatched(self) -> frozenset[str]:
+        """The names of the tensors without a batch axis, in a network of one image without one."""
+        with diagnosing(self.model):
+            return self._original(keep_shape=False).unbatched
+
+    def inputs_of(self, layer: str | None) -> tuple[str, ...]:
+        """Return the names of the inputs that a layer depends on.
+
+        Args:
+            layer: the name of a tensor, a node or a module; None for the class score.
+
+        Returns:
+            The names, in the order of the network's inputs.
+
+        Raises:
+            UnknownLayer, UnsupportedModel: no such layer, or the network has no class score.
+        """
+        with diagnosing(self.model):
+            canonical = self._original(keep_shape=False)
+            return tuple(t.name for t in needed_inputs(canonical.graph, canonical.tensor(layer)))
 
     def canonical(self, keep_shape: bool = False) -> CanonicalGraph:
         """Return an editable copy of the network in canonical form.

@@ -26,7 +26,7 @@ from onnxplain.graphops.backward import (
 )
 from onnxplain.graphops.canonicalize import CanonicalGraph
 from onnxplain.graphops.chosen_options import with_defaults
-from onnxplain.graphops.cutting import as_output
+from onnxplain.graphops.errors import OptionError
 from onnxplain.graphops.ir import (
     Emitter,
     Graph,
@@ -66,9 +66,10 @@ def rewrite(
 
     Returns:
         The artefact, one self-contained model. Its inputs are the network's own and those that
-        `options.select` adds. Its outputs are the network's own, then `attribution`
-        [B, ...shape of `to`], `score` [B] and, for positions `max` and `given`, `position`
-        int64[B, spatial rank]. See docs/contract.md.
+        `options.select` and `options.position` add. Its outputs are the network's own, then
+        `attribution` [B, ...shape of `to`], `attribution.NAME` for each further input where `to` is
+        "all", `score` [B] and, for positions `max` and `given`, `position` int64[B, spatial rank].
+        See docs/contract.md.
 
     Raises:
         UnknownLayer, UnknownMethod, OptionError, ChannelError: an argument is wrong.
@@ -120,31 +121,41 @@ def append_explanation(
     names = (ends.layer.name, ends.target.name)
     outputs = list(graph.outputs) if options.keep_outputs else []
     op = Emitter(graph, canonical.batched)
-    interface = Interface(*_batch_dimensions(graph, ends.layer, options))
+    interface = Interface(*_batch_dimensions(canonical, ends.layer, options))
     walk = _start_walk(op, interface, canonical, ends, path, chosen, options)
     seed = walk.seed
     with op.picking(walk.image), op.in_float32(options.backward == "float32"):
         result = chosen.compute(walk)
         result.values.shape = result.values.shape or op.signal_shape(walk.path.target)
-    outputs.append(as_output(op, interface, "attribution", result.values, walk.path.target.shape))
-    outputs.append(as_output(op, interface, "score", seed.score, [interface.results]))
+    outputs.append(interface.output(op, "attribution", result.values, walk.path.target.shape))
+    if len(result.others) < len(path.others):
+        raise OptionError(f"method '{chosen.name}' projects to one tensor: name it by `to`")
+    for target, values in zip(path.others, result.others, strict=True):
+        name = f"attribution.{target.name}"
+        outputs.append(interface.output(op, name, values, op.signal_shape(target)))
+    outputs.append(interface.output(op, "score", seed.score, [interface.results]))
     if (error := result.completeness_error) is not None:
-        outputs.append(as_output(op, interface, "completeness_error", error, [interface.results]))
+        outputs.append(interface.output(op, "completeness_error", error, [interface.results]))
     if seed.position is not None:
-        rank = rank_of(ends.layer) - 2
-        outputs.append(
-            as_output(op, interface, "position", seed.position, [interface.results, rank])
-        )
-    graph.inputs.extend(interface.inputs)
+        rank = len(canonical.shape_with_batch(ends.layer)) - 2
+        outputs.append(interface.output(op, "position", seed.position, [interface.results, rank]))
     graph.outputs = outputs
     graph.cleanup()
+    if not options.keep_outputs:
+        graph.drop_unread_inputs()
+    graph.inputs.extend(interface.inputs)
     if options.target == "openvino":
         separate_shared_weights(op)
     return Appended(*names, options, interface)
 
 
-def _batch_dimensions(graph: Graph, layer: Tensor, options: Options) -> tuple[int | str, int | str]:
+def _batch_dimensions(
+    canonical: CanonicalGraph, layer: Tensor, options: Options
+) -> tuple[int | str, int | str]:
     """Return the batch dimension of the images and that of the results."""
+    graph = canonical.graph
+    if canonical.unbatched:
+        return 1, 1
     if not layer.shape:  # a scalar for the whole batch, which only select `seed` allows
         return 1, 1
     images = layer.shape[0] if isinstance(layer.shape[0], int) else batch_dimension(graph)
@@ -169,13 +180,23 @@ def _start_walk(
     if not images:  # the batch is fixed, or its axis is unknown
         images = {t.name: t for t in graph.inputs if is_float(t)}
     image, scope = None, "seed"
-    if options.select == "seed":
-        cotangent = interface.input(op, "seed", layer.dtype, list(shape_of(layer)))
+    lacks_batch, shape = layer.name in canonical.unbatched, list(shape_of(layer))
+    if lacks_batch:
         with op.scoped(scope):
+            layer = op.own(op.raw("Unsqueeze", layer, [0]))
+        layer.shape = [1, *shape]
+    region = None
+    if options.position == "region":
+        spatial = [d for i, d in enumerate(shape_of(layer)) if i not in (0, axis)]
+        region = interface.input(op, "region", layer.dtype, [interface.results, *spatial])
+    if options.select == "seed":
+        cotangent = interface.input(op, "seed", layer.dtype, shape)
+        with op.scoped(scope):
+            cotangent = op.Unsqueeze(cotangent, [0]) if lacks_batch else cotangent
             seed = seed_from_cotangent(op, layer, cotangent)
     elif options.select == "whole":
         with op.scoped(scope):
-            seed = seed_at_layer(op, layer, options.seed_value or "one")
+            seed = seed_at_layer(op, layer, options.seed_value or "one", axis, region)
     else:
         with op.scoped(scope):
             select = options.select or "channel"
@@ -186,17 +207,23 @@ def _start_walk(
             copies = _gather_images(op, interface, graph, image, list(images.values()))
             images = {name: copies[name] for name in images}
             layer = copies[layer.name]
-            path = find_path(graph, copies[ends.target.name], layer)
+            others = [copies.get(t.name, t) for t in path.others]
+            path = find_path(graph, copies[path.target.name], layer, others)
             unit, image, scope = replace(unit, image=None), None, ""
         if options.position == "given":
-            shape: Shape = [interface.results, rank_of(layer) - 2]
-            unit = replace(unit, position=interface.input(op, "position", np.int64, shape))
+            sizes: Shape = [interface.results, rank_of(layer) - 2]
+            unit = replace(unit, position=interface.input(op, "position", np.int64, sizes))
         position, seed_value = options.position or "all", options.seed_value or "one"
         with op.scoped(scope):
+            unit = replace(unit, region=region)
             seed = seed_at_unit(op, layer, axis, unit, position, seed_value)
     if options.negate:
         with op.scoped(scope):
             seed = negated(op, seed)
+    if lacks_batch:
+        with op.scoped(scope):
+            seed = replace(seed, cotangent=op.Squeeze(seed.cotangent, [0]))
+        seed.cotangent.shape, axis = shape, axis - 1
     return Walk(
         op, interface, canonical, path, axis, ends.target_axes, images, image, seed, method.rules,
         options, scope,

@@ -39,6 +39,7 @@ class Position(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     POSITION_ALL: _ClassVar[Position]
     POSITION_MAX: _ClassVar[Position]
     POSITION_GIVEN: _ClassVar[Position]
+    POSITION_REGION: _ClassVar[Position]
 
 class SeedValue(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -93,6 +94,7 @@ POSITION_UNSPECIFIED: Position
 POSITION_ALL: Position
 POSITION_MAX: Position
 POSITION_GIVEN: Position
+POSITION_REGION: Position
 SEED_VALUE_UNSPECIFIED: SeedValue
 SEED_VALUE_ACTIVATION: SeedValue
 SEED_VALUE_ONE: SeedValue
@@ -469,6 +471,14 @@ class Image(_message.Message):
     input: Tensor
     def __init__(self, encoded: _Optional[bytes] = ..., pixels: _Optional[_Union[Tensor, _Mapping]] = ..., input: _Optional[_Union[Tensor, _Mapping]] = ...) -> None: ...
 
+class NamedInput(_message.Message):
+    __slots__ = ("name", "images")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    IMAGES_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    images: _containers.RepeatedCompositeFieldContainer[Image]
+    def __init__(self, name: _Optional[str] = ..., images: _Optional[_Iterable[_Union[Image, _Mapping]]] = ...) -> None: ...
+
 class Preprocess(_message.Message):
     __slots__ = ("height", "width", "crop", "color", "mean", "std", "scale")
     HEIGHT_FIELD_NUMBER: _ClassVar[int]
@@ -494,7 +504,7 @@ class Channels(_message.Message):
     def __init__(self, channels: _Optional[_Iterable[int]] = ...) -> None: ...
 
 class ExplainRequest(_message.Message):
-    __slots__ = ("model", "images", "layer", "method", "top", "channels", "all", "whole", "position", "positions", "seed_value", "to", "unpool", "channel_axis", "preset", "preprocess", "labels", "return_pictures", "method_options", "negate")
+    __slots__ = ("model", "images", "layer", "method", "top", "channels", "all", "whole", "position", "positions", "seed_value", "to", "unpool", "channel_axis", "preset", "preprocess", "labels", "return_pictures", "method_options", "negate", "inputs", "region")
     MODEL_FIELD_NUMBER: _ClassVar[int]
     IMAGES_FIELD_NUMBER: _ClassVar[int]
     LAYER_FIELD_NUMBER: _ClassVar[int]
@@ -515,6 +525,8 @@ class ExplainRequest(_message.Message):
     RETURN_PICTURES_FIELD_NUMBER: _ClassVar[int]
     METHOD_OPTIONS_FIELD_NUMBER: _ClassVar[int]
     NEGATE_FIELD_NUMBER: _ClassVar[int]
+    INPUTS_FIELD_NUMBER: _ClassVar[int]
+    REGION_FIELD_NUMBER: _ClassVar[int]
     model: str
     images: _containers.RepeatedCompositeFieldContainer[Image]
     layer: str
@@ -535,10 +547,12 @@ class ExplainRequest(_message.Message):
     return_pictures: bool
     method_options: MethodOptions
     negate: bool
-    def __init__(self, model: _Optional[str] = ..., images: _Optional[_Iterable[_Union[Image, _Mapping]]] = ..., layer: _Optional[str] = ..., method: _Optional[str] = ..., top: _Optional[int] = ..., channels: _Optional[_Union[Channels, _Mapping]] = ..., all: _Optional[bool] = ..., whole: _Optional[bool] = ..., position: _Optional[_Union[Position, str]] = ..., positions: _Optional[_Union[Tensor, _Mapping]] = ..., seed_value: _Optional[_Union[SeedValue, str]] = ..., to: _Optional[str] = ..., unpool: _Optional[_Union[Unpool, str]] = ..., channel_axis: _Optional[int] = ..., preset: _Optional[str] = ..., preprocess: _Optional[_Union[Preprocess, _Mapping]] = ..., labels: _Optional[_Iterable[str]] = ..., return_pictures: _Optional[bool] = ..., method_options: _Optional[_Union[MethodOptions, _Mapping]] = ..., negate: _Optional[bool] = ...) -> None: ...
+    inputs: _containers.RepeatedCompositeFieldContainer[NamedInput]
+    region: Tensor
+    def __init__(self, model: _Optional[str] = ..., images: _Optional[_Iterable[_Union[Image, _Mapping]]] = ..., layer: _Optional[str] = ..., method: _Optional[str] = ..., top: _Optional[int] = ..., channels: _Optional[_Union[Channels, _Mapping]] = ..., all: _Optional[bool] = ..., whole: _Optional[bool] = ..., position: _Optional[_Union[Position, str]] = ..., positions: _Optional[_Union[Tensor, _Mapping]] = ..., seed_value: _Optional[_Union[SeedValue, str]] = ..., to: _Optional[str] = ..., unpool: _Optional[_Union[Unpool, str]] = ..., channel_axis: _Optional[int] = ..., preset: _Optional[str] = ..., preprocess: _Optional[_Union[Preprocess, _Mapping]] = ..., labels: _Optional[_Iterable[str]] = ..., return_pictures: _Optional[bool] = ..., method_options: _Optional[_Union[MethodOptions, _Mapping]] = ..., negate: _Optional[bool] = ..., inputs: _Optional[_Iterable[_Union[NamedInput, _Mapping]]] = ..., region: _Optional[_Union[Tensor, _Mapping]] = ...) -> None: ...
 
 class ExplainResponse(_message.Message):
-    __slots__ = ("model", "layer", "method", "to", "labels", "notes", "preprocess", "attribution", "score", "channels", "position", "pictures", "completeness_error", "seed_value", "probability")
+    __slots__ = ("model", "layer", "method", "to", "labels", "notes", "preprocess", "attribution", "score", "channels", "position", "pictures", "completeness_error", "seed_value", "others", "probability")
     MODEL_FIELD_NUMBER: _ClassVar[int]
     LAYER_FIELD_NUMBER: _ClassVar[int]
     METHOD_FIELD_NUMBER: _ClassVar[int]
@@ -553,6 +567,7 @@ class ExplainResponse(_message.Message):
     PICTURES_FIELD_NUMBER: _ClassVar[int]
     COMPLETENESS_ERROR_FIELD_NUMBER: _ClassVar[int]
     SEED_VALUE_FIELD_NUMBER: _ClassVar[int]
+    OTHERS_FIELD_NUMBER: _ClassVar[int]
     PROBABILITY_FIELD_NUMBER: _ClassVar[int]
     model: str
     layer: str
@@ -568,8 +583,9 @@ class ExplainResponse(_message.Message):
     pictures: _containers.RepeatedCompositeFieldContainer[Tensor]
     completeness_error: Tensor
     seed_value: SeedValue
+    others: _containers.RepeatedCompositeFieldContainer[NamedTensor]
     probability: Tensor
-    def __init__(self, model: _Optional[str] = ..., layer: _Optional[str] = ..., method: _Optional[str] = ..., to: _Optional[str] = ..., labels: _Optional[_Iterable[str]] = ..., notes: _Optional[_Iterable[str]] = ..., preprocess: _Optional[_Union[Preprocess, _Mapping]] = ..., attribution: _Optional[_Union[Tensor, _Mapping]] = ..., score: _Optional[_Union[Tensor, _Mapping]] = ..., channels: _Optional[_Union[Tensor, _Mapping]] = ..., position: _Optional[_Union[Tensor, _Mapping]] = ..., pictures: _Optional[_Iterable[_Union[Tensor, _Mapping]]] = ..., completeness_error: _Optional[_Union[Tensor, _Mapping]] = ..., seed_value: _Optional[_Union[SeedValue, str]] = ..., probability: _Optional[_Union[Tensor, _Mapping]] = ...) -> None: ...
+    def __init__(self, model: _Optional[str] = ..., layer: _Optional[str] = ..., method: _Optional[str] = ..., to: _Optional[str] = ..., labels: _Optional[_Iterable[str]] = ..., notes: _Optional[_Iterable[str]] = ..., preprocess: _Optional[_Union[Preprocess, _Mapping]] = ..., attribution: _Optional[_Union[Tensor, _Mapping]] = ..., score: _Optional[_Union[Tensor, _Mapping]] = ..., channels: _Optional[_Union[Tensor, _Mapping]] = ..., position: _Optional[_Union[Tensor, _Mapping]] = ..., pictures: _Optional[_Iterable[_Union[Tensor, _Mapping]]] = ..., completeness_error: _Optional[_Union[Tensor, _Mapping]] = ..., seed_value: _Optional[_Union[SeedValue, str]] = ..., others: _Optional[_Iterable[_Union[NamedTensor, _Mapping]]] = ..., probability: _Optional[_Union[Tensor, _Mapping]] = ...) -> None: ...
 
 class ExplainUnitsResponse(_message.Message):
     __slots__ = ("header", "unit", "picture", "note", "progress")
@@ -606,7 +622,7 @@ class ExplainHeader(_message.Message):
     def __init__(self, model: _Optional[str] = ..., layer: _Optional[str] = ..., method: _Optional[str] = ..., to: _Optional[str] = ..., labels: _Optional[_Iterable[str]] = ..., preprocess: _Optional[_Union[Preprocess, _Mapping]] = ..., total: _Optional[int] = ..., seed_value: _Optional[_Union[SeedValue, str]] = ...) -> None: ...
 
 class UnitPart(_message.Message):
-    __slots__ = ("image", "unit", "channel", "score", "position", "attribution", "completeness_error", "probability")
+    __slots__ = ("image", "unit", "channel", "score", "position", "attribution", "completeness_error", "others", "probability")
     IMAGE_FIELD_NUMBER: _ClassVar[int]
     UNIT_FIELD_NUMBER: _ClassVar[int]
     CHANNEL_FIELD_NUMBER: _ClassVar[int]
@@ -614,6 +630,7 @@ class UnitPart(_message.Message):
     POSITION_FIELD_NUMBER: _ClassVar[int]
     ATTRIBUTION_FIELD_NUMBER: _ClassVar[int]
     COMPLETENESS_ERROR_FIELD_NUMBER: _ClassVar[int]
+    OTHERS_FIELD_NUMBER: _ClassVar[int]
     PROBABILITY_FIELD_NUMBER: _ClassVar[int]
     image: int
     unit: int
@@ -622,8 +639,9 @@ class UnitPart(_message.Message):
     position: _containers.RepeatedScalarFieldContainer[int]
     attribution: TensorPart
     completeness_error: float
+    others: _containers.RepeatedCompositeFieldContainer[NamedTensor]
     probability: float
-    def __init__(self, image: _Optional[int] = ..., unit: _Optional[int] = ..., channel: _Optional[int] = ..., score: _Optional[float] = ..., position: _Optional[_Iterable[int]] = ..., attribution: _Optional[_Union[TensorPart, _Mapping]] = ..., completeness_error: _Optional[float] = ..., probability: _Optional[float] = ...) -> None: ...
+    def __init__(self, image: _Optional[int] = ..., unit: _Optional[int] = ..., channel: _Optional[int] = ..., score: _Optional[float] = ..., position: _Optional[_Iterable[int]] = ..., attribution: _Optional[_Union[TensorPart, _Mapping]] = ..., completeness_error: _Optional[float] = ..., others: _Optional[_Iterable[_Union[NamedTensor, _Mapping]]] = ..., probability: _Optional[float] = ...) -> None: ...
 
 class PicturePart(_message.Message):
     __slots__ = ("image", "pixels")

@@ -6,20 +6,20 @@ import copy
 import math
 import threading
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Unpack
 
 import numpy as np
 import numpy.typing as npt
 
-from onnxplain.engine.arguments import CheckedChoices, class_labels, positioned, to_options
+from onnxplain.engine.arguments import CheckedChoices, class_labels
 from onnxplain.engine.choices import Choices
-from onnxplain.engine.drawing import name_pictures
+from onnxplain.engine.drawing import name_pictures, picture_of
 from onnxplain.engine.explanation import Explanation
 from onnxplain.engine.join import join_pieces
 from onnxplain.engine.methods import find_method, run_method
 from onnxplain.engine.notes import notes_of
-from onnxplain.engine.pictures import Images, PreparedInputs, Preprocess, prepare
+from onnxplain.engine.pictures import Images, NamedInputs, PreparedInputs, Preprocess
+from onnxplain.engine.preparation import Machine, prepared_run
 from onnxplain.engine.probabilities import UnitProbabilities
 from onnxplain.engine.run import Run
 from onnxplain.engine.runtime import (
@@ -27,8 +27,6 @@ from onnxplain.engine.runtime import (
     Model,
     OpenedModel,
     Stop,
-    Subject,
-    find_subject,
     open_model,
     resolve_device,
 )
@@ -137,7 +135,7 @@ class Engine:
         Args:
             model: a path, the bytes of a file, a ModelProto, or the result of `open`.
             images: one or several paths, bytes, Pillow images or uint8 arrays [H, W, 3]; or one
-                float array [N, C, H, W] that is already preprocessed.
+                float array [N, C, H, W] that is already preprocessed, or a .npy or .npz file of it.
             layer: the name of a tensor, a node or an exporter's module; None for the class score.
                 For class activation maps, the layer that the map lies over; `score_layer` names
                 the one that is explained.
@@ -194,6 +192,9 @@ class Engine:
             names = prepared.names
             if chosen.names is not None:
                 names = name_pictures(prepared.rows, chosen.names)
+            bands = tuple(chosen.bands or ())
+            if bands and not prepared.pictures and run.rows[0].ndim == 3:
+                picture_of(run.rows[0], bands)  # refuses others before the work
             labels = class_labels(run.opened, subject.layer, whole, chosen)
             chosen_units = choose_units(run, units, whole)
             notes, done = (*prepared.notes, *subject.warnings), 0
@@ -221,6 +222,9 @@ class Engine:
                     drawn_as=method.drawn,
                     negated=run.options.negate,
                     probability=None if probability is None else probability[None],
+                    others={name: values[None] for name, values in result.others.items()},
+                    inputs=() if prepared.pictures else run.rows[image : image + 1],
+                    bands=bands,
                 )
                 done += len(result.score)
                 progress(done, chosen_units.channels.size)
@@ -231,6 +235,7 @@ class Engine:
         images: Images,
         layer: str | None = None,
         preprocess: Preprocess | str | None = None,
+        inputs: NamedInputs | None = None,
     ) -> Iterator[npt.NDArray[np.float32]]:
         """Yield a layer's activations for each image, without explaining anything.
 
@@ -239,6 +244,7 @@ class Engine:
             images: one or several pictures, or one preprocessed float array.
             layer: a tensor, node or module; None for the class score.
             preprocess: the preprocessing of pictures.
+            inputs: the values of the network's further inputs, as in `explain`.
 
         Yields:
             One array [channels, ...] per image. A run takes as many images as fit into memory.
@@ -247,7 +253,8 @@ class Engine:
             InputError, ModelError, DeviceError, Cancelled: as `explain`.
         """
         with self.stop().watching() as stop:
-            method, choices = find_method("activation"), CheckedChoices(preprocess=preprocess)
+            method = find_method("activation")
+            choices = CheckedChoices(preprocess=preprocess, inputs=inputs)
             run, _ = self._prepared(model, images, layer, method, False, choices, stop)
             axis = run.subject.channel_axis
             for _, values in run.forward():
@@ -263,33 +270,5 @@ class Engine:
         choices: CheckedChoices,
         stop: Stop,
     ) -> tuple[Run, PreparedInputs]:
-        opened = self.open(model)
-        prepared = prepare(opened.model, images, choices.preprocess)
-        stop.check()
-        options = to_options(choices, method, whole, prepared)
-
-        def resolved() -> tuple[Subject, int]:
-            return find_subject(opened, layer, method, options, self.device), 0
-
-        # The only ones of the method's own options that change the subject.
-        own = options.score_layer, options.score_channel_axis
-        rest = (*own, replace(options, own=()))
-        key = ("subject", opened.sha256, layer, method, rest)
-        subject = self._cache.get(key, resolved)
-        run = Run(
-            opened=opened,
-            subject=subject,
-            method=method,
-            options=positioned(options, method, subject),
-            own=choices.own,
-            position=choices.position,
-            passes=choices.passes,
-            rows=prepared.rows,
-            preprocess=prepared.preprocess,
-            device=self.device,
-            threads=self.threads,
-            memory_bytes=self.memory_bytes,
-            cache=self._cache,
-            stop=stop,
-        )
-        return run, prepared
+        machine = Machine(self.device, self.threads, self.memory_bytes, self._cache, stop)
+        return prepared_run(machine, self.open(model), images, layer, method, whole, choices)

@@ -12,7 +12,6 @@ import numpy as np
 import numpy.typing as npt
 
 from onnxplain.engine.conservation import is_incomplete, is_noise
-from onnxplain.engine.methods import channel_axis_of
 from onnxplain.engine.run import Chosen, Run
 from onnxplain.engine.runtime import Projections
 from onnxplain.graphops.options import BASELINE, STEPS
@@ -133,7 +132,7 @@ def _zero_note(run: Run) -> str:
 def _is_even(run: Run, attribution: npt.NDArray[Any]) -> bool:
     """Tell whether one of the attributions [units, ...] has one value in each of its channels."""
     at_picture = run.subject.to == run.subject.input.name and run.method.over == "target"
-    axis = channel_axis_of(run.subject.input) if at_picture else 0
+    axis = run.subject.input.channel_axis if at_picture else 0
     if attribution.ndim < 3 or not len(attribution):
         return False
     by_channel = np.moveaxis(attribution, 1 + axis, 1)

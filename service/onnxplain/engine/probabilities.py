@@ -50,13 +50,13 @@ class UnitProbabilities:
         here, any other by the network.
         """
         run, layer = self._run, self._run.subject.layer
-        row, known = run.rows[image], self._chosen.strength
+        known = self._chosen.strength
         final = next(one for one in run.opened.layers if one.tensor == normalized)
         vectors = [layer.shape is not None and len(layer.shape) == 2 for layer in (layer, final)]
         if all(vectors) and final.operator in FUNCTIONS:
-            scores = run.activity().run([row], run.stop)[0] if known is None else known[image]
+            scores = run.values([image])[0] if known is None else known[image]
             return FUNCTIONS[final.operator](scores.astype(np.float64)).astype(np.float32)
-        values = run.activity(normalized).run([row], run.stop)[0]
+        values = run.values([image], run.activity(normalized))[0]
         axis = run.subject.channel_axis - 1
         return np.moveaxis(values, axis, 0) if values.ndim > axis else values
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from onnxplain.client.models import ModelCalls
@@ -10,7 +11,9 @@ from onnxplain.client.requests import (
     Images,
     Position,
     Preprocess,
+    Region,
     Units,
+    arrays_of,
     evaluate_request,
     explain_request,
 )
@@ -38,9 +41,11 @@ class Client(ModelCalls):
         units: Units = None,
         *,
         position: Position = None,
+        region: Region = None,
         seed_value: str | None = None,
         negate: bool = False,
         to: str | None = None,
+        inputs: Mapping[str, Images] | None = None,
         unpool: str | None = None,
         channel_axis: int | None = None,
         preprocess: Preprocess = None,
@@ -54,18 +59,21 @@ class Client(ModelCalls):
 
         Args:
             name: the model.
-            images: one or several paths, bytes of files or uint8 arrays [H, W, 3]; or one float
-                array [N, ...] of preprocessed network inputs.
+            images: one or several paths, bytes of files or uint8 arrays [H, W, 3]; or arrays of
+                preprocessed network inputs, with a batch axis or without, or .npy files of them.
             layer: a tensor, node or module path; None for the class score.
             method: a name that `methods` lists.
             units: None for the strongest, "top:K" for the K strongest, "all", channel numbers, or
                 "whole" for the layer as one.
             position: "all", "max", or int64 [images, units, spatial rank], or one position for all;
                 None for the method's default.
+            region: the weights of the layer's positions, in place of a position: float [...spatial]
+                or [images, ...spatial]; or a uint8 mask of the picture's size; or a .npy file.
             seed_value: the value that the signal starts with, "activation" or "one"; None for the
                 method's default.
             negate: start with the opposite sign, for the evidence against the unit.
-            to: the tensor to project back to; None for the picture.
+            to: the tensor to project back to, "all" for every float input; None for the picture.
+            inputs: the values of the network's further inputs by name, given as images are.
             unpool: the form of max-unpooling; None for "auto".
             channel_axis: the layer's channel axis, if the default is wrong.
             preprocess: as on the command line, such as "unit" or "raw_bgr,size=224x224", or a
@@ -84,6 +92,7 @@ class Client(ModelCalls):
             ClientError: an argument is wrong, the layer cannot be explained, or the call fails.
             TypeError: no method takes an option.
         """
+        images, inputs = self._unpacked(name, images, inputs)
         request = explain_request(
             name,
             images,
@@ -91,6 +100,8 @@ class Client(ModelCalls):
             method=method,
             units=units,
             position=position,
+            region=region,
+            inputs=inputs,
             seed_value=seed_value,
             negate=negate,
             to=to,
@@ -103,6 +114,23 @@ class Client(ModelCalls):
         )
         with self._stream(self._stub.ExplainUnits, request) as stream:
             return gather(stream, progress, passes)
+
+    def _unpacked(
+        self, name: str, images: Images, inputs: Mapping[str, Images] | None
+    ) -> tuple[Images, Mapping[str, Images] | None]:
+        """Return the arrays of a .npz file of several inputs by their names."""
+        if isinstance(images, list) and len(images) == 1:
+            (images,) = images
+        if not isinstance(images, str | os.PathLike) or not str(images).endswith(".npz"):
+            return images, inputs
+        arrays = arrays_of(images)
+        if len(arrays) < 2:
+            return images, inputs
+        known = [one.name for one in self.model(name).inputs if one.name in arrays]
+        wide = [one for one in known if arrays[one].dtype.kind == "f" and arrays[one].ndim >= 3]
+        picture = next(iter([*wide, *known, *arrays]))
+        further = {one: values for one, values in arrays.items() if one != picture}
+        return arrays[picture], {**further, **(inputs or {})}
 
     def view(
         self,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any, Literal, TypeVar
 
@@ -29,6 +29,8 @@ class Result:
     attribution: float32 [images, units, *shape of `to` without its batch].
     score: float32 [images, units]. channels: int64 [images, units].
     position: int64 [images, units, spatial rank], None where the signal started at all positions.
+    others: float32 [images, units, ...] by name, the attributions to further inputs where `to` was
+        "all".
     completeness_error: float32 [images, units], the violation of the method's conservation law;
         None for methods without one.
     probability: float32 [images, units], the network's own; None unless the layer is the class
@@ -59,6 +61,7 @@ class Result:
     pictures: tuple[npt.NDArray[np.uint8], ...]
     preprocess: dict[str, Any] | None
     model: str
+    others: dict[str, npt.NDArray[np.float32]] = field(default_factory=dict)
 
 
 class ServedEvaluations(list[pb.MethodEvaluation]):
@@ -91,6 +94,7 @@ def gather(
     pictures: list[Array] = []
     units: list[list[pb.UnitPart]] = []  # by image and unit, the first message of each
     maps: list[list[Array]] = []  # by image and unit
+    others: dict[str, list[list[Array]]] = {}  # by name, image and unit
     done = 0
     for (kind, image, _), group in groupby(without_progress(stream, None, passes), _key):
         messages = list(group)
@@ -104,12 +108,20 @@ def gather(
             if image == len(units):
                 units.append([])
                 maps.append([])
-            maps[image].append(_join(message.unit.attribution for message in messages))
+            pieces = [m.unit.attribution for m in messages if m.unit.HasField("attribution")]
+            maps[image].append(_join(pieces))
+            further = [named for message in messages for named in message.unit.others]
+            for name, parts in groupby(further, lambda named: named.name):
+                rows = others.setdefault(name, [])
+                if image == len(rows):
+                    rows.append([])
+                rows[image].append(_join(part.values for part in parts))
             units[image].append(messages[0].unit)
             done += 1
         if progress is not None and kind in ("header", "unit"):
             progress(done, header.total)
-    _require_one_shape(maps)
+    for arrays in (maps, *others.values()):
+        _require_one_shape(arrays)
     position = _by_unit(units, "position", np.int64)
     return Result(
         attribution=np.array(maps, np.float32),
@@ -127,6 +139,7 @@ def gather(
         pictures=tuple(pictures),
         preprocess=_preprocess(header.preprocess) if header.HasField("preprocess") else None,
         model=header.model,
+        others={name: np.array(arrays, np.float32) for name, arrays in others.items()},
     )
 
 

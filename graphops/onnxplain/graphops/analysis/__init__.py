@@ -16,6 +16,7 @@ from onnxplain.graphops.analysis.class_score import (
 )
 from onnxplain.graphops.analysis.cost import Arithmetic
 from onnxplain.graphops.analysis.input_size import resize_input
+from onnxplain.graphops.analysis.inputs import needed_inputs, single_image_inputs, unbatched_tensors
 from onnxplain.graphops.analysis.landmarks import default_target
 from onnxplain.graphops.analysis.layers import Layer, list_layers
 from onnxplain.graphops.analysis.map_layer import map_layer
@@ -45,9 +46,12 @@ __all__ = [
     "layout_of",
     "list_layers",
     "map_layer",
+    "needed_inputs",
     "resize_input",
     "resolve",
     "score_and_axes",
+    "single_image_inputs",
     "trace_axes",
     "track_batch",
+    "unbatched_tensors",
 ]

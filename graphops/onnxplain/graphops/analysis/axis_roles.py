@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+from onnxplain.graphops.analysis.inputs import unbatched_tensors
 from onnxplain.graphops.analysis.landmarks import default_target
 from onnxplain.graphops.errors import UnsupportedModel
 from onnxplain.graphops.ir import Graph, Node, Tensor, is_standard, reads, shape_of
@@ -37,15 +38,28 @@ __all__ = ["Axes", "Places", "UNTRACED", "has_channels_last", "trace_axes"]
 class Axes:
     """What the axes of one tensor run along.
 
-    channel: the channel axis; None below rank 2.
+    channel: the channel axis; None where there is none behind the batch axis.
     certain: whether the graph tells that it is; else it is a guess from the rank.
     places: by axis, the places of the picture that it runs along, whatever they see of it. An axis
         is missing where it runs along something else, or where its places cannot be told.
+    batched: whether axis 0 is that of the batch; the tensor has none where it is `unbatched`.
     """
 
     channel: int | None
     certain: bool
     places: Mapping[int, Places] = field(default_factory=dict)
+    batched: bool = True
+
+    def positions(self, rank: int) -> list[int]:
+        """Return the axes of a tensor of this rank that run neither over images nor channels."""
+        return [i for i in range(int(self.batched), rank) if i != self.channel]
+
+    def with_batch(self) -> Axes:
+        """Return the axes counted with a batch axis before them, if there is none."""
+        if self.batched:
+            return self
+        channel = None if self.channel is None else self.channel + 1
+        return Axes(channel, self.certain, {i + 1: p for i, p in self.places.items()})
 
 
 UNTRACED = Axes(None, certain=False)  # of a tensor of unknown rank
@@ -56,6 +70,7 @@ def trace_axes(graph: Graph) -> dict[str, Axes]:
 
     The picture, whose axes the places name, is the graph's `default_target`.
     """
+    unbatched = unbatched_tensors(graph)
     try:
         picture: Tensor | None = default_target(graph)
     except UnsupportedModel:
@@ -66,18 +81,22 @@ def trace_axes(graph: Graph) -> dict[str, Axes]:
     learned = _learned(graph, _walk(graph, start))
     for name, tensor in sources.items():
         roles = learned.get(name, {})
-        start[name] = _source(tensor, roles, is_picture=tensor is picture)
+        start[name] = _source(tensor, roles, tensor is picture, int(name not in unbatched))
     known = _walk(graph, start)
     order = {t.name: i for i, n in enumerate(graph.nodes) for t in n.outputs}
     of_sizes = [t for n in graph.nodes for t in n.outputs if t.name not in known and t.shape]
-    axes = {t.name: _axes(unknown(t), order) for t in of_sizes}
-    return axes | {name: _axes(lines, order) for name, lines in known.items() if lines is not None}
+    found = {t.name: unknown(t) for t in of_sizes}
+    found |= {name: lines for name, lines in known.items() if lines is not None}
+    return {name: _axes(lines, order, name not in unbatched) for name, lines in found.items()}
 
 
-def has_channels_last(picture: Tensor) -> bool:
-    """Tell whether of a picture's axes only the last has the size of a channel axis, 1 or 3."""
-    shape = picture.shape or ()
-    return len(shape) == 4 and shape[1] not in (1, 3) and shape[3] in (1, 3)
+def has_channels_last(picture: Tensor, first: int = 1) -> bool:
+    """Tell whether of a picture's axes only the last has the size of a channel axis, 1 or 3.
+
+    first: the axis behind that of the batch, 0 where there is none.
+    """
+    shape = list(picture.shape or ())
+    return len(shape) == first + 3 and shape[first] not in (1, 3) and shape[-1] in (1, 3)
 
 
 def _walk(graph: Graph, start: Mapping[str, Lines]) -> dict[str, Lines | None]:
@@ -130,50 +149,54 @@ def _told(node: Node, known: Mapping[str, Lines | None], rank: int) -> list[Role
     return [None] * rank
 
 
-def _source(tensor: Tensor, learned: Mapping[int, Role], is_picture: bool) -> Lines:
-    """Return the lines of an input; what no operator tells of it is guessed."""
+def _source(tensor: Tensor, learned: Mapping[int, Role], is_picture: bool, first: int) -> Lines:
+    """Return the lines of an input; what no operator tells of it is guessed.
+
+    first: the axis behind that of the batch, 0 where there is none.
+    """
     rank = len(shape_of(tensor))
-    roles = {axis: role for axis, role in learned.items() if axis > 0}
-    rest = [i for i in range(1, rank) if i not in roles]
+    roles = {axis: role for axis, role in learned.items() if axis >= first}
+    rest = [i for i in range(first, rank) if i not in roles]
     if Role.CHANNEL in roles.values():
         if Role.PLACE not in roles.values():
             roles |= dict.fromkeys(rest, Role.PLACE)
     elif len(rest) == 1:
         roles[rest[0]] = Role.CHANNEL
     lines: Lines = []
-    guessed = Role.CHANNEL not in roles.values() and rank > 1
+    guessed = Role.CHANNEL not in roles.values() and rank > first
     if guessed:
-        roles[_guess(rank, has_channels_last(tensor))] = Role.CHANNEL
+        roles[_guess(rank, first, has_channels_last(tensor, first))] = Role.CHANNEL
         if Role.PLACE not in roles.values():
             roles |= {i: Role.PLACE for i in rest if i not in roles}
     for axis, size in enumerate(shape_of(tensor)):
         role = roles.get(axis, Role.OTHER)
         located = Places((axis,), (size,)) if role is Role.PLACE and is_picture else None
         (part,) = fresh(role, tensor, axis, located)
-        lines.append((replace(part, sure=rank == 2 or not guessed),))
+        lines.append((replace(part, sure=rank == first + 1 or not guessed),))
     return lines
 
 
-def _axes(lines: Lines, order: Mapping[str, int]) -> Axes:
+def _axes(lines: Lines, order: Mapping[str, int], batched: bool) -> Axes:
+    rank, first = len(lines), int(batched)
     places = {i: p for i, line in enumerate(lines) if (p := place_axes(line)) is not None}
-    if len(lines) < 3:
-        return Axes(1 if len(lines) == 2 else None, True, places)
-    axis = _channel_axis(lines, order)
+    if rank < first + 2:
+        return Axes(first if rank > first else None, True, places, batched)
+    axis = _channel_axis(lines, order, first)
     if axis is None:
-        return Axes(_guess(len(lines)), False, places)
-    others = [line for i, line in enumerate(lines) if i not in (0, axis) and _is_channel(line)]
+        return Axes(_guess(rank, first), False, places, batched)
+    found = Axes(axis, True, places, batched)
+    others = [lines[i] for i in found.positions(rank) if _is_channel(lines[i])]
     split = any(_is_fragment(part) for line in others for part in line)
-    certain = not split and all(part.sure for part in lines[axis])
-    return Axes(axis, certain, places)
+    return replace(found, certain=not split and all(part.sure for part in lines[axis]))
 
 
-def _channel_axis(lines: Lines, order: Mapping[str, int]) -> int | None:
+def _channel_axis(lines: Lines, order: Mapping[str, int], first: int) -> int | None:
     """Return the axis of channels alone that was made last; of fragments, the innermost.
 
     Without one, it is the axis that channels flattened with their places begin, or the only one
     that does not run along places.
     """
-    axes = range(1, len(lines))
+    axes = range(first, len(lines))
     pure = [i for i in axes if _is_channel(lines[i])]
     wide = [i for i in pure if any(part.size != 1 for part in lines[i])] or pure
     if wide:
@@ -199,6 +222,6 @@ def _recency(line: Line, order: Mapping[str, int]) -> tuple[int, int]:
     return made, -min(part.stride for part in line)
 
 
-def _guess(rank: int, last: bool = False) -> int:
+def _guess(rank: int, first: int, last: bool = False) -> int:
     """Return the channel axis of most tensors of a rank: tokens [N, L, C], or maps [N, C, ...]."""
-    return rank - 1 if rank == 3 or last else 1
+    return rank - 1 if rank == first + 2 or last else first

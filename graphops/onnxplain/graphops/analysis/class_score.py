@@ -29,7 +29,7 @@ class ClassScore:
         for a single number that no Softmax or Sigmoid turned into a probability.
     normalized: the tensor of the probabilities, with the channels of `tensor`; "" without. It is
         `tensor` itself where there is no single tensor of scores before them.
-    axis: the axis of the classes, None for a tensor of rank 1, which holds one number per image.
+    axis: the axis of the classes, None for a tensor that holds one number per image.
     units: the number of classes, None where it is not known.
     has_positions: whether it holds scores for several positions of the picture.
     row: the row of the output that holds channel 0, where the output concatenates the classes with
@@ -138,7 +138,9 @@ def _described(
     tensor = trail.tensor
     axis = _class_axis(trail, axes)
     shape = tensor.shape or []
-    size = 1 if len(shape) == 1 else shape[axis] if axis is not None else None
+    known = replace(axes.get(tensor.name, UNTRACED), channel=axis)
+    one_each = len(shape) == 1 and known.batched
+    size = 1 if one_each else shape[axis] if axis is not None else None
     units = size if isinstance(size, int) else None
     normalized = trail.normalized.name if trail.normalized is not None else ""
     if trail.quantity and not normalized:
@@ -151,7 +153,7 @@ def _described(
         normalized=normalized,
         axis=axis,
         units=units,
-        has_positions=any(n != 1 for i, n in enumerate(shape) if i not in (0, axis)),
+        has_positions=any(shape[i] != 1 for i in known.positions(len(shape))),
         row=trail.row,
         row_axis=trail.row_axis,
         stepped_over=tuple(node.op for node in trail.nodes),

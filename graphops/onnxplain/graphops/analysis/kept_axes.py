@@ -74,8 +74,10 @@ def with_images_first(path: Path, axes: Mapping[str, Axes]) -> set[str]:
     """Return the names of the tensors on the path whose axis 0 certainly runs over the images.
 
     Unlike `track_batch`, it follows the axis to other places and back, as in attention, and through
-    a merge with another axis.
+    a merge with another axis. In a network of one image without a batch axis, they are all tensors.
     """
+    if path.target.name in axes and not axes[path.target.name].batched:
+        return set(path.tensors)
     # The axis, and whether it runs over nothing but the images, or over parts of each in turn.
     known = {path.target.name: (0, True)}
     for node in path.nodes:

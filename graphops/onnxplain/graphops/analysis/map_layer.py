@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from onnxplain.graphops.analysis.axis_roles import Axes, trace_axes
+from onnxplain.graphops.analysis.axis_roles import UNTRACED, Axes, trace_axes
 from onnxplain.graphops.analysis.kept_axes import places_of, with_images_first
 from onnxplain.graphops.analysis.landmarks import default_target
 from onnxplain.graphops.analysis.path import Path, find_path
@@ -47,7 +47,7 @@ def map_layer(graph: Graph, score: Tensor | None, axes: Mapping[str, Axes] | Non
         )
     axes = trace_axes(graph) if axes is None else axes
     try:
-        path = find_path(graph, default_target(graph), score).expanded(())
+        path = find_path(graph, default_target(graph, score), score).expanded(())
     except UnsupportedModel as e:
         raise UnsupportedModel(f"there is no default layer to map: {e}") from e
     steps, reaching = steps_with_places(path, axes)
@@ -108,33 +108,33 @@ class _Network:
     def has_map(self, tensor: Tensor) -> bool:
         """Tell whether the tensor's axes can be laid out as a map with more than one place."""
         axes, picture = self.axes.get(tensor.name), self.path.target
-        if axes is None or not is_float(tensor) or tensor.shape is None or len(tensor.shape) < 3:
+        if axes is None or not is_float(tensor) or tensor.shape is None:
+            return False
+        if len(axes.positions(len(tensor.shape))) < 1:
             return False
         if axes.channel is None or tensor.name not in self.reaching:
             return False
-        if 0 in axes.places or tensor is picture:
+        if (axes.batched and 0 in axes.places) or tensor is picture:
             return False
         located = [source for places in axes.places.values() for source in places.axes]
         sizes = [size for places in axes.places.values() for size in places.sizes]
-        others = [
-            size
-            for i, size in enumerate(tensor.shape)
-            if i not in (0, axes.channel) and i not in axes.places
-        ]
-        whole = len(located) + len(others) >= rank_of(picture) - 2
+        positions = axes.positions(len(tensor.shape))
+        others = [tensor.shape[i] for i in positions if i not in axes.places]
+        of_picture = self.axes.get(picture.name, UNTRACED).positions(rank_of(picture))
+        whole = len(located) + len(others) >= len(of_picture)
         whole &= len(located) == len(set(located))  # else it relates places to places
         return whole and set(others) <= {1} and any(size != 1 for size in sizes)
 
 
 def _has_positions(score: Tensor, axes: Mapping[str, Axes], images_first: Set[str]) -> bool:
     """Tell whether the score has more axes than those of images and classes."""
-    if score.shape is None or len(score.shape) < 3:
+    positions = axes[score.name].positions(len(score.shape or ())) if score.name in axes else []
+    if score.shape is None or not positions:
         return False
     first, *_ = score.shape
     if score.name not in images_first and isinstance(first, int) and first != 1:
         return True  # a sequence whose steps come before the images
-    channel = axes[score.name].channel if score.name in axes else 1
-    return any(size != 1 for i, size in enumerate(score.shape) if i not in (0, channel))
+    return any(score.shape[i] != 1 for i in positions)
 
 
 def _last_with_places(network: _Network) -> Tensor | None:

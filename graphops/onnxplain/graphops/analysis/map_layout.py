@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from onnxplain.graphops.analysis.axis_roles import Axes, Places
-from onnxplain.graphops.ir import Shape, Tensor, shape_of
+from onnxplain.graphops.ir import Shape
 
 __all__ = ["MapLayout", "layout_of"]
 
@@ -34,8 +34,8 @@ class MapLayout:
         return [self.shape[i] for i in self.positions]
 
 
-def layout_of(tensor: Tensor, axes: Axes) -> MapLayout:
-    """Return the layout of a layer whose axes run along these.
+def layout_of(sizes: Shape, axes: Axes) -> MapLayout:
+    """Return the layout of a layer of this shape whose axes run along these, with a batch axis.
 
     All other axes, except for that of the images, are positions, whether or not their places in the
     picture are known.
@@ -43,7 +43,7 @@ def layout_of(tensor: Tensor, axes: Axes) -> MapLayout:
     channel = axes.channel or 0
     tokens: dict[int, Places] = {}
     columns: list[tuple[int, int | None, int | str | None]] = []
-    for axis, size in enumerate(shape_of(tensor)):
+    for axis, size in enumerate(sizes):
         places = axes.places.get(axis) if axis not in (0, channel) else None
         if places is None or places.sizes.count(None) > 1:  # no grid
             columns.append((axis, None, size))

@@ -24,7 +24,8 @@ class Path:
     nodes: among them is a `Fused` node for each group that spells one operator. tensors: the names
     of the tensors on the paths, both ends included. A tensor of unknown type counts as float, so
     that the operator that computes it is reported.
-    onward: all nodes that the target's signal reaches. reached: the names of the tensors.
+    onward: all nodes that the targets' signals reach. reached: the names of the tensors.
+    others: further targets, whose paths to the layer are included.
     """
 
     target: Tensor
@@ -32,6 +33,7 @@ class Path:
     opset: int
     onward: tuple[Node, ...]
     reached: frozenset[str]
+    others: tuple[Tensor, ...] = ()
     nodes: tuple[Node, ...] = field(init=False)
     tensors: frozenset[str] = field(init=False)
 
@@ -43,6 +45,11 @@ class Path:
                 needed.update(t.name for _, t in _signals(node) if t.name in self.reached)
         object.__setattr__(self, "nodes", tuple(reversed(nodes)))
         object.__setattr__(self, "tensors", frozenset(needed & self.reached))
+
+    @property
+    def targets(self) -> tuple[Tensor, ...]:
+        """The target and the others."""
+        return (self.target, *self.others)
 
     def expanded(self, operators: Container[str]) -> Path:
         """Return the path with the members of groups that spell other operators than these."""
@@ -57,34 +64,39 @@ class Path:
     def through(group: Fused, opset: int) -> Path:
         """Return the path from a group's input to its output, through its members."""
         x, y = group.inputs[0], group.outputs[0]
-        return Path(x, y, opset, *_follow(x, group.members))
+        return Path(x, y, opset, *_follow([x], group.members))
 
 
-def find_path(graph: Graph, target: Tensor, layer: Tensor) -> Path:
+def find_path(graph: Graph, target: Tensor, layer: Tensor, others: Iterable[Tensor] = ()) -> Path:
     """Return the path from `target` forward to `layer`; shape arithmetic is not on it.
+
+    others: further targets; those that no path leads from are left out.
 
     Raises UnsupportedModel where no signal path leads from one to the other.
     """
-    groups = recognize([*graph.inputs, target], graph.nodes)
-    nodes = [_fused(node, groups, target) for node in graph.nodes]
-    path = Path(target, layer, graph.opset, *_follow(target, nodes))
-    if layer.name not in path.reached or (not path.nodes and target.name != layer.name):
+    targets = [target, *others]
+    groups = recognize([*graph.inputs, *targets], graph.nodes)
+    nodes = [_fused(node, groups, targets) for node in graph.nodes]
+    path = Path(target, layer, graph.opset, *_follow(targets, nodes))
+    if target.name not in path.tensors:
         raise UnsupportedModel(
             f"no signal path leads from '{target.name}' to the layer '{layer.name}': choose a "
             "target upstream of the layer (`to`), or another `layer`"
         )
-    return path
+    return replace(path, others=tuple(t for t in targets[1:] if t.name in path.tensors))
 
 
-def _fused(node: Node, groups: Mapping[str, Fused], target: Tensor) -> Node:
-    """Return the group that ends at the node, unless the target is inside it."""
+def _fused(node: Node, groups: Mapping[str, Fused], targets: Iterable[Tensor]) -> Node:
+    """Return the group that ends at the node, unless a target is inside it."""
     group = groups.get(node.outputs[0].name) if node.outputs else None
-    return node if group is None or target.name in group.interior else group
+    return node if group is None or any(t.name in group.interior for t in targets) else group
 
 
-def _follow(target: Tensor, nodes: Iterable[Node]) -> tuple[tuple[Node, ...], frozenset[str]]:
-    """Return the nodes that the signal of a tensor reaches, and the names of the tensors."""
-    reached = {target.name}
+def _follow(
+    targets: Iterable[Tensor], nodes: Iterable[Node]
+) -> tuple[tuple[Node, ...], frozenset[str]]:
+    """Return the nodes that the signals of the targets reach, and the names of the tensors."""
+    reached = {t.name for t in targets}
     quantized: set[str] = set()
     onward = []
     for node in nodes:

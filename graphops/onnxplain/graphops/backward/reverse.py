@@ -19,11 +19,11 @@ __all__ = [
 ]  # fmt: skip
 
 
-def reverse(op: Emitter, path: Path, seed: Tensor, table: Table) -> Tensor:
-    """Append the backward pass of `seed` from the path's layer to its target.
+def reverse(op: Emitter, path: Path, seed: Tensor, table: Table) -> list[Tensor]:
+    """Append the backward pass of `seed` from the path's layer to its targets.
 
-    Returns the signal at the target, of its shape. Raises UnsupportedOperator where a node on the
-    path has no rule, and UnsupportedModel where no signal reaches the target.
+    Returns the signal at each target, of its shape. Raises UnsupportedOperator where a node on the
+    path has no rule, and UnsupportedModel where no signal reaches a target.
     """
     path = path.expanded(table)
     require_rules(path, table)
@@ -44,18 +44,21 @@ def reverse(op: Emitter, path: Path, seed: Tensor, table: Table) -> Tensor:
         for tensor, signal in zip(node.inputs, results, strict=True):
             if tensor.name in path.tensors and signal is not None and signal is not NOTHING:
                 cotangents.add(tensor, signal)
-    with op.scoped(path.nodes[0].name if path.nodes else ""):
-        arrived = cotangents.take_one(path.target)
-    if arrived is None:
-        raise UnsupportedModel(f"no signal from '{path.layer.name}' reaches '{path.target.name}'")
-    return arrived
+    signals = []
+    for target in path.targets:
+        with op.scoped(path.nodes[0].name if path.nodes else ""):
+            arrived = cotangents.take_one(target)
+        if arrived is None:
+            raise UnsupportedModel(f"no signal from '{path.layer.name}' reaches '{target.name}'")
+        signals.append(arrived)
+    return signals
 
 
 def chained(op: Emitter, n: Node, g: Tensor) -> Signals:
     """The gradient rule of a group of nodes: the chain rule through its members."""
     if not isinstance(n, Fused):
         raise TypeError(f"{n.op} '{n.name}' is no group of nodes")
-    return (reverse(op, Path.through(n, op.opset), g, GRADIENT),)
+    return tuple(reverse(op, Path.through(n, op.opset), g, GRADIENT))
 
 
 def has_rule(table: Table) -> Callable[[Node], bool]:

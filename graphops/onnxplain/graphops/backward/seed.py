@@ -24,12 +24,14 @@ class Unit:
     """The unit of each result, as int64[B] tensors of the graph.
 
     image: None for one result per image, in order.
-    position: int64[B, spatial rank] for position `given`, else None.
+    position: int64[B, spatial rank] for position `given`, else None. region: the weight of each of
+    the layer's positions, [B, *spatial], for position `region`, else None.
     """
 
     channel: Tensor
     image: Tensor | None = None
     position: Tensor | None = None
+    region: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -54,11 +56,18 @@ def seed_from_cotangent(op: Emitter, layer: Tensor, seed: Tensor) -> Seed:
     return Seed(seed, op.ReduceSum(product, axes, keepdims=0) if axes else product)
 
 
-def seed_at_layer(op: Emitter, layer: Tensor, seed_value: str) -> Seed:
-    """Start from all units of the layer: with their activations, or with ones."""
+def seed_at_layer(
+    op: Emitter, layer: Tensor, seed_value: str, axis: int = 1, region: Tensor | None = None
+) -> Seed:
+    """Start from all units of the layer: with their activations, or with ones.
+
+    region: the weight of each position, [B, *spatial]; None for 1. axis: the layer's channel axis.
+    """
     whole = op.residual(layer)
     if seed_value == "one":
         whole = op.Expand(op.constant(1, dtype_of(layer)), op.shape(layer))
+    if region is not None:
+        whole = op.Mul(whole, op.Unsqueeze(region, [axis]))
     return seed_from_cotangent(op, layer, whole)
 
 
@@ -80,14 +89,16 @@ def seed_at_unit(
     """Start from one channel per result: at all positions, at its maximum, or at a given position.
 
     axis: the layer's channel axis; a layer of rank 1 has one channel. The cotangent is the unit's
-    activation, or one, at those positions, and zero elsewhere.
+    activation, or one, at those positions, and zero elsewhere; in a region it is that times the
+    region's weights.
     """
     if rank_of(layer) == 1:
         seed = seed_at_unit(op, column(op, layer), 1, unit, position, seed_value)
         return replace(seed, cotangent=op.Squeeze(seed.cotangent, [1]))
     activity = _activity(op, layer, axis, unit)  # [B, *spatial]
-    if position == "all":
-        picked, score, where = _at_all_positions(op, activity, rank_of(layer), seed_value)
+    if position in ("all", "region"):
+        rank = rank_of(layer)
+        picked, score, where = _at_all_positions(op, activity, rank, seed_value, unit.region)
     else:
         sizes = _spatial_sizes(op, layer, axis)
         picked, score, where = _at_one_position(op, activity, sizes, unit.position, seed_value)
@@ -97,10 +108,12 @@ def seed_at_unit(
 
 
 def _at_all_positions(
-    op: Emitter, activity: Tensor, rank: int, seed_value: str
+    op: Emitter, activity: Tensor, rank: int, seed_value: str, region: Tensor | None
 ) -> tuple[Tensor, Tensor, None]:
     """Return the seed's values at all positions, [B, *spatial], and the score, [B]."""
     picked = _seed_values(op, activity, seed_value)
+    if region is not None:
+        picked = op.Mul(picked, region)
     score = op.Mul(op.widened(picked), op.widened(activity))
     if rank > 2:
         score = op.ReduceSum(score, list(range(1, rank - 1)), keepdims=0)

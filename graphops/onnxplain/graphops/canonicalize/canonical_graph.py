@@ -16,6 +16,7 @@ from onnxplain.graphops.analysis import (
     resolve,
     score_and_axes,
     track_batch,
+    unbatched_tensors,
 )
 from onnxplain.graphops.canonicalize.ceil_mode import correct_ceil_mode
 from onnxplain.graphops.canonicalize.constant_if import inline_constant_ifs
@@ -28,12 +29,14 @@ from onnxplain.graphops.canonicalize.upgrade_opset import upgrade
 from onnxplain.graphops.errors import CorruptModel, UnsupportedModel, one_line
 from onnxplain.graphops.ir import (
     Graph,
+    Shape,
     Tensor,
     fits,
     join,
     name_scopes,
     opset_of,
     read,
+    shape_of,
     split,
     write,
 )
@@ -49,7 +52,8 @@ class CanonicalGraph:
     batch: "free", "freed" (it was fixed at 1) or "fixed". batch_note: why it is fixed, or which
         node mixes it with another axis.
     batched: the names of the tensors whose axis 0 runs over the images. mixed: the names of those
-        whose axis 0 mixes images.
+        whose axis 0 mixes images. unbatched: the names of those without a batch axis, in a network
+        that takes one image without one.
     axes: what the axes of each tensor run along, by its name, see `trace_axes`.
     score: the class score, or the reason why there is none.
     resolved: a cache from layer names to tensor names, shared by all copies.
@@ -61,6 +65,7 @@ class CanonicalGraph:
     batch_note: str
     batched: frozenset[str]
     mixed: frozenset[str]
+    unbatched: frozenset[str]
     axes: Mapping[str, Axes]
     score: ClassScore | str
     resolved: dict[str, str] = field(default_factory=dict)
@@ -84,6 +89,11 @@ class CanonicalGraph:
             self.resolved[name] = tensor.name
             return tensor
         return self.graph.tensors()[self.resolved[name]]
+
+    def shape_with_batch(self, tensor: Tensor) -> Shape:
+        """Return the shape of a tensor of known rank, with a batch axis of 1 if it has none."""
+        shape = list(shape_of(tensor))
+        return [1, *shape] if tensor.name in self.unbatched else shape
 
     def recorded(self, tensor: Tensor) -> Tensor:
         """Return a tensor of the graph, whose name `tensor` then knows without a search."""
@@ -128,6 +138,7 @@ def canonicalize(model: onnx.ModelProto, keep_shape: bool = False) -> CanonicalG
         batch_note=note,
         batched=frozenset(name for name, state in states.items() if state == BATCHED),
         mixed=frozenset(name for name, state in states.items() if state == MIXED),
+        unbatched=unbatched_tensors(graph),
         axes=axes,
         score=score,
     )

@@ -93,6 +93,11 @@ class Graph(gs.Graph):
         scoped.name_scopes, scoped.other_types = name_scopes, other_types
         return scoped
 
+    def drop_unread_inputs(self) -> None:
+        """Remove the inputs that no node reads."""
+        read = {tensor.name for node in self.nodes for tensor in reads(node)}
+        self.inputs = [tensor for tensor in self.inputs if tensor.name in read]
+
     def copy(self, tensor_map: dict[str, Tensor] | None = None) -> Graph:
         """Return an editable copy that shares weights and attributes."""
         copied = Graph.of(super().copy(tensor_map), self.name_scopes, self.other_types)

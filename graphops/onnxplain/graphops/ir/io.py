@@ -23,6 +23,7 @@ from onnxplain.graphops.errors import (
     OutputError,
     UnsafeModel,
     UnsupportedModel,
+    missing_file,
     one_line,
 )
 from onnxplain.graphops.ir.large import fits, raw, split
@@ -157,7 +158,7 @@ def _read(path: str | os.PathLike[str], name: str) -> bytes:
     try:
         return Path(path).read_bytes()
     except (FileNotFoundError, NotADirectoryError) as e:
-        raise MissingFile(f"no file {name}") from e
+        raise missing_file(path, name) from e
     except OSError as e:
         raise MissingFile(f"cannot read {name}: {e.strerror}") from e
 

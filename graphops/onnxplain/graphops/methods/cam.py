@@ -59,12 +59,14 @@ def guided_grad_cam(walk: Walk) -> Attribution:
             "at the picture's size: leave `upsample` on, or choose grad_cam"
         )
     op = walk.op
-    picture = default_target(walk.graph)
+    picture = _picture(walk)
     seen = walk.images.get(picture.name, picture)
     signal = walk.back(path=find_path(walk.graph, seen, walk.path.layer))
     cam = _upsampled(walk, _grad_cam(walk))
     axis = _picture_axis(walk, picture)
-    if axis != 1:
+    if walk.lacks_batch(picture):
+        cam = op.Unsqueeze(op.Squeeze(cam, [0, 1]), [axis])
+    elif axis != 1:
         cam = op.Unsqueeze(op.Squeeze(cam, [1]), [axis])
     values = op.narrowed(op.Mul(op.widened(signal), cam), onnx_type(signal))
     values.shape = op.signal_shape(seen)
@@ -79,9 +81,12 @@ def _grad_cam(walk: Walk) -> Tensor:
 
 def _gradient_and_maps(walk: Walk) -> tuple[Tensor, Tensor]:
     """Return g and A, tokens laid out as a grid, in float32 for half precision (for g³)."""
-    layout, signal = _layout(walk), walk.back(GRADIENT)
-    g, maps = (_laid_out(walk, layout, t) for t in (signal, walk.target))
-    return walk.op.widened(g), walk.op.widened(maps)
+    op, layout = walk.op, _layout(walk)
+    signal, values = walk.back(GRADIENT), walk.target
+    if walk.lacks_batch(walk.path.target):
+        signal, values = op.Unsqueeze(signal, [0]), op.Unsqueeze(values, [0])
+    g, maps = (_laid_out(walk, layout, t) for t in (signal, values))
+    return op.widened(g), op.widened(maps)
 
 
 def _rectified_sum(walk: Walk, weighted: Tensor) -> Tensor:
@@ -98,9 +103,10 @@ def _as_attribution(walk: Walk, cam: Tensor) -> Attribution:
     """Return the map in the size and the precision that the options choose."""
     op, target = walk.op, walk.path.target
     shape, sizes = op.signal_shape(target) or [], _layout(walk).sizes
+    shape = [1, *shape] if walk.lacks_batch(target) else shape
     if walk.options.upsample:
         cam = _upsampled(walk, cam)
-        picture = default_target(walk.graph)
+        picture = _picture(walk)
         sizes = [shape_of(picture)[i] for i in _picture_positions(walk, picture)]
     cam = op.narrowed(cam, op.signal_type(target))
     cam.shape = [shape[0], 1, *sizes]
@@ -109,7 +115,7 @@ def _as_attribution(walk: Walk, cam: Tensor) -> Attribution:
 
 def _upsampled(walk: Walk, cam: Tensor) -> Tensor:
     """Interpolate linearly to the picture's size, aligned at pixel centres (half_pixel)."""
-    op, picture = walk.op, default_target(walk.graph)
+    op, picture = walk.op, _picture(walk)
     positions, layout = _picture_positions(walk, picture), _layout(walk)
     if len(positions) != len(layout.positions):
         raise OptionError(
@@ -167,14 +173,18 @@ def _size_of_places(walk: Walk, places: Places) -> Tensor | None:
 
 
 def _layout(walk: Walk) -> MapLayout:
-    """Return how the axes of the layer that the map lies over are laid out."""
-    return layout_of(walk.path.target, walk.target_axes)
+    """Return how the axes of the layer that the map lies over are laid out, with a batch axis."""
+    return layout_of(walk.canonical.shape_with_batch(walk.path.target), walk.target_axes)
+
+
+def _picture(walk: Walk) -> Tensor:
+    """Return the picture that the map's layer depends on."""
+    return default_target(walk.graph, walk.path.target)
 
 
 def _picture_positions(walk: Walk, picture: Tensor) -> list[int]:
-    axis = _picture_axis(walk, picture)
-    return [i for i in range(1, rank_of(picture)) if i != axis]
+    return walk.canonical.axes[picture.name].positions(rank_of(picture))
 
 
 def _picture_axis(walk: Walk, picture: Tensor) -> int:
-    return walk.canonical.axes[picture.name].channel or 1
+    return walk.canonical.axes[picture.name].channel or 0

@@ -10,7 +10,9 @@ __all__ = ["activation", "times_input"]
 
 def times_input(walk: Walk) -> Attribution:
     """Shrikumar et al. 2016: the gradient times the input."""
-    return Attribution(walk.op.Mul(walk.back(), walk.path.target))
+    signals = zip(walk.back_to_all(), walk.path.targets, strict=True)
+    values, *others = (walk.op.Mul(signal, target) for signal, target in signals)
+    return Attribution(values, others=others)
 
 
 def activation(walk: Walk) -> Attribution:

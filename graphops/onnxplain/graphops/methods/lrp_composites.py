@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection
 from onnxplain.graphops.backward import Attribution, Path, Walk, chained
 from onnxplain.graphops.errors import UnsupportedOperator
 from onnxplain.graphops.fusion import ACTIVATION
-from onnxplain.graphops.ir import Emitter, Node, Tensor, rank_of
+from onnxplain.graphops.ir import Emitter, Node, Tensor
 from onnxplain.graphops.methods.lrp_attention import (
     attention_rule,
     attention_scores,
@@ -60,17 +60,15 @@ __all__ = [
 def relevance(walk: Walk) -> Attribution:
     """Append one backward pass.
 
-    The completeness error is the relevance at the target minus that at the layer.
+    The completeness error is the relevance at the targets minus that at the layer.
     """
     op = walk.op
-    values = walk.back()
-    arrived, placed = op.widened(values), op.widened(walk.seed.cotangent)
-    ranks = rank_of(walk.path.target), rank_of(walk.path.layer)
-    totals = [
-        op.ReduceSum(tensor, list(range(1, rank)), keepdims=0) if rank > 1 else tensor
-        for tensor, rank in zip((arrived, placed), ranks, strict=True)
-    ]
-    return Attribution(values, op.Sub(*totals))
+    values, *others = walk.back_to_all()
+    arrived = walk.total(values, walk.path.target)
+    for other, target in zip(others, walk.path.others, strict=True):
+        arrived = op.Add(arrived, walk.total(other, target))
+    placed = walk.total(walk.seed.cotangent, walk.path.layer)
+    return Attribution(values, op.Sub(arrived, placed), others)
 
 
 def composite(
@@ -139,7 +137,7 @@ def composite(
 
 def _leading(path: Path, linear: Collection[str]) -> set[str]:
     """Return the names of the linear nodes without another linear node before them."""
-    before = {path.target.name}  # tensors before any linear node
+    before = {t.name for t in path.targets}  # tensors before any linear node
     leading = set()
     for node in path.nodes:
         if not any(t.name in before for t in node.inputs):

@@ -4,6 +4,7 @@ Imports only the standard library.
 """
 
 from onnxplain.graphops.options.defaults import (
+    ALL_INPUTS,
     BACKWARD,
     BACKWARDS,
     BASELINE,
@@ -45,6 +46,7 @@ from onnxplain.graphops.options.option import Option
 from onnxplain.graphops.options.values import Options
 
 __all__ = [
+    "ALL_INPUTS",
     "BACKWARD",
     "BACKWARDS",
     "BASELINE",

@@ -17,7 +17,7 @@ class OptionArguments(TypedDict, total=False):
 
     select: Literal["channel", "pairs", "fixed", "predicted", "seed", "whole"] | None
     channels: Sequence[int] | None
-    position: Literal["all", "max", "given"] | None
+    position: Literal["all", "max", "given", "region"] | None
     seed_value: Literal["activation", "one"] | None
     negate: bool | None
     to: str | None

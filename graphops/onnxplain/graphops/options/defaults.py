@@ -13,6 +13,7 @@ from typing import Literal, get_args
 from onnxplain.graphops.options.option import Option
 
 __all__ = [
+    "ALL_INPUTS",
     "BACKWARD",
     "BACKWARDS",
     "BASELINE",
@@ -52,7 +53,7 @@ __all__ = [
 ]
 
 Select = Literal["channel", "pairs", "fixed", "predicted", "seed", "whole"]
-Position = Literal["all", "max", "given"]
+Position = Literal["all", "max", "given", "region"]
 SeedValue = Literal["activation", "one"]
 Unpool = Literal["auto", "maxunpool", "scatter", "portable", "window"]
 Target = Literal["cpu", "cuda", "openvino", "web", "tensorrt"]
@@ -83,7 +84,11 @@ NEGATE = Option(
     "negate", bool, False, "explain the evidence against the unit: the signal starts with the "
     "opposite sign",
 )  # fmt: skip
-TO = Option("to", str, None, "the tensor to project back to", default_text="the picture")
+ALL_INPUTS = "all"  # the value of `to` that stands for every float input
+TO = Option(
+    "to", str, None, f"the tensor to project back to, or {ALL_INPUTS} for every float input",
+    default_text="the picture",
+)  # fmt: skip
 UNPOOL = Option("unpool", str, "auto", "the form of max-unpooling", choices=UNPOOLS)
 TARGET = Option(
     "target", str, "cpu", "the runtime of the artefact, to which unpool 'auto' adapts (cpu and "

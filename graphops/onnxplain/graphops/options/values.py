@@ -117,7 +117,7 @@ def _require_consistent(options: Options) -> None:
             "select 'seed' has an input for the cotangent: leave position, seed value and negate "
             "out"
         )
-    if select == "whole" and options.position not in (None, "all"):
+    if select == "whole" and options.position not in (None, "all", "region"):
         raise OptionError(
             "select 'whole' explains all units: leave the position out, or choose another select"
         )

@@ -13,14 +13,12 @@ from onnxplain.engine.methods.registry import (
 from onnxplain.graphops.lazy_import import on_first_use
 
 if TYPE_CHECKING:
-    from onnxplain.engine.methods.baseline import channel_axis_of
     from onnxplain.engine.methods.occlusion import windows
     from onnxplain.engine.methods.running import run_method
 
 __all__ = [
     "METHODS",
     "EngineMethod",
-    "channel_axis_of",
     "drawn_as",
     "find_method",
     "method_options",
@@ -29,6 +27,4 @@ __all__ = [
     "windows",
 ]
 
-__getattr__ = on_first_use(
-    __name__, {"channel_axis_of": "baseline", "run_method": "running", "windows": "occlusion"}
-)
+__getattr__ = on_first_use(__name__, {"run_method": "running", "windows": "occlusion"})

@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from onnxplain.engine.methods.baseline import channel_axis_of
 from onnxplain.engine.methods.seeds import Signal, projections, signals
 from onnxplain.engine.run import Chosen, ProjectedUnits, Run
 from onnxplain.engine.runtime import Plan, Projections
@@ -51,9 +50,9 @@ def maximise(run: Run, chosen: Chosen) -> Iterator[ProjectedUnits]:
         most = plan.footprint.max_batch(row.shape, run.memory_bytes)
         for first in range(0, units, most):
             chunk = slice(first, min(first + most, units))
-            positions = None if chosen.positions is None else chosen.positions[image, None, chunk]
-            part = Chosen(chosen.channels[image, None, chunk], positions)
-            yield image, chunk, _Ascent(run, plan, part, _Range.of(run, row)).climbed(row)
+            part = chosen.part([image], chunk)
+            ascent = _Ascent(run, plan, image, part, _Range.of(run, row))
+            yield image, chunk, ascent.climbed(row)
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,7 +69,7 @@ class _Range:
         if run.preprocess is None:
             span = float(np.ptp(row)) or 1.0
             return _Range(np.array(-np.inf), np.array(np.inf), np.zeros(()), span)
-        axis = channel_axis_of(run.subject.input)
+        axis = run.subject.input.channel_axis
         per_channel = [-1 if i == axis else 1 for i in range(row.ndim)]
         low, high = (end.reshape(per_channel) for end in run.preprocess.ends())
         return _Range(low, high, (low + high) / 2, float((high - low).mean()))
@@ -83,10 +82,14 @@ class _Range:
 
 @dataclass(frozen=True, eq=False)
 class _Ascent:
-    """The ascent of one picture for each unit. chosen: the units of one image, [1, units]."""
+    """The ascent of one picture for each unit. chosen: the units of one image, [1, units].
+
+    image: its index, which further inputs have.
+    """
 
     run: Run
     plan: Plan
+    image: int
     chosen: Chosen
     scale: _Range
 
@@ -124,7 +127,7 @@ class _Ascent:
         """Return the pictures after one iteration, and which units were off."""
         own, scale = self.run.own, self.scale
         step, jitter = scale.span * own["step_size"], own["jitter"]
-        axis = channel_axis_of(self.run.subject.input)
+        axis = self.run.subject.input.channel_axis
         sides = [i for i in range(pictures.ndim - 1) if i != axis]
         shifts = [rng.integers(-jitter, jitter + 1, len(sides)) for rng in generators]
         shifted = [np.roll(p, s, sides) for p, s in zip(pictures, shifts, strict=True)]
@@ -140,14 +143,13 @@ class _Ascent:
     def _gradients(self, pictures: list[Pictures]) -> tuple[Pictures, npt.NDArray[np.bool_]]:
         """Return each unit's gradient at its picture, and which units are off there."""
         run = self.run
-        every = np.arange(len(pictures))
-        gradients = self.plan.run(pictures, self._inputs(self.plan, every), run.stop).attribution
+        every = self._run(self.plan, pictures, np.arange(len(pictures)))
+        gradients = every.attribution
         off = np.asarray(~gradients.reshape(len(pictures), -1).any(axis=1))
         off &= not run.options.negate  # it is off as it ought to be
         if off.any():
             (those,) = np.nonzero(off)
-            added = self._inputs(self._waking_plan, those)
-            waking = self._waking_plan.run([pictures[u] for u in those], added, run.stop)
+            waking = self._run(self._waking_plan, [pictures[u] for u in those], those)
             gradients[those] = waking.attribution
         return gradients, off
 
@@ -162,28 +164,22 @@ class _Ascent:
             options = replace(options, position="all")
         return self.run.plan(WAKING, replace(options, seed_value="one"))
 
-    def _inputs(self, plan: Plan, units: npt.NDArray[np.intp]) -> dict[str, Array]:
-        """Return the inputs of a run that select units, each for its own picture."""
-        if plan.select == "whole":
-            return {}
-        added: dict[str, Array] = {
-            "image_index": np.arange(len(units)),
-            "channel": self.chosen.channels[0, units],
-        }
-        if self.chosen.positions is not None:
-            added["position"] = self.chosen.positions[0, units]
-        return added
+    def _run(
+        self, plan: Plan, pictures: list[Pictures], units: npt.NDArray[np.intp]
+    ) -> Projections:
+        """Run a plan for units, each for its own picture."""
+        added = self.chosen.part([0], units).added([0], slice(None))
+        if "channel" in added:
+            added["image_index"] = np.arange(len(units))
+        others = self.run.others_of([self.image] * len(units))
+        return plan.run(pictures, added, self.run.stop, others)
 
     def _signals(self, pictures: Pictures) -> Iterator[Signal]:
         """Yield each unit's signal at its picture."""
-        values = self.run.activity().run(list(pictures), self.run.stop)
+        others = self.run.others_of([self.image] * len(pictures))
+        values = self.run.activity().run(list(pictures), self.run.stop, others)
         for u, own in enumerate(values):
-            positions = self.chosen.positions
-            one = Chosen(
-                self.chosen.channels[:, u : u + 1],
-                None if positions is None else positions[:, u : u + 1],
-            )
-            yield signals(self.run, one, 0, own)[0]
+            yield signals(self.run, self.chosen.part([0], [u]), 0, own)[0]
 
     def _notes(
         self, was_off: npt.NDArray[np.bool_], asleep: npt.NDArray[np.bool_]

@@ -59,6 +59,8 @@ def signals(run: Run, chosen: Chosen, image: int, values: Values) -> list[Signal
     sign = np.float32(-1 if options.negate else 1)
     if options.select == "whole":
         weights = sign * (values if active else np.ones_like(values))
+        if chosen.regions is not None:
+            weights = weights * np.expand_dims(chosen.regions[image], axis - 1)
         score = float((weights.astype(np.float64) * values).sum())
         return [Signal(weights, None, axis, score, None)]
     word = options.position or "all"
@@ -81,6 +83,8 @@ def signals(run: Run, chosen: Chosen, image: int, values: Values) -> list[Signal
             alone = np.zeros_like(activity)
             alone[tuple(position)] = weights[tuple(position)]
             weights = alone
+        if chosen.regions is not None:
+            weights = weights * chosen.regions[image]
         score = float((weights.astype(np.float64) * activity).sum())
         units.append(Signal(weights, int(channel), axis, score, position))
     return units

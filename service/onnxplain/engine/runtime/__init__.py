@@ -13,12 +13,11 @@ from onnxplain.engine.runtime.plans import (
     Activity,
     Plan,
     Projections,
-    Subject,
-    find_subject,
     make_activity,
     make_plan,
 )
 from onnxplain.engine.runtime.sessions import Session, Stop, resolve_device
+from onnxplain.engine.runtime.subject import Others, Subject, find_subject
 from onnxplain.engine.runtime.verify import verify
 
 __all__ = [
@@ -27,6 +26,7 @@ __all__ = [
     "Footprint",
     "Model",
     "OpenedModel",
+    "Others",
     "Plan",
     "Projections",
     "Session",

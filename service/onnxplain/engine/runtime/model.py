@@ -6,17 +6,23 @@ import ast
 import functools
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
 import onnx
 
-from onnxplain.engine.pictures import Input, picture_input
+from onnxplain.engine.pictures import (
+    Input,
+    choose_picture_input,
+    further_inputs,
+    picture_input,
+    required_inputs,
+)
 from onnxplain.engine.runtime.cache import ByteCache
 from onnxplain.graphops import Layer, Network, read_metadata
-from onnxplain.graphops.errors import UnsupportedModel
+from onnxplain.graphops.errors import OptionError, UnsupportedModel, nearest
 from onnxplain.graphops.ir import fits
 from onnxplain.graphops.network import NetworkSource, as_network
 
@@ -35,6 +41,27 @@ class OpenedModel:
     def input(self) -> Input:
         """The input that takes the picture. Raises UnsupportedModel, as `picture_input` does."""
         return picture_input(self.network.model)
+
+    def inputs(
+        self, layer: str | None, named: Collection[str] = ()
+    ) -> tuple[Input, tuple[Input, ...]]:
+        """Return the input that takes the images, and the others that a layer depends on.
+
+        named: the names of inputs that the caller gives values for. Raises UnknownLayer,
+        OptionError or UnsupportedModel.
+        """
+        unbatched = self.network.unbatched
+        every = required_inputs(self.model, unbatched)
+        names = {value.name for value in self.model.graph.input}
+        for name in named:
+            if name not in names:
+                raise OptionError(f"the model has no input '{name}' ({nearest(name, names)})")
+        needed = every
+        if len(every) > 1:
+            depended = self.network.inputs_of(layer)
+            needed = [one for one in every if one.name in depended] or every
+        picture = choose_picture_input(needed, named)
+        return picture, further_inputs(needed, picture)
 
     @property
     def model(self) -> onnx.ModelProto:

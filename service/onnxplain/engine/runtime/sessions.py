@@ -125,6 +125,11 @@ class Session:
             ]
         }
 
+    def fitting(self, feeds: Mapping[str, npt.NDArray[Any]]) -> dict[str, npt.NDArray[Any]]:
+        """Return those of the values that the graph has inputs for, in their types."""
+        types = self.types
+        return {n: np.asarray(v, types[n]) for n, v in feeds.items() if n in types}
+
     def run(
         self, feeds: Mapping[str, npt.NDArray[Any]], outputs: list[str], stop: Stop
     ) -> list[npt.NDArray[Any]]:

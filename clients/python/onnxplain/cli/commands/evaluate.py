@@ -17,6 +17,7 @@ from onnxplain.cli.drawing import (
     forbid_engine_flags,
 )
 from onnxplain.cli.failures import UsageError
+from onnxplain.cli.inputs import IMAGE_HELP, opened, opened_once
 from onnxplain.cli.output import print_json, printable, table, working
 from onnxplain.cli.preprocessing import PREPROCESS_HELP
 
@@ -39,7 +40,7 @@ def add_parser(commands: Any) -> None:
         allow_abbrev=False,
     )
     add_model(parser, LOCAL_OR_SERVED)
-    parser.add_argument("images", metavar="IMAGE", nargs="+", help="a PNG, JPEG or other picture")
+    parser.add_argument("images", metavar="IMAGE", nargs="+", help=IMAGE_HELP)
     parser.add_argument(
         "--method",
         metavar="M[,M]",
@@ -70,6 +71,8 @@ def run(arguments: argparse.Namespace) -> None:
     methods = arguments.method.split(",") if arguments.method else []
     masks = _masks(arguments.masks, arguments.images)
     evaluate = _evaluate_remotely if arguments.server else _evaluate_locally
+    opened_once(arguments.images)
+    arguments.images = opened(arguments.images)
     evaluations = evaluate(arguments, methods, masks)
     if arguments.json:
         refused = [{"method": m, "refused": reason} for m, reason in evaluations.refused.items()]
@@ -145,12 +148,12 @@ def _evaluate_remotely(
 
 def _masks(folder: str | None, images: list[str]) -> list[str]:
     """Return the mask of each picture: the folder's file of the same name, but for its suffix."""
-    from onnxplain.graphops.errors import MissingFile
+    from onnxplain.graphops.errors import MissingFile, missing_file
 
     if folder is None:
         return []
     if not os.path.isdir(folder):
-        raise MissingFile(f"no folder '{folder}' of masks")
+        raise missing_file(folder, f"'{folder}' of masks", "folder")
     by_stem = {path.stem: str(path) for path in sorted(Path(folder).iterdir())}
     for image in images:
         if Path(image).stem not in by_stem:

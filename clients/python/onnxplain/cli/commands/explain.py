@@ -7,8 +7,7 @@ import math
 import os
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
-from pathlib import Path
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 from onnxplain.cli.arguments import (
@@ -30,6 +29,17 @@ from onnxplain.cli.drawing import (
     write,
 )
 from onnxplain.cli.failures import UsageError
+from onnxplain.cli.inputs import (
+    IMAGE_HELP,
+    add_inputs,
+    given_arrays,
+    image_names,
+    named_inputs,
+    opened,
+    opened_once,
+    read_region,
+    stem,
+)
 from onnxplain.cli.output import print_json, table, working
 from onnxplain.cli.preprocessing import read_labels
 from onnxplain.engine.methods import METHODS, own_options
@@ -51,7 +61,13 @@ def add_parser(commands: Any) -> None:
         allow_abbrev=False,
     )
     add_model(parser, LOCAL_OR_SERVED)
-    parser.add_argument("images", metavar="IMAGE", nargs="+", help="a PNG, JPEG or other picture")
+    parser.add_argument(
+        "images",
+        metavar="IMAGE",
+        nargs="+",
+        help=f"{IMAGE_HELP}; or a .npy or .npz file of the network's input, one or a batch",
+    )
+    add_inputs(parser)
     add_path(parser, METHODS, ", or several separated by commas, drawn side by side")
     parser.add_argument(
         "--channel",
@@ -70,14 +86,18 @@ def add_parser(commands: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Explain, write the files, print channels and scores, then the notes."""
-    stem, method = Path(arguments.images[0]).stem, re.sub(r"\W", "_", arguments.method)
-    files = output_files(arguments, f"{stem}_{method}.png", arguments.images)
+    method = re.sub(r"\W", "_", arguments.method)
+    others = [path for _, path in arguments.inputs]
+    paths = [*arguments.images, *others, *filter(None, [arguments.region])]
+    files = output_files(arguments, f"{stem(arguments.images[0])}_{method}.png", paths)
     methods = arguments.method.split(",")
     if "" in methods:
         raise UsageError(f"--method {arguments.method}: a name is missing before or after a comma")
     _choose_class(arguments, methods)
     explain = _explain_remotely if arguments.server else _explain_locally
-    explanations = list(explain(arguments, methods))
+    opened_once(paths)
+    common = _common(arguments)
+    explanations = list(explain(arguments, methods, common))
     view = _view(explanations)
     write(view, files)
     if arguments.json:
@@ -113,7 +133,9 @@ def _view(explanations: Sequence[Explanation]) -> View:
     return explanations[0] if len(explanations) == 1 else SideBySide(tuple(explanations))
 
 
-def _explain_locally(arguments: argparse.Namespace, methods: list[str]) -> Iterator[Explanation]:
+def _explain_locally(
+    arguments: argparse.Namespace, methods: list[str], common: dict[str, Any]
+) -> Iterator[Explanation]:
     engine: Engine | None = None
     for method in methods:
         with working(f"explaining by {method}") as progress:
@@ -122,13 +144,17 @@ def _explain_locally(arguments: argparse.Namespace, methods: list[str]) -> Itera
             engine = engine or Engine(**engine_arguments(arguments))
             yield engine.explain(
                 arguments.model,
-                **_keywords(arguments, method),
+                **common,
+                **_own(arguments, method),
+                bands=arguments.bands,
                 progress=progress,
                 passes=progress.runs,
             )
 
 
-def _explain_remotely(arguments: argparse.Namespace, methods: list[str]) -> Iterator[Explanation]:
+def _explain_remotely(
+    arguments: argparse.Namespace, methods: list[str], common: dict[str, Any]
+) -> Iterator[Explanation]:
     """Yield a server's results as explanations, to be drawn on this machine."""
     forbid_engine_flags(arguments)
     for method in methods:
@@ -138,18 +164,25 @@ def _explain_remotely(arguments: argparse.Namespace, methods: list[str]) -> Iter
             with Client(arguments.server) as client:
                 result = client.explain(
                     arguments.model,
-                    **_keywords(arguments, method),
+                    **common,
+                    **_own(arguments, method),
                     pictures=True,
                     progress=progress,
                     passes=progress.runs,
                 )
-        yield _explanation(result, arguments.images, bool(arguments.negate))
+        yield replace(
+            _explanation(result, arguments.images, common["images"]),
+            negated=bool(arguments.negate),
+            bands=arguments.bands or (),
+        )
 
 
-def _explanation(result: Result, images: Sequence[str], negated: bool) -> Explanation:
+def _explanation(
+    result: Result, images: Sequence[str], sources: Sequence[str | bytes]
+) -> Explanation:
     from onnxplain.engine import Explanation, Preprocess
 
-    used = result.preprocess
+    used, count, rank = result.preprocess, len(result.score), result.attribution.ndim - 2
     return Explanation(
         attribution=result.attribution,
         score=result.score,
@@ -163,21 +196,21 @@ def _explanation(result: Result, images: Sequence[str], negated: bool) -> Explan
         completeness_error=result.completeness_error,
         probability=result.probability,
         seed_value=result.seed_value,
-        negated=negated,
         preprocess=None if used is None else Preprocess(**used),
         notes=result.notes,
-        names=tuple(os.path.basename(image) for image in images),
+        names=tuple(map(os.path.basename, image_names(images, count))),
+        others=result.others,
+        inputs=() if result.pictures else given_arrays(sources, count, rank),
     )
 
 
-def _keywords(arguments: argparse.Namespace, method: str) -> dict[str, Any]:
-    """Return the arguments that `Engine.explain` and `Client.explain` both take."""
-    methods = arguments.method.split(",")
-    own = own_options(chosen_method_options(arguments), method, methods)
+def _common(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Return the arguments of all methods that `Engine.explain` and `Client.explain` both take."""
     return {
-        "images": arguments.images,
+        "images": opened(arguments.images),
+        "inputs": named_inputs(arguments),
+        "region": read_region(arguments),
         "layer": arguments.layer,
-        "method": method,
         "units": arguments.channel,
         "position": _position(arguments.position),
         "seed_value": arguments.seed_value,
@@ -187,8 +220,14 @@ def _keywords(arguments: argparse.Namespace, method: str) -> dict[str, Any]:
         "channel_axis": arguments.channel_axis,
         "preprocess": arguments.preprocess,
         "labels": read_labels(arguments.labels),
-        **own,
     }
+
+
+def _own(arguments: argparse.Namespace, method: str) -> dict[str, Any]:
+    """Return the method and its own options."""
+    methods = arguments.method.split(",")
+    own = own_options(chosen_method_options(arguments), method, methods)
+    return {"method": method, **own}
 
 
 def units(text: str) -> str | tuple[int, ...]:
@@ -231,7 +270,7 @@ def _finite(value: Any) -> float | None:
 def _table(images: list[str], explanation: Explanation) -> str:
     """Return one line per unit: its strength and probability, the method's completeness error."""
     lines, strength = [], explanation.strength_name
-    for i, image in enumerate(images):
+    for i, image in enumerate(image_names(images, len(explanation.score))):
         for j, row in enumerate(_rows(explanation, i)):
             probability = row.get("probability", "")
             error = row.get("completeness_error", "")
@@ -270,6 +309,6 @@ def _summary(
         "files": files,
         "images": [
             {"image": image, "units": _rows(explanation, i)}
-            for i, image in enumerate(arguments.images)
+            for i, image in enumerate(image_names(arguments.images, len(explanation.score)))
         ],
     }

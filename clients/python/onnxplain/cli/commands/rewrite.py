@@ -64,7 +64,7 @@ def add_parser(commands: Any) -> None:
     )
     add_class(parser, "the class that --select fixed bakes in")
     parser.add_argument("--labels", metavar="FILE", help="class names for --class, one per line")
-    add_seed(parser, "all, max or given")
+    add_seed(parser, "all, max, given or region")
     add_option(parser, BACKWARD, "PRECISION")
     add_option(parser, KEEP_OUTPUTS, flag="no-outputs")
     add_option(parser, KEEP_SHAPE)
