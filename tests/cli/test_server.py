@@ -104,10 +104,15 @@ def test_a_server_evaluates_as_this_machine_does(
     run: Run, network: Path, picture: Path, server: str
 ) -> None:
     flags = [picture, "--method", "gradient", "--preprocess", "unit", "--randomize", 1, "--json"]
-    here = run("evaluate", network, *flags)
-    there = run("evaluate", "net", *flags, "--server", server)
-    assert (here.code, there.code) == (0, 0), there.error
-    assert json.loads(there.out) == json.loads(here.out)
+    found = []
+    for chosen in ([], ["--class", 0], ["--class", 1]):
+        here = run("evaluate", network, *flags, *chosen)
+        there = run("evaluate", "net", *flags, *chosen, "--server", server)
+        assert (here.code, there.code) == (0, 0), there.error
+        assert json.loads(there.out) == json.loads(here.out)
+        found.append(there.out)
+    assert found[1] != found[2]
+    assert found[0] in found[1:]  # the predicted class is one of the two
     refused = run("evaluate", "net", *flags, "--server", server, "--device", "cpu")
     assert refused.code == 2
     assert "--device has no effect on a server" in refused.error

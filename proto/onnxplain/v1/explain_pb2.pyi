@@ -806,7 +806,7 @@ class NamedTexts(_message.Message):
     def __init__(self, name: _Optional[str] = ..., shape: _Optional[_Iterable[int]] = ..., texts: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class EvaluateRequest(_message.Message):
-    __slots__ = ("model", "images", "masks", "methods", "randomize", "preset", "preprocess")
+    __slots__ = ("model", "images", "masks", "methods", "randomize", "preset", "preprocess", "class_index")
     MODEL_FIELD_NUMBER: _ClassVar[int]
     IMAGES_FIELD_NUMBER: _ClassVar[int]
     MASKS_FIELD_NUMBER: _ClassVar[int]
@@ -814,6 +814,7 @@ class EvaluateRequest(_message.Message):
     RANDOMIZE_FIELD_NUMBER: _ClassVar[int]
     PRESET_FIELD_NUMBER: _ClassVar[int]
     PREPROCESS_FIELD_NUMBER: _ClassVar[int]
+    CLASS_INDEX_FIELD_NUMBER: _ClassVar[int]
     model: str
     images: _containers.RepeatedCompositeFieldContainer[Image]
     masks: _containers.RepeatedCompositeFieldContainer[Image]
@@ -821,7 +822,8 @@ class EvaluateRequest(_message.Message):
     randomize: int
     preset: str
     preprocess: Preprocess
-    def __init__(self, model: _Optional[str] = ..., images: _Optional[_Iterable[_Union[Image, _Mapping]]] = ..., masks: _Optional[_Iterable[_Union[Image, _Mapping]]] = ..., methods: _Optional[_Iterable[str]] = ..., randomize: _Optional[int] = ..., preset: _Optional[str] = ..., preprocess: _Optional[_Union[Preprocess, _Mapping]] = ...) -> None: ...
+    class_index: int
+    def __init__(self, model: _Optional[str] = ..., images: _Optional[_Iterable[_Union[Image, _Mapping]]] = ..., masks: _Optional[_Iterable[_Union[Image, _Mapping]]] = ..., methods: _Optional[_Iterable[str]] = ..., randomize: _Optional[int] = ..., preset: _Optional[str] = ..., preprocess: _Optional[_Union[Preprocess, _Mapping]] = ..., class_index: _Optional[int] = ...) -> None: ...
 
 class EvaluateResponse(_message.Message):
     __slots__ = ("progress", "method", "refused")

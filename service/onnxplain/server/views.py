@@ -114,6 +114,7 @@ def evaluate_arguments(request: pb.EvaluateRequest) -> dict[str, Any]:
         "methods": list(request.methods) or class_methods(),
         "masks": _pictures("masks", request.masks) if request.masks else (),
         "randomize": request.randomize,
+        "class_index": request.class_index if request.HasField("class_index") else None,
         "preprocess": preprocess_of(request),
     }
 

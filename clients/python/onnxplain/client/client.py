@@ -176,17 +176,19 @@ class Client(ModelCalls):
         images: Images,
         methods: Sequence[str] = (),
         *,
+        class_index: int | None = None,
         masks: Images | None = None,
         randomize: int = 0,
         preprocess: Preprocess = None,
         progress: Callable[[int, int], None] | None = None,
     ) -> ServedEvaluations:
-        """Measure how faithful the methods' maps of each image's predicted class are.
+        """Measure how faithful the methods' maps of each image's predicted class, or of one, are.
 
         Args:
             name: the model.
             images: pictures, as in `view`.
             methods: names that `methods` lists; none for all that explain a class.
+            class_index: the class to measure; None for each image's predicted one.
             masks: one picture per image, light where the class is.
             randomize: the number of images for the randomisation check.
             preprocess: as in `explain`.
@@ -199,6 +201,6 @@ class Client(ModelCalls):
         Raises:
             ClientError: an argument is wrong, or the call fails.
         """
-        request = evaluate_request(name, images, methods, masks, randomize, preprocess)
+        request = evaluate_request(name, images, methods, masks, randomize, class_index, preprocess)
         with self._stream(self._stub.Evaluate, request) as stream:
             return ServedEvaluations(without_progress(stream, progress))

@@ -117,6 +117,7 @@ def evaluate_request(
     methods: Sequence[str],
     masks: Images | None,
     randomize: int,
+    class_index: int | None,
     preprocess: Preprocess,
 ) -> pb.EvaluateRequest:
     """Return the request of Evaluate. See `Client.evaluate` for the arguments."""
@@ -128,6 +129,7 @@ def evaluate_request(
             masks=None if masks is None else pictures(masks),
             methods=methods,
             randomize=randomize,
+            class_index=class_index,
             **preprocessing(preprocess),
         )
 

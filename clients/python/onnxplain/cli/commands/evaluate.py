@@ -16,7 +16,6 @@ from onnxplain.cli.drawing import (
     engine_arguments,
     forbid_engine_flags,
 )
-from onnxplain.cli.failures import UsageError
 from onnxplain.cli.inputs import IMAGE_HELP, opened, opened_once
 from onnxplain.cli.output import print_json, printable, table, working
 from onnxplain.cli.preprocessing import PREPROCESS_HELP
@@ -111,8 +110,6 @@ def _evaluate_remotely(
     arguments: argparse.Namespace, methods: list[str], masks: list[str]
 ) -> Evaluations:
     forbid_engine_flags(arguments)
-    if arguments.class_name is not None:
-        raise UsageError("a server evaluates each picture's predicted class: leave --class out")
     with working(f"waiting for {arguments.server}") as progress:
         import numpy as np
 
@@ -126,6 +123,7 @@ def _evaluate_remotely(
                 arguments.model,
                 arguments.images,
                 methods=methods,
+                class_index=chosen_class(arguments, arguments.class_name),
                 masks=masks,
                 randomize=arguments.randomize,
                 preprocess=arguments.preprocess,
