@@ -200,7 +200,8 @@ def test_parameters_are_numbers_lists_or_arrays(engine, kind, scale, expected):
     """Of one number, of one for the axis, and of one for each image."""
     model = network(SCALED.format(kind=kind), ("image", "scale"))
     x = RNG.standard_normal((3, 3, 8, 8)).astype(np.float32)
-    found = engine.explain(model, x, None, "gradient", 1, inputs={"scale": scale})
+    given = {"inputs": {"scale": scale}, "position": "all"}
+    found = engine.explain(model, x, None, "gradient", 1, **given)
     wanted = np.zeros((3, 1, 3, 8, 8), np.float32)
     wanted[:, :, 1] = np.reshape([1, 2, 3], (3, 1, 1, 1)) if expected is None else expected
     np.testing.assert_allclose(found.attribution, wanted)

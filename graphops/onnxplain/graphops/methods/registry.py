@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 
 from onnxplain.graphops import options as o
 from onnxplain.graphops.errors import OptionError, UnknownMethod, nearest
@@ -17,7 +16,13 @@ MAPPED = (o.SCORE_LAYER, o.SCORE_CHANNEL_AXIS, o.UPSAMPLE)
 
 
 def _relevance(
-    name: str, composite: str, summary: str, takes: tuple[o.Option, ...] = (), alias_of: str = ""
+    name: str,
+    composite: str,
+    summary: str,
+    takes: tuple[o.Option, ...] = (),
+    alias_of: str = "",
+    paper: str = "Bach et al. 2015",
+    peer: str = "Zennit's composites",
 ) -> Method:
     """Return an LRP method, whose relevance starts with the unit's activation, as Captum's does."""
     return Method(
@@ -27,8 +32,8 @@ def _relevance(
         seed_value="activation",
         takes=takes,
         summary=summary,
-        paper="Bach et al. 2015",
-        peer="Zennit's composites",
+        paper=paper,
+        peer=peer,
         alias_of=alias_of,
     )
 
@@ -188,12 +193,10 @@ METHODS: Mapping[str, Method] = {
             "pixels' range in the first",
             takes=(o.LOW, o.HIGH),
         ),
-        replace(
-            _relevance(
-                "lrp_cp",
-                "CP",
-                "as lrp_epsilon, but with attention weights held constant, so that it conserves",
-            ),
+        _relevance(
+            "lrp_cp",
+            "CP",
+            "as lrp_epsilon, but with attention weights held constant, so that it conserves",
             paper="Ali et al. 2022",
             peer="",
         ),
