@@ -50,11 +50,11 @@ def engine():
 )
 def test_a_class_activation_map_is_the_artefact_s(engine, options):
     found = engine.explain(
-        MODEL, PICTURES, "first", "grad_cam", [3, 1], preprocess="unit", upsample=False, **options
+        MODEL, PICTURES, "first", "grad_cam", [3, 2], preprocess="unit", upsample=False, **options
     )
     made = artefact(MODEL, "first", "grad_cam", select="pairs", upsample=False, **options)
     feeds = {"x": np.stack(prepare(MODEL, PICTURES, "unit").rows)}
-    feeds |= {"image_index": np.array([0, 0, 1, 1]), "channel": np.array([3, 1, 3, 1])}
+    feeds |= {"image_index": np.array([0, 0, 1, 1]), "channel": np.array([3, 2, 3, 2])}
     expected = run(made, **feeds)
     wanted = expected["attribution"].reshape(found.attribution.shape)
     np.testing.assert_allclose(found.attribution, wanted, rtol=1e-4, atol=1e-6)

@@ -200,7 +200,8 @@ def test_parameters_are_numbers_lists_or_arrays(engine, kind, scale, expected):
     """Of one number, of one for the axis, and of one for each image."""
     model = network(SCALED.format(kind=kind), ("image", "scale"))
     x = RNG.standard_normal((3, 3, 8, 8)).astype(np.float32)
-    found = engine.explain(model, x, None, "gradient", 1, inputs={"scale": scale})
+    given = {"inputs": {"scale": scale}, "position": "all"}
+    found = engine.explain(model, x, None, "gradient", 1, **given)
     wanted = np.zeros((3, 1, 3, 8, 8), np.float32)
     wanted[:, :, 1] = np.reshape([1, 2, 3], (3, 1, 1, 1)) if expected is None else expected
     np.testing.assert_allclose(found.attribution, wanted)
@@ -234,3 +235,18 @@ def test_batches_that_are_fixed_or_named_otherwise(engine, image, numbers):
     x, age = IMAGES[:, :, :8, :8], NUMBERS
     found = engine.explain(model, x, None, "input_x_gradient", (0, 2), inputs={"age": age})
     np.testing.assert_allclose(found.attribution.sum((2, 3, 4)), found.score, atol=1e-5)
+
+
+@pytest.mark.parametrize("units", [None, (0, 2)])
+def test_probabilities_of_a_network_of_two_inputs(engine, units):
+    model = network(
+        '<ir_version: 8, opset_import: ["": 17]> gated (float[N, 3, 8, 8] image, float[N, 3] gate) '
+        "=> (float[N, 3] p) "
+        "{ g = GlobalAveragePool (image) f = Flatten (g) s = Mul (f, gate) p = Softmax (s) }",
+        ("image", "gate"),
+    )
+    x, gate = (RNG.standard_normal(shape).astype(np.float32) for shape in ((2, 3, 8, 8), (2, 3)))
+    found = engine.explain(model, x, None, "gradient", units, inputs={"gate": gate})
+    expected = torch.softmax(torch.from_numpy(x.mean((2, 3)) * gate), 1).numpy()
+    wanted = np.take_along_axis(expected, found.channels, axis=1)
+    np.testing.assert_allclose(found.probability, wanted, rtol=1e-5)

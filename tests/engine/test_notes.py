@@ -47,13 +47,13 @@ def notes(engine, model, method, units, layer=None, **choices):
 
 @pytest.mark.parametrize("method", ["grad_cam", "guided_grad_cam"])
 def test_a_class_without_positive_evidence(engine, method):
-    (note,) = notes(engine, net(), method, 1)
+    (note,) = notes(engine, net(), method, 1, "r")
     assert note.startswith("no positive evidence for this class in 'r'")
     assert "--negate" in note
-    assert notes(engine, net(), method, 0) == ()
+    assert notes(engine, net(), method, 0, "r") == ()
     shown = engine.explain(net(), PICTURE, None, method, 1, preprocess="unit", negate=True)
     assert shown.attribution.any() and not any("no positive" in note for note in shown.notes)
-    (_, note) = notes(engine, net(), method, 0, negate=True)
+    (_, note) = notes(engine, net(), method, 0, "r", negate=True)
     assert note.startswith("no negative evidence against this class") and "--negate out" in note
 
 

@@ -71,6 +71,17 @@ def test_all_methods_take_a_region(engine, method, options):
         np.testing.assert_allclose(some.attribution, gradient.attribution, atol=1e-5)
 
 
+@pytest.mark.parametrize("units", [(1, 3), "whole"])
+@pytest.mark.parametrize(("method", "options"), [("gradient", {}), ("occlusion", {"window": 3})])
+def test_the_evidence_against_units_in_a_region(engine, method, options, units):
+    found, against = (
+        engine.explain(MODEL, X, None, method, units, region=MASKS, negate=negate, **options)
+        for negate in (False, True)
+    )
+    np.testing.assert_allclose(against.attribution, -found.attribution, atol=1e-6)
+    np.testing.assert_allclose(against.score, -found.score, rtol=1e-6)
+
+
 def test_the_whole_layer_in_a_region(engine):
     whole = engine.explain(MODEL, X, None, "gradient", "whole", region=MASKS, seed_value="one")
     units = engine.explain(MODEL, X, None, "gradient", "all", region=MASKS, seed_value="one")

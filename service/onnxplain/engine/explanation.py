@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,19 +13,16 @@ from PIL import Image
 from onnxplain.engine.conservation import is_noise
 from onnxplain.engine.drawing import (
     Note,
-    Panel,
     View,
     drawn,
     enlarged,
-    even_columns,
-    figure,
     has_own_size,
     input_legend,
     legend,
-    overlay,
     picture_of,
     unit_captions,
 )
+from onnxplain.engine.explanation_page import page_of
 from onnxplain.engine.methods import drawn_as
 from onnxplain.engine.pictures import Preprocess
 from onnxplain.graphops.errors import OptionError
@@ -34,10 +30,6 @@ from onnxplain.graphops.errors import OptionError
 __all__ = ["Explanation"]
 
 Pixels = npt.NDArray[np.uint8]
-
-SIDE = 224  # pixels of a drawn picture's longer side, where there is room
-PAGE = 30e6  # the most pixels of all drawn pictures of a page together
-WITH_OVERLAYS = 16  # the most units of a picture that get an overlay each: more would only crowd
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,29 +97,7 @@ class Explanation(View):
         Raises:
             OptionError: the attribution can be drawn in no way.
         """
-        self.require_drawable()
-        (images, units), shown = self.channels.shape, self.shown_pictures()
-        overlays = bool(shown) and units <= WITH_OVERLAYS and self.drawn_as != "picture"
-        side = int(min(SIDE, math.sqrt(PAGE / (images * units * (1 + overlays)))))
-        columns = even_columns(units, 4) if overlays else math.ceil(math.sqrt(units))
-        columns = 1 if self.wide else columns
-        rows: list[list[Panel | None]] = []
-        for i in range(images):
-            panels = [self._panel(i, u, side, shown[i] if overlays else None) for u in range(units)]
-            for start in range(0, units, columns):
-                row: list[Panel | None] = list(panels[start : start + columns])
-                if shown:
-                    picture = Panel((self.name(i) or "input",), (enlarged(shown[i], side),))
-                    row.insert(0, None if start else picture)
-                rows.append(row)
-        if units == 1 and not self.wide:
-            together = max(1, round(math.sqrt(images / 3)))  # panels are three times as wide
-            rows = [
-                [panel for row in rows[start : start + together] for panel in row]
-                for start in range(0, images, together)
-            ]
-        legend = self.legend(overlays)
-        return figure(rows, f"{self.method} · {self.layer}", legend, self.notes)
+        return page_of(self)
 
     def name(self, image: int) -> str:
         """Return a picture's name, "" where it is the only one or has none.
@@ -281,16 +251,6 @@ class Explanation(View):
         if self.probability is not None:
             arrays["probability"] = self.probability
         return arrays
-
-    def _panel(self, image: int, unit: int, side: int, picture: Pixels | None) -> Panel:
-        pictures = [self.shown(image, unit, side)]
-        if picture is not None:
-            over = overlay(self.denoised(image, unit), picture)
-            pictures.append(enlarged(over, side))
-        captions = self.captions(image, unit)
-        return Panel(
-            captions if self.shown_pictures() else self.named(captions, image), tuple(pictures)
-        )
 
     def captions(self, image: int, unit: int) -> tuple[str, ...]:
         """Return captions of a unit, its name, strength and probability, the longest first.

@@ -58,7 +58,7 @@ class UnitProbabilities:
             return FUNCTIONS[final.operator](scores.astype(np.float64)).astype(np.float32)
         values = run.values([image], run.activity(normalized))[0]
         axis = run.subject.channel_axis - 1
-        return np.moveaxis(values, axis, 0) if values.ndim > axis else values
+        return np.moveaxis(values, axis, 0) if values.ndim > axis else np.atleast_1d(values)
 
 
 def _softmax(scores: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:

@@ -129,17 +129,17 @@ class Run:
 
     def activity(self, tensor: str | None = None, from_target: bool = False) -> Activity:
         """Return the network cut at a tensor, by default the layer."""
-        name = self.subject.layer.tensor if tensor is None else tensor
 
         def build() -> tuple[Activity, int]:
             network = self.network_from_target() if from_target else self.opened.network
-            activity = make_activity(network, name, self.subject, self.device, self.threads)
+            activity = make_activity(network, tensor, self.subject, self.device, self.threads)
             release_memory()
             return activity, activity.session.bytes
 
         start = self.subject.to if from_target else None
-        ends = (start, self.options.channel_axis, self.subject.input.name)
-        return self.cache.get(("activity", self.opened.sha256, name, ends), build)
+        ends = (start, self.subject.layer.tensor, self.options.channel_axis)
+        key = ("activity", self.opened.sha256, tensor, ends, self.subject.input.name)
+        return self.cache.get(key, build)
 
     def forward(self) -> Iterator[tuple[list[int], npt.NDArray[np.float32]]]:
         """Yield the indices of the images of one run, and the layer's values for them."""

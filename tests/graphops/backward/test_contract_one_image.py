@@ -9,6 +9,7 @@ from oracle import relative_error
 from several_inputs import NoBatchAtAll, OneImage, OneImageToClasses, gradients
 
 from onnxplain.graphops import Network, check
+from onnxplain.graphops.errors import OptionError
 from onnxplain.graphops.ir import load
 
 torch.set_num_threads(1)
@@ -105,3 +106,51 @@ def test_a_batch_of_signals_is_not_an_image():
     model = export_by("dynamo", net, torch.zeros(1, 3, 20), free=False)
     assert check(model, None, "gradient").batch == "freed"
     assert Network(load(model.SerializeToString())).unbatched == frozenset()
+
+
+def test_channels_and_places_are_known(case):
+    """The axes of [C, H, W] as well as those of [1, C, H, W]."""
+    _, model = case
+    layers = Network(model).layers
+    assert not any(one.channel_axis_assumed for one in layers)
+    for one in layers:
+        channel = int(one.shape[0] == 1)
+        assert one.channel_axis == channel
+        assert one.spatial_axes == tuple(range(channel + 1, len(one.shape)))
+
+
+def test_by_default_a_map_lies_over_the_last_layer_with_places(case):
+    _, model = case
+    layer = [one for one in Network(model).layers if one.operator == "Relu"][-1].tensor
+    options = {"upsample": False}
+    found = run(artefact(model, None, "grad_cam", **options), x=X, channel=np.array([2]))
+    named = run(artefact(model, layer, "grad_cam", **options), x=X, channel=np.array([2]))
+    assert found["attribution"].shape == (1, 1, 8, 6)
+    np.testing.assert_array_equal(found["attribution"], named["attribution"])
+
+
+def test_the_evidence_against_a_class(case):
+    _, model = case
+    found, against = (
+        run(artefact(model, None, "gradient", negate=negate), x=X, channel=np.array([2]))
+        for negate in (False, True)
+    )
+    np.testing.assert_allclose(against["attribution"], -found["attribution"], atol=1e-7)
+    np.testing.assert_allclose(against["score"], -found["score"])
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2, -1])
+def test_another_channel_axis(axis):
+    """In a layer [C, H, W], every axis can be that of the channels."""
+    net = NoBatchAtAll().eval()
+    model = export_by("dynamo", net, torch.from_numpy(X), free=False)
+    layer = next(one for one in Network(model).layers if one.operator == "Relu").tensor
+    made = artefact(model, layer, "gradient", channel_axis=axis, position="all")
+    x = torch.from_numpy(X).requires_grad_()
+    unit = net.body[1](net.body[0](x)).select(axis, 4)
+    (expected,) = torch.autograd.grad(unit.sum(), x)
+    found = run(made, x=X, channel=np.array([4]))
+    assert relative_error(found["attribution"], expected.numpy()) < 1e-5
+    np.testing.assert_allclose(found["score"], [unit.sum().item()], rtol=1e-4)
+    with pytest.raises(OptionError, match="channel axis 3 is not .* rank is 3: choose 0 to 2"):
+        artefact(model, layer, "gradient", channel_axis=3)

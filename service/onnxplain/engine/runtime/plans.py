@@ -174,21 +174,21 @@ def make_plan(
 
 @dataclass(frozen=True, eq=False)
 class Activity:
-    """The network cut at the layer, or at another tensor, whose values are its output."""
+    """The network cut at a tensor, whose values are its output.
+
+    of_units: whether one number per image counts as a channel of its own, as in the layer.
+    """
 
     session: Session
     subject: Subject
     footprint: Footprint
-
     tensor: str
+    of_units: bool
 
     def run(
         self, rows: Sequence[Array], stop: Stop, others: Others = ()
     ) -> npt.NDArray[np.float32]:
-        """Return the values for images of one shape, [images, ...]. others: see `Subject.feeds`.
-
-        A layer of one number per image has one channel, [images, 1].
-        """
+        """Return the values for images of one shape, [images, ...]. others: see `Subject.feeds`."""
         if self.subject.separable:
             return self._run(rows, others, stop)
         batch, values = self.subject.batch_size, []
@@ -207,13 +207,16 @@ class Activity:
                 f"{len(rows)} images, without a batch axis of that size, so the strongest units "
                 "of an image cannot be determined: name the channels, or another layer"
             )
-        return (values[:, None] if values.ndim == 1 else values).astype(np.float32)
+        return (values[:, None] if self.of_units and values.ndim == 1 else values).astype(
+            np.float32
+        )
 
 
 def make_activity(
-    network: Network, tensor: str, subject: Subject, device: str, threads: int
+    network: Network, tensor: str | None, subject: Subject, device: str, threads: int
 ) -> Activity:
-    """Cut the network at a tensor and load it. Raises ModelError or DeviceError."""
+    """Cut the network at a tensor, None for the layer. Raises ModelError or DeviceError."""
+    of_units, tensor = tensor is None, subject.layer.tensor if tensor is None else tensor
     graph = forward(network, tensor)
     footprint = Footprint(graph, subject.input.name)
-    return Activity(Session(graph, device, threads), subject, footprint, tensor)
+    return Activity(Session(graph, device, threads), subject, footprint, tensor, of_units)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import math
 import os
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from onnxplain.cli.arguments import (
@@ -28,6 +27,7 @@ from onnxplain.cli.drawing import (
     report,
     write,
 )
+from onnxplain.cli.explanation_text import summary_of, table_of
 from onnxplain.cli.failures import UsageError
 from onnxplain.cli.inputs import (
     IMAGE_HELP,
@@ -40,7 +40,7 @@ from onnxplain.cli.inputs import (
     read_region,
     stem,
 )
-from onnxplain.cli.output import print_json, table, working
+from onnxplain.cli.output import print_json, working
 from onnxplain.cli.preprocessing import read_labels
 from onnxplain.engine.methods import METHODS, own_options
 
@@ -101,13 +101,13 @@ def run(arguments: argparse.Namespace) -> None:
     view = _view(explanations)
     write(view, files)
     if arguments.json:
-        summaries = [_summary(arguments, explanation, files) for explanation in explanations]
+        summaries = [summary_of(arguments, explanation, files) for explanation in explanations]
         print_json(summaries if len(summaries) > 1 else summaries[0])
     else:
         for explanation in explanations:
             if len(explanations) > 1:
                 print(f"{explanation.method} of {explanation.layer}:")
-            print(_table(arguments.images, explanation))
+            print(table_of(arguments.images, explanation))
     report(view, {} if arguments.json else files)
 
 
@@ -240,75 +240,3 @@ def _position(text: str | None) -> str | tuple[int, ...] | None:
     if text is None or not re.fullmatch(r"\s*-?\d+\s*(,\s*-?\d+\s*)*", text):
         return text
     return tuple(int(number) for number in text.split(","))
-
-
-def _rows(explanation: Explanation, image: int) -> list[dict[str, Any]]:
-    """Return the channel, label, score and position of each unit on one picture."""
-    rows = []
-    position, error = explanation.position, explanation.completeness_error
-    for unit, channel in enumerate(explanation.channels[image].tolist()):
-        row = {
-            "channel": channel,
-            "label": (explanation.labels[channel : channel + 1] or ("",))[0],
-            "score": _finite(explanation.score[image, unit]),
-            "position": None if position is None else position[image, unit].tolist(),
-        }
-        if explanation.seed_value == "activation":
-            row["activity"] = _finite(explanation.strength[image, unit])
-        if explanation.probability is not None:
-            row["probability"] = _finite(explanation.probability[image, unit])
-        if error is not None:
-            row["completeness_error"] = _finite(error[image, unit])
-        rows.append(row)
-    return rows
-
-
-def _finite(value: Any) -> float | None:
-    return float(value) if math.isfinite(value) else None
-
-
-def _table(images: list[str], explanation: Explanation) -> str:
-    """Return one line per unit: its strength and probability, the method's completeness error."""
-    lines, strength = [], explanation.strength_name
-    for i, image in enumerate(image_names(images, len(explanation.score))):
-        for j, row in enumerate(_rows(explanation, i)):
-            probability = row.get("probability", "")
-            error = row.get("completeness_error", "")
-            lines.append(
-                (
-                    os.path.basename(image) if j == 0 else "",
-                    "whole" if row["channel"] < 0 else str(row["channel"]),
-                    row["label"],
-                    _number(row[strength]),
-                    "" if probability == "" else _number(probability),
-                    ",".join(str(p) for p in row["position"] or []),
-                    "" if error == "" else _number(error),
-                )
-            )
-    header = (
-        "picture", "channel", "label", strength, "probability", "position", "completeness error",
-    )  # fmt: skip
-    return table(header, lines)
-
-
-def _number(value: float | None) -> str:
-    return "not finite" if value is None else f"{value:.4g}"
-
-
-def _summary(
-    arguments: argparse.Namespace, explanation: Explanation, files: dict[str, str]
-) -> dict[str, Any]:
-    used = explanation.preprocess
-    return {
-        "model": arguments.model,
-        "layer": explanation.layer,
-        "method": explanation.method,
-        "to": explanation.to,
-        "preprocess": None if used is None else asdict(used),
-        "notes": list(explanation.notes),
-        "files": files,
-        "images": [
-            {"image": image, "units": _rows(explanation, i)}
-            for i, image in enumerate(image_names(arguments.images, len(explanation.score)))
-        ],
-    }
