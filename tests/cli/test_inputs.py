@@ -197,7 +197,7 @@ def test_views_of_pixels_refuse_arrays(run: Run, network: Path, tmp_path: Path) 
     np.save(tmp_path / "x.npy", np.zeros((3, 16, 16), np.float32))
     done = run("occlusion", network, tmp_path / "x.npy")
     assert done.code == 2
-    assert "only `explain` takes" in done.error
+    assert "only explain takes" in done.error
 
 
 def test_a_folder_of_arrays(run: Run, tmp_path: Path) -> None:

@@ -8,8 +8,11 @@ import sys
 import traceback
 
 from onnxplain.cli.output import printable
+from onnxplain.graphops.options import GENERAL, OPTIONS
 
 __all__ = ["EXIT_CODES", "UsageError", "exit_code", "fail", "in_flags"]
+
+FLAGS = {"layer", "preprocess", "size", *GENERAL, *OPTIONS}
 
 # By class in the error tree, and by gRPC status of a server's error; 1 for all others. The keys are
 # names, since importing the classes would load onnx and grpc just to report a mistyped flag.
@@ -46,7 +49,12 @@ def exit_code(error: Exception) -> int:
 
 def in_flags(text: str) -> str:
     """Name the options in a text as flags: the library writes `keep_shape`, for `--keep-shape`."""
-    return re.sub(r"`([a-z][a-z_]*)`", lambda m: f"`--{m[1].replace('_', '-')}`", text)
+
+    def flag(match: re.Match[str]) -> str:
+        name = match[1]
+        return f"`--{name.replace('_', '-')}`" if name in FLAGS else match[0]
+
+    return re.sub(r"`([a-z][a-z_]*)`", flag, text)
 
 
 def _line(error: Exception) -> str:

@@ -124,7 +124,7 @@ def picture_input(model: onnx.ModelProto) -> Input:
     for other in further_inputs(inputs, picture):
         raise UnsupportedModel(
             f"the model needs the input {other} besides the picture's '{picture.name}', for which "
-            "only `explain` takes values (`--input NAME=FILE`): use it, or give the input a "
+            "only explain takes values (`--input NAME=FILE`): use it, or give the input a "
             "default value (an initialiser of that name)"
         )
     return picture

@@ -53,7 +53,7 @@ def read_picture(source: Picture, name: str = "the picture") -> Pixels:
     data = read_file(source, name)
     if is_array_file(source):
         raise PictureError(
-            f"{name} holds arrays, which only `explain` takes in place of a picture: give a PNG, a "
+            f"{name} holds arrays, which only explain takes in place of a picture: give a PNG, a "
             "JPEG or another common format"
         )
     try:

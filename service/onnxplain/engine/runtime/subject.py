@@ -14,6 +14,7 @@ from onnxplain.engine.runtime.model import OpenedModel
 from onnxplain.graphops import Layer, Method, Options, check, rewrite
 from onnxplain.graphops.analysis import ClassScore
 from onnxplain.graphops.errors import OptionError, UnsupportedModel
+from onnxplain.graphops.methods import find_method
 from onnxplain.graphops.options import ALL_INPUTS, Target
 
 __all__ = ["Others", "Subject", "find_subject", "target_of"]
@@ -88,9 +89,12 @@ def find_subject(
 ) -> Subject:
     """Resolve the names of the layer and the target. Raises InputError or ModelError.
 
-    The engine's own methods, which are no graph, see the network from the picture to the layer.
+    The engine's own methods, which are no graph, see the network from the picture to the layer. Of
+    sampled methods the engine runs the gradient alone.
     """
     graph = method.exportable
+    if method.accumulated:
+        method, options = find_method("gradient"), replace(options, own=())
     report = check(
         opened.network,
         layer,
