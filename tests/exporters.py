@@ -1,5 +1,6 @@
 """What holds of a network whatever exported it: its layers by name, its maps, its own outputs."""
 
+import io
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -184,10 +185,32 @@ def network_input(model):
     return given
 
 
-def torch_export(net, image, **kwargs):
-    """Return what PyTorch's exporter writes; what it warns of itself is not our concern."""
+def torch_export(net, image, names=("x",), **kwargs):
+    """Return what PyTorch's exporter writes; what it warns of itself is not our concern.
+
+    image: of several inputs, a tuple, whose names are in `names`.
+    """
+    inputs = image if isinstance(image, tuple) else (image,)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
         warnings.simplefilter("ignore", FutureWarning)
         warnings.simplefilter("ignore", torch.jit.TracerWarning)
-        return torch.onnx.export(net, (image,), input_names=["x"], output_names=["y"], **kwargs)
+        return torch.onnx.export(net, inputs, input_names=list(names), output_names=["y"], **kwargs)
+
+
+def export_by(exporter, net, inputs, names=("x",), free=True):
+    """Return a model of opset 18 by one of PyTorch's exporters, "torchscript" or "dynamo".
+
+    free: whether axis 0 of the inputs is a free batch.
+    """
+    dynamic = torch.export.Dim.DYNAMIC
+    if exporter == "dynamo":
+        shapes = tuple({0: dynamic} for _ in names) if free else None
+        program = torch_export(
+            net, inputs, names, dynamo=True, opset_version=18, dynamic_shapes=shapes, verbose=False
+        )
+        return program.model_proto
+    axes = {name: {0: "N"} for name in (*names, "y")} if free else None
+    file = io.BytesIO()
+    torch_export(net, inputs, names, f=file, dynamo=False, opset_version=18, dynamic_axes=axes)
+    return onnx.load_from_string(file.getvalue())

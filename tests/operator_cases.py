@@ -40,6 +40,19 @@ def floats(*shape):
     return spaced(shape, seed=9)
 
 
+def attention(q, k, v):
+    return F.scaled_dot_product_attention(q, k, v)
+
+
+TABLES = [floats(1, 3, 2), 0.5 * floats(1, 3, 2)]  # not of a rotation: any linear map will do
+
+
+def rotated(x):
+    cosine, sine = (torch.tensor(table).double() for table in TABLES)
+    a, b = x.chunk(2, -1)
+    return torch.cat([a * cosine - b * sine, a * sine + b * cosine], -1)
+
+
 ONES = np.ones(4, np.float32)
 STATISTICS = [np.array(v, np.float32) for v in ([1.5, -0.7], [0.1, 0.2], [-1, 0.5], [0.5, 2])]
 POOL = {"kernel_shape": [3, 3], "strides": [2, 2], "pads": [1, 0, 1, 1]}
@@ -62,6 +75,7 @@ ONE_EACH = {
     **{name: case(2.5 + floats(*BLOCK)) for name in ("Log", "Reciprocal", "ReduceLogSum", "Sqrt")},
     "Acosh": case(3.5 + floats(*BLOCK)),
     "AffineGrid": case((1, 2, 3), weights=[ints(1, 2, 3, 4)], since=20),
+    "Attention": case((1, 2, 3, 4), (1, 2, 5, 4), (1, 2, 5, 3), since=23, oracle=attention),
     "AveragePool": case(IMAGE, **POOL),
     "BatchNormalization": case(IMAGE, weights=STATISTICS),
     "CastLike": case(BLOCK, BLOCK),
@@ -111,6 +125,7 @@ ONE_EACH = {
     "Reshape": case(BLOCK, weights=[ints(0, -1)]),
     "Resize": case(IMAGE, weights=[None, np.array([1, 1, 2, 1.5], np.float32)], fixed=("w1",)),
     "ReverseSequence": case(BLOCK, weights=[ints(1, 3)], batch_axis=0, time_axis=1),
+    "RotaryEmbedding": case((1, 2, 3, 4), weights=TABLES, since=23, oracle=rotated),
     "ScatterElements": case(BLOCK, (2, 1, 4), weights=[np.ones((2, 1, 4), np.int64)], axis=1),
     "ScatterND": case(BLOCK, (1, 3, 4), weights=[ints([1])]),
     "Shrink": case(BLOCK, oracle=lambda x: torch.where(x.abs() > 0.5, x, 0.0)),

@@ -45,7 +45,7 @@ def test_no_explanation_possible(run: Run, tmp_path: Path) -> None:
     assert result.code == 3
     assert "Magic" in result.error_line
     assert ["odd", "Magic", "no", "rule"] in [line.split() for line in result.out.splitlines()]
-    assert "--to h" in result.out
+    assert "explain 'a' (`--layer`), or project back to 'h' (`--to`)" in result.error_line
 
     result = run("check", model, "--layer", "b", "--json")
     assert result.code == 3

@@ -27,7 +27,9 @@ def test_a_model_and_a_picture_are_enough(run: Run, network: Path, picture: Path
     assert "assumed preprocessing 'imagenet'" in result.error
     expected = Engine("cpu").explain(network, picture)
     channel, activity = expected.channels[0, 0], np.sqrt(expected.score[0, 0])
-    assert result.out.splitlines()[1].split() == ["cat.png", str(channel), f"{activity:.4g}"]
+    numbers = [f"{activity:.4g}", f"{expected.probability[0, 0]:.4g}"]
+    assert result.out.splitlines()[0].split() == ["picture", "channel", "activity", "probability"]
+    assert result.out.splitlines()[1].split() == ["cat.png", str(channel), *numbers]
 
 
 def test_flags_reach_the_engine(run: Run, network: Path, picture: Path) -> None:
@@ -56,8 +58,8 @@ def test_flags_reach_the_engine(run: Run, network: Path, picture: Path) -> None:
 def test_the_numbers_are_the_gradient(run: Run, tmp_path: Path, picture: Path) -> None:
     weight = np.arange(6).reshape(2, 3, 1, 1)
     model = write_model(tmp_path / "pointwise.onnx", POINTWISE, weight=weight)
-    flags = ["--layer", "y", "--method", "gradient", "--channel", "all", "--npz", "arrays.npz"]
-    assert run("explain", model, picture, *flags).code == 0
+    flags = ["--layer", "y", "--method", "gradient", "--channel", "all", "--position", "all"]
+    assert run("explain", model, picture, *flags, "--npz", "arrays.npz").code == 0
     with np.load("arrays.npz") as found:
         attribution = found["attribution"]
     assert attribution.shape == (1, 2, 3, 8, 8)
@@ -104,6 +106,8 @@ def test_labels(run: Run, network: Path, picture: Path, tmp_path: Path, text: st
     result = run("explain", network, picture, "--labels", file, "--channel", "3,0", "--json")
     units = json.loads(result.out)["images"][0]["units"]
     assert [unit["label"] for unit in units] == ["dog, domestic", "ant"]
+    expected = Engine("cpu").explain(network, picture, None, units=(3, 0)).probability
+    assert [unit["probability"] for unit in units] == expected[0].tolist()
 
 
 def test_an_input_is_never_overwritten(run: Run, network: Path, picture: Path) -> None:

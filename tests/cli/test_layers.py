@@ -3,7 +3,8 @@
 import json
 from pathlib import Path
 
-from cli.running import Run
+import numpy as np
+from cli.running import Run, write_model
 
 from onnxplain.cli.commands.layers import axes_text
 
@@ -18,7 +19,7 @@ def test_table(run: Run, network: Path) -> None:
     ]  # fmt: skip
     assert lines[1] == ["image", "Input", "Nx3x16x16", "3", "1", "1", "1", "0", "input"]
     assert lines[4][:8] == ["p", "MaxPool", "Nx4x8x8", "4", "1", "4", "2", "-1"]
-    assert lines[4][8:] == ["last", "convolutional", "block"]
+    assert lines[4][8:] == ["map", "layer"]
     assert lines[6] == ["scores", "Gemm", "Nx5", "5", "1", "class", "score"]
     assert lines[7] == ["probabilities", "Softmax", "Nx5", "5", "1", "output"]
 
@@ -36,6 +37,8 @@ def test_json(run: Run, network: Path) -> None:
         "shape": ["N", 4, 8, 8],
         "dtype": "float32",
         "channel_axis": 1,
+        "channel_axis_assumed": False,
+        "spatial_axes": [2, 3],
         "channels": 4,
         "receptive_field": [4, 4],
         "stride": [2, 2],
@@ -47,8 +50,31 @@ def test_json(run: Run, network: Path) -> None:
             "parameters": 0,
             "multiply_adds": 0,
         },
-        "marks": ["last convolutional block"],
+        "marks": ["map layer"],
+        "output": "",
+        "output_offset": None,
     }
+
+
+HEADS = """
+<ir_version: 8, opset_import: ["": 17]>
+net (float[N, 3, 8, 8] image) => (float[N, 2, 2, 64] y)
+<int64[4] heads = {0, 2, 2, 64}>
+{ c = Conv (image, weight)  y = Reshape (c, heads) }
+"""
+
+
+def test_an_assumed_axis_is_marked(run: Run, network: Path, tmp_path: Path) -> None:
+    model = write_model(tmp_path / "heads.onnx", HEADS, weight=np.ones((4, 3, 1, 1)))
+    lines = run("layers", model).out.splitlines()
+    assert lines[2].split()[:5] == ["c", "Conv", "Nx4x8x8", "4", "1"]
+    assert lines[3].split()[:5] == ["y", "Reshape", "Nx2x2x64", "2", "2?"]
+    assert lines[-1] == "'?' is assumed: set another channel axis with --channel-axis"
+    assert "?" not in run("layers", network).out
+    checked = run("check", model, "--method", "gradient")
+    assert "axis 2 is assumed" in checked.out
+    assert "--channel-axis" in checked.out
+    assert "assumed" not in run("check", model, "--method", "gradient", "--channel-axis", 1).out
 
 
 def test_one_number_for_each_axis_only_where_they_differ():

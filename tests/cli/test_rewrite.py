@@ -60,7 +60,7 @@ def test_flags_reach_the_rewriter(
 def test_the_rewritten_model_answers_with_the_gradient(run: Run, tmp_path: Path) -> None:
     weight = np.arange(6).reshape(2, 3, 1, 1)
     model = write_model(tmp_path / "pointwise.onnx", POINTWISE, weight=weight)
-    flags = ["--method", "gradient", "--channel", "1"]
+    flags = ["--method", "gradient", "--channel", "1", "--position", "all"]
     assert run("rewrite", model, "--layer", "y", *flags, "-o", "out.onnx").code == 0
     session = onnxruntime.InferenceSession("out.onnx", providers=["CPUExecutionProvider"])
     (attribution,) = session.run(["attribution"], {"image": np.ones((1, 3, 8, 8), np.float32)})
@@ -73,6 +73,31 @@ def test_warnings_go_to_stderr(run: Run, tmp_path: Path) -> None:
     assert result.code == 0
     assert result.error.startswith("onnxplain: warning: ")
     assert "overlap" in result.error
+
+
+HALF = """
+<ir_version: 8, opset_import: ["": 17]>
+half (float16[N, 3, 8, 8] image, float[2, 3, 1, 1] weight) => (float16[N, 2, 1, 1] y)
+{ w = Cast <to = 10> (weight) c = Conv (image, w) y = GlobalAveragePool (c) }
+"""
+
+
+def test_relevance_that_underflows_in_half_precision(run: Run, tmp_path: Path) -> None:
+    """The score is 3e-6, and one of its 192 pixels gets less than float16's least, 6e-8."""
+    weight = np.full((2, 3, 1, 1), 1e-3)
+    model = write_model(tmp_path / "half.onnx", HALF, weight=weight)
+    flags = ["--layer", "y", "--method", "lrp_epsilon"]
+    feeds = {"image": np.full((1, 3, 8, 8), 1e-3, np.float16), "channel": np.array([1])}
+    found = {}
+    for backward in ([], ["--backward", "float32"]):
+        result = run("rewrite", model, *flags, *backward, "-o", "out.onnx")
+        assert result.code == 0
+        assert ("--backward float32" in result.error) == (not backward)
+        session = onnxruntime.InferenceSession("out.onnx", providers=["CPUExecutionProvider"])
+        (found[bool(backward)],) = session.run(["attribution"], feeds)
+    assert found[True].dtype == np.float32
+    assert not found[False].any()
+    assert (found[True] > 0).all()
 
 
 @pytest.mark.parametrize(
@@ -101,3 +126,49 @@ def test_the_model_is_never_overwritten(run: Run, network: Path) -> None:
     assert result.code == 2
     assert "overwritten" in result.error_line
     assert network.read_bytes() == before
+
+
+def test_what_onnx_runtime_cannot_load_is_not_written(
+    run: Run, network: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The artefact is spoilt on its way; `--no-verify` writes it all the same."""
+    from onnxplain import graphops
+
+    whole = graphops.rewrite
+
+    def spoilt(*arguments: object) -> onnx.ModelProto:
+        model = whole(*arguments)  # type: ignore[arg-type]
+        shape = onnx.numpy_helper.from_array(np.array([7, 7], np.int64), "sevens")
+        model.graph.initializer.append(shape)
+        model.graph.node.append(onnx.helper.make_node("NoSuch", ["sevens"], ["z"]))
+        model.graph.output.append(
+            onnx.helper.make_tensor_value_info("z", onnx.TensorProto.INT64, [2])
+        )
+        return model
+
+    monkeypatch.setattr(graphops, "rewrite", spoilt)
+    Path("out.onnx").write_bytes(b"an older file")
+    result = run("rewrite", network, "--layer", "pool", "-o", "out.onnx")
+    assert result.code == 3
+    assert "the rewritten model is faulty, and was not written" in result.error_line
+    assert "`--no-verify`" in result.error_line
+    assert Path("out.onnx").read_bytes() == b"an older file"
+    assert run("rewrite", network, "--no-verify", "-o", "out.onnx").code == 0
+    assert onnx.load("out.onnx").graph.output[-1].name == "z"
+
+
+PLUG_IN = """
+<ir_version: 8, opset_import: ["": 17, "my.plugins": 1]>
+net (float[N, 3, 8, 8] image) => (float[N, 2, 8, 8] y, float[N, 4] boxes)
+{ y = Conv (image, weight) boxes = my.plugins.Decode (y) }
+"""
+
+
+def test_a_model_with_a_plug_in_is_written_with_a_warning(run: Run, tmp_path: Path) -> None:
+    model = write_model(tmp_path / "net.onnx", PLUG_IN, weight=np.ones((2, 3, 1, 1)))
+    result = run("rewrite", model, "--layer", "y", "-o", "out.onnx")
+    assert result.code == 0
+    assert "the plug-in 'my.plugins'" in result.error and "`--no-outputs`" in result.error
+    result = run("rewrite", model, "--layer", "y", "--no-outputs", "-o", "out.onnx")
+    assert (result.code, result.error) == (0, "")
+    onnxruntime.InferenceSession("out.onnx")

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from cli.running import Run
+from PIL import Image
 
 COMMAND = [sys.executable, "-m", "onnxplain.cli", "serve"]
 
@@ -42,6 +43,7 @@ def test_a_server_answers_as_this_machine_does(
     labels.write_text("ant\nbee\ncow\ndog\nelk\n")
     for flags in (
         ["--labels", labels],
+        ["--labels", labels, "--class", "cow", "--method", "gradient", "--negate"],
         ["--layer", "pool", "--channel", "top:3"],
         ["--layer", "pool", "--channel", "2,0", "--position", "3,4", "--seed-value", "one"],
         ["--layer", "c", "--method", "guided_backprop", "--channel", "all", "--unpool", "portable"],
@@ -102,10 +104,15 @@ def test_a_server_evaluates_as_this_machine_does(
     run: Run, network: Path, picture: Path, server: str
 ) -> None:
     flags = [picture, "--method", "gradient", "--preprocess", "unit", "--randomize", 1, "--json"]
-    here = run("evaluate", network, *flags)
-    there = run("evaluate", "net", *flags, "--server", server)
-    assert (here.code, there.code) == (0, 0), there.error
-    assert json.loads(there.out) == json.loads(here.out)
+    found = []
+    for chosen in ([], ["--class", 0], ["--class", 1]):
+        here = run("evaluate", network, *flags, *chosen)
+        there = run("evaluate", "net", *flags, *chosen, "--server", server)
+        assert (here.code, there.code) == (0, 0), there.error
+        assert json.loads(there.out) == json.loads(here.out)
+        found.append(there.out)
+    assert found[1] != found[2]
+    assert found[0] in found[1:]  # the predicted class is one of the two
     refused = run("evaluate", "net", *flags, "--server", server, "--device", "cpu")
     assert refused.code == 2
     assert "--device has no effect on a server" in refused.error
@@ -168,3 +175,28 @@ def test_address_that_is_none(run: Run, network: Path) -> None:
     result = run("serve", "--models", network.parent, "--listen", "everywhere")
     assert result.code == 2
     assert "'everywhere'" in result.error_line
+
+
+def test_arrays_and_regions_are_sent_to_a_server(
+    run: Run, network: Path, picture: Path, server: str, tmp_path: Path
+) -> None:
+    rng = np.random.default_rng(0)
+    np.save(tmp_path / "two.npy", rng.standard_normal((2, 3, 16, 16)).astype(np.float32))
+    np.save(tmp_path / "one.npy", rng.standard_normal((3, 16, 16)).astype(np.float32))
+    mask = np.zeros((16, 16), np.uint8)
+    mask[3:9, 2:12] = 255
+    Image.fromarray(mask).save(tmp_path / "mask.png")
+    for images, flags in (
+        (["two.npy"], ["--method", "gradient", "--to", "all"]),
+        (["one.npy", "one.npy"], ["--layer", "pool"]),
+        (["one.npy"], ["--layer", "pool", "--region", tmp_path / "mask.png"]),
+    ):
+        flags = [*(tmp_path / image for image in images), *flags, "--json", "-o"]
+        here = run("explain", network, *flags, "here.png", "--npz", "here.npz")
+        there = run("explain", "net", *flags, "there.png", "--npz", "there.npz", "--server", server)
+        assert (here.code, there.code) == (0, 0), there.error
+        with np.load("here.npz") as expected, np.load("there.npz") as found:
+            assert set(found) == set(expected)
+            for name in expected:
+                np.testing.assert_array_equal(found[name], expected[name])
+        assert Path("here.png").read_bytes() == Path("there.png").read_bytes()

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from cli.running import Run
+from cli.running import Run, write_model
 from PIL import Image
 
 from onnxplain.engine import Engine
@@ -147,6 +147,28 @@ def test_evaluate(run: Run, tmp_path: Path) -> None:
     rows = json.loads(result.out)
     assert [row["method"] for row in rows] == ["gradient", "random"]
     assert rows[0]["mass"] > rows[1]["mass"]
+
+
+FLAT = """
+<ir_version: 8, opset_import: ["": 17]>
+net (float[N, 3, 64, 64] image, float[4, 3, 64, 64] weight) => (float[N, 4] y)
+{ c = Conv (image, weight) r = Relu (c) y = Flatten (r) }
+"""
+
+
+def test_evaluate_names_a_method_that_refuses(run: Run, tmp_path: Path) -> None:
+    weight = np.random.default_rng(0).random((4, 3, 64, 64)) / 4096
+    model = write_model(tmp_path / "flat.onnx", FLAT, weight=weight)
+    flags = ["--preprocess", "unit", "--method", "grad_cam,gradient"]
+    shown = run("evaluate", model, STAR, *flags)
+    assert shown.code == 0
+    assert [line.split()[0] for line in shown.out.splitlines()[1:]] == ["gradient", "random"]
+    assert shown.error.startswith("onnxplain: grad_cam is left out: ")
+    rows = json.loads(run("evaluate", model, STAR, *flags, "--json").out)
+    assert [row["method"] for row in rows] == ["gradient", "random", "grad_cam"]
+    assert "layer" in rows[2]["refused"]
+    alone = run("evaluate", model, STAR, "--preprocess", "unit", "--method", "grad_cam")
+    assert alone.code == 3 and "layer" in alone.error_line
 
 
 def test_methods(run: Run) -> None:

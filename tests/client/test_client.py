@@ -14,11 +14,11 @@ from server.running import pixels, running
 
 from onnxplain.client import Client, ClientError
 from onnxplain.engine import Engine, Preprocess
-from onnxplain.graphops import Options, layers, load, rewrite
+from onnxplain.graphops import Network, Options, layers, load, rewrite
 from onnxplain.v1 import explain_pb2 as pb
 from onnxplain.v1 import explain_pb2_grpc, tensors
 
-ARRAYS = ("attribution", "score", "channels", "position", "completeness_error")
+ARRAYS = ("attribution", "score", "channels", "position", "completeness_error", "probability")
 
 
 @pytest.fixture(scope="module")
@@ -72,6 +72,21 @@ def test_rewrite(client, folder):
     )
     options = Options(select="fixed", channels=(1,), position="max", keep_outputs=False)
     expected = rewrite(load(folder / "heavy.onnx"), "c", "gradient", options)
+    assert data == expected.SerializeToString()
+
+
+def test_the_class_score(client, folder):
+    """What its numbers are, the output that it belongs to, and the evidence against a class."""
+    report = client.check("classifier")
+    (layer,) = [one for one in client.layers("classifier") if "class score" in one.marks]
+    known = Network(folder / "classifier.onnx").class_score
+    assert (report.quantity, list(report.other_outputs)) == (known.quantity, [])
+    assert (layer.tensor, layer.output) == (known.tensor, known.output)
+    assert not layer.HasField("output_offset")
+    data = client.rewrite("classifier", method="gradient", negate=True)
+    expected = rewrite(
+        load(folder / "classifier.onnx"), method="gradient", options=Options(negate=True)
+    )
     assert data == expected.SerializeToString()
 
 
@@ -150,6 +165,28 @@ def test_every_option_is_that_of_a_local_run(client, folder, engine):
     assert len(result.pictures) == 2
     for got, wanted in zip(result.pictures, expected.pictures, strict=True):
         np.testing.assert_array_equal(got, wanted)
+
+
+def test_one_number_for_every_side_or_channel(client, folder, engine):
+    """As the engine takes them: numbers, lists and arrays."""
+    path = folder / "classifier.onnx"
+    for method, options in (
+        ("occlusion", {"window": 5, "stride": 3}),
+        ("occlusion", {"window": (5, 4), "stride": np.array([3, 2])}),
+        ("lrp_epsilon_gamma_box", {"low": -1, "high": 2.5}),
+        ("lrp_epsilon_gamma_box", {"low": np.full(3, -1.0), "high": [2, 3, 4]}),
+    ):
+        result = client.explain("classifier", pixels(16, 16), None, method, **options)
+        assert_same(result, engine.explain(path, pixels(16, 16), None, method, **options))
+    with pytest.raises(ClientError, match="does not fit into a request"):
+        client.explain("classifier", pixels(16, 16), None, "occlusion", window="wide")
+
+
+def test_probabilities(client, folder, engine):
+    result = client.explain("classifier", pixels(16, 16), method="gradient", units="all")
+    assert result.probability.shape == (1, 5)
+    np.testing.assert_allclose(result.probability.sum(), 1, rtol=1e-5)
+    assert client.explain("classifier", pixels(16, 16), "r").probability is None
 
 
 @pytest.mark.parametrize("units", [None, "top:3", "all", 4, [4, 0], np.array([1, 2])])

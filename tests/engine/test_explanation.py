@@ -113,6 +113,20 @@ def test_a_title_is_never_wider_than_its_page():
     assert (page[:, -20:] == 255).all(), "the margin stays empty"
 
 
+def test_remarks_are_wrapped_below_the_page_and_of_many_the_rest_is_counted():
+    panel = Panel(("p",), (Image.new("RGB", (500, 20), "blue"),))
+
+    def page(*remarks):
+        return figure([[panel]], "t", [Note("n")], remarks)
+
+    plain, one, long = page(), page("odd"), page("odd " * 60)
+    assert plain.width == one.width >= long.width - 40
+    assert plain.height < one.height < long.height
+    np.testing.assert_array_equal(np.asarray(page("odd: do this")), np.asarray(one))
+    assert page(*["odd"] * 9).height == page(*["odd"] * 4).height
+    assert (np.asarray(page("x" * 10**5))[:, -20:] == 255).all(), "a long word is cut"
+
+
 def test_an_empty_place_stays_white():
     picture = Image.new("RGB", (50, 50), "blue")
     panel = Panel(("p",), (picture,))

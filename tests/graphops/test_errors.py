@@ -113,7 +113,7 @@ def test_an_operator_without_a_rule(text, node, start):
         "opset 17",
         "'x'",
         "'y'",
-        f"from '{start}'",
+        f"project back to '{start}' (`to`)",
     ):
         assert part in said, said
     assert "\n" not in said

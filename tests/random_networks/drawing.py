@@ -64,6 +64,7 @@ class Drawing:
     values: list[Value] = field(default_factory=list)
     floats: dict[str, torch.Tensor] = field(default_factory=dict)
     integers: dict[str, np.ndarray] = field(default_factory=dict)
+    reads_empty: bool = False  # the operator that is being added: a tensor without elements
 
     @cached_property
     def random(self):
@@ -73,10 +74,12 @@ class Drawing:
 
     def choice(self, *options):
         """Return one of the options, the first being the simplest."""
+        fit(options)
         return self.draw(st.sampled_from(options))
 
     def number(self, low, high):
         """Return an integer from low to high, low being the simplest."""
+        fit(low <= high)
         return self.draw(st.integers(low, high))
 
     def numbers(self, low, high, count):
@@ -98,7 +101,9 @@ class Drawing:
         if not fitting:
             raise DoesNotFit
         recent = self.number(0, 3) < 3
-        return fitting[0 if recent else self.number(0, len(fitting) - 1)]
+        chosen = fitting[0 if recent else self.number(0, len(fitting) - 1)]
+        self.reads_empty |= chosen.value.numel() == 0
+        return chosen
 
     def weight(self, *shape, low=-2.0, high=2.0):
         """Return a constant of random numbers, which float32 can say."""
@@ -119,14 +124,13 @@ class Drawing:
         inputs: values, names, arrays of integers, None for one left out; compute: what the output
         is in PyTorch, or a tuple where there are several, as a function of the values among the
         inputs, or of `reads`; places: the name of one more output, of integers. Raises DoesNotFit
-        where an output is empty, large or not finite.
+        where an output is large or not finite.
         """
         flowing = [v for v in inputs if isinstance(v, Value)] if reads is None else reads
         results = compute(*(v.value for v in flowing))
         results = results if isinstance(results, tuple) else (results,)
         for result in results:
-            if not 0 < result.numel() <= MOST or not result.abs().max() < LARGEST:
-                raise DoesNotFit
+            fit(result.numel() <= MOST and (result.abs() < LARGEST).all())
         count, flows = len(self.values), any(v.flows for v in flowing)
         made = [Value(f"t{count + i}", r, flows) for i, r in enumerate(results)]
         self.values += made
@@ -157,7 +161,7 @@ class Drawing:
 
     def inside(self, x, low, high):
         """Return `x`, squeezed by a sigmoid if need be, with all elements from low to high."""
-        if x.value.min() >= low and x.value.max() <= high:
+        if (x.value >= low).all() and (x.value <= high).all():
             return x
         squeezed = self.add("Sigmoid", [x], torch.sigmoid)
         scaled = self.add("Mul", [squeezed, self.constant(high - low)], torch.mul)
@@ -188,7 +192,7 @@ class Drawing:
 
 def far(values, *points):
     """Tell whether no element is so near to one of the points that float32 might cross it."""
-    margin = MARGIN * (1 + values.abs().max())
+    margin = MARGIN * (1 + values.abs().max()) if values.numel() else 0
     return all(bool(((values - p).abs() > margin).all()) for p in points)
 
 
@@ -217,4 +221,5 @@ def ranked(v):
 
 
 def image(v):
-    return 3 <= v.rank <= 5
+    """Tell whether `v` is a batch of images, perhaps an empty one, which have positions."""
+    return 3 <= v.rank <= 5 and 0 not in v.shape[1:]

@@ -9,7 +9,7 @@ import torch
 from hypothesis import strategies as st
 from onnx import helper, numpy_helper
 
-from random_networks.drawing import OPSETS, DoesNotFit, Drawing, Step, Value
+from random_networks.drawing import OPSETS, DoesNotFit, Drawing, Step, Value, fit
 
 __all__ = ["Network", "networks"]
 
@@ -20,6 +20,7 @@ INPUTS = [
     ((2, 3, 7), (1, 4, 9)),
     ((1, 2, 4, 3, 5), (2, 2, 3, 3, 3)),
     ((3, 5), (1, 8), (7,)),
+    ((0, 3, 5, 4), (0, 4), (2, 0, 3)),
 ]
 
 
@@ -33,6 +34,7 @@ class Network:
     steps: list[Step]
     layer: str
     to: str
+    shapes: dict[str, tuple[int, ...]]  # of all tensors that the network computes
 
     def gradient(self, cotangent, dtype=torch.float64, noise=None):
         """Return the layer's value and what autograd sends from there back to `to`.
@@ -95,15 +97,21 @@ def _network(draw, families):
         to = d.choice(*(v.name for v in d.values if v.name in upstream))
     others = [v for v in d.values[len(shapes) : -1] if d.number(0, 3) == 3]
     model = _model(d, feeds, [layer, *others])
-    return Network(model, feeds, d.floats, d.steps, layer.name, to)
+    shapes = {v.name: v.shape for v in d.values}
+    return Network(model, feeds, d.floats, d.steps, layer.name, to, shapes)
 
 
 @st.composite
 def _step(draw, d, families):
     """Add an operator; a strategy of its own, so that Hypothesis can leave it out again."""
     operators = draw(st.sampled_from(families))
+    d.reads_empty = False
     with suppress(DoesNotFit):
-        operators[d.choice(*sorted(operators))](d)
+        try:
+            operators[d.choice(*sorted(operators))](d)
+        except (IndexError, RuntimeError, ValueError):  # PyTorch, of what has no elements
+            fit(not d.reads_empty)
+            raise
 
 
 def _join(d):

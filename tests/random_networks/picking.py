@@ -14,8 +14,8 @@ def gather(d):
     x = d.tensor(ranked)
     axis = d.number(-x.rank, x.rank - 1)
     size = x.shape[axis]
-    shape = d.choice((), (2,), (3,), (2, 2))
-    index = np.array(d.numbers(-size, size - 1, math.prod(shape))).reshape(shape)
+    shape = d.choice((), (2,), (3,), (2, 2), (0,))
+    index = np.array(d.numbers(-size, size - 1, math.prod(shape)), np.int64).reshape(shape)
     flat = torch.tensor(index % size).flatten()
     result = [*x.shape[: axis % x.rank], *shape, *x.shape[axis % x.rank + 1 :]]
     d.add("Gather", [x, index], lambda v: v.index_select(axis, flat).reshape(result), axis=axis)

@@ -11,6 +11,7 @@ def gemm(d):
     x = d.tensor(lambda v: v.rank == 2)
     trans_a, trans_b, out = d.number(0, 1), d.number(0, 1), d.number(1, 4)
     inner, rows = (x.shape[0], x.shape[1]) if trans_a else (x.shape[1], x.shape[0])
+    fit(x.value.numel())  # ONNX Runtime does not write a sum over nothing
     weight = d.weight(*((out, inner) if trans_b else (inner, out)), low=-1, high=1)
     bias = d.choice([], [(out,)], [(1, out)], [(rows, 1)], [()])
     alpha, beta = d.choice(1.0, 0.5), d.choice(1.0, 2.0)
@@ -45,7 +46,7 @@ def matmul(d):
         fit(x.rank > 1)
         turned = [*range(x.rank - 2), x.rank - 1, x.rank - 2]
         operands = [x, d.add("Transpose", [x], lambda v: v.mT, perm=turned)]
-    fit(_multiplies(*operands))
+    fit(_multiplies(*operands) and all(v.value.numel() for v in operands))  # as in `gemm`
     d.add("MatMul", operands, torch.matmul)
 
 

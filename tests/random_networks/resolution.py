@@ -10,7 +10,7 @@ __all__ = ["OPERATORS"]
 
 def depth_to_space(d):
     block, mode = 2, d.choice("DCR", "CRD")
-    x = d.tensor(lambda v: v.rank == 4 and v.shape[1] % 4 == 0)
+    x = d.tensor(lambda v: image(v) and v.rank == 4 and v.shape[1] % 4 == 0)
 
     def compute(v):
         n, c, h, w = v.shape

@@ -50,6 +50,13 @@ net (float[N, 3, 8, 8] image, float[2, 3, 3, 3] w, float[72, 5000] v) => (float[
 }
 """
 
+# Without a layer that has positions, over which a class activation map could lie.
+FLAT = """
+<ir_version: 8, opset_import: ["": 17]>
+net (float[N, 3, 16, 16] image, float[4, 3, 16, 16] w) => (float[N, 4] y)
+{ c = Conv (image, w) r = Relu (c) y = Flatten (r) }
+"""
+
 MODELS = {"classifier": CLASSIFIER, "any_size": ANY_SIZE, "heavy": HEAVY}
 
 

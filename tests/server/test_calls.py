@@ -39,7 +39,7 @@ def sizes(shape):
 
 def assert_same(response, expected):
     """Compare an ExplainResponse with an Explanation, exactly."""
-    for name in ("attribution", "score", "channels", "position"):
+    for name in ("attribution", "score", "channels", "position", "probability"):
         values = getattr(expected, name)
         assert response.HasField(name) == (values is not None)
         if values is not None:
@@ -79,6 +79,8 @@ def test_list_layers(stub, folder):
         assert got.data_type == layer.dtype
         assert (got.channel_axis if got.HasField("channel_axis") else None) == layer.channel_axis
         assert (got.channels if got.HasField("channels") else None) == layer.channels
+        assert got.channel_axis_assumed == layer.channel_axis_assumed
+        assert tuple(got.spatial_axes) == layer.spatial_axes
         assert tuple(got.marks) == layer.marks
         for name, numbers in (
             ("size", layer.receptive_field), ("stride", layer.stride), ("offset", layer.offset)
@@ -221,6 +223,19 @@ def test_explain_with_everything(stub, folder, engine):
     assert (list(back.mean), list(back.std), back.scale) == ([1, 2, 3], [4], 1)
 
 
+@pytest.mark.parametrize("axis", [1, 3, -1])
+def test_explain_a_map_along_an_axis(stub, folder, engine, axis):
+    own = {"score_layer": "r", "score_channel_axis": 2, "upsample": False}
+    request = pb.ExplainRequest(
+        model="models/classifier", images=[picture()], layer="c", method="grad_cam",
+        channel_axis=axis, method_options=pb.MethodOptions(**own),
+    )  # fmt: skip
+    expected = engine.explain(
+        folder / "classifier.onnx", [pixels()], "c", "grad_cam", channel_axis=axis, **own
+    )
+    assert_same(stub.Explain(request), expected)
+
+
 def test_explain_an_encoded_picture_with_a_preset(stub, folder, engine):
     file = io.BytesIO()
     Image.fromarray(pixels(20, 30)).save(file, "PNG")
@@ -341,7 +356,7 @@ SHORT = pb.Tensor(data_type=pb.DATA_TYPE_FLOAT, shape=[3, 16, 16], data=b"1234")
         ({"images": [picture(), pb.Image(input=ROW)]}, "images: send either pictures or network"),
         (
             {"images": [pb.Image(input=tensors.from_array(pixels()))]},
-            r"images\[0\]\.input: it holds uint8",
+            r"images of shape \[N, 16, 16, 3\] do not fit",
         ),
         (
             {
@@ -364,6 +379,18 @@ SHORT = pb.Tensor(data_type=pb.DATA_TYPE_FLOAT, shape=[3, 16, 16], data=b"1234")
         ({"method": "magic"}, "magic"),
         ({"top": -1}, "top:-1"),
         ({"channels": pb.Channels()}, "no units"),
+        (
+            {"layer": "r", "method": "grad_cam", "channel_axis": 4},
+            "channel axis 4 is not an axis of 'r'",
+        ),
+        (
+            {
+                "layer": "r",
+                "method": "grad_cam",
+                "method_options": pb.MethodOptions(score_channel_axis=7),
+            },
+            "score channel axis 7 is not an axis",
+        ),
     ],
 )
 def test_what_a_request_gets_wrong(stub, fields, told):
@@ -426,7 +453,7 @@ def test_a_model_is_prepared_once_while_its_file_does_not_change(tmp_path, monke
         assert len(prepared) == 2
 
 
-def test_a_model_of_two_inputs_can_be_rewritten_but_not_run(tmp_path):
+def test_a_model_of_two_inputs_names_the_one_that_is_missing(tmp_path):
     onnx.save(onnx.parser.parse_model(TWO_INPUTS), tmp_path / "net.onnx")
     with running(tmp_path) as address, grpc.insecure_channel(address, NO_PROXY) as channel:
         stub = explain_pb2_grpc.ExplainServiceStub(channel)
@@ -437,9 +464,9 @@ def test_a_model_of_two_inputs_can_be_rewritten_but_not_run(tmp_path):
         data = b"".join(part.data for part in stub.Rewrite(pb.RewriteRequest(**named)))
         artefact = onnx.load_from_string(data)
         assert [v.name for v in artefact.graph.input] == ["image", "other", "channel"]
-        with pytest.raises(grpc.RpcError, match="needs the input 'other'") as caught:
+        with pytest.raises(grpc.RpcError, match=r"depends on 'other' .*`inputs`") as caught:
             stub.Explain(pb.ExplainRequest(**named, images=[picture(8, 8)]))
-        assert caught.value.code() is StatusCode.FAILED_PRECONDITION
+        assert caught.value.code() is StatusCode.INVALID_ARGUMENT
 
 
 def test_the_place_of_a_file_is_not_told(stub, folder):

@@ -16,7 +16,7 @@ from onnxplain.v1 import explain_pb2 as pb
 
 PROTO = (Path(pb.__file__).parent / "explain.proto").read_text()
 FIELDS = {field.name: field for field in pb.ViewRequest.DESCRIPTOR.oneofs_by_name["view"].fields}
-TYPES = {"text": "string", "integer": "int64", "channels": "int64"}
+TYPES = {"text": "string", "integer": "int64", "channels": "int64", "class": "int64"}
 MESSAGES = {"units": "Units", "method_options": "MethodOptions"}
 COMMON = {"engine", "labels", "preprocess", "progress"}
 KINDS = {"float": "f", "int64": "i", "uint8": "u", "text": "U"}
@@ -53,7 +53,7 @@ def test_every_argument_has_its_field_and_every_field_its_argument(view):
             assert type_of(field) == {**TYPES, **MESSAGES, "size": "int64"}[argument.type], name
             several = argument.many or argument.type == "channels"
             assert field.is_repeated == several, name
-            if argument.type == "integer":
+            if argument.type in ("integer", "class"):
                 assert field.has_presence, f"0 is no different from unset in {name}"
     assert set(fields) == expected
     if "earlier" in fields:

@@ -7,7 +7,7 @@ import numpy as np
 import onnx
 import pytest
 from grpc import StatusCode
-from server.running import pixels
+from server.running import FLAT, model, pixels, running
 
 from onnxplain.client import Client, ClientError
 from onnxplain.engine import VIEWS, Engine, Preprocess, evaluate
@@ -231,6 +231,20 @@ def test_evaluate(client, folder):
     assert not plain.randomization
     with pytest.raises(ClientError, match="2 masks for 3"):
         client.evaluate("classifier", PICTURES, asked, masks=masks[:2], preprocess=UNIT)
+
+
+def test_evaluate_names_the_methods_that_refuse(tmp_path):
+    onnx.save(model(FLAT), tmp_path / "flat.onnx")
+    with running(tmp_path) as address, Client(address) as client:
+        found = client.evaluate("flat", PICTURES[:1], ["grad_cam", "gradient"], preprocess=UNIT)
+        with pytest.raises(ClientError, match="layer"):
+            client.evaluate("flat", PICTURES[:1], ["grad_cam"], preprocess=UNIT)
+    assert [one.method for one in found] == ["gradient", "random"]
+    expected = evaluate(
+        Engine("cpu"), model(FLAT), PICTURES[:1], ["grad_cam", "gradient"],
+        preprocess=Preprocess(**UNIT),
+    )  # fmt: skip
+    assert found.refused == expected.refused
 
 
 def test_convolutionalize(client, folder):

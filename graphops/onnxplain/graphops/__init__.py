@@ -14,11 +14,12 @@ from onnxplain.graphops.options import Option, Options
 
 if TYPE_CHECKING:
     from onnxplain.graphops.analysis import Arithmetic, Layer
+    from onnxplain.graphops.cutting import begin_at, forward
     from onnxplain.graphops.fully_convolutional import convolutionalize
     from onnxplain.graphops.ir import load, read_metadata, save
     from onnxplain.graphops.network import Network, layers
     from onnxplain.graphops.preflight import NodeReport, Report, check
-    from onnxplain.graphops.rewriter import begin_at, forward, rewrite
+    from onnxplain.graphops.rewriter import rewrite
 
 __all__ = [
     "METHODS",
@@ -49,10 +50,10 @@ __getattr__ = on_first_use(
         "Network": "network",
         "NodeReport": "preflight",
         "Report": "preflight",
-        "begin_at": "rewriter",
+        "begin_at": "cutting",
         "check": "preflight",
         "convolutionalize": "fully_convolutional",
-        "forward": "rewriter",
+        "forward": "cutting",
         "layers": "network",
         "load": "ir",
         "read_metadata": "ir",

@@ -26,6 +26,8 @@ Each message says what is wrong, where, and what to do.
 from __future__ import annotations
 
 import difflib
+import os
+import re
 from collections.abc import Iterable
 
 __all__ = [
@@ -49,6 +51,7 @@ __all__ = [
     "UnsupportedModel",
     "UnsupportedOperator",
     "listed",
+    "missing_file",
     "nearest",
     "one_line",
 ]
@@ -146,3 +149,15 @@ def nearest(name: str, known: Iterable[str], count: int = 5) -> str:
 def one_line(error: Exception) -> str:
     """Return an error's text on one line, to quote it in another message."""
     return " ".join(str(error).split())
+
+
+def missing_file(path: str | os.PathLike[str], name: str = "", what: str = "file") -> MissingFile:
+    """Return the error for a file that does not exist, or that is a URL and so never read.
+
+    name: the file in the text, by default its path in quotes. what: the word for it.
+    """
+    text = os.fspath(path)
+    name = name or f"'{text}'"
+    if re.match(r"[A-Za-z][A-Za-z0-9+.-]+:/", text):  # pathlib drops the second slash
+        return MissingFile(f"{name} is a URL: download it first, and give the {what}")
+    return MissingFile(f"no {what} {name}")

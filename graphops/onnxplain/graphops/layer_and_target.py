@@ -2,32 +2,61 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from onnxplain.graphops.analysis import (
+    UNTRACED,
+    Axes,
+    ClassScore,
+    MapLayout,
     batch_dimension,
-    channel_axis,
     class_score,
     default_target,
-    last_convolutional_block,
+    layout_of,
+    map_layer,
 )
 from onnxplain.graphops.backward import Path, find_path
 from onnxplain.graphops.canonicalize import CanonicalGraph
 from onnxplain.graphops.errors import OptionError, UnsupportedModel
-from onnxplain.graphops.ir import Graph, Tensor, is_known_size, rank_of, shape_of
+from onnxplain.graphops.ir import (
+    Graph,
+    Tensor,
+    is_float,
+    is_known_size,
+    is_static,
+    rank_of,
+    shape_of,
+)
 from onnxplain.graphops.methods import Method
-from onnxplain.graphops.options import Options
+from onnxplain.graphops.options import ALL_INPUTS, CHANNEL_AXIS, SCORE_CHANNEL_AXIS, Option, Options
 
-__all__ = ["Ends", "find_ends", "longest_path", "path_between", "require_batch_axis"]
+__all__ = [
+    "Ends",
+    "find_ends",
+    "longest_path",
+    "path_between",
+    "require_batch_axis",
+]
 
 
 @dataclass(frozen=True)
 class Ends:
-    """The layer, the tensor projected back to, and the layer's channel axis (None for rank 1)."""
+    """The layer, the tensor projected back to, and the layer's channel axis (None for one number).
+
+    axis: counted with the batch axis, also for a layer that has none. target_axes: what the axes of
+        the target run along, counted likewise, the chosen channel axis included.
+    warnings: what is assumed of the layer and the target, and the options that change it.
+    score: the network's class score, if that is the layer; else None.
+    others: the network's further float inputs, if all are projected back to.
+    """
 
     layer: Tensor
     target: Tensor
     axis: int | None
+    target_axes: Axes
+    warnings: tuple[str, ...] = ()
+    score: ClassScore | None = None
+    others: tuple[Tensor, ...] = ()
 
 
 def find_ends(
@@ -35,11 +64,16 @@ def find_ends(
 ) -> Ends:
     """Resolve the names of the layer and of the tensor projected back to, as the method needs them.
 
-    For a class activation map, `layer` names the tensor that the map lies over, by default the last
-    convolutional block, and the signal starts at `options.score_layer`. `options.channel_axis` is
-    always an axis of the tensor that `layer` names.
+    For a class activation map, `layer` names the tensor that the map lies over, by default
+    `map_layer`, and the signal starts at `options.score_layer`. `options.channel_axis` is always an
+    axis of the tensor that `layer` names, `options.score_channel_axis` of the other.
     """
-    graph, to, axis = canonical.graph, options.to, options.channel_axis
+    graph, to = canonical.graph, None if options.to == ALL_INPUTS else options.to
+    if options.to == ALL_INPUTS and not method.projects_to_all:
+        raise OptionError(
+            f"method '{method.name}' explains to one input at a time: name it by `to`, or choose a "
+            "method of one backward pass, such as gradient"
+        )
     if method.over != "target" and to is not None:
         raise OptionError(
             f"method '{method.name}' projects back to no other tensor: leave `to` out"
@@ -48,23 +82,79 @@ def find_ends(
         tensor, target = canonical.tensor(options.score_layer), _mapped(canonical, layer)
     else:
         tensor = canonical.tensor(layer)
-        target = canonical.recorded(default_target(graph)) if to is None else canonical.tensor(to)
+        default = to is None
+        target = default_target(graph, tensor) if to is None else canonical.tensor(to)
+        target = canonical.recorded(target) if default else target
         target = tensor if method.over == "layer" else target
-    ranks = rank_of(tensor), rank_of(target)
-    named, rank = (target, ranks[1]) if method.over == "map" else (tensor, ranks[0])
-    if method.over == "map" and rank < 3:
+    score = canonical.score if isinstance(canonical.score, ClassScore) else None
+    score = score if score is not None and score.tensor == tensor.name else None
+    if method.over != "map":
+        rank_of(target)  # raises for an unknown rank
+        start = _channel_axis(canonical, tensor, options.channel_axis, CHANNEL_AXIS)
+        over, axis = canonical.axes.get(target.name, UNTRACED), start.with_batch().channel
+        every = [t for t in graph.inputs if is_float(t)] if options.to == ALL_INPUTS else []
+        others = tuple(t for t in every if t.name != target.name)
+        warnings = _warnings(tensor, start)
+        return Ends(tensor, target, axis, over.with_batch(), warnings, score, others)
+    if len(canonical.shape_with_batch(target)) < 3:
         raise UnsupportedModel(
-            f"layer '{named.name}' has rank {rank}, so there are no positions to map: name a "
-            "layer before pooling or flattening, such as the last convolution"
+            f"layer '{target.name}' has rank {rank_of(target)}, so there are no positions to map: "
+            "name a layer before pooling or flattening, such as the last convolution"
         )
-    if axis is not None and not (0 < axis < rank or -rank < axis < 0):
+    start = _channel_axis(canonical, tensor, options.score_channel_axis, SCORE_CHANNEL_AXIS)
+    over = _channel_axis(canonical, target, options.channel_axis, CHANNEL_AXIS)
+    warnings = _warnings(tensor, start, SCORE_CHANNEL_AXIS) + _warnings(target, over)
+    axis, over = start.with_batch().channel, over.with_batch()
+    if 0 in over.places:
+        raise UnsupportedModel(
+            f"axis 0 of layer '{target.name}' runs over places of the picture, not over the "
+            "images: name another layer, such as one before the axes are moved"
+        )
+    warnings += _assumed(target.name, layout_of(canonical.shape_with_batch(target), over), layer)
+    return Ends(tensor, target, axis, over, warnings, score)
+
+
+def _channel_axis(
+    canonical: CanonicalGraph, tensor: Tensor, chosen: int | None, option: Option
+) -> Axes:
+    """Return the axes of a tensor with the chosen channel axis, or the traced one."""
+    rank = rank_of(tensor)
+    traced = canonical.axes.get(tensor.name, UNTRACED)
+    if chosen is None:
+        return traced
+    first = int(traced.batched)
+    if not (first <= chosen < rank or first - rank <= chosen < 0):
+        choice = f"choose {first} to {rank - 1}" if rank > first else "leave it out"
         raise OptionError(
-            f"channel axis {axis} is not an axis of '{named.name}', whose rank is {rank}: "
-            f"choose 1 to {rank - 1}"
+            f"{option.words} {chosen} is not an axis of '{tensor.name}', whose rank is {rank}: "
+            f"{choice}"
         )
-    if axis is None or named is not tensor:
-        return Ends(tensor, target, channel_axis(tensor))
-    return Ends(tensor, target, axis % rank)
+    return replace(traced, channel=chosen % rank, certain=True)
+
+
+def _warnings(tensor: Tensor, axes: Axes, option: Option = CHANNEL_AXIS) -> tuple[str, ...]:
+    if axes.certain or axes.channel is None:
+        return ()
+    return (
+        f"which axis of '{tensor.name}' holds its channels is not certain; axis {axes.channel} is "
+        f"assumed: set `{option.name}` ({option.flag}) if it is another",
+    )
+
+
+def _assumed(target: str, layout: MapLayout, layer: str | None) -> tuple[str, ...]:
+    """Return what a class activation map takes for granted of the layer that it lies over."""
+    notes = []
+    if layer is None:
+        notes.append(
+            f"the map lies over '{target}', the last layer before the class score where the "
+            "picture has places: name another with `layer` (--layer)"
+        )
+    for places in layout.tokens.values():
+        size, others = " x ".join(map(str, places.sizes)), places.before + places.after
+        grid = f"{size} places" if is_static(places.sizes) else "places"
+        left = f", without the {others} beside them, such as a class token" if others else ""
+        notes.append(f"the tokens of '{target}' are laid out as the picture's {grid}{left}")
+    return tuple(notes)
 
 
 def _mapped(canonical: CanonicalGraph, layer: str | None) -> Tensor:
@@ -72,18 +162,13 @@ def _mapped(canonical: CanonicalGraph, layer: str | None) -> Tensor:
     if layer is not None:
         return canonical.tensor(layer)
     graph = canonical.graph
-    block = last_convolutional_block(graph, class_score(graph))
-    if block is None:
-        raise UnsupportedModel(
-            "the network's last convolutional block cannot be determined: name the layer to map"
-        )
-    return canonical.recorded(block)
+    return canonical.recorded(map_layer(graph, class_score(graph), canonical.axes))
 
 
 def path_between(graph: Graph, ends: Ends, to: str | None) -> Path:
     """Return the path between the ends. Raises OptionError if `to` is not upstream."""
     try:
-        return find_path(graph, ends.target, ends.layer)
+        return find_path(graph, ends.target, ends.layer, ends.others)
     except UnsupportedModel as e:
         if to is None:
             raise
@@ -92,11 +177,15 @@ def path_between(graph: Graph, ends: Ends, to: str | None) -> Path:
 
 def longest_path(graph: Graph, ends: Ends, method: Method, path: Path) -> Path:
     """Return the longest path that the method walks: for some maps, down to the picture."""
-    return find_path(graph, default_target(graph), ends.layer) if method.onwards else path
+    if not method.onwards:
+        return path
+    return find_path(graph, default_target(graph, ends.target), ends.layer)
 
 
 def require_batch_axis(canonical: CanonicalGraph, layer: Tensor) -> None:
     """Raise UnsupportedModel where the layer's axis 0 is known not to run over the images."""
+    if layer.name in canonical.unbatched:
+        return
     doubtful = layer.name in canonical.mixed or canonical.batch == "fixed"
     if doubtful and _has_lost_batch_axis(layer, canonical.graph):
         raise UnsupportedModel(

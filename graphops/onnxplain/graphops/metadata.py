@@ -9,7 +9,9 @@ import onnx
 
 from onnxplain.graphops.options import Options
 
-__all__ = ["describe_artefact", "package_version"]
+__all__ = ["CONTRACT", "describe_artefact", "package_version"]
+
+CONTRACT = 2  # the version of docs/contract.md that artefacts keep, raised with every change of it
 
 
 def package_version() -> str:
@@ -37,6 +39,7 @@ def describe_artefact(
     layer, target = ends
     facts = {
         "version": package_version(),
+        "contract": str(CONTRACT),
         "method": method,
         "layer": layer,
         "to": target,

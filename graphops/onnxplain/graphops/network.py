@@ -10,9 +10,9 @@ from typing import TypeAlias
 
 import onnx
 
-from onnxplain.graphops.analysis import Layer, list_layers, resize_input
+from onnxplain.graphops.analysis import ClassScore, Layer, list_layers, needed_inputs, resize_input
 from onnxplain.graphops.canonicalize import CanonicalGraph, canonicalize
-from onnxplain.graphops.ir import diagnosing, infer_shapes, load
+from onnxplain.graphops.ir import diagnosing, fits, infer_shapes, load, raw, size_of, split
 
 __all__ = ["Network", "NetworkSource", "as_network", "layers"]
 
@@ -34,7 +34,10 @@ class Network:
 
     @property
     def sha256(self) -> str:
-        """The SHA-256 of the model as ONNX serialises it, in hexadecimal."""
+        """The SHA-256 of the model as ONNX serialises it, in hexadecimal.
+
+        Above 2 GiB: of the model without its large tensors, followed by their values.
+        """
         return self._serialized[0]
 
     @property
@@ -46,7 +49,37 @@ class Network:
     def layers(self) -> tuple[Layer, ...]:
         """Every layer of the network, in order, its float inputs first."""
         with diagnosing(self.model):
-            return tuple(list_layers(self._original(keep_shape=False).graph))
+            original = self._original(keep_shape=False)
+            return tuple(list_layers(original.graph, (original.score, original.axes)))
+
+    @functools.cached_property
+    def class_score(self) -> ClassScore | None:
+        """What is explained where no layer is named; None where there is no default."""
+        with diagnosing(self.model):
+            score = self._original(keep_shape=False).score
+            return score if isinstance(score, ClassScore) else None
+
+    @property
+    def unbatched(self) -> frozenset[str]:
+        """The names of the tensors without a batch axis, in a network of one image without one."""
+        with diagnosing(self.model):
+            return self._original(keep_shape=False).unbatched
+
+    def inputs_of(self, layer: str | None) -> tuple[str, ...]:
+        """Return the names of the inputs that a layer depends on.
+
+        Args:
+            layer: the name of a tensor, a node or a module; None for the class score.
+
+        Returns:
+            The names, in the order of the network's inputs.
+
+        Raises:
+            UnknownLayer, UnsupportedModel: no such layer, or the network has no class score.
+        """
+        with diagnosing(self.model):
+            canonical = self._original(keep_shape=False)
+            return tuple(t.name for t in needed_inputs(canonical.graph, canonical.tensor(layer)))
 
     def canonical(self, keep_shape: bool = False) -> CanonicalGraph:
         """Return an editable copy of the network in canonical form.
@@ -64,8 +97,14 @@ class Network:
 
     @functools.cached_property
     def _serialized(self) -> tuple[str, int]:
-        data = self.model.SerializeToString(deterministic=True)
-        return hashlib.sha256(data).hexdigest(), len(data)
+        if fits(self.model):
+            data = self.model.SerializeToString(deterministic=True)
+            return hashlib.sha256(data).hexdigest(), len(data)
+        light, large = split(self.model)
+        digest = hashlib.sha256(light.SerializeToString(deterministic=True))
+        for tensor in large:
+            digest.update(raw(tensor))
+        return digest.hexdigest(), size_of(self.model)
 
     def _original(self, keep_shape: bool) -> CanonicalGraph:
         with self._lock:

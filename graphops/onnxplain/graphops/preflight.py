@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import cast
 
 import onnx_graphsurgeon as gs
 
-from onnxplain.graphops.backward import Path, first_explainable, has_rule, reverse, table_of
+from onnxplain.graphops.backward import Path, has_rule, prepared, require_signals
 from onnxplain.graphops.canonicalize import CanonicalGraph
-from onnxplain.graphops.errors import ModelError
-from onnxplain.graphops.ir import Emitter, Node, diagnosing
+from onnxplain.graphops.errors import ModelError, OptionError
+from onnxplain.graphops.fusion import ACTIVATION
+from onnxplain.graphops.ir import Emitter, Node, diagnosing, is_float
 from onnxplain.graphops.layer_and_target import (
     find_ends,
     longest_path,
     path_between,
-    require_batch_axis,
 )
 from onnxplain.graphops.methods import DEFAULT_METHOD, Method, find_method, require_taken
-from onnxplain.graphops.network import NetworkSource, as_network
+from onnxplain.graphops.network import Network, NetworkSource, as_network
 from onnxplain.graphops.operators import ACTIVATIONS, GRADIENT, Table, choose_form, is_rectifier
 from onnxplain.graphops.options import Options, Target, Unpool
+from onnxplain.graphops.rewriter import append_explanation
+from onnxplain.graphops.ways_out import WaysOut, find_ways_out, naming_ways_out, with_ways_out
 
 __all__ = ["NodeReport", "Report", "check"]
 
@@ -48,7 +50,9 @@ class Report:
 
     batch: "free", "freed" (it was fixed at 1) or "fixed", with the reason in `batch_note`.
     explainable_from: if `ok` is false, the first tensor to which the layer can be projected back,
-    or None. ok: whether `rewrite` would succeed. problem: why not, or "".
+    or None. ok: whether `rewrite` would succeed. problem: why not, or "". quantity, other_outputs:
+    if the layer is the class score, what the output's numbers are ("probability",
+    "log probability", "score" or "value"), and the network's other float outputs.
     """
 
     layer: str
@@ -62,6 +66,8 @@ class Report:
     warnings: tuple[str, ...]
     ok: bool
     problem: str
+    quantity: str = ""
+    other_outputs: tuple[str, ...] = ()
 
 
 def check(
@@ -75,6 +81,7 @@ def check(
     channel_axis: int | None = None,
     keep_shape: bool = False,
     score_layer: str | None = None,
+    score_channel_axis: int | None = None,
 ) -> Report:
     """Report what `rewrite` would do with the same arguments, and whether it would succeed.
 
@@ -88,6 +95,7 @@ def check(
         channel_axis: the layer's channel axis, where the default is wrong.
         keep_shape: keep a fixed batch size.
         score_layer: for class activation maps, the layer whose unit is explained.
+        score_channel_axis: that layer's channel axis, where the default is wrong.
 
     Returns:
         The report: the rule of each node on the path, the form of each max-unpooling, whether the
@@ -99,7 +107,8 @@ def check(
         MissingFile, CorruptModel, UnsafeModel, UnsupportedModel: the model cannot be read.
     """
     chosen = find_method(method)
-    require_taken(chosen, ["score_layer"] if score_layer is not None else [])
+    own = {"score_layer": score_layer, "score_channel_axis": score_channel_axis}
+    require_taken(chosen, [name for name, value in own.items() if value is not None])
     options = Options(  # refuses wrong values
         to=to,
         unpool=cast("Unpool", unpool),
@@ -107,29 +116,36 @@ def check(
         channel_axis=channel_axis,
         keep_shape=keep_shape,
         score_layer=score_layer,
+        score_channel_axis=score_channel_axis,
         low=(0.0,),  # any bounds: they do not change the report
         high=(1.0,),
     )
     network = as_network(model)
     with diagnosing(network.model):
-        return _check(network.canonical(options.keep_shape), chosen, layer, options)
+        return _check(network, chosen, layer, options)
 
 
-def _check(
-    canonical: CanonicalGraph, chosen: Method, layer: str | None, options: Options
-) -> Report:
-    ends = find_ends(canonical, layer, chosen, options)
-    path = path_between(canonical.graph, ends, options.to)
+def _check(network: Network, chosen: Method, layer: str | None, options: Options) -> Report:
+    canonical = network.canonical(options.keep_shape)
+    with naming_ways_out(network, layer, chosen, options, append_explanation):
+        ends = find_ends(canonical, layer, chosen, options)
+        path = path_between(canonical.graph, ends, options.to)
+    by_default = (options.score_layer if chosen.over == "map" else layer) is None
+    notes = ends.score.notes if by_default and ends.score is not None else ()
     path = longest_path(canonical.graph, ends, chosen, path)
-    table = table_of(chosen.rules, path, options)
+    path, table = prepared(chosen.rules, path, options)
     supported = has_rule(table)
-    nodes = tuple(_node_report(n, chosen, options, supported(n)) for n in path.nodes)
-    problem, start = "", None
+    rectifies = isinstance(chosen.rules, dict) and chosen.rules is not GRADIENT
+    nodes = tuple(_node_report(n, rectifies, options, supported(n)) for n in path.nodes)
+    problem, ways = "", WaysOut()
     try:
-        require_batch_axis(canonical, ends.layer)
-        _try_rules(canonical, path, table)
+        append_explanation(network.canonical(options.keep_shape), layer, chosen, options)
+    except OptionError as e:  # the layer has no units
+        problem = str(e)
     except ModelError as e:
-        problem, start = str(e), first_explainable(path, supported)
+        ways = find_ways_out(network, layer, chosen, options, append_explanation)
+        problem = with_ways_out(e, ways)
+        nodes = tuple(_refused(canonical, path, table, row) for row in nodes)
     return Report(
         layer=ends.layer.name,
         method=chosen.name,
@@ -138,25 +154,43 @@ def _check(
         batch=canonical.batch,
         batch_note=canonical.batch_note,
         nodes=nodes,
-        explainable_from=start.name if start is not None else None,
-        warnings=tuple(n.note for n in nodes if n.note),
+        explainable_from=ways.to or None,
+        warnings=(*notes, *ends.warnings, *(n.note for n in nodes if n.note)),
         ok=not problem,
         problem=problem,
+        quantity=ends.score.quantity if ends.score is not None else "",
+        other_outputs=ends.score.others if ends.score is not None else (),
     )
 
 
-def _try_rules(canonical: CanonicalGraph, path: Path, table: Table) -> None:
-    """Append the backward part to a throw-away graph, since rules may refuse nodes too."""
+def _refused(canonical: CanonicalGraph, path: Path, table: Table, row: NodeReport) -> NodeReport:
+    """Return the row of a node, with "no rule" where its rule refuses just this node."""
+    node = next(n for n in path.nodes if n.name == row.node)
+    if row.rule == "no rule":
+        return row
     op = Emitter(canonical.graph, canonical.batched)
-    seed = gs.Variable("trial", dtype=path.layer.dtype, shape=path.layer.shape)
-    reverse(op, path, op.own(seed), table)
+    outputs = [t for t in node.outputs if is_float(t) or t.name in path.tensors]
+    signals = [
+        op.own(gs.Variable(op.name("trial"), dtype=path.layer.dtype, shape=t.shape))
+        if t.name in path.tensors
+        else None
+        for t in outputs
+    ]
+    try:
+        with op.collecting(), op.scoped(node.name):
+            results = table[node.op](op, node, signals[0] if len(signals) == 1 else tuple(signals))
+            require_signals(node, results, path)
+    except ModelError as e:
+        return replace(row, rule="no rule", note=str(e))
+    return row
 
 
-def _node_report(node: Node, method: Method, options: Options, supported: bool) -> NodeReport:
+def _node_report(node: Node, rectifies: bool, options: Options, supported: bool) -> NodeReport:
+    """Report one node. rectifies: whether the method differs from the gradient in rectifiers."""
     rule, form, note = "exact", None, ""
     if not supported:
         rule = "no rule"
-    elif node.op in ACTIVATIONS and not is_rectifier(node) and method.rules is not GRADIENT:
+    elif rectifies and node.op in (*ACTIVATIONS, ACTIVATION) and not is_rectifier(node):
         rule = "as gradient"
     elif node.op == "MaxPool":
         form, note = choose_form(node, options.unpool, options.target)

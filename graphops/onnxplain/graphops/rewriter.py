@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import onnx
 
-from onnxplain.graphops.analysis import batch_dimension, class_score
+from onnxplain.graphops.analysis import batch_dimension
 from onnxplain.graphops.backward import (
     Interface,
     Path,
     Walk,
+    column,
     find_path,
+    negated,
+    prepared,
     repeat_forward,
     require_rules,
     seed_at_layer,
@@ -20,10 +23,10 @@ from onnxplain.graphops.backward import (
     seed_from_cotangent,
     select_unit,
     separate_shared_weights,
-    table_of,
 )
 from onnxplain.graphops.canonicalize import CanonicalGraph
-from onnxplain.graphops.errors import OptionError, UnsupportedModel
+from onnxplain.graphops.chosen_options import with_defaults
+from onnxplain.graphops.errors import OptionError
 from onnxplain.graphops.ir import (
     Emitter,
     Graph,
@@ -36,13 +39,14 @@ from onnxplain.graphops.ir import (
     shape_of,
     write,
 )
-from onnxplain.graphops.layer_and_target import Ends, find_ends, path_between, require_batch_axis
+from onnxplain.graphops.layer_and_target import Ends, find_ends, path_between
 from onnxplain.graphops.metadata import describe_artefact
 from onnxplain.graphops.methods import DEFAULT_METHOD, Method, find_method, require_taken
 from onnxplain.graphops.network import Network, NetworkSource, as_network
 from onnxplain.graphops.options import Options
+from onnxplain.graphops.ways_out import naming_ways_out
 
-__all__ = ["begin_at", "forward", "rewrite"]
+__all__ = ["append_explanation", "rewrite"]
 
 
 def rewrite(
@@ -62,9 +66,10 @@ def rewrite(
 
     Returns:
         The artefact, one self-contained model. Its inputs are the network's own and those that
-        `options.select` adds. Its outputs are the network's own, then `attribution`
-        [B, ...shape of `to`], `score` [B] and, for positions `max` and `given`, `position`
-        int64[B, spatial rank]. See docs/contract.md.
+        `options.select` and `options.position` add. Its outputs are the network's own, then
+        `attribution` [B, ...shape of `to`], `attribution.NAME` for each further input where `to` is
+        "all", `score` [B] and, for positions `max` and `given`, `position` int64[B, spatial rank].
+        See docs/contract.md.
 
     Raises:
         UnknownLayer, UnknownMethod, OptionError, ChannelError: an argument is wrong.
@@ -79,136 +84,78 @@ def rewrite(
         return _rewrite(network, layer, chosen, options)
 
 
-def forward(
-    model: NetworkSource, layer: str | None = None, *, keep_shape: bool = False
-) -> onnx.ModelProto:
-    """Cut a network at a layer, to see the layer's values.
-
-    Args:
-        model: a path, the bytes of a file, a ModelProto or a Network; it is not changed.
-        layer: the name of a tensor, a node or a module; None for the class score.
-        keep_shape: leave a fixed batch as it is.
-
-    Returns:
-        A model with the network's own inputs and one output, `activation`, of the layer's shape.
-
-    Raises:
-        UnknownLayer, UnsupportedModel: no such layer, or the network has no class score.
-        MissingFile, CorruptModel, UnsafeModel: the model cannot be read.
-    """
-    network = as_network(model)
-    with diagnosing(network.model):
-        canonical = network.canonical(keep_shape)
-        graph, tensor = canonical.graph, canonical.tensor(layer)
-        op = Emitter(graph)
-        interface = Interface(1, 1)
-        graph.outputs = [_output(op, interface, "activation", op.Identity(tensor), tensor.shape)]
-        graph.cleanup()
-        return write(graph, network.model)
-
-
-def begin_at(model: NetworkSource, tensor: str) -> onnx.ModelProto:
-    """Let a network begin at one of its tensors as well as at its own inputs.
-
-    Args:
-        model: a path, the bytes of a file, a ModelProto or a Network; it is not changed.
-        tensor: the name of a tensor, a node or a module.
-
-    Returns:
-        A model with the tensor as one more input, without the nodes that only it needed. The
-        network's own inputs stay: other parts of it may depend on them.
-
-    Raises:
-        UnknownLayer: no such tensor.
-        MissingFile, CorruptModel, UnsafeModel, UnsupportedModel: the model cannot be read.
-    """
-    network = as_network(model)
-    with diagnosing(network.model):
-        canonical = network.canonical()
-        graph, start = canonical.graph, canonical.tensor(tensor)
-        if start.inputs:
-            start.inputs.clear()
-            graph.inputs.append(start)
-        graph.cleanup()
-        return write(graph, network.model)
-
-
 def _rewrite(
     network: Network, layer: str | None, chosen: Method, options: Options
 ) -> onnx.ModelProto:
     canonical = network.canonical(options.keep_shape)
+    with naming_ways_out(network, layer, chosen, options, append_explanation):
+        appended = append_explanation(canonical, layer, chosen, options)
+    artefact = write(canonical.graph, network.model)
+    for name, value in appended.interface.defaults.items():
+        artefact.graph.initializer.append(onnx.numpy_helper.from_array(value, name))
+    names, renamed = (appended.layer, appended.to), appended.interface.renamed
+    describe_artefact(artefact, network.sha256, names, chosen.name, appended.options, renamed)
+    return artefact
+
+
+@dataclass(frozen=True)
+class Appended:
+    """What was appended to a graph: the names of its ends, the options with the defaults."""
+
+    layer: str
+    to: str
+    options: Options
+    interface: Interface
+
+
+def append_explanation(
+    canonical: CanonicalGraph, layer: str | None, chosen: Method, options: Options
+) -> Appended:
+    """Append the backward part to a network in canonical form. Raises what `rewrite` does."""
     graph = canonical.graph
     ends = find_ends(canonical, layer, chosen, options)
-    options = _with_defaults(options, chosen, canonical, ends)
+    options = with_defaults(options, chosen, canonical, ends)
     path = path_between(graph, ends, options.to)
-    require_rules(path, table_of(chosen.rules, path, options))
+    require_rules(*prepared(chosen.rules, path, options))
 
     names = (ends.layer.name, ends.target.name)
     outputs = list(graph.outputs) if options.keep_outputs else []
     op = Emitter(graph, canonical.batched)
-    interface = Interface(*_batch_dimensions(graph, ends.layer, options))
+    interface = Interface(*_batch_dimensions(canonical, ends.layer, options))
     walk = _start_walk(op, interface, canonical, ends, path, chosen, options)
     seed = walk.seed
     with op.picking(walk.image), op.in_float32(options.backward == "float32"):
         result = chosen.compute(walk)
         result.values.shape = result.values.shape or op.signal_shape(walk.path.target)
-    outputs.append(_output(op, interface, "attribution", result.values, walk.path.target.shape))
-    outputs.append(_output(op, interface, "score", seed.score, [interface.results]))
+    outputs.append(interface.output(op, "attribution", result.values, walk.path.target.shape))
+    if len(result.others) < len(path.others):
+        raise OptionError(f"method '{chosen.name}' projects to one tensor: name it by `to`")
+    for target, values in zip(path.others, result.others, strict=True):
+        name = f"attribution.{target.name}"
+        outputs.append(interface.output(op, name, values, op.signal_shape(target)))
+    outputs.append(interface.output(op, "score", seed.score, [interface.results]))
     if (error := result.completeness_error) is not None:
-        outputs.append(_output(op, interface, "completeness_error", error, [interface.results]))
+        outputs.append(interface.output(op, "completeness_error", error, [interface.results]))
     if seed.position is not None:
-        rank = rank_of(ends.layer) - 2
-        outputs.append(_output(op, interface, "position", seed.position, [interface.results, rank]))
-    graph.inputs.extend(interface.inputs)
+        rank = len(canonical.shape_with_batch(ends.layer)) - 2
+        outputs.append(interface.output(op, "position", seed.position, [interface.results, rank]))
     graph.outputs = outputs
     graph.cleanup()
+    if not options.keep_outputs:
+        graph.drop_unread_inputs()
+    graph.inputs.extend(interface.inputs)
     if options.target == "openvino":
         separate_shared_weights(op)
-    artefact = write(graph, network.model)
-    for name, value in interface.defaults.items():
-        artefact.graph.initializer.append(onnx.numpy_helper.from_array(value, name))
-    describe_artefact(artefact, network.sha256, names, chosen.name, options, interface.renamed)
-    return artefact
+    return Appended(*names, options, interface)
 
 
-def _with_defaults(
-    options: Options, method: Method, canonical: CanonicalGraph, ends: Ends
-) -> Options:
-    """Fill in the method's defaults. Raises OptionError for choices that the network rules out."""
-    layer, rank = ends.layer, rank_of(ends.layer)
-    options = replace(options, select=options.select or method.select)
-    if options.select == "seed":
-        return options
-    if options.select == "whole":
-        seed_value = options.seed_value or method.seed_value
-        return replace(options, position="all", seed_value=seed_value)
-    if ends.axis is None:
-        raise OptionError(
-            f"layer '{layer.name}' has rank {rank}, so it has no units: choose another layer"
-        )
-    require_batch_axis(canonical, layer)
-    several = options.select == "pairs" or len(options.channels) > 1
-    if canonical.batch == "fixed" and several:
-        raise UnsupportedModel(
-            f"several results of one run need a free batch, but {canonical.batch_note}: "
-            "select 'channel', and run once for each result"
-        )
-    if options.select == "predicted" and layer is not class_score(canonical.graph):
-        raise OptionError(
-            f"select 'predicted' explains the predicted class, but '{layer.name}' is not the class "
-            "score: leave the layer out, or choose another select"
-        )
-    position = options.position or (method.position if rank > 2 else "all")
-    if rank == 2 and position != "all":
-        raise OptionError(
-            f"layer '{layer.name}' has rank 2, so its units have no positions: "
-            "leave the position out"
-        )
-    return replace(options, position=position, seed_value=options.seed_value or method.seed_value)
-
-
-def _batch_dimensions(graph: Graph, layer: Tensor, options: Options) -> tuple[int | str, int | str]:
+def _batch_dimensions(
+    canonical: CanonicalGraph, layer: Tensor, options: Options
+) -> tuple[int | str, int | str]:
     """Return the batch dimension of the images and that of the results."""
+    graph = canonical.graph
+    if canonical.unbatched:
+        return 1, 1
     if not layer.shape:  # a scalar for the whole batch, which only select `seed` allows
         return 1, 1
     images = layer.shape[0] if isinstance(layer.shape[0], int) else batch_dimension(graph)
@@ -233,33 +180,54 @@ def _start_walk(
     if not images:  # the batch is fixed, or its axis is unknown
         images = {t.name: t for t in graph.inputs if is_float(t)}
     image, scope = None, "seed"
-    if options.select == "seed":
-        cotangent = interface.input(op, "seed", layer.dtype, list(shape_of(layer)))
+    lacks_batch, shape = layer.name in canonical.unbatched, list(shape_of(layer))
+    if lacks_batch:
         with op.scoped(scope):
+            layer = op.own(op.raw("Unsqueeze", layer, [0]))
+        layer.shape = [1, *shape]
+    region = None
+    if options.position == "region":
+        spatial = [d for i, d in enumerate(shape_of(layer)) if i not in (0, axis)]
+        region = interface.input(op, "region", layer.dtype, [interface.results, *spatial])
+    if options.select == "seed":
+        cotangent = interface.input(op, "seed", layer.dtype, shape)
+        with op.scoped(scope):
+            cotangent = op.Unsqueeze(cotangent, [0]) if lacks_batch else cotangent
             seed = seed_from_cotangent(op, layer, cotangent)
     elif options.select == "whole":
         with op.scoped(scope):
-            seed = seed_at_layer(op, layer, options.seed_value or "one")
+            seed = seed_at_layer(op, layer, options.seed_value or "one", axis, region)
     else:
         with op.scoped(scope):
             select = options.select or "channel"
-            unit = select_unit(op, interface, layer, axis, select, options.channels)
+            of_units = layer if rank_of(layer) > 1 else column(op, layer)
+            unit = select_unit(op, interface, of_units, axis or 1, select, options.channels)
         image = unit.image
         if image is not None and not _can_gather_images(path, canonical):
             copies = _gather_images(op, interface, graph, image, list(images.values()))
             images = {name: copies[name] for name in images}
             layer = copies[layer.name]
-            path = find_path(graph, copies[ends.target.name], layer)
+            others = [copies.get(t.name, t) for t in path.others]
+            path = find_path(graph, copies[path.target.name], layer, others)
             unit, image, scope = replace(unit, image=None), None, ""
         if options.position == "given":
-            shape: Shape = [interface.results, rank_of(layer) - 2]
-            unit = replace(unit, position=interface.input(op, "position", np.int64, shape))
+            sizes: Shape = [interface.results, rank_of(layer) - 2]
+            unit = replace(unit, position=interface.input(op, "position", np.int64, sizes))
         position, seed_value = options.position or "all", options.seed_value or "one"
         with op.scoped(scope):
+            unit = replace(unit, region=region)
             seed = seed_at_unit(op, layer, axis, unit, position, seed_value)
+    if options.negate:
+        with op.scoped(scope):
+            seed = negated(op, seed)
+    if lacks_batch:
+        with op.scoped(scope):
+            seed = replace(seed, cotangent=op.Squeeze(seed.cotangent, [0]))
+        seed.cotangent.shape, axis = shape, axis - 1
     return Walk(
-        op, interface, canonical, path, axis, images, image, seed, method.rules, options, scope
-    )
+        op, interface, canonical, path, axis, ends.target_axes, images, image, seed, method.rules,
+        options, scope,
+    )  # fmt: skip
 
 
 def _gather_images(
@@ -277,18 +245,6 @@ def _gather_images(
 
 def _can_gather_images(path: Path, canonical: CanonicalGraph) -> bool:
     """Tell whether no tensor that the backward part may read mixes images along its batch axis."""
-    read = {t.name for n in path.nodes for t in [*n.inputs, *n.outputs]}
+    nodes = path.expanded(()).nodes
+    read = {t.name for n in nodes for t in [*n.inputs, *n.outputs]}
     return not (read | {path.target.name, path.layer.name}) & canonical.mixed
-
-
-def _output(
-    op: Emitter, interface: Interface, wanted: str, tensor: Tensor, shape: Shape | None
-) -> Tensor:
-    """Return the tensor under an output's name; the input `position` serves as output itself."""
-    if wanted == "position" and not tensor.inputs:
-        return tensor
-    if not tensor.inputs or not op.is_own(tensor):
-        tensor = op.Identity(tensor)
-    tensor.name = interface.name(op, wanted)
-    tensor.shape = tensor.shape or shape
-    return tensor

@@ -39,6 +39,7 @@ class Position(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     POSITION_ALL: _ClassVar[Position]
     POSITION_MAX: _ClassVar[Position]
     POSITION_GIVEN: _ClassVar[Position]
+    POSITION_REGION: _ClassVar[Position]
 
 class SeedValue(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -93,6 +94,7 @@ POSITION_UNSPECIFIED: Position
 POSITION_ALL: Position
 POSITION_MAX: Position
 POSITION_GIVEN: Position
+POSITION_REGION: Position
 SEED_VALUE_UNSPECIFIED: SeedValue
 SEED_VALUE_ACTIVATION: SeedValue
 SEED_VALUE_ONE: SeedValue
@@ -208,7 +210,7 @@ class ListLayersResponse(_message.Message):
     def __init__(self, layers: _Optional[_Iterable[_Union[Layer, _Mapping]]] = ...) -> None: ...
 
 class Layer(_message.Message):
-    __slots__ = ("tensor", "node", "operator", "module", "shape", "data_type", "channel_axis", "channels", "marks", "receptive_field", "kernel", "step", "padding", "parameters", "multiply_adds")
+    __slots__ = ("tensor", "node", "operator", "module", "shape", "data_type", "channel_axis", "channels", "marks", "receptive_field", "kernel", "step", "padding", "parameters", "multiply_adds", "channel_axis_assumed", "output", "output_offset", "spatial_axes")
     TENSOR_FIELD_NUMBER: _ClassVar[int]
     NODE_FIELD_NUMBER: _ClassVar[int]
     OPERATOR_FIELD_NUMBER: _ClassVar[int]
@@ -224,6 +226,10 @@ class Layer(_message.Message):
     PADDING_FIELD_NUMBER: _ClassVar[int]
     PARAMETERS_FIELD_NUMBER: _ClassVar[int]
     MULTIPLY_ADDS_FIELD_NUMBER: _ClassVar[int]
+    CHANNEL_AXIS_ASSUMED_FIELD_NUMBER: _ClassVar[int]
+    OUTPUT_FIELD_NUMBER: _ClassVar[int]
+    OUTPUT_OFFSET_FIELD_NUMBER: _ClassVar[int]
+    SPATIAL_AXES_FIELD_NUMBER: _ClassVar[int]
     tensor: str
     node: str
     operator: str
@@ -239,7 +245,11 @@ class Layer(_message.Message):
     padding: _containers.RepeatedScalarFieldContainer[int]
     parameters: int
     multiply_adds: int
-    def __init__(self, tensor: _Optional[str] = ..., node: _Optional[str] = ..., operator: _Optional[str] = ..., module: _Optional[str] = ..., shape: _Optional[_Iterable[_Union[Dimension, _Mapping]]] = ..., data_type: _Optional[str] = ..., channel_axis: _Optional[int] = ..., channels: _Optional[int] = ..., marks: _Optional[_Iterable[str]] = ..., receptive_field: _Optional[_Iterable[_Union[ReceptiveField, _Mapping]]] = ..., kernel: _Optional[_Iterable[int]] = ..., step: _Optional[_Iterable[int]] = ..., padding: _Optional[_Iterable[int]] = ..., parameters: _Optional[int] = ..., multiply_adds: _Optional[int] = ...) -> None: ...
+    channel_axis_assumed: bool
+    output: str
+    output_offset: int
+    spatial_axes: _containers.RepeatedScalarFieldContainer[int]
+    def __init__(self, tensor: _Optional[str] = ..., node: _Optional[str] = ..., operator: _Optional[str] = ..., module: _Optional[str] = ..., shape: _Optional[_Iterable[_Union[Dimension, _Mapping]]] = ..., data_type: _Optional[str] = ..., channel_axis: _Optional[int] = ..., channels: _Optional[int] = ..., marks: _Optional[_Iterable[str]] = ..., receptive_field: _Optional[_Iterable[_Union[ReceptiveField, _Mapping]]] = ..., kernel: _Optional[_Iterable[int]] = ..., step: _Optional[_Iterable[int]] = ..., padding: _Optional[_Iterable[int]] = ..., parameters: _Optional[int] = ..., multiply_adds: _Optional[int] = ..., channel_axis_assumed: _Optional[bool] = ..., output: _Optional[str] = ..., output_offset: _Optional[int] = ..., spatial_axes: _Optional[_Iterable[int]] = ...) -> None: ...
 
 class ReceptiveField(_message.Message):
     __slots__ = ("size", "stride", "offset")
@@ -314,7 +324,7 @@ class CheckRequest(_message.Message):
     def __init__(self, model: _Optional[str] = ..., layer: _Optional[str] = ..., method: _Optional[str] = ..., to: _Optional[str] = ..., unpool: _Optional[_Union[Unpool, str]] = ..., channel_axis: _Optional[int] = ..., keep_shape: _Optional[bool] = ..., target: _Optional[_Union[Target, str]] = ..., method_options: _Optional[_Union[MethodOptions, _Mapping]] = ...) -> None: ...
 
 class CheckResponse(_message.Message):
-    __slots__ = ("ok", "problem", "layer", "method", "to", "opset", "batch", "batch_note", "nodes", "explainable_from", "warnings")
+    __slots__ = ("ok", "problem", "layer", "method", "to", "opset", "batch", "batch_note", "nodes", "explainable_from", "warnings", "quantity", "other_outputs")
     OK_FIELD_NUMBER: _ClassVar[int]
     PROBLEM_FIELD_NUMBER: _ClassVar[int]
     LAYER_FIELD_NUMBER: _ClassVar[int]
@@ -326,6 +336,8 @@ class CheckResponse(_message.Message):
     NODES_FIELD_NUMBER: _ClassVar[int]
     EXPLAINABLE_FROM_FIELD_NUMBER: _ClassVar[int]
     WARNINGS_FIELD_NUMBER: _ClassVar[int]
+    QUANTITY_FIELD_NUMBER: _ClassVar[int]
+    OTHER_OUTPUTS_FIELD_NUMBER: _ClassVar[int]
     ok: bool
     problem: str
     layer: str
@@ -337,7 +349,9 @@ class CheckResponse(_message.Message):
     nodes: _containers.RepeatedCompositeFieldContainer[NodeReport]
     explainable_from: str
     warnings: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, ok: _Optional[bool] = ..., problem: _Optional[str] = ..., layer: _Optional[str] = ..., method: _Optional[str] = ..., to: _Optional[str] = ..., opset: _Optional[int] = ..., batch: _Optional[str] = ..., batch_note: _Optional[str] = ..., nodes: _Optional[_Iterable[_Union[NodeReport, _Mapping]]] = ..., explainable_from: _Optional[str] = ..., warnings: _Optional[_Iterable[str]] = ...) -> None: ...
+    quantity: str
+    other_outputs: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, ok: _Optional[bool] = ..., problem: _Optional[str] = ..., layer: _Optional[str] = ..., method: _Optional[str] = ..., to: _Optional[str] = ..., opset: _Optional[int] = ..., batch: _Optional[str] = ..., batch_note: _Optional[str] = ..., nodes: _Optional[_Iterable[_Union[NodeReport, _Mapping]]] = ..., explainable_from: _Optional[str] = ..., warnings: _Optional[_Iterable[str]] = ..., quantity: _Optional[str] = ..., other_outputs: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class NodeReport(_message.Message):
     __slots__ = ("node", "operator", "tensor", "rule", "unpool", "note")
@@ -356,7 +370,7 @@ class NodeReport(_message.Message):
     def __init__(self, node: _Optional[str] = ..., operator: _Optional[str] = ..., tensor: _Optional[str] = ..., rule: _Optional[str] = ..., unpool: _Optional[str] = ..., note: _Optional[str] = ...) -> None: ...
 
 class MethodOptions(_message.Message):
-    __slots__ = ("score_layer", "upsample", "samples", "noise_level", "noise_seed", "steps", "low", "high", "baseline", "window", "stride", "masks", "resolution", "keep", "start", "iterations", "step_size", "jitter", "blur", "decay")
+    __slots__ = ("score_layer", "upsample", "samples", "noise_level", "noise_seed", "steps", "low", "high", "baseline", "window", "stride", "masks", "resolution", "keep", "start", "iterations", "step_size", "jitter", "blur", "decay", "score_channel_axis")
     SCORE_LAYER_FIELD_NUMBER: _ClassVar[int]
     UPSAMPLE_FIELD_NUMBER: _ClassVar[int]
     SAMPLES_FIELD_NUMBER: _ClassVar[int]
@@ -377,6 +391,7 @@ class MethodOptions(_message.Message):
     JITTER_FIELD_NUMBER: _ClassVar[int]
     BLUR_FIELD_NUMBER: _ClassVar[int]
     DECAY_FIELD_NUMBER: _ClassVar[int]
+    SCORE_CHANNEL_AXIS_FIELD_NUMBER: _ClassVar[int]
     score_layer: str
     upsample: bool
     samples: int
@@ -397,10 +412,11 @@ class MethodOptions(_message.Message):
     jitter: int
     blur: float
     decay: float
-    def __init__(self, score_layer: _Optional[str] = ..., upsample: _Optional[bool] = ..., samples: _Optional[int] = ..., noise_level: _Optional[float] = ..., noise_seed: _Optional[int] = ..., steps: _Optional[int] = ..., low: _Optional[_Iterable[float]] = ..., high: _Optional[_Iterable[float]] = ..., baseline: _Optional[_Union[Tensor, _Mapping]] = ..., window: _Optional[_Iterable[int]] = ..., stride: _Optional[_Iterable[int]] = ..., masks: _Optional[int] = ..., resolution: _Optional[int] = ..., keep: _Optional[float] = ..., start: _Optional[str] = ..., iterations: _Optional[int] = ..., step_size: _Optional[float] = ..., jitter: _Optional[int] = ..., blur: _Optional[float] = ..., decay: _Optional[float] = ...) -> None: ...
+    score_channel_axis: int
+    def __init__(self, score_layer: _Optional[str] = ..., upsample: _Optional[bool] = ..., samples: _Optional[int] = ..., noise_level: _Optional[float] = ..., noise_seed: _Optional[int] = ..., steps: _Optional[int] = ..., low: _Optional[_Iterable[float]] = ..., high: _Optional[_Iterable[float]] = ..., baseline: _Optional[_Union[Tensor, _Mapping]] = ..., window: _Optional[_Iterable[int]] = ..., stride: _Optional[_Iterable[int]] = ..., masks: _Optional[int] = ..., resolution: _Optional[int] = ..., keep: _Optional[float] = ..., start: _Optional[str] = ..., iterations: _Optional[int] = ..., step_size: _Optional[float] = ..., jitter: _Optional[int] = ..., blur: _Optional[float] = ..., decay: _Optional[float] = ..., score_channel_axis: _Optional[int] = ...) -> None: ...
 
 class RewriteRequest(_message.Message):
-    __slots__ = ("model", "layer", "method", "select", "channels", "position", "seed_value", "to", "unpool", "channel_axis", "keep_outputs", "keep_shape", "target", "backward", "method_options")
+    __slots__ = ("model", "layer", "method", "select", "channels", "position", "seed_value", "to", "unpool", "channel_axis", "keep_outputs", "keep_shape", "target", "backward", "method_options", "negate")
     MODEL_FIELD_NUMBER: _ClassVar[int]
     LAYER_FIELD_NUMBER: _ClassVar[int]
     METHOD_FIELD_NUMBER: _ClassVar[int]
@@ -416,6 +432,7 @@ class RewriteRequest(_message.Message):
     TARGET_FIELD_NUMBER: _ClassVar[int]
     BACKWARD_FIELD_NUMBER: _ClassVar[int]
     METHOD_OPTIONS_FIELD_NUMBER: _ClassVar[int]
+    NEGATE_FIELD_NUMBER: _ClassVar[int]
     model: str
     layer: str
     method: str
@@ -431,7 +448,8 @@ class RewriteRequest(_message.Message):
     target: Target
     backward: Backward
     method_options: MethodOptions
-    def __init__(self, model: _Optional[str] = ..., layer: _Optional[str] = ..., method: _Optional[str] = ..., select: _Optional[_Union[Select, str]] = ..., channels: _Optional[_Iterable[int]] = ..., position: _Optional[_Union[Position, str]] = ..., seed_value: _Optional[_Union[SeedValue, str]] = ..., to: _Optional[str] = ..., unpool: _Optional[_Union[Unpool, str]] = ..., channel_axis: _Optional[int] = ..., keep_outputs: _Optional[bool] = ..., keep_shape: _Optional[bool] = ..., target: _Optional[_Union[Target, str]] = ..., backward: _Optional[_Union[Backward, str]] = ..., method_options: _Optional[_Union[MethodOptions, _Mapping]] = ...) -> None: ...
+    negate: bool
+    def __init__(self, model: _Optional[str] = ..., layer: _Optional[str] = ..., method: _Optional[str] = ..., select: _Optional[_Union[Select, str]] = ..., channels: _Optional[_Iterable[int]] = ..., position: _Optional[_Union[Position, str]] = ..., seed_value: _Optional[_Union[SeedValue, str]] = ..., to: _Optional[str] = ..., unpool: _Optional[_Union[Unpool, str]] = ..., channel_axis: _Optional[int] = ..., keep_outputs: _Optional[bool] = ..., keep_shape: _Optional[bool] = ..., target: _Optional[_Union[Target, str]] = ..., backward: _Optional[_Union[Backward, str]] = ..., method_options: _Optional[_Union[MethodOptions, _Mapping]] = ..., negate: _Optional[bool] = ...) -> None: ...
 
 class RewriteResponse(_message.Message):
     __slots__ = ("data", "size", "sha256")
@@ -452,6 +470,14 @@ class Image(_message.Message):
     pixels: Tensor
     input: Tensor
     def __init__(self, encoded: _Optional[bytes] = ..., pixels: _Optional[_Union[Tensor, _Mapping]] = ..., input: _Optional[_Union[Tensor, _Mapping]] = ...) -> None: ...
+
+class NamedInput(_message.Message):
+    __slots__ = ("name", "images")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    IMAGES_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    images: _containers.RepeatedCompositeFieldContainer[Image]
+    def __init__(self, name: _Optional[str] = ..., images: _Optional[_Iterable[_Union[Image, _Mapping]]] = ...) -> None: ...
 
 class Preprocess(_message.Message):
     __slots__ = ("height", "width", "crop", "color", "mean", "std", "scale")
@@ -478,7 +504,7 @@ class Channels(_message.Message):
     def __init__(self, channels: _Optional[_Iterable[int]] = ...) -> None: ...
 
 class ExplainRequest(_message.Message):
-    __slots__ = ("model", "images", "layer", "method", "top", "channels", "all", "whole", "position", "positions", "seed_value", "to", "unpool", "channel_axis", "preset", "preprocess", "labels", "return_pictures", "method_options")
+    __slots__ = ("model", "images", "layer", "method", "top", "channels", "all", "whole", "position", "positions", "seed_value", "to", "unpool", "channel_axis", "preset", "preprocess", "labels", "return_pictures", "method_options", "negate", "inputs", "region")
     MODEL_FIELD_NUMBER: _ClassVar[int]
     IMAGES_FIELD_NUMBER: _ClassVar[int]
     LAYER_FIELD_NUMBER: _ClassVar[int]
@@ -498,6 +524,9 @@ class ExplainRequest(_message.Message):
     LABELS_FIELD_NUMBER: _ClassVar[int]
     RETURN_PICTURES_FIELD_NUMBER: _ClassVar[int]
     METHOD_OPTIONS_FIELD_NUMBER: _ClassVar[int]
+    NEGATE_FIELD_NUMBER: _ClassVar[int]
+    INPUTS_FIELD_NUMBER: _ClassVar[int]
+    REGION_FIELD_NUMBER: _ClassVar[int]
     model: str
     images: _containers.RepeatedCompositeFieldContainer[Image]
     layer: str
@@ -517,10 +546,13 @@ class ExplainRequest(_message.Message):
     labels: _containers.RepeatedScalarFieldContainer[str]
     return_pictures: bool
     method_options: MethodOptions
-    def __init__(self, model: _Optional[str] = ..., images: _Optional[_Iterable[_Union[Image, _Mapping]]] = ..., layer: _Optional[str] = ..., method: _Optional[str] = ..., top: _Optional[int] = ..., channels: _Optional[_Union[Channels, _Mapping]] = ..., all: _Optional[bool] = ..., whole: _Optional[bool] = ..., position: _Optional[_Union[Position, str]] = ..., positions: _Optional[_Union[Tensor, _Mapping]] = ..., seed_value: _Optional[_Union[SeedValue, str]] = ..., to: _Optional[str] = ..., unpool: _Optional[_Union[Unpool, str]] = ..., channel_axis: _Optional[int] = ..., preset: _Optional[str] = ..., preprocess: _Optional[_Union[Preprocess, _Mapping]] = ..., labels: _Optional[_Iterable[str]] = ..., return_pictures: _Optional[bool] = ..., method_options: _Optional[_Union[MethodOptions, _Mapping]] = ...) -> None: ...
+    negate: bool
+    inputs: _containers.RepeatedCompositeFieldContainer[NamedInput]
+    region: Tensor
+    def __init__(self, model: _Optional[str] = ..., images: _Optional[_Iterable[_Union[Image, _Mapping]]] = ..., layer: _Optional[str] = ..., method: _Optional[str] = ..., top: _Optional[int] = ..., channels: _Optional[_Union[Channels, _Mapping]] = ..., all: _Optional[bool] = ..., whole: _Optional[bool] = ..., position: _Optional[_Union[Position, str]] = ..., positions: _Optional[_Union[Tensor, _Mapping]] = ..., seed_value: _Optional[_Union[SeedValue, str]] = ..., to: _Optional[str] = ..., unpool: _Optional[_Union[Unpool, str]] = ..., channel_axis: _Optional[int] = ..., preset: _Optional[str] = ..., preprocess: _Optional[_Union[Preprocess, _Mapping]] = ..., labels: _Optional[_Iterable[str]] = ..., return_pictures: _Optional[bool] = ..., method_options: _Optional[_Union[MethodOptions, _Mapping]] = ..., negate: _Optional[bool] = ..., inputs: _Optional[_Iterable[_Union[NamedInput, _Mapping]]] = ..., region: _Optional[_Union[Tensor, _Mapping]] = ...) -> None: ...
 
 class ExplainResponse(_message.Message):
-    __slots__ = ("model", "layer", "method", "to", "labels", "notes", "preprocess", "attribution", "score", "channels", "position", "pictures", "completeness_error", "seed_value")
+    __slots__ = ("model", "layer", "method", "to", "labels", "notes", "preprocess", "attribution", "score", "channels", "position", "pictures", "completeness_error", "seed_value", "others", "probability")
     MODEL_FIELD_NUMBER: _ClassVar[int]
     LAYER_FIELD_NUMBER: _ClassVar[int]
     METHOD_FIELD_NUMBER: _ClassVar[int]
@@ -535,6 +567,8 @@ class ExplainResponse(_message.Message):
     PICTURES_FIELD_NUMBER: _ClassVar[int]
     COMPLETENESS_ERROR_FIELD_NUMBER: _ClassVar[int]
     SEED_VALUE_FIELD_NUMBER: _ClassVar[int]
+    OTHERS_FIELD_NUMBER: _ClassVar[int]
+    PROBABILITY_FIELD_NUMBER: _ClassVar[int]
     model: str
     layer: str
     method: str
@@ -549,7 +583,9 @@ class ExplainResponse(_message.Message):
     pictures: _containers.RepeatedCompositeFieldContainer[Tensor]
     completeness_error: Tensor
     seed_value: SeedValue
-    def __init__(self, model: _Optional[str] = ..., layer: _Optional[str] = ..., method: _Optional[str] = ..., to: _Optional[str] = ..., labels: _Optional[_Iterable[str]] = ..., notes: _Optional[_Iterable[str]] = ..., preprocess: _Optional[_Union[Preprocess, _Mapping]] = ..., attribution: _Optional[_Union[Tensor, _Mapping]] = ..., score: _Optional[_Union[Tensor, _Mapping]] = ..., channels: _Optional[_Union[Tensor, _Mapping]] = ..., position: _Optional[_Union[Tensor, _Mapping]] = ..., pictures: _Optional[_Iterable[_Union[Tensor, _Mapping]]] = ..., completeness_error: _Optional[_Union[Tensor, _Mapping]] = ..., seed_value: _Optional[_Union[SeedValue, str]] = ...) -> None: ...
+    others: _containers.RepeatedCompositeFieldContainer[NamedTensor]
+    probability: Tensor
+    def __init__(self, model: _Optional[str] = ..., layer: _Optional[str] = ..., method: _Optional[str] = ..., to: _Optional[str] = ..., labels: _Optional[_Iterable[str]] = ..., notes: _Optional[_Iterable[str]] = ..., preprocess: _Optional[_Union[Preprocess, _Mapping]] = ..., attribution: _Optional[_Union[Tensor, _Mapping]] = ..., score: _Optional[_Union[Tensor, _Mapping]] = ..., channels: _Optional[_Union[Tensor, _Mapping]] = ..., position: _Optional[_Union[Tensor, _Mapping]] = ..., pictures: _Optional[_Iterable[_Union[Tensor, _Mapping]]] = ..., completeness_error: _Optional[_Union[Tensor, _Mapping]] = ..., seed_value: _Optional[_Union[SeedValue, str]] = ..., others: _Optional[_Iterable[_Union[NamedTensor, _Mapping]]] = ..., probability: _Optional[_Union[Tensor, _Mapping]] = ...) -> None: ...
 
 class ExplainUnitsResponse(_message.Message):
     __slots__ = ("header", "unit", "picture", "note", "progress")
@@ -586,7 +622,7 @@ class ExplainHeader(_message.Message):
     def __init__(self, model: _Optional[str] = ..., layer: _Optional[str] = ..., method: _Optional[str] = ..., to: _Optional[str] = ..., labels: _Optional[_Iterable[str]] = ..., preprocess: _Optional[_Union[Preprocess, _Mapping]] = ..., total: _Optional[int] = ..., seed_value: _Optional[_Union[SeedValue, str]] = ...) -> None: ...
 
 class UnitPart(_message.Message):
-    __slots__ = ("image", "unit", "channel", "score", "position", "attribution", "completeness_error")
+    __slots__ = ("image", "unit", "channel", "score", "position", "attribution", "completeness_error", "others", "probability")
     IMAGE_FIELD_NUMBER: _ClassVar[int]
     UNIT_FIELD_NUMBER: _ClassVar[int]
     CHANNEL_FIELD_NUMBER: _ClassVar[int]
@@ -594,6 +630,8 @@ class UnitPart(_message.Message):
     POSITION_FIELD_NUMBER: _ClassVar[int]
     ATTRIBUTION_FIELD_NUMBER: _ClassVar[int]
     COMPLETENESS_ERROR_FIELD_NUMBER: _ClassVar[int]
+    OTHERS_FIELD_NUMBER: _ClassVar[int]
+    PROBABILITY_FIELD_NUMBER: _ClassVar[int]
     image: int
     unit: int
     channel: int
@@ -601,7 +639,9 @@ class UnitPart(_message.Message):
     position: _containers.RepeatedScalarFieldContainer[int]
     attribution: TensorPart
     completeness_error: float
-    def __init__(self, image: _Optional[int] = ..., unit: _Optional[int] = ..., channel: _Optional[int] = ..., score: _Optional[float] = ..., position: _Optional[_Iterable[int]] = ..., attribution: _Optional[_Union[TensorPart, _Mapping]] = ..., completeness_error: _Optional[float] = ...) -> None: ...
+    others: _containers.RepeatedCompositeFieldContainer[NamedTensor]
+    probability: float
+    def __init__(self, image: _Optional[int] = ..., unit: _Optional[int] = ..., channel: _Optional[int] = ..., score: _Optional[float] = ..., position: _Optional[_Iterable[int]] = ..., attribution: _Optional[_Union[TensorPart, _Mapping]] = ..., completeness_error: _Optional[float] = ..., others: _Optional[_Iterable[_Union[NamedTensor, _Mapping]]] = ..., probability: _Optional[float] = ...) -> None: ...
 
 class PicturePart(_message.Message):
     __slots__ = ("image", "pixels")
@@ -766,7 +806,7 @@ class NamedTexts(_message.Message):
     def __init__(self, name: _Optional[str] = ..., shape: _Optional[_Iterable[int]] = ..., texts: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class EvaluateRequest(_message.Message):
-    __slots__ = ("model", "images", "masks", "methods", "randomize", "preset", "preprocess")
+    __slots__ = ("model", "images", "masks", "methods", "randomize", "preset", "preprocess", "class_index")
     MODEL_FIELD_NUMBER: _ClassVar[int]
     IMAGES_FIELD_NUMBER: _ClassVar[int]
     MASKS_FIELD_NUMBER: _ClassVar[int]
@@ -774,6 +814,7 @@ class EvaluateRequest(_message.Message):
     RANDOMIZE_FIELD_NUMBER: _ClassVar[int]
     PRESET_FIELD_NUMBER: _ClassVar[int]
     PREPROCESS_FIELD_NUMBER: _ClassVar[int]
+    CLASS_INDEX_FIELD_NUMBER: _ClassVar[int]
     model: str
     images: _containers.RepeatedCompositeFieldContainer[Image]
     masks: _containers.RepeatedCompositeFieldContainer[Image]
@@ -781,15 +822,26 @@ class EvaluateRequest(_message.Message):
     randomize: int
     preset: str
     preprocess: Preprocess
-    def __init__(self, model: _Optional[str] = ..., images: _Optional[_Iterable[_Union[Image, _Mapping]]] = ..., masks: _Optional[_Iterable[_Union[Image, _Mapping]]] = ..., methods: _Optional[_Iterable[str]] = ..., randomize: _Optional[int] = ..., preset: _Optional[str] = ..., preprocess: _Optional[_Union[Preprocess, _Mapping]] = ...) -> None: ...
+    class_index: int
+    def __init__(self, model: _Optional[str] = ..., images: _Optional[_Iterable[_Union[Image, _Mapping]]] = ..., masks: _Optional[_Iterable[_Union[Image, _Mapping]]] = ..., methods: _Optional[_Iterable[str]] = ..., randomize: _Optional[int] = ..., preset: _Optional[str] = ..., preprocess: _Optional[_Union[Preprocess, _Mapping]] = ..., class_index: _Optional[int] = ...) -> None: ...
 
 class EvaluateResponse(_message.Message):
-    __slots__ = ("progress", "method")
+    __slots__ = ("progress", "method", "refused")
     PROGRESS_FIELD_NUMBER: _ClassVar[int]
     METHOD_FIELD_NUMBER: _ClassVar[int]
+    REFUSED_FIELD_NUMBER: _ClassVar[int]
     progress: Progress
     method: MethodEvaluation
-    def __init__(self, progress: _Optional[_Union[Progress, _Mapping]] = ..., method: _Optional[_Union[MethodEvaluation, _Mapping]] = ...) -> None: ...
+    refused: MethodRefusal
+    def __init__(self, progress: _Optional[_Union[Progress, _Mapping]] = ..., method: _Optional[_Union[MethodEvaluation, _Mapping]] = ..., refused: _Optional[_Union[MethodRefusal, _Mapping]] = ...) -> None: ...
+
+class MethodRefusal(_message.Message):
+    __slots__ = ("method", "reason")
+    METHOD_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    method: str
+    reason: str
+    def __init__(self, method: _Optional[str] = ..., reason: _Optional[str] = ...) -> None: ...
 
 class MethodEvaluation(_message.Message):
     __slots__ = ("method", "deletion", "insertion", "deletion_area", "insertion_area", "pointing", "mass", "randomization")

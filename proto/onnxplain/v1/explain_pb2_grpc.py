@@ -167,7 +167,7 @@ class ExplainServiceServicer:
 
     def Evaluate(self, request, context):
         """Measures how faithful the maps of methods are. Progress comes first, while the work is done;
-        then one message per method.
+        then one message per method. It fails where no method can explain the network.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

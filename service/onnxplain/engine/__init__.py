@@ -16,9 +16,10 @@ if TYPE_CHECKING:
     from onnxplain.engine.default_engine import explain
     from onnxplain.engine.drawing import View
     from onnxplain.engine.engine import Engine
-    from onnxplain.engine.evaluation import Evaluation, class_methods, evaluate
+    from onnxplain.engine.evaluation import Evaluation, Evaluations, class_methods, evaluate
     from onnxplain.engine.explanation import Explanation
     from onnxplain.engine.pictures import PRESETS, Preprocess, read_picture
+    from onnxplain.engine.runtime import verify
     from onnxplain.engine.views import (
         VIEWS,
         Covered,
@@ -47,6 +48,7 @@ __all__ = [
     "Engine",
     "EngineMethod",
     "Evaluation",
+    "Evaluations",
     "Explanation",
     "Found",
     "Invariance",
@@ -66,6 +68,7 @@ __all__ = [
     "slide",
     "strongest_pictures",
     "through_training",
+    "verify",
 ]
 
 __getattr__ = on_first_use(
@@ -76,6 +79,7 @@ __getattr__ = on_first_use(
         "Curve": "views",
         "Engine": "engine",
         "Evaluation": "evaluation",
+        "Evaluations": "evaluation",
         "Explanation": "explanation",
         "Found": "views",
         "Invariance": "views",
@@ -97,5 +101,6 @@ __getattr__ = on_first_use(
         "slide": "views",
         "strongest_pictures": "views",
         "through_training": "views",
+        "verify": "runtime",
     },
 )

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from onnxplain.engine.methods import METHODS, method_options
-from onnxplain.engine.pictures import PreparedInputs, Preprocess
-from onnxplain.engine.runtime import OpenedModel, stored_labels
+from onnxplain.engine.pictures import Images, NamedInputs, PreparedInputs, Preprocess
+from onnxplain.engine.runtime import OpenedModel, Subject, stored_labels
 from onnxplain.graphops import Layer, Method, Options
+from onnxplain.graphops.chosen_options import default_position
 from onnxplain.graphops.errors import OptionError
 from onnxplain.graphops.methods import require_taken
 from onnxplain.graphops.options import HIGH, LOW
@@ -21,7 +22,7 @@ from onnxplain.graphops.options import HIGH, LOW
 if TYPE_CHECKING:
     from onnxplain.engine.choices import Choices
 
-__all__ = ["CheckedChoices", "class_labels", "to_options"]
+__all__ = ["CheckedChoices", "positioned", "class_labels", "to_options"]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -30,13 +31,19 @@ class CheckedChoices:
 
     position: "all", "max", or coordinates: one position for all units, or one for each unit,
         [images, units, rank]; None for the method's default.
+    region: a mask of the layer's positions, in place of a position: a picture that is light
+        inside, a .npy file or an array of weights, of the size of the layer or the picture.
     seed_value: "activation" or "one"; None for the method's default.
-    to: the tensor projected back to; None for the picture.
+    negate: explain the evidence against the unit: the signal starts with the opposite sign.
+    to: the tensor projected back to, or "all" for every float input; None for the picture.
+    inputs: the values of the network's further inputs by name, given as images are.
     unpool, channel_axis: see `onnxplain.graphops.Options`.
     preprocess: a Preprocess, or its text as on the command line, "unit" or
         "raw_bgr,size=224x224"; None for the model's own, or a guess.
     labels: class names by channel, for drawings of class scores.
     names: the names of the pictures in a drawing of several; None for their file names.
+    bands: of arrays with more than three channels, the one or three that a drawing shows; None
+        for the mean.
     timeout: seconds after which Cancelled is raised.
     cancel: an event after which, once set, Cancelled is raised.
     progress: called with the number of projections done and their total.
@@ -46,13 +53,17 @@ class CheckedChoices:
     """
 
     position: str | Sequence[int] | npt.NDArray[np.int64] | None = None
+    region: Images | None = None
     seed_value: str | None = None
+    negate: bool | None = None
     to: str | None = None
+    inputs: NamedInputs | None = None
     unpool: str | None = None
     channel_axis: int | None = None
     preprocess: Preprocess | str | None = None
     labels: Sequence[str] | None = None
     names: Sequence[str] | None = None
+    bands: Sequence[int] | None = None
     timeout: float | None = None
     cancel: threading.Event | None = None
     progress: Callable[[int, int], None] | None = None
@@ -90,7 +101,20 @@ def class_labels(
     """Return the class names of a layer's channels, none where these are no classes."""
     if whole or not {"class score", "output"} & set(layer.marks):
         return ()
+    score = opened.network.class_score
+    if score is not None and score.output == layer.tensor and score.row:
+        return ()  # its channels are rows of other things too
     return stored_labels(opened.model) if choices.labels is None else tuple(choices.labels)
+
+
+def positioned(options: Options, method: Method, subject: Subject) -> Options:
+    """Return the options with the position where the signal starts, if none was chosen."""
+    layer = subject.layer
+    if options.select == "whole" or options.position is not None or layer.shape is None:
+        return options
+    is_score = subject.score is not None
+    position = default_position(method, is_score, list(layer.shape), layer.channel_axis)
+    return replace(options, position=position)
 
 
 def to_options(
@@ -100,6 +124,14 @@ def to_options(
     position = choices.position
     if isinstance(position, str) and position == "given":
         raise OptionError("position 'given' names no position: give its coordinates instead")
+    if choices.region is not None and position is None:
+        position = "region"
+    if (choices.region is not None) != (isinstance(position, str) and position == "region"):
+        raise OptionError(
+            "a region and another position exclude each other: leave one of them out"
+            if choices.region is not None
+            else "position 'region' needs a mask: give it by `region`"
+        )
     own: dict[str, Any] = {}
     if method.exportable and not method.accumulated:
         own = {o.name: choices.own[o.name] for o in method.takes if not o.input}
@@ -111,9 +143,11 @@ def to_options(
         "select": "whole" if whole else None,
         "position": position if position is None or isinstance(position, str) else "given",
         "seed_value": choices.seed_value,
+        "negate": choices.negate,
         "to": choices.to,
         "unpool": choices.unpool,
         "channel_axis": choices.channel_axis,
+        "backward": "float32",  # in half precision, LRP's small signals underflow to zero
         "keep_outputs": False,
     }
     return Options(**general, **own)

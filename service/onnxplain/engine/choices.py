@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from onnxplain.engine.pictures import Preprocess
+    from onnxplain.engine.pictures import Images, NamedInputs, Preprocess
 
 __all__ = ["Choices"]
 
@@ -25,13 +25,19 @@ class Choices(TypedDict, total=False):
     Choices:
         position: "all", "max", or coordinates: one position for all units, or one for each unit,
             [images, units, rank]; None for the method's default.
+        region: a mask of the layer's positions, in place of a position: a picture that is light
+            inside, a .npy file or an array of weights, of the size of the layer or the picture.
         seed_value: "activation" or "one"; None for the method's default.
-        to: the tensor projected back to; None for the picture.
+        negate: explain the evidence against the unit: the signal starts with the opposite sign.
+        to: the tensor projected back to, or "all" for every float input; None for the picture.
+        inputs: the values of the network's further inputs by name, given as images are.
         unpool, channel_axis: see `onnxplain.graphops.Options`.
         preprocess: a Preprocess, or its text as on the command line, "unit" or
             "raw_bgr,size=224x224"; None for the model's own, or a guess.
         labels: class names by channel, for drawings of class scores.
         names: the names of the pictures in a drawing of several; None for their file names.
+        bands: of arrays with more than three channels, the one or three that a drawing shows; None
+            for the mean.
         timeout: seconds after which Cancelled is raised.
         cancel: an event after which, once set, Cancelled is raised.
         progress: called with the number of projections done and their total.
@@ -50,6 +56,8 @@ class Choices(TypedDict, total=False):
             an absent picture, in the values of the network's input (default: 0)
         score_layer: of grad_cam, grad_cam_pp, layer_cam, guided_grad_cam: the layer whose unit is
             explained, while the map covers the chosen layer (default: the class score)
+        score_channel_axis: of grad_cam, grad_cam_pp, layer_cam, guided_grad_cam: the channel axis
+            of the layer whose unit is explained (default: as the network tells)
         upsample: of grad_cam, grad_cam_pp, layer_cam, guided_grad_cam: resize the map to the
             picture's height and width (default: true)
         low: of lrp_epsilon_gamma_box: the lowest value of the input (default: that of a pixel of 0;
@@ -75,13 +83,17 @@ class Choices(TypedDict, total=False):
     """
 
     position: str | Sequence[int] | npt.NDArray[np.int64] | None
+    region: Images | None
     seed_value: str | None
+    negate: bool | None
     to: str | None
+    inputs: NamedInputs | None
     unpool: str | None
     channel_axis: int | None
     preprocess: Preprocess | str | None
     labels: Sequence[str] | None
     names: Sequence[str] | None
+    bands: Sequence[int] | None
     timeout: float | None
     cancel: threading.Event | None
     progress: Callable[[int, int], None] | None
@@ -92,6 +104,7 @@ class Choices(TypedDict, total=False):
     steps: int | None
     baseline: float | Sequence[float] | npt.NDArray[np.floating] | None
     score_layer: str | None
+    score_channel_axis: int | None
     upsample: bool | None
     low: float | Sequence[float] | npt.NDArray[np.floating] | None
     high: float | Sequence[float] | npt.NDArray[np.floating] | None

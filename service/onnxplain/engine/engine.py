@@ -6,28 +6,27 @@ import copy
 import math
 import threading
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Unpack
 
 import numpy as np
 import numpy.typing as npt
 
-from onnxplain.engine.arguments import CheckedChoices, class_labels, to_options
+from onnxplain.engine.arguments import CheckedChoices, class_labels
 from onnxplain.engine.choices import Choices
-from onnxplain.engine.drawing import name_pictures
+from onnxplain.engine.drawing import name_pictures, picture_of
 from onnxplain.engine.explanation import Explanation
 from onnxplain.engine.join import join_pieces
 from onnxplain.engine.methods import find_method, run_method
-from onnxplain.engine.notes import position_notes, result_notes
-from onnxplain.engine.pictures import Images, PreparedInputs, Preprocess, prepare
+from onnxplain.engine.notes import notes_of
+from onnxplain.engine.pictures import Images, NamedInputs, PreparedInputs, Preprocess
+from onnxplain.engine.preparation import Machine, prepared_run
+from onnxplain.engine.probabilities import UnitProbabilities
 from onnxplain.engine.run import Run
 from onnxplain.engine.runtime import (
     ByteCache,
     Model,
     OpenedModel,
     Stop,
-    Subject,
-    find_subject,
     open_model,
     resolve_device,
 )
@@ -136,7 +135,7 @@ class Engine:
         Args:
             model: a path, the bytes of a file, a ModelProto, or the result of `open`.
             images: one or several paths, bytes, Pillow images or uint8 arrays [H, W, 3]; or one
-                float array [N, C, H, W] that is already preprocessed.
+                float array [N, C, H, W] that is already preprocessed, or a .npy or .npz file of it.
             layer: the name of a tensor, a node or an exporter's module; None for the class score.
                 For class activation maps, the layer that the map lies over; `score_layer` names
                 the one that is explained.
@@ -193,12 +192,17 @@ class Engine:
             names = prepared.names
             if chosen.names is not None:
                 names = name_pictures(prepared.rows, chosen.names)
+            bands = tuple(chosen.bands or ())
+            if bands and not prepared.pictures and run.rows[0].ndim == 3:
+                picture_of(run.rows[0], bands)  # refuses others before the work
             labels = class_labels(run.opened, subject.layer, whole, chosen)
             chosen_units = choose_units(run, units, whole)
             notes, done = (*prepared.notes, *subject.warnings), 0
             progress(done, chosen_units.channels.size)
+            probabilities = UnitProbabilities(run, chosen_units)
             for image, chunk, result in run_method(run, chosen_units):
                 error = result.completeness_error
+                probability = probabilities.of(image, chunk, result)
                 yield Explanation(
                     attribution=result.attribution[None],
                     score=result.score[None],
@@ -210,16 +214,17 @@ class Engine:
                     pictures=prepared.pictures[image : image + 1] if result.of_picture else (),
                     labels=labels,
                     preprocess=prepared.preprocess,
-                    notes=(
-                        *notes,
-                        *position_notes(run, run.rows[image]),
-                        *result_notes(method, result),
-                    ),
+                    notes=(*notes, *notes_of(run, chosen_units, labels, image, result)),
                     first_image=image,
                     names=names[image : image + 1],
                     seed_value=run.options.seed_value or method.seed_value,
                     completeness_error=None if error is None else error[None],
                     drawn_as=method.drawn,
+                    negated=run.options.negate,
+                    probability=None if probability is None else probability[None],
+                    others={name: values[None] for name, values in result.others.items()},
+                    inputs=() if prepared.pictures else run.rows[image : image + 1],
+                    bands=bands,
                 )
                 done += len(result.score)
                 progress(done, chosen_units.channels.size)
@@ -230,6 +235,7 @@ class Engine:
         images: Images,
         layer: str | None = None,
         preprocess: Preprocess | str | None = None,
+        inputs: NamedInputs | None = None,
     ) -> Iterator[npt.NDArray[np.float32]]:
         """Yield a layer's activations for each image, without explaining anything.
 
@@ -238,6 +244,7 @@ class Engine:
             images: one or several pictures, or one preprocessed float array.
             layer: a tensor, node or module; None for the class score.
             preprocess: the preprocessing of pictures.
+            inputs: the values of the network's further inputs, as in `explain`.
 
         Yields:
             One array [channels, ...] per image. A run takes as many images as fit into memory.
@@ -246,7 +253,8 @@ class Engine:
             InputError, ModelError, DeviceError, Cancelled: as `explain`.
         """
         with self.stop().watching() as stop:
-            method, choices = find_method("activation"), CheckedChoices(preprocess=preprocess)
+            method = find_method("activation")
+            choices = CheckedChoices(preprocess=preprocess, inputs=inputs)
             run, _ = self._prepared(model, images, layer, method, False, choices, stop)
             axis = run.subject.channel_axis
             for _, values in run.forward():
@@ -262,31 +270,5 @@ class Engine:
         choices: CheckedChoices,
         stop: Stop,
     ) -> tuple[Run, PreparedInputs]:
-        opened = self.open(model)
-        prepared = prepare(opened.model, images, choices.preprocess)
-        stop.check()
-        options = to_options(choices, method, whole, prepared)
-
-        def resolved() -> tuple[Subject, int]:
-            return find_subject(opened, layer, method, options, self.device), 0
-
-        # The only one of the method's own options that changes the subject.
-        rest = (options.score_layer, replace(options, own=()))
-        key = ("subject", opened.sha256, layer, method, rest)
-        run = Run(
-            opened=opened,
-            subject=self._cache.get(key, resolved),
-            method=method,
-            options=options,
-            own=choices.own,
-            position=choices.position,
-            passes=choices.passes,
-            rows=prepared.rows,
-            preprocess=prepared.preprocess,
-            device=self.device,
-            threads=self.threads,
-            memory_bytes=self.memory_bytes,
-            cache=self._cache,
-            stop=stop,
-        )
-        return run, prepared
+        machine = Machine(self.device, self.threads, self.memory_bytes, self._cache, stop)
+        return prepared_run(machine, self.open(model), images, layer, method, whole, choices)

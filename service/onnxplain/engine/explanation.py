@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from onnxplain.engine.conservation import is_noise
 from onnxplain.engine.drawing import (
-    Panel,
+    Note,
     View,
     drawn,
     enlarged,
-    even_columns,
-    figure,
+    has_own_size,
+    input_legend,
     legend,
-    overlay,
+    picture_of,
+    unit_captions,
 )
+from onnxplain.engine.explanation_page import page_of
 from onnxplain.engine.methods import drawn_as
 from onnxplain.engine.pictures import Preprocess
 from onnxplain.graphops.errors import OptionError
@@ -27,10 +30,6 @@ from onnxplain.graphops.errors import OptionError
 __all__ = ["Explanation"]
 
 Pixels = npt.NDArray[np.uint8]
-
-SIDE = 224  # pixels of a drawn picture's longer side, where there is room
-PAGE = 30e6  # the most pixels of all drawn pictures of a page together
-WITH_OVERLAYS = 16  # the most units of a picture that get an overlay each: more would only crowd
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,6 +52,13 @@ class Explanation(View):
     first_image: the index of the first image; 0 except for pieces of a result.
     completeness_error: float32 [images, units], the violation of the method's conservation law;
         None where it has none.
+    negated: whether the signal starts with the opposite sign, for the evidence against the unit.
+    probability: float32 [images, units], the network's own; None unless the layer is a class score
+        that a Softmax or Sigmoid follows.
+    others: float32 [images, units, ...] by name, the attributions to further inputs where `to` is
+        "all".
+    inputs: the network's input for each image where it was given as an array; else empty.
+    bands: the channels of inputs drawn as red, green and blue, or the one drawn as grey.
     drawn_as: "map", "reconstruction" or "picture", as the method declares; "" for what the method
         of that name declares.
     """
@@ -72,7 +78,12 @@ class Explanation(View):
     first_image: int = 0
     seed_value: str = "one"
     completeness_error: npt.NDArray[np.float32] | None = None
+    others: Mapping[str, npt.NDArray[np.float32]] = field(default_factory=dict)
+    inputs: tuple[npt.NDArray[Any], ...] = ()
+    bands: tuple[int, ...] = ()
     drawn_as: str = ""
+    negated: bool = False
+    probability: npt.NDArray[np.float32] | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "drawn_as", self.drawn_as or drawn_as(self.method))
@@ -84,30 +95,9 @@ class Explanation(View):
         each share rows.
 
         Raises:
-            OptionError: the attribution has no height and width.
+            OptionError: the attribution can be drawn in no way.
         """
-        self.require_drawable()
-        images, units = self.channels.shape
-        overlays = bool(self.pictures) and units <= WITH_OVERLAYS and self.drawn_as != "picture"
-        side = int(min(SIDE, math.sqrt(PAGE / (images * units * (1 + overlays)))))
-        columns = even_columns(units, 4) if overlays else math.ceil(math.sqrt(units))
-        rows: list[list[Panel | None]] = []
-        for i in range(images):
-            panels = [self._panel(i, u, side, overlays) for u in range(units)]
-            for start in range(0, units, columns):
-                row: list[Panel | None] = list(panels[start : start + columns])
-                if self.pictures:
-                    shown = Panel((self.name(i) or "input",), (enlarged(self.pictures[i], side),))
-                    row.insert(0, None if start else shown)
-                rows.append(row)
-        if units == 1:
-            together = max(1, round(math.sqrt(images / 3)))  # panels are three times as wide
-            rows = [
-                [panel for row in rows[start : start + together] for panel in row]
-                for start in range(0, images, together)
-            ]
-        notes = legend(self.attribution[0, 0], self.drawn_as, overlays)
-        return figure(rows, f"{self.method} · {self.layer}", notes)
+        return page_of(self)
 
     def name(self, image: int) -> str:
         """Return a picture's name, "" where it is the only one or has none.
@@ -143,9 +133,9 @@ class Explanation(View):
         """Check that the attribution can be drawn.
 
         Raises:
-            OptionError: it has no height and width, as that of a vector.
+            OptionError: it is that of a vector, or of more dimensions than a volume.
         """
-        if self.attribution.ndim not in (4, 5):
+        if self.attribution.ndim not in (4, 5, 6):
             raise OptionError(
                 f"the attribution of '{self.method}' to '{self.to}' has the shape "
                 f"{list(self.attribution.shape[2:])}, is not a picture and cannot be drawn: save "
@@ -160,12 +150,83 @@ class Explanation(View):
             unit: the index of the unit.
 
         Returns:
-            uint8 [H, W, 3].
+            uint8 [H, W, 3]: for an attribution to a signal its curves, to a volume its slices.
 
         Raises:
             IndexError: there is no such picture or unit.
         """
-        return drawn(self.attribution[image, unit], self.drawn_as, self.preprocess)
+        values = self.denoised(image, unit)
+        return drawn(values, self.drawn_as, self.preprocess, self._input(image))
+
+    def denoised(self, image: int, unit: int) -> npt.NDArray[np.float32]:
+        """Return one unit's attribution as it is drawn: zeros where it is only rounding noise.
+
+        Args:
+            image: the index of the picture.
+            unit: the index of the unit.
+
+        Returns:
+            float32, the shape of `to` without its batch axis.
+
+        Raises:
+            IndexError: there is no such picture or unit.
+        """
+        attribution, error = self.attribution[image, unit : unit + 1], self.completeness_error
+        noise = error is not None and is_noise(attribution, error[image, unit : unit + 1])[0]
+        return np.asarray(np.zeros_like(attribution[0]) if noise else attribution[0])
+
+    def shown(self, image: int, unit: int, side: int) -> Image.Image:
+        """Draw one unit's attribution for a page.
+
+        Args:
+            image: the index of the picture.
+            unit: the index of the unit.
+            side: the pixels of the longer side of a picture; curves and slices have their own size.
+
+        Returns:
+            The drawing.
+
+        Raises:
+            IndexError: there is no such picture or unit.
+        """
+        pixels = self.drawn(image, unit)
+        return Image.fromarray(pixels) if self.wide else enlarged(pixels, side)
+
+    @property
+    def wide(self) -> bool:
+        """Whether the drawing of a unit is as wide as a page: curves, or a row of slices."""
+        return has_own_size(self.attribution[0, 0], self._input(0))
+
+    def shown_pictures(self) -> tuple[Pixels, ...]:
+        """Return the pictures, or inputs drawn as pictures; empty for signals and volumes.
+
+        Raises:
+            OptionError: there is no such band.
+        """
+        if self.pictures or not self.inputs or self.inputs[0].ndim != 3:
+            return self.pictures
+        return tuple(picture_of(row, self.bands) for row in self.inputs)
+
+    def legend(self, overlays: bool) -> list[Note]:
+        """Return the meaning of the colours, and what is shown of inputs that are no pictures.
+
+        Args:
+            overlays: whether there are overlays.
+
+        Returns:
+            One note a line.
+
+        Raises:
+            IndexError: there is no unit.
+        """
+        one = self.attribution[0, 0]
+        own = input_legend(one, self._input(0), self.bands)
+        if self.others:
+            own.append(Note(f"Not drawn: the attributions to {', '.join(self.others)}"))
+        return legend(one, self.drawn_as, overlays) + own
+
+    def _input(self, image: int) -> npt.NDArray[Any] | None:
+        return self.inputs[image] if self.inputs else None
 
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
         """Return the arrays and texts that `save_npz` writes, by name."""
@@ -180,24 +241,19 @@ class Explanation(View):
             "notes": np.array(self.notes, np.str_),
             "seed_value": np.array(self.seed_value),
         }
+        arrays |= {f"attribution.{name}": values for name, values in self.others.items()}
         if any(self.names):
             arrays["names"] = np.array(self.names, np.str_)
         if self.position is not None:
             arrays["position"] = self.position
         if self.completeness_error is not None:
             arrays["completeness_error"] = self.completeness_error
+        if self.probability is not None:
+            arrays["probability"] = self.probability
         return arrays
 
-    def _panel(self, image: int, unit: int, side: int, overlays: bool) -> Panel:
-        pictures = [enlarged(self.drawn(image, unit), side)]
-        if overlays:
-            over = overlay(self.attribution[image, unit], self.pictures[image])
-            pictures.append(enlarged(over, side))
-        captions = self.captions(image, unit)
-        return Panel(captions if self.pictures else self.named(captions, image), tuple(pictures))
-
     def captions(self, image: int, unit: int) -> tuple[str, ...]:
-        """Return captions of a unit, its name and strength, the longest first.
+        """Return captions of a unit, its name, strength and probability, the longest first.
 
         Args:
             image: the index of the picture.
@@ -209,15 +265,15 @@ class Explanation(View):
         Raises:
             IndexError: there is no such picture or unit.
         """
-        channel, value = int(self.channels[image, unit]), _short(self.strength[image, unit])
-        strength = f"{self.strength_name} {value}"
-        if 0 <= channel < len(self.labels):
-            label = self.labels[channel]
-            short = label.partition(",")[0]  # ImageNet's names list their synonyms
-            return (f"{label} ({strength})", f"{short} ({strength})", short)
-        if channel < 0:
-            return (f"whole layer ({strength})", f"whole ({value})", "whole")
-        return (f"channel {channel} ({strength})", f"{channel} ({value})", str(channel))
+        probability = self.probability
+        return unit_captions(
+            int(self.channels[image, unit]),
+            self.labels,
+            self.strength_name,
+            float(self.strength[image, unit]),
+            None if probability is None else float(probability[image, unit]),
+            negated=self.negated,
+        )
 
     @property
     def strength(self) -> npt.NDArray[np.float32]:
@@ -228,13 +284,9 @@ class Explanation(View):
         """
         if self.seed_value != "activation":
             return self.score
-        return np.sqrt(np.maximum(self.score, 0))
+        return np.sqrt(np.maximum(-self.score if self.negated else self.score, 0))
 
     @property
     def strength_name(self) -> str:
         """The name of `strength` in drawings: "score", or "activity" where it is a square root."""
         return "activity" if self.seed_value == "activation" else "score"
-
-
-def _short(score: float) -> str:
-    return f"{score:,.0f}" if 1000 <= abs(score) < 1e9 else f"{score:.3g}"

@@ -31,7 +31,7 @@ def join_pieces(pieces: Iterable[Explanation], result_bytes: float) -> Explanati
 def _bounded(pieces: Iterable[Explanation], result_bytes: float) -> Iterator[Explanation]:
     size = 0
     for piece in pieces:
-        size += piece.attribution.nbytes
+        size += piece.attribution.nbytes + sum(v.nbytes for v in piece.others.values())
         if size > result_bytes:
             raise AnswerTooLarge(
                 f"the attributions exceed {result_bytes:,.0f} bytes: ask for fewer images or "
@@ -53,6 +53,7 @@ def _join(pieces: Sequence[Explanation], axis: int, images: Sequence[Explanation
     """Join along the axis of images or units. images: one piece per image of the result."""
     positions = [p.position for p in pieces if p.position is not None]
     errors = [p.completeness_error for p in pieces if p.completeness_error is not None]
+    probabilities = [p.probability for p in pieces if p.probability is not None]
     return replace(
         pieces[0],
         attribution=np.concatenate([p.attribution for p in pieces], axis),
@@ -60,6 +61,12 @@ def _join(pieces: Sequence[Explanation], axis: int, images: Sequence[Explanation
         channels=np.concatenate([p.channels for p in pieces], axis),
         position=np.concatenate(positions, axis) if positions else None,
         completeness_error=np.concatenate(errors, axis) if errors else None,
+        probability=np.concatenate(probabilities, axis) if probabilities else None,
+        others={
+            name: np.concatenate([p.others[name] for p in pieces], axis)
+            for name in pieces[0].others
+        },
+        inputs=tuple(row for p in images for row in p.inputs),
         pictures=tuple(picture for p in images for picture in p.pictures),
         names=tuple(name for p in images for name in p.names),
         notes=tuple(dict.fromkeys(note for p in pieces for note in p.notes)),

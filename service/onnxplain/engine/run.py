@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from onnxplain.engine.pictures import Preprocess
+from onnxplain.engine.pictures import Images, Preprocess
 from onnxplain.engine.runtime import (
     Activity,
     ByteCache,
     Footprint,
     OpenedModel,
+    Others,
     Plan,
     Projections,
     Stop,
@@ -38,11 +39,38 @@ class Chosen:
     """The units to explain.
 
     channels: [images, units], -1 for the whole layer. positions: [images, units, spatial rank] of
-    explicit coordinates, else None.
+    explicit coordinates, else None. regions: for each image the weights of the layer's positions,
+    [*spatial], else None. runner_up: [images], the next strongest channel where the strongest one
+    is explained, else None. strength: [images, channels], each channel's maximum, where it was
+    needed to choose the units, else None.
     """
 
     channels: npt.NDArray[np.int64]
     positions: npt.NDArray[np.int64] | None = None
+    regions: Sequence[npt.NDArray[np.float32]] | None = None
+    runner_up: npt.NDArray[np.int64] | None = None
+    strength: npt.NDArray[np.float32] | None = None
+
+    def part(self, images: Sequence[int], units: slice | Sequence[int] | Array) -> Chosen:
+        """Return some of the units of some of the images."""
+        return Chosen(
+            self.channels[list(images)][:, units],
+            None if self.positions is None else self.positions[list(images)][:, units],
+            None if self.regions is None else [self.regions[i] for i in images],
+        )
+
+    def added(self, group: Sequence[int], chunk: slice) -> dict[str, Array]:
+        """Return the inputs of a run that select a chunk of the units of each image in a group."""
+        width = self.channels[0, chunk].size
+        added: dict[str, Array] = {}
+        if self.channels.size and self.channels[0, 0] >= 0:
+            added["image_index"] = np.repeat(np.arange(len(group)), width)
+            added["channel"] = self.channels[list(group), chunk].ravel()
+        if self.positions is not None:
+            added["position"] = self.positions[list(group), chunk].reshape(len(group) * width, -1)
+        if self.regions is not None:
+            added["region"] = np.repeat(np.stack([self.regions[i] for i in group]), width, axis=0)
+        return added
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,8 +78,10 @@ class Run:
     """The argument of every method: the model, the images, the choices, and the means to run.
 
     own: the values of the method's own options. position: a word, coordinates, or None for the
-    method's default. rows: the network's input for each image, without the batch axis. preprocess:
-    the preprocessing of the pictures, None for float arrays. passes: called with the number of runs
+    method's default. region: a mask of the layer's positions, or None. rows: the network's input
+    for each image, without the batch axis. others: for each image, the values of further inputs by
+    name. preprocess: the preprocessing of the pictures, None for arrays. sizes: the pictures' own
+    heights and widths, empty for arrays. passes: called with the number of runs
     done for the current projections, and their total.
     """
 
@@ -61,8 +91,11 @@ class Run:
     options: Options
     own: Mapping[str, Any]
     position: object
+    region: Images | None
     passes: Callable[[int, int], None] | None
     rows: tuple[Array, ...]
+    others: tuple[Mapping[str, Array], ...]
+    sizes: tuple[tuple[int, ...], ...]
     preprocess: Preprocess | None
     device: str
     threads: int
@@ -89,29 +122,41 @@ class Run:
             release_memory()
             return plan, plan.session.bytes
 
-        ends = (self.subject.layer.tensor, self.subject.to, self.options.channel_axis)
+        subject = self.subject
+        ends = (subject.layer.tensor, subject.to, self.options.channel_axis, subject.input.name)
         key = ("plan", self.opened.sha256, method, ends, options, from_target)
         return self.cache.get(key, build)
 
     def activity(self, tensor: str | None = None, from_target: bool = False) -> Activity:
         """Return the network cut at a tensor, by default the layer."""
-        name = self.subject.layer.tensor if tensor is None else tensor
 
         def build() -> tuple[Activity, int]:
             network = self.network_from_target() if from_target else self.opened.network
-            activity = make_activity(network, name, self.subject, self.device, self.threads)
+            activity = make_activity(network, tensor, self.subject, self.device, self.threads)
             release_memory()
             return activity, activity.session.bytes
 
         start = self.subject.to if from_target else None
-        axis = self.options.channel_axis
-        return self.cache.get(("activity", self.opened.sha256, name, start, axis), build)
+        ends = (start, self.subject.layer.tensor, self.options.channel_axis)
+        key = ("activity", self.opened.sha256, tensor, ends, self.subject.input.name)
+        return self.cache.get(key, build)
 
     def forward(self) -> Iterator[tuple[list[int], npt.NDArray[np.float32]]]:
         """Yield the indices of the images of one run, and the layer's values for them."""
         activity = self.activity()
         for group in batches(self.rows, activity.footprint, self.memory_bytes):
-            yield group, activity.run([self.rows[i] for i in group], self.stop)
+            yield group, self.values(group, activity)
+
+    def values(
+        self, images: Sequence[int], activity: Activity | None = None
+    ) -> npt.NDArray[np.float32]:
+        """Return a tensor's values, by default the layer's, for images of one shape."""
+        activity = activity or self.activity()
+        return activity.run([self.rows[i] for i in images], self.stop, self.others_of(images))
+
+    def others_of(self, images: Sequence[int]) -> Others:
+        """Return the values of further inputs for each of these images."""
+        return [self.others[i] for i in images] if self.others else ()
 
     def network_from_target(self) -> Network:
         """Return the network with the target, the tensor projected back to, as a further input."""
@@ -130,10 +175,10 @@ class Run:
 
     def require_picture_target(self) -> None:
         """Raise OptionError for a target other than the picture."""
-        if self.options.to is not None and self.subject.to != self.subject.input.name:
+        if self.options.to is not None and self.options.to != self.subject.input.name:
             raise OptionError(
                 f"method '{self.method.name}' changes the picture, so it explains to nothing but "
-                f"the picture, not to '{self.subject.to}': leave `to` out"
+                f"the picture, not to '{self.options.to}': leave `to` out"
             )
 
     def _layer(self, method: Method) -> str:

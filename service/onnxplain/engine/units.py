@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from onnxplain.engine.regions import regions_of
 from onnxplain.engine.run import Chosen, Run
 from onnxplain.graphops import Method
 from onnxplain.graphops.errors import ChannelError, OptionError
@@ -22,12 +23,14 @@ Units = str | int | Sequence[int] | None
 
 def choose_units(run: Run, units: Units, whole: bool) -> Chosen:
     """Return the channels and, where the caller names positions, these. Raises InputError."""
-    if whole:
-        return Chosen(np.full((len(run.rows), 1), -1, np.int64))
+    every = np.full((len(run.rows), 1), -1, np.int64)
+    if whole and run.region is None:
+        return Chosen(every)
     position = run.position
     has_coordinates = position is not None and not isinstance(position, str)
     layer, rows = run.subject.layer, run.rows
-    if top_count(units) is None and not has_coordinates and layer.channels is not None:
+    needs_sizes = has_coordinates or run.region is not None
+    if not whole and top_count(units) is None and not needs_sizes and layer.channels is not None:
         return Chosen(choose_channels(units, len(rows), layer.channels, None, layer.tensor))
     axis = run.subject.channel_axis
     strengths, sizes = [], []
@@ -39,11 +42,24 @@ def choose_units(run: Run, units: Units, whole: bool) -> Chosen:
             )
         strengths.append(strongest(values, axis))
         sizes += [values.shape[1:axis] + values.shape[axis + 1 :]] * len(group)
+    regions = None
+    if run.region is not None:
+        if not sizes[0]:
+            raise OptionError(
+                f"layer '{layer.tensor}' has no positions, so it has no region: leave it out"
+            )
+        regions = regions_of(run, run.region, sizes)
     strength = np.concatenate(strengths)
+    if whole:
+        return Chosen(every, regions=regions)
     chosen = choose_channels(units, len(rows), strength.shape[1], strength, layer.tensor)
+    next_best = None
+    if top_count(units) == 1 and strength.shape[1] > 1:
+        next_best = np.argsort(-strength, axis=1, kind="stable")[:, 1]
     if not has_coordinates:
-        return Chosen(chosen)
-    return Chosen(chosen, checked_positions(position, sizes, chosen.shape[1], layer.tensor))
+        return Chosen(chosen, None, regions, next_best, strength)
+    positions = checked_positions(position, sizes, chosen.shape[1], layer.tensor)
+    return Chosen(chosen, positions, regions, next_best, strength)
 
 
 def is_whole(units: Units, method: Method) -> bool:

@@ -182,6 +182,9 @@ def _read(name: str, path: Path, size: int) -> ServedModel:
 
 
 def _value(info: onnx.ValueInfoProto) -> Value:
+    kind = info.type.WhichOneof("value") or "tensor_type"
+    if kind != "tensor_type":
+        return Value(info.name, kind.removesuffix("_type"), ())
     tensor = info.type.tensor_type
     dtype = onnx.TensorProto.DataType.Name(tensor.elem_type).lower()
     shape = tuple(

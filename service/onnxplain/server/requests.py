@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from onnxplain.engine import Preprocess
 from onnxplain.engine.methods import find_method
+from onnxplain.engine.pictures import ARRAY_BYTES
 from onnxplain.graphops import Options
 from onnxplain.graphops.errors import InputError
 from onnxplain.graphops.methods import DEFAULT_METHOD
@@ -36,11 +37,12 @@ Request = pb.CheckRequest | pb.RewriteRequest | pb.ExplainRequest
 
 def check_arguments(request: pb.CheckRequest) -> dict[str, Any]:
     """Return the arguments of `graphops.check`, except the model. Raises InputError."""
+    own = method_options_of(request)
     return {
         "layer": request.layer or None,
         "method": find_method(request.method or DEFAULT_METHOD),
         **_general_options(request),
-        "score_layer": method_options_of(request).get("score_layer"),
+        **{name: own.get(name) for name in ("score_layer", "score_channel_axis")},
     }
 
 
@@ -62,7 +64,14 @@ def explain_arguments(request: pb.ExplainRequest) -> dict[str, Any]:
         "method": request.method or DEFAULT_METHOD,
         "units": units_of(request),
         "position": _position(request),
-        **{n: _option(request, n) for n in ("seed_value", "to", "unpool", "channel_axis")},
+        "region": _array("region", request.region) if request.HasField("region") else None,
+        "inputs": {
+            one.name: images_of(f"inputs[{i}].images", one.images)
+            for i, one in enumerate(request.inputs)
+        },
+        **{
+            n: _option(request, n) for n in ("seed_value", "negate", "to", "unpool", "channel_axis")
+        },
         "preprocess": preprocess_of(request),
         "labels": tuple(request.labels) or None,
         **method_options_of(request),
@@ -76,6 +85,9 @@ def images_of(field: str, images: Sequence[pb.Image]) -> list[Any] | Array:
         raise InputError(f"{field}: empty; send at least one image")
     if None in kinds:
         raise InputError(f"{field}[{kinds.index(None)}]: set one of encoded, pixels and input")
+    for i, image in enumerate(images):
+        if image.encoded.startswith(ARRAY_BYTES):  # whose header may claim any size
+            raise InputError(f"{field}[{i}].encoded: a NumPy file; send its array as `input`")
     if "input" not in kinds:
         return [
             image.encoded if kind == "encoded" else _array(f"{field}[{i}].pixels", image.pixels)
@@ -86,14 +98,13 @@ def images_of(field: str, images: Sequence[pb.Image]) -> list[Any] | Array:
     inputs = [_array(f"{field}[{i}].input", image.input) for i, image in enumerate(images)]
     first = inputs[0]
     for i, array in enumerate(inputs):
-        if array.dtype.kind != "f":
-            raise InputError(f"{field}[{i}].input: it holds {array.dtype}; send a float type")
         if array.shape != first.shape or array.dtype != first.dtype:
             raise InputError(
                 f"{field}[{i}].input: {array.dtype}{list(array.shape)} differs from the first "
                 f"image's {first.dtype}{list(first.shape)}; send inputs of one shape and type"
             )
-    return np.stack(inputs)
+    stacked = np.stack(inputs)  # the engine takes bytes for pixels
+    return stacked.astype(np.int16) if stacked.dtype == np.uint8 else stacked
 
 
 def units_of(request: pb.ExplainRequest | pb.Units) -> str | list[int] | None:
@@ -116,6 +127,8 @@ def _position(request: pb.ExplainRequest) -> str | Array | None:
     has_positions = request.HasField("positions")
     if has_positions != (position == "given"):
         raise InputError("positions: set them together with position POSITION_GIVEN, and only then")
+    if position == "region" and not request.HasField("region"):
+        raise InputError("region: not set; POSITION_REGION needs it")
     return _array("positions", request.positions) if has_positions else position
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
 
 from onnxplain.engine import Explanation, Preprocess
 from onnxplain.graphops import Layer, Method, Option, Report
@@ -71,6 +72,8 @@ def layer_message(layer: Layer) -> pb.Layer:
         shape=_dimensions(layer.shape or ()),
         data_type=layer.dtype,
         channel_axis=layer.channel_axis,
+        channel_axis_assumed=layer.channel_axis_assumed,
+        spatial_axes=layer.spatial_axes,
         channels=layer.channels,
         marks=layer.marks,
         kernel=layer.arithmetic.kernel or (),
@@ -78,6 +81,8 @@ def layer_message(layer: Layer) -> pb.Layer:
         padding=layer.arithmetic.padding or (),
         parameters=layer.arithmetic.parameters,
         multiply_adds=layer.arithmetic.multiply_adds,
+        output=layer.output,
+        output_offset=layer.output_offset,
         receptive_field=[
             pb.ReceptiveField(size=size, stride=stride, offset=offset)
             for size, stride, offset in zip(
@@ -111,6 +116,8 @@ def check_response(report: Report) -> pb.CheckResponse:
         ],
         explainable_from=report.explainable_from or "",
         warnings=report.warnings,
+        quantity=report.quantity,
+        other_outputs=report.other_outputs,
     )
 
 
@@ -127,6 +134,7 @@ def rewrite_parts(data: bytes) -> Iterator[pb.RewriteResponse]:
 def explain_response(model: str, result: Explanation, pictures: bool) -> pb.ExplainResponse:
     """Return a whole explanation as one message."""
     position, error = result.position, result.completeness_error
+    probability = result.probability
     return pb.ExplainResponse(
         model=model,
         layer=result.layer,
@@ -142,6 +150,12 @@ def explain_response(model: str, result: Explanation, pictures: bool) -> pb.Expl
         pictures=[tensors.from_array(picture) for picture in result.pictures if pictures],
         completeness_error=None if error is None else tensors.from_array(error),
         seed_value=SEED_VALUES[result.seed_value],
+        probability=None if probability is None else tensors.from_array(probability),
+        others=[
+            pb.NamedTensor(name=name, values=part)
+            for name, values in result.others.items()
+            for part in tensors.split(values)
+        ],
     )
 
 
@@ -167,21 +181,32 @@ def explain_parts(
                 for part in tensors.split(picture):
                     message = pb.PicturePart(image=image, pixels=part)
                     yield pb.ExplainUnitsResponse(picture=message)
-        errors = piece.completeness_error
         for i in range(piece.channels.shape[1]):
+            facts = _unit_facts(piece, i, unit)
             for part in tensors.split(piece.attribution[0, i]):
-                yield pb.ExplainUnitsResponse(
-                    unit=pb.UnitPart(
-                        image=image,
-                        unit=unit,
-                        channel=int(piece.channels[0, i]),
-                        score=float(piece.score[0, i]),
-                        position=() if piece.position is None else piece.position[0, i].tolist(),
-                        attribution=part,
-                        completeness_error=None if errors is None else float(errors[0, i]),
-                    )
-                )
+                yield pb.ExplainUnitsResponse(unit=pb.UnitPart(attribution=part, **facts))
+            for name, values in piece.others.items():
+                for part in tensors.split(values[0, i]):
+                    named = pb.NamedTensor(name=name, values=part)
+                    yield pb.ExplainUnitsResponse(unit=pb.UnitPart(others=[named], **facts))
             unit += 1
+
+
+def _unit_facts(piece: Explanation, index: int, unit: int) -> dict[str, Any]:
+    """Return the fields of a unit's messages besides its attributions.
+
+    index: of the unit in the piece. unit: among all units of the image.
+    """
+    errors, probabilities = piece.completeness_error, piece.probability
+    return {
+        "image": piece.first_image,
+        "unit": unit,
+        "channel": int(piece.channels[0, index]),
+        "score": float(piece.score[0, index]),
+        "position": () if piece.position is None else piece.position[0, index].tolist(),
+        "completeness_error": None if errors is None else float(errors[0, index]),
+        "probability": None if probabilities is None else float(probabilities[0, index]),
+    }
 
 
 def _header(model: str, piece: Explanation, total: int) -> pb.ExplainHeader:

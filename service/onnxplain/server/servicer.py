@@ -16,7 +16,8 @@ import grpc
 
 from onnxplain.engine import METHODS, Engine, evaluate
 from onnxplain.graphops import Network, check, convolutionalize, layers, rewrite
-from onnxplain.graphops.errors import AnswerTooLarge
+from onnxplain.graphops.errors import AnswerTooLarge, UnsupportedModel
+from onnxplain.graphops.ir import fits
 from onnxplain.server import requests, responses, views
 from onnxplain.server.models import Models
 from onnxplain.server.progress import ProgressQueue
@@ -156,6 +157,11 @@ class ExplainServicer(explain_pb2_grpc.ExplainServiceServicer):
     def _rewrite(self, request: pb.RewriteRequest) -> Iterator[pb.RewriteResponse]:
         with self._network(request.model) as network:
             artefact = rewrite(network, **requests.rewrite_arguments(request))
+        if not fits(artefact):
+            raise UnsupportedModel(
+                "the rewritten model exceeds 2 GiB, which no ONNX file in one piece can: write it "
+                "where the network is, with `onnxplain rewrite`"
+            )
         yield from responses.rewrite_parts(artefact.SerializeToString())
 
     def _explain(self, request: pb.ExplainRequest, call: Call) -> pb.ExplainResponse:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from onnxplain.engine import Engine, Evaluation, View, class_methods
+from onnxplain.engine import Engine, Evaluations, View, class_methods
 from onnxplain.engine.views import DECLARED_VIEWS, ViewArgument, ViewDeclaration
 from onnxplain.graphops.errors import InputError, OptionError
 from onnxplain.server.progress import ProgressQueue
@@ -114,12 +114,13 @@ def evaluate_arguments(request: pb.EvaluateRequest) -> dict[str, Any]:
         "methods": list(request.methods) or class_methods(),
         "masks": _pictures("masks", request.masks) if request.masks else (),
         "randomize": request.randomize,
+        "class_index": request.class_index if request.HasField("class_index") else None,
         "preprocess": preprocess_of(request),
     }
 
 
-def evaluate_parts(evaluations: Sequence[Evaluation]) -> Iterator[pb.EvaluateResponse]:
-    """Yield each method's evaluation as a message."""
+def evaluate_parts(evaluations: Evaluations) -> Iterator[pb.EvaluateResponse]:
+    """Yield each method's evaluation as a message, then each method that refused."""
     for evaluation in evaluations:
         yield pb.EvaluateResponse(
             method=pb.MethodEvaluation(
@@ -133,6 +134,8 @@ def evaluate_parts(evaluations: Sequence[Evaluation]) -> Iterator[pb.EvaluateRes
                 randomization=evaluation.randomization,
             )
         )
+    for method, reason in evaluations.refused.items():
+        yield pb.EvaluateResponse(refused=pb.MethodRefusal(method=method, reason=reason))
 
 
 def size_of(request: pb.SlideView | pb.ConvolutionalizeRequest) -> tuple[int, int] | None:

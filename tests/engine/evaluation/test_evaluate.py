@@ -13,7 +13,7 @@ from onnxplain.engine import Engine, Preprocess, class_methods, evaluate
 from onnxplain.engine.evaluation.metrics import grey, ranked_pixels, replaced
 from onnxplain.engine.evaluation.randomization import randomized
 from onnxplain.graphops import METHODS
-from onnxplain.graphops.errors import OptionError, UnknownMethod
+from onnxplain.graphops.errors import ModelError, OptionError, UnknownMethod
 
 evaluation = import_module("onnxplain.engine.evaluation.evaluate")
 
@@ -123,6 +123,27 @@ def test_one_shuffled_network_is_held_at_a_time(monkeypatch):
         progress=lambda done, total: happened.append(done),
     )  # fmt: skip
     assert happened == [*range(5), "shuffled", 5, 6, "shuffled", 7, 8, "shuffled", 9, 10]
+
+
+def test_the_others_are_evaluated_where_a_method_refuses():
+    """The network has no layer with positions for a class activation map."""
+    asked, steps = ["grad_cam", "gradient", "layer_cam"], []
+    found = evaluate(
+        Engine("cpu"), quarters(), [picture(0)], asked, randomize=1, preprocess=PLAIN,
+        progress=lambda done, total: steps.append((done, total)),
+    )  # fmt: skip
+    assert [one.method for one in found] == ["gradient", "random"]
+    assert list(found.refused) == ["grad_cam", "layer_cam"]
+    assert all("layer" in reason for reason in found.refused.values())
+    assert steps[-1] == (6, 6) and [done for done, _ in steps] == sorted(done for done, _ in steps)
+    alone = evaluate(Engine("cpu"), quarters(), [picture(0)], ["gradient"], preprocess=PLAIN)
+    assert alone.refused == {}
+    np.testing.assert_array_equal(found[0].deletion, alone[0].deletion)
+
+
+def test_an_evaluation_without_any_method_left_is_an_error():
+    with pytest.raises((ModelError, OptionError), match="layer"):
+        evaluate(Engine("cpu"), quarters(), [picture(0)], ["grad_cam"], preprocess=PLAIN)
 
 
 def test_masks_that_do_not_fit():

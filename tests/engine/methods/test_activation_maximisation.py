@@ -75,6 +75,92 @@ def test_the_same_seed_gives_the_same_however_many_run_at_once(engine):
     assert np.abs(once.attribution - other.attribution).max() > 0.01
 
 
+def test_a_unit_s_picture_depends_on_neither_its_place_nor_the_image_nor_threads(engine):
+    choices = {"iterations": 6, "preprocess": "unit"}
+    alone = engine.explain(MODEL, PICTURES[0], "r2", "activation_maximisation", [4], **choices)
+    for images, units, place in (
+        (PICTURES[0], [1, 4], (0, 1)), (PICTURES[1::-1], [4, 0], (1, 0)), (PICTURES, "all", (1, 4)),
+    ):  # fmt: skip
+        among = engine.explain(MODEL, images, "r2", "activation_maximisation", units, **choices)
+        same = {"rtol": 1e-4, "atol": 1e-5}
+        np.testing.assert_allclose(among.attribution[place], alone.attribution[0, 0], **same)
+    two = Engine("cpu", threads=2).explain(
+        MODEL, PICTURES[0], "r2", "activation_maximisation", [4], **choices
+    )
+    np.testing.assert_allclose(two.attribution, alone.attribution, rtol=1e-4, atol=1e-5)
+    other = engine.explain(MODEL, PICTURES[0], "r2", "activation_maximisation", [3], **choices)
+    assert np.abs(other.attribution - alone.attribution).max() > 0.01
+
+
+def test_the_best_picture_on_the_way_is_returned(engine):
+    """With strong decay and large steps the score falls again; more steps never give less."""
+    scores = [
+        engine.explain(
+            MODEL, PICTURES[0], None, "activation_maximisation", 1, iterations=iterations,
+            preprocess="unit", step_size=0.3, decay=0.3, blur=1.0,
+        ).score.item()
+        for iterations in range(1, 16)
+    ]  # fmt: skip
+    assert (np.diff(scores) >= 0).all()
+    assert (np.diff(scores) == 0).any(), "some steps lead down, and are not taken"
+
+
+DEAD = """
+<ir_version: 8, opset_import: ["": 17]>
+net (float[N, 3, 8, 8] x, float[2, 3, 3, 3] w, float[2] b) => (float[N, 4, 3, 3] y)
+{ c = Conv (x, w, b) r = Relu (c) s = Relu (c) t = Concat <axis = 1> (r, s)
+  y = MaxPool <kernel_shape = [2, 2], strides = [2, 2]> (t) }
+"""
+
+
+def dead(bias):
+    """Return a network of two rectified units whose values on mid-grey are about the bias."""
+    model = with_random_weights(DEAD)
+    weights = numpy_helper.to_array(model.graph.initializer[0])
+    centred = weights - weights.mean(axis=(1, 2, 3), keepdims=True)
+    for number, array in enumerate((centred, np.full(2, bias, np.float32))):
+        named = numpy_helper.from_array(array, model.graph.initializer[number].name)
+        model.graph.initializer[number].CopyFrom(named)
+    return model
+
+
+@pytest.mark.parametrize("layer", ["r", "t", "y"])
+@pytest.mark.parametrize("position", ["all", "max", (1, 1)])
+def test_a_unit_that_is_off_is_woken(engine, layer, position):
+    """Also through a Concat and a MaxPool behind the rectifier."""
+    picture = np.full((8, 8, 3), 128, np.uint8)
+    choices = {"preprocess": "unit", "position": position, "jitter": 0}
+    found = engine.explain(
+        dead(-0.5), picture, layer, "activation_maximisation", [0, 1], iterations=30, **choices
+    )
+    assert (found.score > 0.2).all()
+    values = value_of(dead(-0.5), layer, x=found.attribution[0])
+    for unit in range(2):
+        own = values[unit, unit]
+        score = {"all": own.sum(), "max": own.max(), (1, 1): own[1, 1]}[position]
+        np.testing.assert_allclose(found.score[0, unit], score, rtol=1e-4)
+    (note,) = found.notes
+    assert f"a unit of '{layer}' was off" in note
+    hopeless = engine.explain(
+        dead(-50.0), picture, layer, "activation_maximisation", 0, iterations=3, **choices
+    )
+    (note,) = hopeless.notes
+    assert "never woke" in note and "--iterations" in note
+
+
+def test_the_first_steps_of_a_unit_that_is_off_go_along_its_weights(engine):
+    """As those of the convolution before the rectifier: the same gradient."""
+    picture = np.full((8, 8, 3), 128, np.uint8)
+    rectified, linear = (
+        engine.explain(
+            dead(-50.0), picture, layer, "activation_maximisation", [1], preprocess="unit",
+            iterations=1,
+        )
+        for layer in ("r", "c")
+    )  # fmt: skip
+    np.testing.assert_allclose(rectified.attribution, linear.attribution, rtol=1e-5, atol=1e-6)
+
+
 def test_the_whole_layer_and_a_fixed_batch(engine):
     whole = engine.explain(
         MODEL, PICTURES, "r2", "activation_maximisation", "whole", preprocess="unit", iterations=3

@@ -84,7 +84,7 @@ def test_the_network_runs_once_for_a_picture(monkeypatch):
 
 
 def test_a_position_that_there_is_not(engine):
-    with pytest.raises(OptionError, match="rank 2"):
+    with pytest.raises(OptionError, match="no positions"):
         engine.explain(MODEL, PICTURES, "scores", "activation", position="max", preprocess="unit")
 
 

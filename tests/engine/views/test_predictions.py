@@ -28,10 +28,13 @@ def engine():
 @pytest.mark.parametrize("end", ENDS)
 @pytest.mark.parametrize("classes", [4, 1])
 def test_class_probabilities_are_the_network_s_own(engine, pictures, end, classes):
-    """A second softmax after the network's, or one where it ends in sigmoids, would be wrong."""
+    """A second softmax after the network's, or one where it ends in sigmoids, would be wrong.
+
+    A single number without a Sigmoid is a regression's, and no probability.
+    """
     nodes, meant = ENDS[end]
     if classes == 1 and end != "Sigmoid":
-        nodes, meant = ENDS["scores alone"][0], ENDS["Sigmoid"][1]
+        nodes, meant = ENDS["scores alone"][0], lambda s: s
     text = NET.replace("float[N, 4] y)", f"float[N, {classes}] q)")
     text = text.replace("float[6, 4] d", f"float[6, {classes}] d")
     text = text.replace(
@@ -47,7 +50,7 @@ def test_class_probabilities_are_the_network_s_own(engine, pictures, end, classe
         )
 
 
-def test_a_map_of_classes_means_their_mean_probability(engine, pictures):
+def test_a_map_of_classes_has_the_probability_at_the_strongest_position(engine, pictures):
     model = network("""
     <ir_version: 8, opset_import: ["": 17]>
     net (float[N, 3, 24, 20] x, float[4, 3, 3, 3] w) => (float[N, 4, H, W] q)
@@ -55,4 +58,4 @@ def test_a_map_of_classes_means_their_mean_probability(engine, pictures):
     """)
     (found,) = class_probabilities(engine, model, [pixels(pictures[0])], UNIT)
     x = (pixels(pictures[0]).transpose(2, 0, 1)[None] / 255).astype(np.float32)
-    np.testing.assert_allclose(found, value_of(model, "q", x=x)[0].mean(axis=(1, 2)), rtol=1e-4)
+    np.testing.assert_allclose(found, value_of(model, "q", x=x)[0].max(axis=(1, 2)), rtol=1e-4)

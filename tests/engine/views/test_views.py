@@ -126,7 +126,7 @@ def test_the_curves_of_invariance(engine, model, pictures):
     assert found.curves[0].distance["r"][12] == 0  # not moved
     assert found.curves[1].amounts[8] == pytest.approx(1)
     assert found.curves[1].distance["s"][8] == pytest.approx(0, abs=1e-6)
-    assert found.draw().size == charts([[_chart()] * 3] * 2, "").size
+    assert found.draw().size == charts([[_chart()] * 3] * 2, "", found.notes).size
 
 
 def _chart():
@@ -336,7 +336,7 @@ def test_progress_reaches_its_total(engine, model, pictures, view):
     assert [done for done, _ in steps] == sorted({done for done, _ in steps})
 
 
-def test_a_layer_without_units_is_refused_by_name(engine, pictures):
+def test_one_number_per_picture_is_one_unit(engine, pictures):
     text = """
     <ir_version: 8, opset_import: ["": 17]>
     net (float[N, 3, 24, 20] x) => (float[N] y)
@@ -344,8 +344,9 @@ def test_a_layer_without_units_is_refused_by_name(engine, pictures):
     """
     for view in (covered, invariance):
         arguments = {"layers": ["y"]} if view is invariance else {}
-        with pytest.raises(OptionError, match="layer 'y' has rank 1, so it has no units"):
-            view(engine, network(text), pictures[0], preprocess=UNIT, **arguments)
+        found = view(engine, network(text), pictures[0], preprocess=UNIT, **arguments)
+        assert (found.class_index, found.label, found.quantity) == (0, "y", "value")
+    assert found.curves[0].probability.max() == np.float32(pixels(pictures[0]).max() / 255)
 
 
 def test_a_dot_on_a_large_picture_is_told(engine):
@@ -355,7 +356,7 @@ def test_a_dot_on_a_large_picture_is_told(engine):
     net (float[N, 3, H, W] x, float[4, 3, 3, 3] w, float[4, 2] d) => (float[N, 2] y)
     { c = Conv (x, w) r = Relu (c) g = GlobalMaxPool (r) f = Flatten (g) y = MatMul (f, d) }
     """
-    net, picture = network(text), np.zeros((64, 40, 3), np.uint8)
+    net, picture = network(text), np.full((64, 40, 3), 99, np.uint8)
 
     def notes(pixels=picture, layer="r", **choices):
         return engine.explain(net, pixels, layer, preprocess=UNIT, **choices).notes

@@ -79,10 +79,12 @@ def test_the_last_axis_of_a_layer_of_rank_3_counts_its_units():
     model = network(text)
     x = np.random.default_rng(0).standard_normal((2, 7, 4)).astype(np.float32)
     w = weights(model)["w"]
-    made = artefact(model, "y")
+    made = artefact(model, "y", position="all")
     found = run(made, x=x, channel=np.array([5, 1]))["attribution"]
     expected = ((x @ w)[[0, 1], :, [5, 1]] > 0)[..., None] * w.T[[5, 1], None]
     np.testing.assert_allclose(found, expected, rtol=1e-6)
-    by_token = run(artefact(model, "y", channel_axis=1), x=x, channel=np.array([6, 0]))
+    by_token = run(
+        artefact(model, "y", channel_axis=1, position="all"), x=x, channel=np.array([6, 0])
+    )
     only = np.flatnonzero(np.abs(by_token["attribution"][0]).sum(1))
     np.testing.assert_array_equal(only, [6])

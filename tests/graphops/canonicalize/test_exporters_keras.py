@@ -266,9 +266,9 @@ def test_what_people_explain_is_marked():
         for layer in layers(network(text, (given,))):
             marks.update({(name, mark): layer.tensor for mark in layer.marks})
     mobilenet = "StatefulPartitionedCall/mobilenet"
-    assert marks["tf2onnx", "last convolutional block"] == f"{mobilenet}/re_lu/Relu:0"
+    assert marks["tf2onnx", "map layer"] == f"{mobilenet}/re_lu/Relu:0"
     assert marks["tf2onnx", "class score"] == f"{mobilenet}/predictions/BiasAdd:0"
-    assert marks["keras2onnx", "last convolutional block"] == "conv2/Relu:0"
+    assert marks["keras2onnx", "map layer"] == "conv2/Relu:0"
     assert marks["keras2onnx", "class score"] == "predictions/BiasAdd:0"
-    assert marks["ceil and pad", "last convolutional block"] == "conv2/Relu:0"
+    assert marks["ceil and pad", "map layer"] == "conv2/Relu:0"
     assert marks["ceil and pad", "class score"] == "logits:0"

@@ -3,7 +3,12 @@
 import numpy as np
 import onnx
 import pytest
-from artefacts import artefact, run
+import torch
+from artefacts import artefact, images, run
+from map_nets import MAP_NETS, build
+from nets import to_onnx
+
+from onnxplain.graphops import layers
 
 # How PyTorch's TorchScript exporter splits attention's heads: `end` is 2, by way of a Mod.
 HEADS = """
@@ -26,7 +31,7 @@ heads (float[ROWS, 5, 12] x) => (float[ROWS, 5, 4] y)
 @pytest.mark.parametrize("rows", ["N", "1"])
 def test_splitting_heads(rows):
     model = onnx.parser.parse_model(HEADS.replace("ROWS", rows))
-    made = artefact(model, select="seed")
+    made = artefact(model, "y", select="seed")
     rng = np.random.default_rng(0)
     x = rng.standard_normal((1, 5, 12)).astype(np.float32)
     seed = rng.standard_normal((1, 5, 4)).astype(np.float32)
@@ -35,3 +40,15 @@ def test_splitting_heads(rows):
     expected = np.zeros_like(x)
     expected[..., 4:8] = seed
     np.testing.assert_array_equal(found["attribution"], expected)
+
+
+@pytest.mark.parametrize("name", ["vit", "vit of torch", "swin", "cait", "vit with registers"])
+def test_where_the_batch_is_free_all_other_sizes_are_known(name):
+    """Tokens from a Reshape to [N, C, -1], class tokens from an Expand, windows from divisions."""
+    model = to_onnx(build(name), torch.from_numpy(images(2, MAP_NETS[name].size)), {0: "N"})
+    unknown = {
+        layer.tensor: layer.shape
+        for layer in layers(model)
+        if layer.shape is None or sum(not isinstance(size, int) for size in layer.shape) > 1
+    }
+    assert unknown == {}

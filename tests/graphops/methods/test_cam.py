@@ -15,7 +15,7 @@ from torch import nn
 
 COUNT = 5
 DOUBLE_SINGLE = (torch.float64, torch.float32)
-LAST = {  # the last convolutional block
+LAST = {  # with places of the picture
     "alexnet": "features.8",
     "vgg": "features.11",
     "resnet": "layer3",

@@ -90,14 +90,15 @@ last (float[N, H, W, 3] x, float[6, 3, 3, 3] w1, float[6, 4] w2, float[4, 5] w3)
 """
 
 
+@pytest.mark.parametrize("axis", [None, -1])
 @pytest.mark.parametrize("method", METHODS)
-def test_channels_on_the_last_axis(method):
-    """Of the picture, which is told by its 3; of the map, whose axis is named."""
+def test_channels_on_the_last_axis(method, axis):
+    """Of the picture and of the map, whose axis the network tells, or the caller."""
     model = network(LAST_AXIS)
     w1, w2, w3 = (torch.tensor(weights(model)[f"w{i}"]).double() for i in (1, 2, 3))
     pictures = images(COUNT, (17, 14)).transpose(0, 2, 3, 1)
     channel = np.arange(COUNT)
-    made = artefact(model, "r2", method, channel_axis=-1)
+    made = artefact(model, "r2", method, channel_axis=axis)
     found = run(made, x=np.ascontiguousarray(pictures), channel=channel)["attribution"]
 
     x = torch.from_numpy(pictures).double().requires_grad_()
@@ -111,6 +112,23 @@ def test_channels_on_the_last_axis(method):
     shown = F.interpolate(torch.from_numpy(cam(base, r2, g)), (17, 14), mode="bilinear")
     expected = shown if method in CAMS else back * shown.permute(0, 2, 3, 1)
     assert relative_error(found, expected) < 1e-5
+
+
+def test_the_axes_of_the_map_and_of_the_layer_that_is_explained():
+    """The map over c1, [N, 6, H, W], of a row of r2, [N, H, W, 4], instead of a channel."""
+    model = network(LAST_AXIS)
+    w1, w2 = (torch.tensor(weights(model)[f"w{i}"]).double() for i in (1, 2))
+    pictures = images(COUNT, (17, 14)).transpose(0, 2, 3, 1)
+    row, options = np.arange(COUNT), {"score_layer": "r2", "score_channel_axis": 1}
+    x = torch.from_numpy(pictures).double()
+    c1 = F.conv2d(x.permute(0, 3, 1, 2), w1, stride=2).requires_grad_()
+    r2 = torch.relu(torch.relu(c1.permute(0, 2, 3, 1)) @ w2)
+    (g,) = torch.autograd.grad(r2[range(COUNT), row].sum(), c1)
+    for axis, order in ((None, (0, 1, 2, 3)), (1, (0, 1, 2, 3)), (2, (0, 2, 1, 3))):
+        made = artefact(model, "c1", "grad_cam", upsample=False, channel_axis=axis, **options)
+        found = run(made, x=np.ascontiguousarray(pictures), channel=row)["attribution"]
+        maps, signal = (t.detach().permute(order).numpy() for t in (c1, g))
+        assert relative_error(found, torch.from_numpy(cam("grad_cam", maps, signal))) < 1e-5
 
 
 HALF = LAST_AXIS.replace("float[", "float16[")
@@ -164,17 +182,74 @@ def test_what_is_refused(method):
         rewrite(model, "features.4", method, Options(to="x"))
     with pytest.raises(OptionError, match=r"channel axis 4 is not an axis of .* whose rank is 4"):
         rewrite(model, "features.4", method, Options(channel_axis=4))
+    with pytest.raises(OptionError, match=r"score channel axis 2 is not an axis of .* rank is 2"):
+        rewrite(model, "features.4", method, Options(score_channel_axis=2))
     with pytest.raises(OptionError, match="select 'predicted'"):
         rewrite(exported("resnet"), "layer1", method,
                 Options(score_layer="layer3", select="predicted"))  # fmt: skip
 
 
-def test_a_map_of_a_sequence_has_no_place_on_the_picture():
+SEQUENCE = """
+<ir_version: 8, opset_import: ["": 17]>
+tokens (float[N, 3, H, W] x, float[6, 3, 4, 4] w1, float[6, 6] w2, float[6, 5] w3)
+    => (float[N, 5] y)
+<int64[3] sequence = {0, 6, -1}>
+{
+    c = Conv <strides = [4, 4]> (x, w1)
+    s = Reshape (c, sequence)
+    t = Transpose <perm = [0, 2, 1]> (s)
+    m = MatMul (t, w2)
+    r = Relu (m)
+    mean = ReduceMean <axes = [1], keepdims = 0> (r)
+    y = MatMul (mean, w3)
+}
+"""
+
+
+@pytest.mark.parametrize("sizes", ["H, W", "13, 9"], ids=["dynamic", "static"])
+@pytest.mark.parametrize("method", CAMS)
+def test_a_sequence_of_tokens_is_laid_out_as_the_pictures_grid(method, sizes):
+    model = network(SEQUENCE.replace("H, W", sizes))
+    x, channel = images(COUNT, (13, 9)), np.arange(COUNT)
+    made = artefact(model, None, method, upsample=False)
+    found = run(made, x=x, channel=channel)["attribution"]
+    (w1, w2, w3) = (torch.tensor(weights(model)[f"w{i}"]).double() for i in (1, 2, 3))
+    grid = F.conv2d(torch.from_numpy(x).double(), w1, stride=4).permute(0, 2, 3, 1)
+    r = torch.relu(grid @ w2).requires_grad_()
+    (g,) = torch.autograd.grad((r.mean((1, 2)) @ w3)[range(COUNT), channel].sum(), r)
+    expected = cam(method, *(t.detach().permute(0, 3, 1, 2).numpy() for t in (r, g)))
+    assert found.shape == (COUNT, 1, 3, 2)
+    assert relative_error(found, expected) < 1e-5
+    shown = F.interpolate(torch.from_numpy(expected), (13, 9), mode="bilinear")
+    found = run(artefact(model, "r", method), x=x, channel=channel)["attribution"]
+    assert relative_error(found, shown) < 1e-5
+
+
+def test_axes_in_another_order_than_the_pictures():
+    text = SEQUENCE.replace("[0, 2, 1]> (s)", "[0, 3, 2, 1]> (c)").replace("[1], k", "[1, 2], k")
+    model, x, channel = network(text), images(COUNT, (13, 9)), np.arange(COUNT)
+    found, expected = (
+        run(artefact(made, "r", "grad_cam"), x=x, channel=channel)["attribution"]
+        for made in (model, network(SEQUENCE))
+    )
+    assert relative_error(found, expected) < 1e-5
+
+
+def test_the_images_must_come_first():
+    text = SEQUENCE.replace("m = MatMul (t, w2)", "f = Transpose <perm = [1, 0, 2]> (t)"
+        " z = MatMul (f, w2) m = Transpose <perm = [1, 0, 2]> (z)")  # fmt: skip
+    with pytest.raises(UnsupportedModel, match="axis 0 of layer 'z' runs over places"):
+        rewrite(network(text), "z", "grad_cam")
+    made = artefact(network(text), None, "grad_cam", upsample=False)
+    found = run(made, x=images(2, (13, 9)), channel=np.array([0, 3]))["attribution"]
+    assert found.shape == (2, 1, 3, 2)
+
+
+def test_a_map_with_fewer_axes_than_the_picture_has_no_place_on_it():
     text = """
     <ir_version: 8, opset_import: ["": 17]>
-    tokens (float[N, 3, 8, 8] x, float[6, 3, 4, 4] w1, float[6, 5] w2) => (float[N, 5] y)
-    <int64[3] sequence = {0, 6, -1}>
-    { c = Conv <strides = [4, 4]> (x, w1) s = Reshape (c, sequence)
+    rows (float[N, 3, 8, 8] x, float[6, 3, 4, 4] w1, float[6, 5] w2) => (float[N, 5] y)
+    { c = Conv <strides = [4, 4]> (x, w1) s = ReduceMean <axes = [3], keepdims = 0> (c)
       t = Transpose <perm = [0, 2, 1]> (s) r = Relu (t)
       mean = ReduceMean <axes = [1], keepdims = 0> (r) y = MatMul (mean, w2) }
     """
@@ -183,7 +258,16 @@ def test_a_map_of_a_sequence_has_no_place_on_the_picture():
         rewrite(model, "r", "grad_cam")
     made = artefact(model, "r", "grad_cam", upsample=False)
     found = run(made, x=images(2, (8, 8)), channel=np.array([0, 3]))
-    assert found["attribution"].shape == (2, 1, 4)
+    assert found["attribution"].shape == (2, 1, 2)
+
+
+def test_what_is_assumed_of_the_map_is_said():
+    model = network(SEQUENCE.replace("H, W", "13, 9"))
+    default, tokens = check(model, None, "grad_cam").warnings
+    assert "'r', the last layer before" in default and "--layer" in default
+    assert "laid out as the picture's 3 x 2 places" in tokens
+    assert check(model, "r", "grad_cam").warnings == (tokens,)
+    assert check(model, "c", "grad_cam").warnings == ()
 
 
 def test_guided_grad_cam_needs_the_pictures_size():

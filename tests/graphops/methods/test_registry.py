@@ -51,10 +51,10 @@ def test_by_hand(method, expected):
     ("method", "options", "expected", "score"),
     [
         ("deconvnet", {}, [0, 0, 0, 3], 9),
-        ("guided_backprop", {}, [0, 0, 1, 1], -2),  # 1 everywhere, so -1 at the second channel
-        ("guided_backprop", {"position": "max"}, [0, 0, 0, 1], 3),
-        ("gradient", {}, [2, 2, 1, 1], -2),
-        ("gradient", {"seed_value": "activation"}, [-8, -4, 1, 3], 30),
+        ("guided_backprop", {"position": "all"}, [0, 0, 1, 1], -2),  # so -1 at the second channel
+        ("guided_backprop", {}, [0, 0, 0, 1], 3),
+        ("gradient", {"position": "all"}, [2, 2, 1, 1], -2),
+        ("gradient", {"position": "all", "seed_value": "activation"}, [-8, -4, 1, 3], 30),
     ],
 )
 def test_where_the_signal_starts_by_hand(method, options, expected, score):

@@ -136,7 +136,8 @@ def test_a_spatial_transformer(select):
     theta = F.relu(F.conv2d(leaf, w1, b1, padding=1)).mean((2, 3)).reshape(2, 2, 3)
     seen = F.grid_sample(leaf, F.affine_grid(theta, list(x.shape), False), align_corners=False)
     y = F.conv2d(seen, w2, padding=1)
-    made = artefact(model, "y", "gradient", select=select)
+    position = None if select == "seed" else "all"
+    made = artefact(model, "y", "gradient", select=select, position=position)
     if select == "seed":
         seed = spaced(tuple(y.shape), seed=1)
         found = run(made, x=x, seed=seed)["attribution"]

@@ -46,15 +46,37 @@ def test_the_gradient_is_that_of_autograd(network, unpool):
     errors = [max(np.linalg.norm(s[i] - e) for s in singles) for i, e in enumerate((y, exact))]
     assume(errors[1] <= OUT_OF_REACH * np.linalg.norm(exact) or not np.any(exact))
 
+    # ONNX Runtime 1.31 merges two quantised pairs in a row into one with a wrong scale.
+    optimized = all(node.op_type != "QuantizeLinear" for node in network.model.graph.node)
+    if any(0 in shape for shape in network.shapes.values()):
+        assume(_runs(network, y))
+        unpool, optimized = "scatter", False  # as MaxUnpool, some optimisations take none
     options = Options(select="seed", to=network.to, unpool=unpool)
     made = rewrite(network.model, network.layer, "gradient", options)
     onnx.checker.check_model(made, full_check=True)
     signal = cotangent(torch.from_numpy(y)).numpy().astype(np.float32)
-    # ONNX Runtime 1.31 merges two quantised pairs in a row into one with a wrong scale.
-    quantized = any(node.op_type == "QuantizeLinear" for node in network.model.graph.node)
-    found = run(made, optimized=not quantized, **network.feeds, seed=signal)
+    found = run(made, optimized=optimized, **network.feeds, seed=signal)
     _close(found[network.layer], y, errors[0], "the layer itself")
     _close(found["attribution"], exact, errors[1], "the gradient")
+
+
+def _runs(network, y):
+    """Tell whether ONNX Runtime computes it as PyTorch does: not all kernels know empty tensors.
+
+    MatMul does not with a matrix on the left, on which the rule of Resize depends.
+    """
+    if any(node.op_type == "Resize" for node in network.model.graph.node):
+        return False
+    model = onnx.ModelProto()
+    model.CopyFrom(network.model)
+    del model.graph.output[:]
+    model.graph.output.extend(onnx.ValueInfoProto(name=name) for name in network.shapes)
+    try:
+        found = run(model, optimized=False, **network.feeds)
+    except Exception:  # ONNX Runtime's exceptions share no other base
+        return False
+    same = all(found[name].shape == shape for name, shape in network.shapes.items())
+    return same and np.linalg.norm(found[network.layer] - y) <= 1e-5 * np.linalg.norm(y)
 
 
 def _close(found, exact, error_of_float32, what):

@@ -198,3 +198,18 @@ def test_a_rectifier_of_one_element():
 def test_the_gradient_of_all_is_checked_by_differences_too():
     check_rule("Max", [(2, 3)], weights=[np.zeros((), np.float32)])
     check_rule("Clip", [(2, 3)], weights=[np.zeros((), np.float32)])
+
+
+def test_bounds_that_come_through_a_cast_make_a_rectifier():
+    """As PyTorch writes clamp(0, 6) where constants are not folded."""
+    model = onnx.parser.parse_model("""
+        <ir_version: 8, opset_import: ["": 17]>
+        net (float[N, 4] x) => (float[N, 4] y) <double lo = {0}, double hi = {6}>
+        { l = Cast <to = 1> (lo) h = Identity (hi) k = Cast <to = 1> (h) y = Clip (x, l, k) }
+    """)
+    (node,) = check(model, "y", "deconvnet").nodes
+    assert (node.operator, node.rule) == ("Clip", "exact")
+    x = np.array([[-1, 7, 2, 3]], np.float32)
+    seed = np.array([[1, 2, -3, 4]], np.float32)
+    found = run(artefact(model, "y", "deconvnet", select="seed"), x=x, seed=seed)
+    np.testing.assert_array_equal(found["attribution"], [[1, 2, 0, 4]])

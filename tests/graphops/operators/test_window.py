@@ -157,7 +157,8 @@ def test_a_learned_decoder(select, unpool):
     leaf = torch.tensor(x).double().requires_grad_()
     pooled, places = F.max_pool2d(F.conv2d(leaf, w1, padding=1), 2, return_indices=True)
     y = F.conv_transpose2d(F.max_unpool2d(F.relu(pooled), places, 2), w2, padding=1)
-    made = artefact(model, "y", "gradient", select=select, unpool=unpool)
+    position = None if select == "seed" else "all"
+    made = artefact(model, "y", "gradient", select=select, unpool=unpool, position=position)
     if select == "seed":
         seed = spaced(tuple(y.shape), seed=1)
         found = run(made, x=x, seed=seed)["attribution"]

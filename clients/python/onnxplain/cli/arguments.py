@@ -60,6 +60,7 @@ def add_seed(parser: argparse.ArgumentParser, positions: str) -> None:
     """Add the flags of the cotangent: its position, one of `positions`, and its value."""
     add_option(parser, o.POSITION, "POSITION", words=positions)
     add_option(parser, o.SEED_VALUE, "VALUE")
+    add_option(parser, o.NEGATE)
 
 
 def add_option(

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 import traceback
 
 from onnxplain.cli.output import printable
+from onnxplain.graphops.options import GENERAL, OPTIONS
 
-__all__ = ["EXIT_CODES", "UsageError", "exit_code", "fail"]
+__all__ = ["EXIT_CODES", "UsageError", "exit_code", "fail", "in_flags"]
+
+FLAGS = {"layer", "preprocess", "size", *GENERAL, *OPTIONS}
 
 # By class in the error tree, and by gRPC status of a server's error; 1 for all others. The keys are
 # names, since importing the classes would load onnx and grpc just to report a mistyped flag.
@@ -43,9 +47,19 @@ def exit_code(error: Exception) -> int:
     return next((EXIT_CODES[name] for name in names if name in EXIT_CODES), 1)
 
 
+def in_flags(text: str) -> str:
+    """Name the options in a text as flags: the library writes `keep_shape`, for `--keep-shape`."""
+
+    def flag(match: re.Match[str]) -> str:
+        name = match[1]
+        return f"`--{name.replace('_', '-')}`" if name in FLAGS else match[0]
+
+    return re.sub(r"`([a-z][a-z_]*)`", flag, text)
+
+
 def _line(error: Exception) -> str:
     """Return the error's text as one printable line."""
-    text = printable(" ".join(str(error).split()))
+    text = in_flags(printable(" ".join(str(error).split())))
     if type(error).__module__.startswith("onnxplain.") or isinstance(error, OSError):
         return text or type(error).__name__
     return f"{type(error).__name__}: {text} (set ONNXPLAIN_DEBUG=1 for the traceback)"

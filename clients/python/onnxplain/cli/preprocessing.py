@@ -21,7 +21,7 @@ def read_labels(path: str | None) -> list[str] | None:
 
     Raises MissingFile or InputError.
     """
-    from onnxplain.graphops.errors import InputError, MissingFile
+    from onnxplain.graphops.errors import InputError, MissingFile, missing_file
 
     if path is None:
         return None
@@ -29,6 +29,8 @@ def read_labels(path: str | None) -> list[str] | None:
         lines = Path(path).read_text("utf-8-sig").splitlines()
     except UnicodeDecodeError as e:
         raise InputError(f"the labels '{path}' are not UTF-8 text: give one name per line") from e
+    except FileNotFoundError as e:
+        raise missing_file(path, f"labels '{path}'") from e
     except OSError as e:
         raise MissingFile(f"cannot read the labels '{path}': {e.strerror}") from e
     while lines and not lines[-1].strip():

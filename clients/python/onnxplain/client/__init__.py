@@ -8,7 +8,7 @@ with Client("127.0.0.1:50051") as client:
 
 from onnxplain.client.client import Client
 from onnxplain.client.errors import ClientError
-from onnxplain.client.results import Result
+from onnxplain.client.results import Result, ServedEvaluations
 from onnxplain.client.views import ServedView, View
 
-__all__ = ["Client", "ClientError", "Result", "ServedView", "View"]
+__all__ = ["Client", "ClientError", "ServedEvaluations", "Result", "ServedView", "View"]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from onnxplain.client.models import ModelCalls
@@ -10,13 +11,14 @@ from onnxplain.client.requests import (
     Images,
     Position,
     Preprocess,
+    Region,
     Units,
+    arrays_of,
     evaluate_request,
     explain_request,
 )
-from onnxplain.client.results import Result, gather, without_progress
+from onnxplain.client.results import Result, ServedEvaluations, gather, without_progress
 from onnxplain.client.views import ServedView, gather_view, view_request
-from onnxplain.v1 import explain_pb2 as pb
 
 __all__ = ["Client"]
 
@@ -39,8 +41,11 @@ class Client(ModelCalls):
         units: Units = None,
         *,
         position: Position = None,
+        region: Region = None,
         seed_value: str | None = None,
+        negate: bool = False,
         to: str | None = None,
+        inputs: Mapping[str, Images] | None = None,
         unpool: str | None = None,
         channel_axis: int | None = None,
         preprocess: Preprocess = None,
@@ -54,17 +59,21 @@ class Client(ModelCalls):
 
         Args:
             name: the model.
-            images: one or several paths, bytes of files or uint8 arrays [H, W, 3]; or one float
-                array [N, ...] of preprocessed network inputs.
+            images: one or several paths, bytes of files or uint8 arrays [H, W, 3]; or arrays of
+                preprocessed network inputs, with a batch axis or without, or .npy files of them.
             layer: a tensor, node or module path; None for the class score.
             method: a name that `methods` lists.
             units: None for the strongest, "top:K" for the K strongest, "all", channel numbers, or
                 "whole" for the layer as one.
             position: "all", "max", or int64 [images, units, spatial rank], or one position for all;
                 None for the method's default.
+            region: the weights of the layer's positions, in place of a position: float [...spatial]
+                or [images, ...spatial]; or a uint8 mask of the picture's size; or a .npy file.
             seed_value: the value that the signal starts with, "activation" or "one"; None for the
                 method's default.
-            to: the tensor to project back to; None for the picture.
+            negate: start with the opposite sign, for the evidence against the unit.
+            to: the tensor to project back to, "all" for every float input; None for the picture.
+            inputs: the values of the network's further inputs by name, given as images are.
             unpool: the form of max-unpooling; None for "auto".
             channel_axis: the layer's channel axis, if the default is wrong.
             preprocess: as on the command line, such as "unit" or "raw_bgr,size=224x224", or a
@@ -83,6 +92,7 @@ class Client(ModelCalls):
             ClientError: an argument is wrong, the layer cannot be explained, or the call fails.
             TypeError: no method takes an option.
         """
+        images, inputs = self._unpacked(name, images, inputs)
         request = explain_request(
             name,
             images,
@@ -90,7 +100,10 @@ class Client(ModelCalls):
             method=method,
             units=units,
             position=position,
+            region=region,
+            inputs=inputs,
             seed_value=seed_value,
+            negate=negate,
             to=to,
             unpool=unpool,
             channel_axis=channel_axis,
@@ -101,6 +114,23 @@ class Client(ModelCalls):
         )
         with self._stream(self._stub.ExplainUnits, request) as stream:
             return gather(stream, progress, passes)
+
+    def _unpacked(
+        self, name: str, images: Images, inputs: Mapping[str, Images] | None
+    ) -> tuple[Images, Mapping[str, Images] | None]:
+        """Return the arrays of a .npz file of several inputs by their names."""
+        if isinstance(images, list) and len(images) == 1:
+            (images,) = images
+        if not isinstance(images, str | os.PathLike) or not str(images).endswith(".npz"):
+            return images, inputs
+        arrays = arrays_of(images)
+        if len(arrays) < 2:
+            return images, inputs
+        known = [one.name for one in self.model(name).inputs if one.name in arrays]
+        wide = [one for one in known if arrays[one].dtype.kind == "f" and arrays[one].ndim >= 3]
+        picture = next(iter([*wide, *known, *arrays]))
+        further = {one: values for one, values in arrays.items() if one != picture}
+        return arrays[picture], {**further, **(inputs or {})}
 
     def view(
         self,
@@ -146,28 +176,31 @@ class Client(ModelCalls):
         images: Images,
         methods: Sequence[str] = (),
         *,
+        class_index: int | None = None,
         masks: Images | None = None,
         randomize: int = 0,
         preprocess: Preprocess = None,
         progress: Callable[[int, int], None] | None = None,
-    ) -> list[pb.MethodEvaluation]:
-        """Measure how faithful the methods' maps of each image's predicted class are.
+    ) -> ServedEvaluations:
+        """Measure how faithful the methods' maps of each image's predicted class, or of one, are.
 
         Args:
             name: the model.
             images: pictures, as in `view`.
             methods: names that `methods` lists; none for all that explain a class.
+            class_index: the class to measure; None for each image's predicted one.
             masks: one picture per image, light where the class is.
             randomize: the number of images for the randomisation check.
             preprocess: as in `explain`.
             progress: called with the steps done, and their total.
 
         Returns:
-            One message per method; the last is "random", maps of noise.
+            One message per method; the last is "random", maps of noise. The methods that cannot
+            explain the network are in `refused`, with their reasons.
 
         Raises:
             ClientError: an argument is wrong, or the call fails.
         """
-        request = evaluate_request(name, images, methods, masks, randomize, preprocess)
+        request = evaluate_request(name, images, methods, masks, randomize, class_index, preprocess)
         with self._stream(self._stub.Evaluate, request) as stream:
-            return [part.method for part in without_progress(stream, progress)]
+            return ServedEvaluations(without_progress(stream, progress))

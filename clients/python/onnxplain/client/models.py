@@ -67,6 +67,7 @@ class ModelCalls(Connection):
         keep_shape: bool = False,
         target: str | None = None,
         score_layer: str | None = None,
+        score_channel_axis: int | None = None,
     ) -> pb.CheckResponse:
         """Report whether a layer can be explained, without running the network.
 
@@ -80,6 +81,7 @@ class ModelCalls(Connection):
             keep_shape: leave a fixed batch fixed.
             target: the runtime that an artefact would be for; None for "cpu".
             score_layer: of class activation maps, the layer whose unit is explained.
+            score_channel_axis: that layer's channel axis, if the default is wrong.
 
         Returns:
             Whether and why not, and the rule for each node on the path.
@@ -97,7 +99,9 @@ class ModelCalls(Connection):
             channel_axis=channel_axis,
             keep_shape=keep_shape,
             target=target,
-            method_options=options_of_method({"score_layer": score_layer}),
+            method_options=options_of_method(
+                {"score_layer": score_layer, "score_channel_axis": score_channel_axis}
+            ),
         )
         return cast(pb.CheckResponse, self._call(self._stub.Check, request))
 
@@ -111,6 +115,7 @@ class ModelCalls(Connection):
         channels: Sequence[int] = (),
         position: str | None = None,
         seed_value: str | None = None,
+        negate: bool = False,
         to: str | None = None,
         unpool: str | None = None,
         channel_axis: int | None = None,
@@ -131,6 +136,7 @@ class ModelCalls(Connection):
             channels: the channels that select "fixed" bakes in.
             position: where the signal starts: "all", "max" or "given".
             seed_value: the value that the signal starts with: "activation" or "one".
+            negate: start with the opposite sign, for the evidence against the unit.
             to: the tensor to project back to; None for the picture.
             unpool: the form of max-unpooling; None for "auto".
             channel_axis: the layer's channel axis, if the default is wrong.
@@ -156,6 +162,7 @@ class ModelCalls(Connection):
             channels=channels,
             position=position,
             seed_value=seed_value,
+            negate=negate,
             to=to,
             unpool=unpool,
             channel_axis=channel_axis,

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
+import re
+import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
@@ -21,7 +24,9 @@ __all__ = [
     "Images",
     "Position",
     "Preprocess",
+    "Region",
     "Units",
+    "arrays_of",
     "evaluate_request",
     "explain_request",
     "invalid_arguments",
@@ -40,6 +45,9 @@ Images: TypeAlias = Picture | Sequence[Picture] | npt.NDArray[Any]
 Units: TypeAlias = str | int | Sequence[int] | None
 Position: TypeAlias = str | npt.NDArray[np.int64] | None
 Preprocess: TypeAlias = str | Mapping[str, Any] | None
+Region: TypeAlias = str | os.PathLike[str] | npt.NDArray[Any] | None
+
+ARRAY_FILES = (".npy", ".npz")
 
 
 def model_name(name: str) -> str:
@@ -74,11 +82,20 @@ def explain_request(
     position: Position,
     preprocess: Preprocess,
     method_options: Mapping[str, Any],
+    region: Region = None,
+    inputs: Mapping[str, Images] | None = None,
     **fields: Any,
 ) -> pb.ExplainRequest:
     """Return the request of ExplainUnits. See `Client.explain` for the arguments."""
     options = options_of_method(method_options)
     with invalid_arguments():
+        if region is not None:
+            fields["region"] = _tensor(_mask(region))
+            position = "region" if position is None else position
+        fields["inputs"] = [
+            pb.NamedInput(name=one, images=pictures(_numbers_as_array(values)))
+            for one, values in (inputs or {}).items()
+        ]
         if position is not None and not isinstance(position, str):
             fields["positions"] = tensors.from_array(np.asarray(position, np.int64))
             position = "given"
@@ -100,6 +117,7 @@ def evaluate_request(
     methods: Sequence[str],
     masks: Images | None,
     randomize: int,
+    class_index: int | None,
     preprocess: Preprocess,
 ) -> pb.EvaluateRequest:
     """Return the request of Evaluate. See `Client.evaluate` for the arguments."""
@@ -111,6 +129,7 @@ def evaluate_request(
             masks=None if masks is None else pictures(masks),
             methods=methods,
             randomize=randomize,
+            class_index=class_index,
             **preprocessing(preprocess),
         )
 
@@ -140,14 +159,20 @@ def options_of_method(options: Mapping[str, Any]) -> pb.MethodOptions | None:
     fields = {name: value for name, value in options.items() if value is not None}
     if "baseline" in fields:
         fields["baseline"] = tensors.from_array(np.asarray(fields["baseline"], np.float32))
+    for name, value in fields.items():
+        if known[name].is_repeated and not isinstance(value, str):  # one number is a list of one
+            fields[name] = np.atleast_1d(np.asarray(value)).tolist()
     with invalid_arguments():
         return pb.MethodOptions(**fields) if fields else None
 
 
 def pictures(images: Images) -> list[pb.Image]:
-    """Return pictures, or the images of one float array, as messages. Raises ClientError."""
+    """Return pictures, or the images of arrays of network inputs, as messages.
+
+    Raises ClientError.
+    """
     if isinstance(images, np.ndarray) and images.dtype != np.uint8:
-        return [pb.Image(input=_tensor(image)) for image in images]
+        return [pb.Image(input=_tensor(image)) for image in (images if images.ndim else [images])]
     if isinstance(images, np.ndarray) and images.ndim == 4:
         return [_picture(picture) for picture in images]
     if isinstance(images, (str, bytes, np.ndarray, os.PathLike)):
@@ -159,11 +184,56 @@ def _picture(source: Picture) -> pb.Image:
     if isinstance(source, bytes):
         return pb.Image(encoded=source)
     if isinstance(source, np.ndarray):
-        return pb.Image(pixels=_tensor(source))
+        values = _tensor(source)
+        return pb.Image(pixels=values) if source.dtype == np.uint8 else pb.Image(input=values)
+    if str(source).lower().endswith(ARRAY_FILES):
+        return pb.Image(input=_tensor(_only_array(source)))
+    return pb.Image(encoded=_bytes(source))
+
+
+def arrays_of(source: str | os.PathLike[str]) -> dict[str, npt.NDArray[Any]]:
+    """Return the arrays of a .npy or .npz file, that of the former by "". Raises ClientError."""
     try:
-        return pb.Image(encoded=Path(source).read_bytes())
+        loaded = np.load(io.BytesIO(_bytes(source)), allow_pickle=False)
+        return {"": loaded} if isinstance(loaded, np.ndarray) else dict(loaded)
+    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as e:
+        raise _wrong(f"'{source}' is not a NumPy file that can be read", "PictureError") from e
+
+
+def _numbers_as_array(values: Any) -> Any:
+    """Return a number, or a list of numbers, as an array, and other values as they are."""
+    listed = isinstance(values, list | tuple) and len(values) > 0
+    first = values[0] if listed else values
+    return np.asarray(values) if isinstance(first, int | float | np.number) else values
+
+
+def _only_array(source: str | os.PathLike[str]) -> npt.NDArray[Any]:
+    arrays = arrays_of(source)
+    if len(arrays) != 1:
+        raise _wrong(
+            f"'{source}' holds {len(arrays)} arrays: give each by `inputs`, or a file of one",
+            "PictureError",
+        )
+    return next(iter(arrays.values()))
+
+
+def _mask(region: str | os.PathLike[str] | npt.NDArray[Any]) -> npt.NDArray[Any]:
+    if isinstance(region, np.ndarray):
+        return region
+    if not str(region).lower().endswith(ARRAY_FILES):
+        raise _wrong(f"region '{region}': give an array, or a .npy file of one", "OptionError")
+    return _only_array(region)
+
+
+def _bytes(source: str | os.PathLike[str]) -> bytes:
+    try:
+        return Path(source).read_bytes()
     except (FileNotFoundError, NotADirectoryError) as e:
-        raise ClientError(StatusCode.NOT_FOUND, f"no file '{source}'", "MissingFile") from e
+        if re.match(r"[A-Za-z][A-Za-z0-9+.-]+:/", str(source)):
+            text = f"'{source}' is a URL: download it first, and give the file"
+        else:
+            text = f"no file '{source}'"
+        raise ClientError(StatusCode.NOT_FOUND, text, "MissingFile") from e
     except OSError as e:
         raise _wrong(f"cannot read '{source}': {e.strerror}", "PictureError") from e
 

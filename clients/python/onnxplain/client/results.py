@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import groupby
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +16,7 @@ from onnxplain.client.errors import ClientError
 from onnxplain.v1 import explain_pb2 as pb
 from onnxplain.v1 import tensors
 
-__all__ = ["Result", "gather", "whole_file", "without_progress"]
+__all__ = ["ServedEvaluations", "Result", "gather", "whole_file", "without_progress"]
 
 Array = npt.NDArray[Any]
 Part = TypeVar("Part", pb.ExplainUnitsResponse, pb.ViewResponse, pb.EvaluateResponse)
@@ -29,8 +29,12 @@ class Result:
     attribution: float32 [images, units, *shape of `to` without its batch].
     score: float32 [images, units]. channels: int64 [images, units].
     position: int64 [images, units, spatial rank], None where the signal started at all positions.
+    others: float32 [images, units, ...] by name, the attributions to further inputs where `to` was
+        "all".
     completeness_error: float32 [images, units], the violation of the method's conservation law;
         None for methods without one.
+    probability: float32 [images, units], the network's own; None unless the layer is the class
+        score and a Softmax or Sigmoid follows it.
     layer, to: the tensors projected from and to. method: the method's name.
     labels: class names by channel, where the layer is the class score.
     seed_value: the value that the signal started with, "one" or "activation"; with the latter, the
@@ -47,6 +51,7 @@ class Result:
     channels: npt.NDArray[np.int64]
     position: npt.NDArray[np.int64] | None
     completeness_error: npt.NDArray[np.float32] | None
+    probability: npt.NDArray[np.float32] | None
     layer: str
     to: str
     method: str
@@ -56,6 +61,20 @@ class Result:
     pictures: tuple[npt.NDArray[np.uint8], ...]
     preprocess: dict[str, Any] | None
     model: str
+    others: dict[str, npt.NDArray[np.float32]] = field(default_factory=dict)
+
+
+class ServedEvaluations(list[pb.MethodEvaluation]):
+    """The evaluations of several methods, in their order; the last is "random", maps of noise.
+
+    refused: by the name of each method that cannot explain the network, the reason.
+    """
+
+    def __init__(self, parts: Iterable[pb.EvaluateResponse] = ()) -> None:
+        parts = list(parts)
+        super().__init__(part.method for part in parts if part.HasField("method"))
+        refused = [part.refused for part in parts if part.HasField("refused")]
+        self.refused = {refusal.method: refusal.reason for refusal in refused}
 
 
 def gather(
@@ -75,6 +94,7 @@ def gather(
     pictures: list[Array] = []
     units: list[list[pb.UnitPart]] = []  # by image and unit, the first message of each
     maps: list[list[Array]] = []  # by image and unit
+    others: dict[str, list[list[Array]]] = {}  # by name, image and unit
     done = 0
     for (kind, image, _), group in groupby(without_progress(stream, None, passes), _key):
         messages = list(group)
@@ -88,19 +108,28 @@ def gather(
             if image == len(units):
                 units.append([])
                 maps.append([])
-            maps[image].append(_join(message.unit.attribution for message in messages))
+            pieces = [m.unit.attribution for m in messages if m.unit.HasField("attribution")]
+            maps[image].append(_join(pieces))
+            further = [named for message in messages for named in message.unit.others]
+            for name, parts in groupby(further, lambda named: named.name):
+                rows = others.setdefault(name, [])
+                if image == len(rows):
+                    rows.append([])
+                rows[image].append(_join(part.values for part in parts))
             units[image].append(messages[0].unit)
             done += 1
         if progress is not None and kind in ("header", "unit"):
             progress(done, header.total)
-    _require_one_shape(maps)
+    for arrays in (maps, *others.values()):
+        _require_one_shape(arrays)
     position = _by_unit(units, "position", np.int64)
     return Result(
         attribution=np.array(maps, np.float32),
         score=_by_unit(units, "score", np.float32),
         channels=_by_unit(units, "channel", np.int64),
         position=position if position.shape[-1] else None,
-        completeness_error=_completeness_error(units),
+        completeness_error=_where_set(units, "completeness_error"),
+        probability=_where_set(units, "probability"),
         layer=header.layer,
         to=header.to,
         method=header.method,
@@ -110,6 +139,7 @@ def gather(
         pictures=tuple(pictures),
         preprocess=_preprocess(header.preprocess) if header.HasField("preprocess") else None,
         model=header.model,
+        others={name: np.array(arrays, np.float32) for name, arrays in others.items()},
     )
 
 
@@ -143,10 +173,13 @@ def _by_unit(units: list[list[pb.UnitPart]], field: str, dtype: type[np.generic]
     return np.array([[getattr(unit, field) for unit in row] for row in units], dtype)
 
 
-def _completeness_error(units: list[list[pb.UnitPart]]) -> npt.NDArray[np.float32] | None:
-    if not all(unit.HasField("completeness_error") for row in units for unit in row):
+def _where_set(
+    units: list[list[pb.UnitPart]], field: Literal["completeness_error", "probability"]
+) -> npt.NDArray[np.float32] | None:
+    """Return an optional field of every unit, [images, units]; None unless all have it."""
+    if not all(unit.HasField(field) for row in units for unit in row):
         return None
-    return _by_unit(units, "completeness_error", np.float32)
+    return _by_unit(units, field, np.float32)
 
 
 def _key(message: pb.ExplainUnitsResponse) -> tuple[str | None, int, int]:

@@ -7,6 +7,7 @@ single runs only if every tensor is batched or shared.
 
 from __future__ import annotations
 
+from onnxplain.graphops.analysis.inputs import single_image_inputs
 from onnxplain.graphops.ir import Graph, Node, Tensor, reads, shape_of
 from onnxplain.graphops.operators import SizesOnly, Without, operator_of
 
@@ -35,7 +36,12 @@ def track_batch(graph: Graph) -> dict[str, str]:
 
 
 def batch_dimension(graph: Graph) -> int | str:
-    """Return the batch dimension of the inputs: its name, or its size where it is fixed."""
+    """Return the batch dimension of the inputs: its name, or its size where it is fixed.
+
+    It is 1 where the network takes one image without a batch axis.
+    """
+    if single_image_inputs(graph):
+        return 1
     sizes = [t.shape[0] for t in graph.inputs if t.shape and t.shape[0] is not None]
     return next((s for s in sizes if isinstance(s, str)), sizes[0] if sizes else "N")
 

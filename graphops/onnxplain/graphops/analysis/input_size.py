@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from onnxplain.graphops.analysis.channel_axis import has_channels_last
+from onnxplain.graphops.analysis.axis_roles import has_channels_last
 from onnxplain.graphops.analysis.landmarks import default_target
 from onnxplain.graphops.errors import OptionError, UnsupportedModel
 from onnxplain.graphops.ir import Graph

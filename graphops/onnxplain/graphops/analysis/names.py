@@ -5,24 +5,17 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from onnxplain.graphops.analysis.landmarks import class_score
 from onnxplain.graphops.errors import UnknownLayer, UnsupportedModel, nearest
 from onnxplain.graphops.ir import Graph, Node, Tensor, is_constant, is_float
 
 __all__ = ["module_path", "resolve"]
 
 
-def resolve(graph: Graph, name: str | None) -> Tensor:
+def resolve(graph: Graph, name: str) -> Tensor:
     """Return the tensor that `name` refers to, searched among tensors, nodes and modules, in order.
 
-    A node or a module stands for its last float output, None for the class score. Raises
-    UnknownLayer with the nearest names.
+    A node or a module stands for its last float output. Raises UnknownLayer with the nearest names.
     """
-    if name is None:
-        score = class_score(graph)
-        if score is None:
-            raise UnsupportedModel("the network has no float output to explain: name a layer")
-        return score
     tensors = {t.name: t for t in _float_tensors(graph)}
     if name in tensors:
         return tensors[name]

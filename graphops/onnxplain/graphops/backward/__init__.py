@@ -1,11 +1,24 @@
 """The backward part: selecting the unit, seeding its signal, and walking it back to the target."""
 
-from onnxplain.graphops.backward.context import Attribution, Rules, Walk, projected, table_of
+from onnxplain.graphops.analysis import Path, find_path
+from onnxplain.graphops.backward.context import Attribution, Rules, Walk, prepared, projected
 from onnxplain.graphops.backward.forward_copy import repeat_forward
 from onnxplain.graphops.backward.openvino_workaround import separate_shared_weights
-from onnxplain.graphops.backward.path import Path, find_path, first_explainable
-from onnxplain.graphops.backward.reverse import has_rule, require_rules, require_signal, reverse
-from onnxplain.graphops.backward.seed import seed_at_layer, seed_at_unit, seed_from_cotangent
+from onnxplain.graphops.backward.reverse import (
+    chained,
+    has_rule,
+    require_rules,
+    require_signal,
+    require_signals,
+    reverse,
+)
+from onnxplain.graphops.backward.seed import (
+    column,
+    negated,
+    seed_at_layer,
+    seed_at_unit,
+    seed_from_cotangent,
+)
 from onnxplain.graphops.backward.selection import Interface, select_unit
 
 __all__ = [
@@ -14,18 +27,21 @@ __all__ = [
     "Path",
     "Rules",
     "Walk",
+    "chained",
+    "column",
     "find_path",
-    "first_explainable",
     "has_rule",
+    "negated",
     "separate_shared_weights",
     "seed_at_unit",
     "seed_from_cotangent",
     "seed_at_layer",
+    "prepared",
     "projected",
     "repeat_forward",
     "require_rules",
     "require_signal",
+    "require_signals",
     "reverse",
     "select_unit",
-    "table_of",
 ]

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
 
+from onnxplain.graphops.analysis import Axes, Path
 from onnxplain.graphops.backward.forward_copy import repeat_forward
-from onnxplain.graphops.backward.path import Path
 from onnxplain.graphops.backward.reverse import reverse
 from onnxplain.graphops.backward.seed import Seed
 from onnxplain.graphops.backward.selection import Interface
@@ -20,7 +20,7 @@ from onnxplain.graphops.ir import Emitter, Graph, Node, Tensor, rank_of, reads, 
 from onnxplain.graphops.operators import GRADIENT, Table, unpooling
 from onnxplain.graphops.options import Options
 
-__all__ = ["Attribution", "Rules", "Walk", "projected", "table_of"]
+__all__ = ["Attribution", "Rules", "Walk", "prepared", "projected"]
 
 # A table of rules, or a function that returns one for a path and options.
 Rules: TypeAlias = "Table | Callable[[Path, Options], Table]"
@@ -30,19 +30,22 @@ Rules: TypeAlias = "Table | Callable[[Path, Options], Table]"
 class Attribution:
     """The attribution of a unit.
 
-    values: [B, ...shape of `to`] unless the method says otherwise.
+    values: [B, ...shape of `to`] unless the method says otherwise. others: those of the path's
+        other targets, in their order.
     completeness_error: [B], the deviation from the method's conservation law, or None without one.
     """
 
     values: Tensor
     completeness_error: Tensor | None = None
+    others: Sequence[Tensor] = ()
 
 
 @dataclass(frozen=True)
 class Walk:
     """The graph so far, the path between the ends, and the signal seeded at its layer.
 
-    axis: the layer's channel axis.
+    axis: the layer's channel axis. target_axes: what the axes of the target run along,
+        counted with a batch axis.
     images: the network's inputs as the path reads them, by name; already gathered per result where
         tensors of the forward pass cannot be.
     image: int64[B], the image of each result; None for one result per image, in order.
@@ -55,6 +58,7 @@ class Walk:
     canonical: CanonicalGraph
     path: Path
     axis: int
+    target_axes: Axes
     images: Mapping[str, Tensor]
     image: Tensor | None
     seed: Seed
@@ -67,6 +71,10 @@ class Walk:
         """The network with the nodes appended so far."""
         return self.canonical.graph
 
+    def lacks_batch(self, tensor: Tensor) -> bool:
+        """Tell whether a tensor of the network has no batch axis."""
+        return tensor.name in self.canonical.unbatched
+
     @property
     def target(self) -> Tensor:
         """The tensor projected back to, with one entry along the batch axis per result."""
@@ -76,8 +84,14 @@ class Walk:
         self, rules: Rules | None = None, path: Path | None = None, cotangent: Tensor | None = None
     ) -> Tensor:
         """Append a backward pass, by default the method's, and return the signal at the target."""
+        return self.back_to_all(rules, path, cotangent)[0]
+
+    def back_to_all(
+        self, rules: Rules | None = None, path: Path | None = None, cotangent: Tensor | None = None
+    ) -> list[Tensor]:
+        """Append a backward pass as `back` does, and return the signal at each of the targets."""
         path = path or self.path
-        table = table_of(rules or self.rules, path, self.options)
+        path, table = prepared(rules or self.rules, path, self.options)
         if cotangent is None:
             with self.in_seed_scope():
                 cotangent = self.op.wide(self.seed.cotangent)
@@ -109,6 +123,17 @@ class Walk:
                 sizes[dimension] = self.interface.results if once else None
         return repeat_forward(self.op, self._forward_nodes(), start, sizes)
 
+    def total(self, values: Tensor, tensor: Tensor) -> Tensor:
+        """Return the sum of values at a tensor for each result, [B], in float32 for half precision.
+
+        values: of the tensor's shape.
+        """
+        op, rank = self.op, rank_of(tensor)
+        wide = op.widened(values)
+        if self.lacks_batch(tensor):
+            return op.ReduceSum(op.Unsqueeze(wide, [0]), list(range(1, rank + 1)), keepdims=0)
+        return op.ReduceSum(wide, list(range(1, rank)), keepdims=0) if rank > 1 else wide
+
     def tiled(self, tensor: Tensor, copies: int | Tensor) -> Tensor:
         """Return a tensor of one entry per result, repeated `copies` times along its axis 0."""
         op = self.op
@@ -135,14 +160,21 @@ class Walk:
 
 def projected(walk: Walk) -> Attribution:
     """Append one backward pass; the signal at the target is the attribution."""
-    return Attribution(walk.back())
+    values, *others = walk.back_to_all()
+    return Attribution(values, others=others)
 
 
-def table_of(rules: Rules, path: Path, options: Options) -> Table:
-    """Return the table for a path, with the rule for max-pools that the options choose.
+def prepared(rules: Rules, path: Path, options: Options) -> tuple[Path, Table]:
+    """Return the path with the groups that the rules know, and the table for it.
 
-    A table with a max-pool rule of its own keeps it.
+    The table has the rule for max-pools that the options choose, unless it has one of its own.
     """
+    table = _table_of(rules, path, options)
+    expanded = path.expanded(table)
+    return (path, table) if expanded is path else (expanded, _table_of(rules, expanded, options))
+
+
+def _table_of(rules: Rules, path: Path, options: Options) -> Table:
     table = rules(path, options) if callable(rules) else rules
     if table["MaxPool"] is not GRADIENT["MaxPool"]:
         return table

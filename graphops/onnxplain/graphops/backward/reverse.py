@@ -8,20 +8,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from onnxplain.graphops.backward.path import Path, first_explainable
+from onnxplain.graphops.analysis import Path
 from onnxplain.graphops.errors import UnsupportedModel, UnsupportedOperator
+from onnxplain.graphops.fusion import Fused
 from onnxplain.graphops.ir import Emitter, Node, Tensor, is_float, is_standard
-from onnxplain.graphops.operators import ONWARDS, REFUSED, Table
+from onnxplain.graphops.operators import GRADIENT, NOTHING, REFUSED, Signals, Table
 
-__all__ = ["has_rule", "require_rules", "require_signal", "reverse"]
+__all__ = [
+    "chained", "has_rule", "require_rules", "require_signal", "require_signals", "reverse",
+]  # fmt: skip
 
 
-def reverse(op: Emitter, path: Path, seed: Tensor, table: Table) -> Tensor:
-    """Append the backward pass of `seed` from the path's layer to its target.
+def reverse(op: Emitter, path: Path, seed: Tensor, table: Table) -> list[Tensor]:
+    """Append the backward pass of `seed` from the path's layer to its targets.
 
-    Returns the signal at the target, of its shape. Raises UnsupportedOperator where a node on the
-    path has no rule, and UnsupportedModel where no signal reaches the target.
+    Returns the signal at each target, of its shape. Raises UnsupportedOperator where a node on the
+    path has no rule, and UnsupportedModel where no signal reaches a target.
     """
+    path = path.expanded(table)
     require_rules(path, table)
     cotangents = Cotangents(op)
     cotangents.add(path.layer, seed)
@@ -36,20 +40,25 @@ def reverse(op: Emitter, path: Path, seed: Tensor, table: Table) -> Tensor:
                 f"the rule of {node.op} returned {len(results)} signals for its "
                 f"{len(node.inputs)} inputs"
             )
+        require_signals(node, results, path)
         for tensor, signal in zip(node.inputs, results, strict=True):
-            if tensor.name not in path.tensors:
-                continue
-            if signal is None:
-                raise UnsupportedOperator(
-                    f"{node.op} '{node.name}' passes no signal to its input '{tensor.name}', "
-                    f"which depends on '{path.target.name}': choose a target after it (`to`)"
-                )
-            cotangents.add(tensor, signal)
-    with op.scoped(path.nodes[0].name if path.nodes else ""):
-        arrived = cotangents.take_one(path.target)
-    if arrived is None:
-        raise UnsupportedModel(f"no signal from '{path.layer.name}' reaches '{path.target.name}'")
-    return arrived
+            if tensor.name in path.tensors and signal is not None and signal is not NOTHING:
+                cotangents.add(tensor, signal)
+    signals = []
+    for target in path.targets:
+        with op.scoped(path.nodes[0].name if path.nodes else ""):
+            arrived = cotangents.take_one(target)
+        if arrived is None:
+            raise UnsupportedModel(f"no signal from '{path.layer.name}' reaches '{target.name}'")
+        signals.append(arrived)
+    return signals
+
+
+def chained(op: Emitter, n: Node, g: Tensor) -> Signals:
+    """The gradient rule of a group of nodes: the chain rule through its members."""
+    if not isinstance(n, Fused):
+        raise TypeError(f"{n.op} '{n.name}' is no group of nodes")
+    return tuple(reverse(op, Path.through(n, op.opset), g, GRADIENT))
 
 
 def has_rule(table: Table) -> Callable[[Node], bool]:
@@ -64,26 +73,27 @@ def require_signal(node: Node, signal: Tensor | None) -> Tensor:
     return signal
 
 
+def require_signals(node: Node, signals: Signals, path: Path) -> None:
+    """Raise UnsupportedOperator where a node's rule has no signal for an input on the path."""
+    for tensor, signal in zip(node.inputs, signals, strict=True):
+        if signal is None and tensor.name in path.tensors:
+            raise UnsupportedOperator(
+                f"{node.op} '{node.name}' passes no signal to its input '{tensor.name}', which "
+                f"depends on '{path.target.name}'"
+            )
+
+
 def require_rules(path: Path, table: Table) -> None:
     """Raise UnsupportedOperator for the first node on the path that has no rule."""
-    known = has_rule(table)
+    known, path = has_rule(table), path.expanded(table)
     for node in path.nodes:
         if known(node):
             continue
-        start = first_explainable(path, known)
-        onwards = (
-            f"explanation is possible from '{start.name}' onwards: project back to it (`to`)"
-            if start is not None and start is not path.layer
-            else "no part of the path can be explained"
-        )
         domain = "" if is_standard(node) else f" of domain '{node.domain}'"
         advice = "" if domain else REFUSED.get(node.op, "")
-        if advice == ONWARDS:  # `onwards` says so, if there is such a tensor
-            advice = ""
         raise UnsupportedOperator(
             f"no rule for {node.op}{domain} (node '{node.name}', opset {path.opset}) on the path "
-            f"from '{path.target.name}' to '{path.layer.name}'; "
-            + "; ".join(filter(None, [advice, onwards]))
+            f"from '{path.target.name}' to '{path.layer.name}'" + (f"; {advice}" if advice else "")
         )
 
 

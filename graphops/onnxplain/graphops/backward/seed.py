@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from onnxplain.graphops.ir import Emitter, Tensor, dtype_of, rank_of, shape_of
+from onnxplain.graphops.ir import Emitter, Tensor, dtype_of, rank_of, reshape, shape_of
 
-__all__ = ["Seed", "Unit", "seed_at_layer", "seed_at_unit", "seed_from_cotangent"]
+__all__ = [
+    "Seed",
+    "Unit",
+    "column",
+    "negated",
+    "seed_at_layer",
+    "seed_at_unit",
+    "seed_from_cotangent",
+]
 
 
 @dataclass(frozen=True)
@@ -16,12 +24,14 @@ class Unit:
     """The unit of each result, as int64[B] tensors of the graph.
 
     image: None for one result per image, in order.
-    position: int64[B, spatial rank] for position `given`, else None.
+    position: int64[B, spatial rank] for position `given`, else None. region: the weight of each of
+    the layer's positions, [B, *spatial], for position `region`, else None.
     """
 
     channel: Tensor
     image: Tensor | None = None
     position: Tensor | None = None
+    region: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -46,12 +56,31 @@ def seed_from_cotangent(op: Emitter, layer: Tensor, seed: Tensor) -> Seed:
     return Seed(seed, op.ReduceSum(product, axes, keepdims=0) if axes else product)
 
 
-def seed_at_layer(op: Emitter, layer: Tensor, seed_value: str) -> Seed:
-    """Start from all units of the layer: with their activations, or with ones."""
+def seed_at_layer(
+    op: Emitter, layer: Tensor, seed_value: str, axis: int = 1, region: Tensor | None = None
+) -> Seed:
+    """Start from all units of the layer: with their activations, or with ones.
+
+    region: the weight of each position, [B, *spatial]; None for 1. axis: the layer's channel axis.
+    """
     whole = op.residual(layer)
     if seed_value == "one":
         whole = op.Expand(op.constant(1, dtype_of(layer)), op.shape(layer))
+    if region is not None:
+        whole = op.Mul(whole, op.Unsqueeze(region, [axis]))
     return seed_from_cotangent(op, layer, whole)
+
+
+def column(op: Emitter, layer: Tensor) -> Tensor:
+    """Return a layer of rank 1, one number per image, as the only channel of [N, 1]."""
+    unit = op.raw("Unsqueeze", layer, op.constant([1], np.int64))
+    unit.dtype, unit.shape = layer.dtype, [*shape_of(layer), 1]
+    return unit
+
+
+def negated(op: Emitter, seed: Seed) -> Seed:
+    """Return the seed with the opposite sign, for the evidence against the unit."""
+    return replace(seed, cotangent=op.Neg(seed.cotangent), score=op.Neg(seed.score))
 
 
 def seed_at_unit(
@@ -59,12 +88,17 @@ def seed_at_unit(
 ) -> Seed:
     """Start from one channel per result: at all positions, at its maximum, or at a given position.
 
-    axis: the layer's channel axis. The cotangent is the unit's activation, or one, at those
-    positions, and zero elsewhere.
+    axis: the layer's channel axis; a layer of rank 1 has one channel. The cotangent is the unit's
+    activation, or one, at those positions, and zero elsewhere; in a region it is that times the
+    region's weights.
     """
+    if rank_of(layer) == 1:
+        seed = seed_at_unit(op, column(op, layer), 1, unit, position, seed_value)
+        return replace(seed, cotangent=op.Squeeze(seed.cotangent, [1]))
     activity = _activity(op, layer, axis, unit)  # [B, *spatial]
-    if position == "all":
-        picked, score, where = _at_all_positions(op, activity, rank_of(layer), seed_value)
+    if position in ("all", "region"):
+        rank = rank_of(layer)
+        picked, score, where = _at_all_positions(op, activity, rank, seed_value, unit.region)
     else:
         sizes = _spatial_sizes(op, layer, axis)
         picked, score, where = _at_one_position(op, activity, sizes, unit.position, seed_value)
@@ -74,10 +108,12 @@ def seed_at_unit(
 
 
 def _at_all_positions(
-    op: Emitter, activity: Tensor, rank: int, seed_value: str
+    op: Emitter, activity: Tensor, rank: int, seed_value: str, region: Tensor | None
 ) -> tuple[Tensor, Tensor, None]:
     """Return the seed's values at all positions, [B, *spatial], and the score, [B]."""
     picked = _seed_values(op, activity, seed_value)
+    if region is not None:
+        picked = op.Mul(picked, region)
     score = op.Mul(op.widened(picked), op.widened(activity))
     if rank > 2:
         score = op.ReduceSum(score, list(range(1, rank - 1)), keepdims=0)
@@ -91,7 +127,7 @@ def _at_one_position(
 
     A given position out of range is an error of the runtime.
     """
-    flat = op.Reshape(activity, [0, -1])
+    flat = op.Flatten(activity, axis=1)
     if position is None:
         index = op.ArgMax(flat, axis=1, keepdims=1)
         position = _unravelled(op, index, sizes)
@@ -101,7 +137,7 @@ def _at_one_position(
         activation = op.Unsqueeze(op.GatherND(activity, position, batch_dims=1), [1])
     value = _seed_values(op, activation, seed_value)
     is_position = op.Equal(_range(op, op.Squeeze(op.Shape(flat, start=1), [0])), index)
-    picked = op.Reshape(op.Where(is_position, value, 0.0), op.Shape(activity))
+    picked = reshape(op, op.Where(is_position, value, 0.0), op.Shape(activity))
     score = op.Squeeze(op.Mul(op.widened(value), op.widened(activation)), [1])
     return picked, score, position
 

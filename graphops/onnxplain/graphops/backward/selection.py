@@ -37,6 +37,16 @@ class Interface:
             self.renamed[wanted] = name
         return name
 
+    def output(self, op: Emitter, wanted: str, tensor: Tensor, shape: Shape | None) -> Tensor:
+        """Return the tensor under an output's name; the input `position` is an output itself."""
+        if wanted == "position" and not tensor.inputs:
+            return tensor
+        if not tensor.inputs or not op.is_own(tensor):
+            tensor = op.Identity(tensor)
+        tensor.name = self.name(op, wanted)
+        tensor.shape = tensor.shape or shape
+        return tensor
+
     def input(
         self,
         op: Emitter,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from onnxplain.graphops.analysis import MIXED, track_batch
+from onnxplain.graphops.analysis import MIXED, single_image_inputs, track_batch
 from onnxplain.graphops.ir import (
     Emitter,
     Graph,
@@ -25,6 +25,8 @@ def free_batch(graph: Graph) -> tuple[str, str]:
     Returns "free" (it already was), "freed" or "fixed", and a note: why it stays fixed, or, where
     it is free, which node mixes it with another axis; else "".
     """
+    for name in sorted(single_image_inputs(graph)):
+        return "fixed", f"the input '{name}' takes one image, without a batch axis"
     batches = [t.shape[0] for t in graph.inputs if t.shape]
     if not batches:
         return "fixed", "the network's inputs have no shape"

@@ -1,6 +1,6 @@
 """The editable graph: reading and writing models, appending nodes, constants, shape inference."""
 
-from onnxplain.graphops.ir.constants import known_value
+from onnxplain.graphops.ir.constants import known_part, known_sizes, known_value
 from onnxplain.graphops.ir.emitter import Emitter
 from onnxplain.graphops.ir.exporter import write
 from onnxplain.graphops.ir.graph import (
@@ -32,7 +32,10 @@ from onnxplain.graphops.ir.graph import (
 )
 from onnxplain.graphops.ir.importer import name_scopes, read
 from onnxplain.graphops.ir.io import load, opset_of, read_metadata, save, write_atomically
+from onnxplain.graphops.ir.large import fits, join, raw, size_of, split
+from onnxplain.graphops.ir.reshaping import merge_axes, reshape
 from onnxplain.graphops.ir.shape_inference import infer_shapes, with_shapes
+from onnxplain.graphops.ir.stand_in import StandIn
 from onnxplain.graphops.ir.validity import diagnosing
 
 __all__ = [
@@ -42,12 +45,14 @@ __all__ = [
     "Graph",
     "Node",
     "Shape",
+    "StandIn",
     "Tensor",
     "attribute",
     "diagnosing",
     "dimension_names",
     "constant",
     "dtype_of",
+    "fits",
     "infer_shapes",
     "is_constant",
     "is_fixed",
@@ -56,21 +61,29 @@ __all__ = [
     "is_known_size",
     "is_standard",
     "is_static",
+    "join",
+    "known_part",
+    "known_sizes",
     "known_value",
     "load",
     "lowest_finite",
+    "merge_axes",
     "name_scopes",
     "numpy_type",
     "onnx_type",
     "opset_of",
     "optional_input",
     "rank_of",
+    "raw",
     "read",
     "read_metadata",
     "reads",
     "rename",
+    "reshape",
     "save",
     "shape_of",
+    "size_of",
+    "split",
     "with_shapes",
     "write",
     "write_atomically",

@@ -16,17 +16,17 @@ from onnx_graphsurgeon.exporters.onnx_exporter import OnnxExporter
 from onnxplain.graphops.ir.exporter import SMALL
 from onnxplain.graphops.ir.graph import Node, Tensor, is_constant, is_standard, numpy_type
 
-__all__ = ["known_value"]
+__all__ = ["known_part", "known_sizes", "known_value"]
 
 MOVES = {  # operators that only move elements: how many inputs hold them, None for all
     "Cast": 1, "Concat": None, "Expand": 1, "Gather": 1, "Identity": 1, "Reshape": 1, "Slice": 1,
     "Squeeze": 1, "Transpose": 1, "Unsqueeze": 1,
 }  # fmt: skip
-ARITHMETIC = {
-    "Add", "And", "ConstantOfShape", "Div", "Equal", "Greater", "GreaterOrEqual", "Less",
-    "LessOrEqual", "Max", "Min", "Mod", "Mul", "Neg", "Not", "Or", "Range", "ReduceProd",
-    "ReduceSum", "Sub", "Where",
+ELEMENTWISE = {
+    "Add", "And", "Div", "Greater", "GreaterOrEqual", "Less", "LessOrEqual", "Max", "Min", "Mod",
+    "Mul", "Neg", "Not", "Or", "Sub",
 }  # fmt: skip
+ARITHMETIC = {*ELEMENTWISE, "ConstantOfShape", "Range", "ReduceProd", "ReduceSum"}
 
 # Values, and a mask of those that are known.
 PartlyKnown: TypeAlias = "tuple[np.ndarray, np.ndarray]"
@@ -39,6 +39,23 @@ def known_value(tensor: Tensor) -> np.ndarray | None:
     """
     value = _evaluate(tensor)
     return value[0] if value is not None and value[1].all() else None
+
+
+def known_part(tensor: Tensor) -> PartlyKnown | None:
+    """Return a tensor of numbers of which some are known, and a mask of these; None if none are."""
+    value = _evaluate(tensor)
+    return value if value is not None and value[1].any() else None
+
+
+def known_sizes(tensor: Tensor) -> list[int | None] | None:
+    """Return the elements of a vector of sizes, None for those that are not known.
+
+    Return None where not even their number is known, or a known one is none: a 0 or -1.
+    """
+    value = _evaluate(tensor)
+    if value is None or value[0].ndim != 1:
+        return None
+    return [int(v) if k and v > 0 else None for v, k in zip(*value, strict=True)]
 
 
 def _evaluate(tensor: Tensor) -> PartlyKnown | None:
@@ -58,6 +75,10 @@ def _evaluate(tensor: Tensor) -> PartlyKnown | None:
         return _size(node)
     if node.op in MOVES:
         return _moved(node, MOVES[node.op] or len(node.inputs))
+    if node.op == "Equal":
+        return _equal(node)
+    if node.op == "Where":
+        return _where(node)
     return _computed(node) if node.op in ARITHMETIC else None
 
 
@@ -105,15 +126,40 @@ def _moved(node: Node, count: int) -> PartlyKnown | None:
     return None if mask is None else (moved, mask)
 
 
+def _equal(node: Node) -> PartlyKnown | None:
+    """Compare the values; one that is not known is a size, and so differs from a negative one."""
+    a, b = (_evaluate(t) for t in node.inputs)
+    if a is None or b is None:
+        return None
+    (x, is_x), (y, is_y) = a, b
+    differs = (is_x.astype(bool) & (x < 0)) | (is_y.astype(bool) & (y < 0))
+    both = (is_x * is_y).astype(bool)
+    return (x == y) & both, (both | differs).astype(np.int64)
+
+
+def _where(node: Node) -> PartlyKnown | None:
+    """Choose between the values; which ones must be known."""
+    chosen, a, b = known_value(node.inputs[0]), *(_evaluate(t) for t in node.inputs[1:])
+    if chosen is None or a is None or b is None:
+        return None
+    return np.where(chosen, a[0], b[0]), np.where(chosen, a[1], b[1])
+
+
 def _computed(node: Node) -> PartlyKnown | None:
-    values: list[np.ndarray | None] = []
-    for tensor in node.inputs:
-        value = None if tensor.is_empty() else known_value(tensor)
-        if value is None and not tensor.is_empty():
+    """Apply the operator; an element of an element-wise one is known if all that it reads are."""
+    parts = [None if t.is_empty() else _evaluate(t) for t in node.inputs]
+    for tensor, part in zip(node.inputs, parts, strict=True):
+        if part is None and not tensor.is_empty():
             return None
-        values.append(value)
-    result = _run(node, values)
-    return None if result is None else _all_known(result)
+        if part is not None and node.op not in ELEMENTWISE and not part[1].all():
+            return None
+    result = _run(node, [None if part is None else part[0] for part in parts])
+    if result is None or node.op not in ELEMENTWISE:
+        return None if result is None else _all_known(result)
+    known = np.ones(result.shape, np.int64)
+    for part in parts:
+        known = known * (1 if part is None else part[1])
+    return result, known
 
 
 def _run(node: Node, values: list[np.ndarray | None]) -> np.ndarray | None:
@@ -125,7 +171,8 @@ def _run(node: Node, values: list[np.ndarray | None]) -> np.ndarray | None:
     proto.input[:] = ["" if v is None else f"x{i}" for i, v in enumerate(values)]
     feeds = {f"x{i}": v for i, v in enumerate(values) if v is not None}
     try:
-        (result,) = ReferenceEvaluator(proto).run(None, feeds)
+        with np.errstate(all="ignore"):  # of placeholders for what is not known
+            (result,) = ReferenceEvaluator(proto).run(None, feeds)
         return np.asarray(result)
     except (RuntimeError, ValueError, TypeError, IndexError):
         return None

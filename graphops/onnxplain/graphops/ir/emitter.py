@@ -152,7 +152,7 @@ class Emitter:
             unknown = [i for i, d in enumerate(shape) if not isinstance(d, int)]
             if len(unknown) <= 1 and 0 not in shape:
                 return self.Reshape(g, [d if isinstance(d, int) else -1 for d in shape])
-        return self.Reshape(g, self.shape(tensor))
+        return self.Reshape(g, self.shape(tensor), allowzero=1)
 
     def constant(self, values: Any, dtype: DType) -> Tensor:
         """Return a constant of the graph; equal constants share one tensor."""

@@ -13,7 +13,9 @@ import onnx_graphsurgeon as gs
 from onnx_graphsurgeon.exporters.onnx_exporter import OnnxExporter, update_import_domains
 from onnx_graphsurgeon.ir.tensor import SparseValues
 
+from onnxplain.graphops.ir import large
 from onnxplain.graphops.ir.graph import Graph, Tensor, is_constant
+from onnxplain.graphops.ir.large import bytes_of, raw
 
 __all__ = ["without_weights", "write"]
 
@@ -48,20 +50,28 @@ def write(graph: Graph, source: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def _export(graph: Graph) -> onnx.ModelProto:
-    """Return the graph as a model. Its inputs and outputs must have types."""
-    model = _without_constants(graph, check_types=True)
+    model = _without_constants(graph)
     for tensor in _constants(graph):
         if isinstance(tensor._values, SparseValues):
             sparse = OnnxExporter.export_sparse_tensor_proto(tensor)
             model.graph.sparse_initializer.append(sparse)
         else:
-            model.graph.initializer.append(OnnxExporter.export_tensor_proto(tensor))
+            _add(model.graph, OnnxExporter.export_tensor_proto(tensor))
     return model
+
+
+def _add(graph: onnx.GraphProto, tensor: onnx.TensorProto) -> None:
+    """Copy an initialiser into the graph; protobuf copies none above 2 GiB as a whole."""
+    if bytes_of(tensor) < large.LIMIT:
+        graph.initializer.append(tensor)
+        return
+    copy = graph.initializer.add(name=tensor.name, data_type=tensor.data_type, dims=tensor.dims)
+    copy.raw_data = raw(tensor)
 
 
 def without_weights(graph: Graph) -> onnx.ModelProto:
     """Return the graph as a model for shape inference, in which large constants are inputs."""
-    model = _without_constants(graph, check_types=False)
+    model = _without_constants(graph)
     for tensor in _constants(graph):
         if isinstance(tensor._values, SparseValues) or math.prod(tensor._values.shape) > SMALL:
             model.graph.input.append(OnnxExporter.export_value_info_proto(tensor, False))
@@ -74,7 +84,7 @@ def _constants(graph: Graph) -> list[gs.Constant]:
     return [t for t in graph.tensors().values() if is_constant(t)]
 
 
-def _without_constants(graph: Graph, check_types: bool) -> onnx.ModelProto:
+def _without_constants(graph: Graph) -> onnx.ModelProto:
     model = onnx.ModelProto(ir_version=graph.ir_version or onnx.IR_VERSION)
     model.opset_import.extend(update_import_domains(graph))
     model.graph.name = graph.name or "graph"
@@ -85,7 +95,10 @@ def _without_constants(graph: Graph, check_types: bool) -> onnx.ModelProto:
         (model.graph.output, graph.outputs),
         (model.graph.value_info, _intermediate_values(graph)),
     ):
-        values.extend([OnnxExporter.export_value_info_proto(t, check_types) for t in tensors])
+        values.extend([OnnxExporter.export_value_info_proto(t, False) for t in tensors])
+    for value in [*model.graph.input, *model.graph.output]:
+        if value.name in graph.other_types:
+            value.type.CopyFrom(graph.other_types[value.name])
     return model
 
 

@@ -59,16 +59,24 @@ HALF = {onnx.TensorProto.FLOAT16, onnx.TensorProto.BFLOAT16}
 
 
 class Graph(gs.Graph):
-    """The editable graph of a model, with its exporter's module scopes.
+    """The editable graph of a model, with what onnx-graphsurgeon does not hold.
 
     name_scopes: PyTorch's module scopes, by the names of the tensors computed in them.
+    other_types: the types of values that are no tensors (sequences, maps, optionals), by name.
+    Such a value has no `dtype`.
     """
 
     name_scopes: dict[str, str]
+    other_types: dict[str, onnx.TypeProto]
 
     @classmethod
-    def of(cls, graph: gs.Graph, name_scopes: dict[str, str]) -> Graph:
-        """Return a graph of the same nodes and tensors, with these module scopes."""
+    def of(
+        cls,
+        graph: gs.Graph,
+        name_scopes: dict[str, str],
+        other_types: dict[str, onnx.TypeProto],
+    ) -> Graph:
+        """Return a graph of the same nodes and tensors, with these module scopes and types."""
         scoped = cls(
             nodes=graph.nodes,
             inputs=graph.inputs,
@@ -82,12 +90,17 @@ class Graph(gs.Graph):
             functions=graph.functions,
             ir_version=graph.ir_version,
         )
-        scoped.name_scopes = name_scopes
+        scoped.name_scopes, scoped.other_types = name_scopes, other_types
         return scoped
+
+    def drop_unread_inputs(self) -> None:
+        """Remove the inputs that no node reads."""
+        read = {tensor.name for node in self.nodes for tensor in reads(node)}
+        self.inputs = [tensor for tensor in self.inputs if tensor.name in read]
 
     def copy(self, tensor_map: dict[str, Tensor] | None = None) -> Graph:
         """Return an editable copy that shares weights and attributes."""
-        copied = Graph.of(super().copy(tensor_map), self.name_scopes)
+        copied = Graph.of(super().copy(tensor_map), self.name_scopes, self.other_types)
         bodies = zip(
             [self, *self.subgraphs(recursive=True)],
             [copied, *copied.subgraphs(recursive=True)],

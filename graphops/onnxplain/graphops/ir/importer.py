@@ -36,6 +36,7 @@ def read(model: onnx.ModelProto) -> Graph:
     light.graph.value_info.extend(inferred.graph.value_info)
     for mine, theirs in zip(light.graph.output, inferred.graph.output, strict=True):
         mine.CopyFrom(theirs)
+    other_types = _take_other_types(light)
     imported = OnnxImporter.import_graph(
         light.graph,
         tensor_map=weights,
@@ -43,7 +44,7 @@ def read(model: onnx.ModelProto) -> Graph:
         import_domains=OnnxImporter.get_import_domains(light),
         ir_version=light.ir_version,
     )
-    graph = Graph.of(imported, name_scopes(model))
+    graph = Graph.of(imported, name_scopes(model), other_types)
     _name_nodes(graph)
     _constants_as_initializers(graph)
     return graph
@@ -58,6 +59,17 @@ def name_scopes(model: onnx.ModelProto) -> dict[str, str]:
         if entry.key == "pkg.torch.onnx.name_scopes"
         for output in node.output
     }
+
+
+def _take_other_types(model: onnx.ModelProto) -> dict[str, onnx.TypeProto]:
+    """Remove the types of values that are no tensors, and return them by the values' names."""
+    taken = {}
+    for value in [*model.graph.input, *model.graph.output, *model.graph.value_info]:
+        if value.type.WhichOneof("value") not in (None, "tensor_type"):
+            taken[value.name] = onnx.TypeProto()
+            taken[value.name].CopyFrom(value.type)
+            value.ClearField("type")
+    return taken
 
 
 def _split_weights(model: onnx.ModelProto) -> tuple[onnx.ModelProto, dict[str, Tensor]]:

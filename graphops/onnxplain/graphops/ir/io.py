@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 import onnx
 from google.protobuf.message import DecodeError, Message
@@ -21,13 +23,17 @@ from onnxplain.graphops.errors import (
     OutputError,
     UnsafeModel,
     UnsupportedModel,
+    missing_file,
     one_line,
 )
-from onnxplain.graphops.ir.shape_inference import require_consistent
+from onnxplain.graphops.ir.large import fits, raw, split
+from onnxplain.graphops.ir.shape_inference import require_consistent, without_large_constants
+from onnxplain.graphops.ir.tidying import declared, tidy
 from onnxplain.graphops.ir.validity import diagnosing
 
 __all__ = ["MAX_OPSET", "MIN_OPSET", "load", "read_metadata", "save", "write_atomically"]
 
+ALIGNED = 4096  # bytes; runtimes map the tensors of a file of external data into memory
 MIN_OPSET = 7
 MAX_OPSET = 26
 
@@ -55,7 +61,7 @@ def load(source: str | os.PathLike[str] | bytes) -> onnx.ModelProto:
     if isinstance(source, bytes):
         _refuse_external_data(model, name)
     elif _read_external_data(model, Path(source).resolve().parent, name):
-        checked = model
+        checked = model if fits(model) else without_large_constants(model)
     with diagnosing(model):
         _check(model, checked, name)
     return model
@@ -65,13 +71,20 @@ def save(model: onnx.ModelProto, path: str | os.PathLike[str]) -> None:
     """Write a model to a file, whole or not at all.
 
     Args:
-        model: the model; its tensors are written into the same file.
+        model: the model. Its tensors are written into the same file, or, where that would exceed
+            2 GiB, into another beside it, whose name has `.data` appended.
         path: the file, which is replaced if it exists.
 
     Raises:
         OutputError: the file cannot be written.
     """
-    write_atomically(path, model.SerializeToString())
+    if fits(model):
+        write_atomically(path, model.SerializeToString())
+        return
+    light, large = split(model)
+    target = Path(os.path.realpath(path))
+    _write_apart(target.with_name(f"{target.name}.data"), light, large)
+    write_atomically(target, light.SerializeToString())
 
 
 def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
@@ -80,22 +93,48 @@ def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
     A link is followed. A device or a pipe is written to directly.
     """
     target = Path(os.path.realpath(path))
-    temporary = None
     try:
         if target.exists() and not target.is_file():
             target.write_bytes(data)
             return
-        handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-        with os.fdopen(handle, "wb") as file:
+        with replacing(target) as file:
             file.write(data)
+    except OSError as e:
+        raise OutputError(f"cannot write '{os.fspath(path)}': {e.strerror or e}") from e
+
+
+def _write_apart(path: Path, light: onnx.ModelProto, large: Sequence[onnx.TensorProto]) -> None:
+    """Write large tensors' values to a file, which the model then names. Raises OutputError."""
+    headers = {tensor.name: tensor for tensor in light.graph.initializer}
+    try:
+        with replacing(path) as file:
+            for tensor in large:
+                header, offset = headers[tensor.name], file.tell()
+                header.data_location = onnx.TensorProto.EXTERNAL
+                length = file.write(raw(tensor))
+                for key, value in (
+                    ("location", path.name), ("offset", str(offset)), ("length", str(length))
+                ):  # fmt: skip
+                    header.external_data.add(key=key, value=value)
+                file.write(bytes(-length % ALIGNED))
+    except OSError as e:
+        raise OutputError(f"cannot write '{path}': {e.strerror or e}") from e
+
+
+@contextmanager
+def replacing(target: Path) -> Iterator[BinaryIO]:
+    """Open a temporary file beside `target`, which replaces it after the block. Raises OSError."""
+    handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            yield file
         umask = os.umask(0)
         os.umask(umask)
         os.chmod(temporary, 0o666 & ~umask)
         os.replace(temporary, target)
-    except OSError as e:
-        if temporary is not None:
-            Path(temporary).unlink(missing_ok=True)
-        raise OutputError(f"cannot write '{os.fspath(path)}': {e.strerror or e}") from e
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
 
 
 def read_metadata(model: onnx.ModelProto) -> dict[str, str]:
@@ -119,7 +158,7 @@ def _read(path: str | os.PathLike[str], name: str) -> bytes:
     try:
         return Path(path).read_bytes()
     except (FileNotFoundError, NotADirectoryError) as e:
-        raise MissingFile(f"no file {name}") from e
+        raise missing_file(path, name) from e
     except OSError as e:
         raise MissingFile(f"cannot read {name}: {e.strerror}") from e
 
@@ -150,8 +189,13 @@ def _check(model: onnx.ModelProto, checked: onnx.ModelProto | bytes, name: str) 
         )
     try:
         onnx.checker.check_model(checked)
-    except (onnx.checker.ValidationError, ValueError) as e:
-        raise CorruptModel(f"{name} is not valid ONNX: {one_line(e)}") from e
+    except (onnx.checker.ValidationError, ValueError):
+        tidy(model)
+        try:
+            light = model if fits(model) else without_large_constants(model)
+            onnx.checker.check_model(declared(light))
+        except (onnx.checker.ValidationError, ValueError) as e:
+            raise CorruptModel(f"{name} is not valid ONNX: {one_line(e)}") from e
     try:
         require_consistent(model)
     except CorruptModel as e:
@@ -204,6 +248,6 @@ def _read_external_data(model: onnx.ModelProto, folder: Path, name: str) -> bool
             raise MissingFile(
                 f"tensor '{tensor.name}' of {name} is stored in an unreadable file: {e.strerror}"
             ) from e
-        tensor.data_location = onnx.TensorProto.DEFAULT
+        tensor.ClearField("data_location")
         del tensor.external_data[:]
     return bool(external)

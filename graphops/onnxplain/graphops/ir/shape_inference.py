@@ -12,7 +12,10 @@ from onnxplain.graphops.errors import CorruptModel, one_line
 from onnxplain.graphops.ir.exporter import SMALL, without_weights
 from onnxplain.graphops.ir.graph import Graph, is_constant
 
-__all__ = ["drop_redundant_pads", "infer_shapes", "require_consistent", "with_shapes"]
+__all__ = [
+    "drop_redundant_pads", "infer_shapes", "require_consistent", "with_shapes",
+    "without_large_constants",
+]  # fmt: skip
 
 # Operators that ONNX defines as functions, whose outputs inference does not know.
 SHAPE_KEEPERS = ("GroupNormalization", "MeanVarianceNormalization")
@@ -21,7 +24,7 @@ SHAPE_KEEPERS = ("GroupNormalization", "MeanVarianceNormalization")
 def with_shapes(model: onnx.ModelProto) -> onnx.ModelProto:
     """Return a copy of `model` with inferred shapes and without its large constants."""
     try:
-        return onnx.shape_inference.infer_shapes(_without_large_constants(model), data_prop=True)
+        return onnx.shape_inference.infer_shapes(without_large_constants(model), data_prop=True)
     except (onnx.shape_inference.InferenceError, RuntimeError, ValueError) as e:
         raise CorruptModel(f"the model's shapes are inconsistent: {one_line(e)}") from e
 
@@ -38,7 +41,7 @@ def infer_shapes(graph: Graph, sizes_changed: bool = False) -> None:
     model = with_shapes(without_weights(graph))
     known = {v.name: v for v in [*model.graph.value_info, *model.graph.output]}
     for tensor in produced:
-        if tensor.name in known:
+        if tensor.name in known and known[tensor.name].type.HasField("tensor_type"):
             fresh = OnnxImporter.import_tensor(known[tensor.name])
             tensor.shape, tensor.dtype = fresh.shape, fresh.dtype or tensor.dtype
         shape = before[tensor.name]
@@ -51,10 +54,11 @@ def require_consistent(model: onnx.ModelProto) -> None:
 
     Declared shapes are ignored: they are often stale, and no runtime checks them.
     """
-    light = _without_large_constants(model)
+    light = without_large_constants(model)
     del light.graph.value_info[:]
     for output in light.graph.output:
-        output.type.tensor_type.ClearField("shape")
+        if output.type.HasField("tensor_type"):  # not a sequence or a map
+            output.type.tensor_type.ClearField("shape")
     try:
         onnx.shape_inference.infer_shapes(light, strict_mode=True, data_prop=True)
     except (onnx.shape_inference.InferenceError, RuntimeError, ValueError) as e:
@@ -78,7 +82,7 @@ def _rounds_up(node: onnx.NodeProto) -> bool:
     return any(a.name == "ceil_mode" and a.i for a in node.attribute)
 
 
-def _without_large_constants(model: onnx.ModelProto) -> onnx.ModelProto:
+def without_large_constants(model: onnx.ModelProto) -> onnx.ModelProto:
     """Return a copy in which large constants are inputs of the same type and shape."""
     light = onnx.ModelProto()
     light.ir_version = max(model.ir_version, 4)

@@ -8,6 +8,8 @@ from contextlib import contextmanager
 import onnx
 
 from onnxplain.graphops.errors import CorruptModel, OnnxplainError, one_line
+from onnxplain.graphops.ir.large import fits
+from onnxplain.graphops.ir.shape_inference import without_large_constants
 
 __all__ = ["diagnosing"]
 
@@ -32,7 +34,9 @@ def diagnosing(model: onnx.ModelProto) -> Iterator[None]:
 
 def _invalid(model: onnx.ModelProto) -> str | None:
     try:
-        onnx.checker.check_model(model, full_check=True)
+        onnx.checker.check_model(
+            model if fits(model) else without_large_constants(model), full_check=True
+        )
     # the checker's own errors, and those of its parts on invalid text and overflowing sizes
     except Exception as e:
         return one_line(e) or type(e).__name__

@@ -6,7 +6,7 @@ to the map's layer. A is that layer's value, g the gradient there, k a channel.
 
 from __future__ import annotations
 
-from onnxplain.graphops.analysis import channel_axis, default_target, has_channels_last
+from onnxplain.graphops.analysis import MapLayout, Places, default_target, layout_of
 from onnxplain.graphops.backward import Attribution, Walk, find_path
 from onnxplain.graphops.errors import OptionError
 from onnxplain.graphops.ir import Tensor, onnx_type, rank_of, shape_of
@@ -14,6 +14,7 @@ from onnxplain.graphops.operators import GRADIENT
 
 __all__ = ["grad_cam", "grad_cam_pp", "guided_grad_cam", "layer_cam"]
 
+END = 2**62  # beyond any axis: a Slice to its end
 EPSILON = 1e-6  # as in pytorch-grad-cam's Grad-CAM++
 
 
@@ -30,7 +31,7 @@ def grad_cam_pp(walk: Walk) -> Attribution:
 
     α = g² / (2g² + ΣA·g³ + ε), zero where g is zero; the sums in w and α are over all positions.
     """
-    op, positions = walk.op, _positions(walk)
+    op, positions = walk.op, list(_layout(walk).positions)
     g, maps = _gradient_and_maps(walk)
     square = op.Mul(g, g)
     total = op.ReduceSum(maps, positions, keepdims=1)
@@ -58,12 +59,14 @@ def guided_grad_cam(walk: Walk) -> Attribution:
             "at the picture's size: leave `upsample` on, or choose grad_cam"
         )
     op = walk.op
-    picture = default_target(walk.graph)
+    picture = _picture(walk)
     seen = walk.images.get(picture.name, picture)
     signal = walk.back(path=find_path(walk.graph, seen, walk.path.layer))
     cam = _upsampled(walk, _grad_cam(walk))
-    axis = _picture_axis(picture)
-    if axis != 1:
+    axis = _picture_axis(walk, picture)
+    if walk.lacks_batch(picture):
+        cam = op.Unsqueeze(op.Squeeze(cam, [0, 1]), [axis])
+    elif axis != 1:
         cam = op.Unsqueeze(op.Squeeze(cam, [1]), [axis])
     values = op.narrowed(op.Mul(op.widened(signal), cam), onnx_type(signal))
     values.shape = op.signal_shape(seen)
@@ -73,31 +76,38 @@ def guided_grad_cam(walk: Walk) -> Attribution:
 def _grad_cam(walk: Walk) -> Tensor:
     op = walk.op
     g, maps = _gradient_and_maps(walk)
-    return _rectified_sum(walk, op.Mul(op.mean(g, _positions(walk)), maps))
+    return _rectified_sum(walk, op.Mul(op.mean(g, list(_layout(walk).positions)), maps))
 
 
 def _gradient_and_maps(walk: Walk) -> tuple[Tensor, Tensor]:
-    """Return g and A, in float32 for half precision, whose range g³ exceeds."""
-    g = walk.back(GRADIENT)
-    return walk.op.widened(g), walk.op.widened(walk.path.target)
+    """Return g and A, tokens laid out as a grid, in float32 for half precision (for g³)."""
+    op, layout = walk.op, _layout(walk)
+    signal, values = walk.back(GRADIENT), walk.target
+    if walk.lacks_batch(walk.path.target):
+        signal, values = op.Unsqueeze(signal, [0]), op.Unsqueeze(values, [0])
+    g, maps = (_laid_out(walk, layout, t) for t in (signal, values))
+    return op.widened(g), op.widened(maps)
 
 
 def _rectified_sum(walk: Walk, weighted: Tensor) -> Tensor:
     """Return relu of the sum over the channels, [B, 1, ...spatial shape]."""
-    op = walk.op
-    summed = op.ReduceSum(weighted, [_map_axis(walk)], keepdims=0)
-    return op.Unsqueeze(op.Relu(summed), [1])
+    op, layout = walk.op, _layout(walk)
+    summed = op.ReduceSum(weighted, [layout.channel], keepdims=1)
+    order = [0, layout.channel, *layout.positions]
+    if order != sorted(order):
+        summed = op.Transpose(summed, perm=order)
+    return op.Relu(summed)
 
 
 def _as_attribution(walk: Walk, cam: Tensor) -> Attribution:
     """Return the map in the size and the precision that the options choose."""
     op, target = walk.op, walk.path.target
-    shape = op.signal_shape(target) or []
-    sizes = [shape[i] for i in _positions(walk)]
+    shape, sizes = op.signal_shape(target) or [], _layout(walk).sizes
+    shape = [1, *shape] if walk.lacks_batch(target) else shape
     if walk.options.upsample:
         cam = _upsampled(walk, cam)
-        picture = default_target(walk.graph)
-        sizes = [shape_of(picture)[i] for i in _picture_positions(picture)]
+        picture = _picture(walk)
+        sizes = [shape_of(picture)[i] for i in _picture_positions(walk, picture)]
     cam = op.narrowed(cam, op.signal_type(target))
     cam.shape = [shape[0], 1, *sizes]
     return Attribution(cam)
@@ -105,11 +115,11 @@ def _as_attribution(walk: Walk, cam: Tensor) -> Attribution:
 
 def _upsampled(walk: Walk, cam: Tensor) -> Tensor:
     """Interpolate linearly to the picture's size, aligned at pixel centres (half_pixel)."""
-    op, picture = walk.op, default_target(walk.graph)
-    positions = _picture_positions(picture)
-    if len(positions) != len(_positions(walk)):
+    op, picture = walk.op, _picture(walk)
+    positions, layout = _picture_positions(walk, picture), _layout(walk)
+    if len(positions) != len(layout.positions):
         raise OptionError(
-            f"the map of '{walk.path.target.name}' has {len(_positions(walk))} spatial axes, but "
+            f"the map of '{walk.path.target.name}' has {len(layout.positions)} spatial axes, but "
             f"the picture '{picture.name}' has {len(positions)}: turn `upsample` off, or name "
             "another layer"
         )
@@ -119,21 +129,62 @@ def _upsampled(walk: Walk, cam: Tensor) -> Tensor:
     return op.Resize(cam, None, None, sizes, **how)
 
 
-def _map_axis(walk: Walk) -> int:
-    """Return the channel axis of the layer that the map lies over."""
-    target, axis = walk.path.target, walk.options.channel_axis
-    return channel_axis(target) or 1 if axis is None else axis % rank_of(target)
+def _laid_out(walk: Walk, layout: MapLayout, tensor: Tensor) -> Tensor:
+    """Return the layer's value, or a signal of its shape, with its tokens as a grid."""
+    op = walk.op
+    if not layout.tokens:
+        return tensor
+    for axis, places in layout.tokens.items():
+        if places.before or places.after:
+            end = -places.after if places.after else END
+            tensor = op.Slice(tensor, [places.before], [end], [axis])
+    sizes = _grid_sizes(walk, layout, tensor)
+    if all(isinstance(size, int) for size in sizes):
+        return op.Reshape(tensor, sizes)
+    pieces = [[size] if isinstance(size, int) else size for size in sizes]
+    return op.Reshape(tensor, op.Concat(*pieces, axis=0))
 
 
-def _positions(walk: Walk) -> list[int]:
-    rank, axis = rank_of(walk.path.target), _map_axis(walk)
-    return [i for i in range(1, rank) if i != axis]
+def _grid_sizes(walk: Walk, layout: MapLayout, tensor: Tensor) -> list[Tensor | int]:
+    """Return the grid's sizes one by one, at most one of them as the rest (-1)."""
+    op = walk.op
+    sizes: list[Tensor | int] = []
+    for axis, size, source in zip(layout.before, layout.shape, layout.sources, strict=True):
+        if axis == 0:
+            sizes.append(0)  # as it is
+        elif isinstance(size, int):
+            sizes.append(size)
+        elif axis not in layout.tokens:
+            sizes.append(op.raw("Shape", tensor, start=axis, end=axis + 1))
+        else:
+            known = _size_of_places(walk, Places((source or 0,), (size,)))
+            sizes.append(-1 if known is None else known)
+    return sizes
 
 
-def _picture_positions(picture: Tensor) -> list[int]:
-    axis = _picture_axis(picture)
-    return [i for i in range(1, rank_of(picture)) if i != axis]
+def _size_of_places(walk: Walk, places: Places) -> Tensor | None:
+    """Append the size of an axis that has these places alone, None where no tensor has one."""
+    tensors = walk.graph.tensors()
+    for name, axes in walk.canonical.axes.items():
+        for axis, found in axes.places.items():
+            if found == places and None not in places.sizes and name in tensors:
+                return walk.op.raw("Shape", tensors[name], start=axis, end=axis + 1)
+    return None
 
 
-def _picture_axis(picture: Tensor) -> int:
-    return 3 if has_channels_last(picture) else channel_axis(picture) or 1
+def _layout(walk: Walk) -> MapLayout:
+    """Return how the axes of the layer that the map lies over are laid out, with a batch axis."""
+    return layout_of(walk.canonical.shape_with_batch(walk.path.target), walk.target_axes)
+
+
+def _picture(walk: Walk) -> Tensor:
+    """Return the picture that the map's layer depends on."""
+    return default_target(walk.graph, walk.path.target)
+
+
+def _picture_positions(walk: Walk, picture: Tensor) -> list[int]:
+    return walk.canonical.axes[picture.name].positions(rank_of(picture))
+
+
+def _picture_axis(walk: Walk, picture: Tensor) -> int:
+    return walk.canonical.axes[picture.name].channel or 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from onnxplain.graphops.backward import Walk, seed_from_cotangent
+from onnxplain.graphops.backward import Walk
 from onnxplain.graphops.ir import Tensor, dtype_of, numpy_type, rank_of
 
 __all__ = ["baseline_input", "completeness_error"]
@@ -35,8 +35,6 @@ def completeness_error(walk: Walk, values: Tensor, layer: Tensor) -> Tensor | No
     mixed = walk.canonical.mixed & {path.layer.name, path.target.name}
     if mixed or not path.layer.shape or not path.target.shape:
         return None
-    reference = seed_from_cotangent(op, layer, walk.seed.cotangent).score
-    wide = op.widened(values)
-    axes = list(range(1, len(path.target.shape)))
-    total = op.ReduceSum(wide, axes, keepdims=0) if axes else wide
-    return op.Sub(total, op.Sub(walk.seed.score, reference))
+    product = op.Mul(op.widened(walk.seed.cotangent), op.widened(layer))
+    reference = walk.total(product, path.layer)
+    return op.Sub(walk.total(values, path.target), op.Sub(walk.seed.score, reference))

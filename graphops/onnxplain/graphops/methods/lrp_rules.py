@@ -73,7 +73,7 @@ def gamma(strength: float) -> LinearRule:
 
 def flat(op: Emitter, n: Weighted, g: Tensor) -> Tensor:
     """LRP-flat: evenly over the inputs in an output's receptive field, whatever their values."""
-    ones = op.Expand(op.constant(1, np.float32), op.raw("Shape", n.weight))
+    ones = op.Expand(op.constant(1, np.float32), op.shape(n.weight))
     inputs = op.Expand(op.constant(1, np.float32), op.shape(n.x))
     inputs.shape = op.signal_shape(n.x)
     z = n.forward(op, inputs, ones)
@@ -128,7 +128,7 @@ def _positive(op: Emitter, tensor: Tensor) -> Tensor: ...
 @overload
 def _positive(op: Emitter, tensor: Tensor | None) -> Tensor | None: ...
 def _positive(op: Emitter, tensor: Tensor | None) -> Tensor | None:
-    return None if tensor is None else _shaped(op.Relu(tensor), tensor)
+    return None if tensor is None else _shaped(op, op.Relu(tensor), tensor)
 
 
 @overload
@@ -136,11 +136,11 @@ def _negative(op: Emitter, tensor: Tensor) -> Tensor: ...
 @overload
 def _negative(op: Emitter, tensor: Tensor | None) -> Tensor | None: ...
 def _negative(op: Emitter, tensor: Tensor | None) -> Tensor | None:
-    return None if tensor is None else _shaped(op.Min(tensor, 0.0), tensor)
+    return None if tensor is None else _shaped(op, op.Min(tensor, 0.0), tensor)
 
 
-def _shaped(tensor: Tensor, like: Tensor) -> Tensor:
-    tensor.shape = like.shape
+def _shaped(op: Emitter, tensor: Tensor, like: Tensor) -> Tensor:
+    tensor.shape = op.signal_shape(like)
     return tensor
 
 

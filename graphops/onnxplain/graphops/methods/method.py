@@ -8,7 +8,7 @@ from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, TypeAlias, TypeVar, overload
 
 from onnxplain.graphops.errors import OptionError, nearest
-from onnxplain.graphops.options import OPTIONS, Option, Position, SeedValue, Select
+from onnxplain.graphops.options import BASELINE, OPTIONS, Option, Position, SeedValue, Select
 
 if TYPE_CHECKING:
     from onnxplain.graphops.backward import Attribution, Rules, Walk
@@ -105,6 +105,12 @@ class Method:
     alias_of: str = ""
 
     exportable: ClassVar[bool] = True  # whether one graph computes it
+
+    @property
+    def projects_to_all(self) -> bool:
+        """Whether it can project to several inputs at once: without copies or a baseline of one."""
+        alone = self.over != "target" or self.accumulated or BASELINE in self.takes
+        return self.exportable and not alone
 
     def own(self, values: dict[str, Any]) -> dict[str, Any]:
         """Return the values of the method's own options, with defaults filled in.

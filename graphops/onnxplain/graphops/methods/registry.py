@@ -12,11 +12,17 @@ __all__ = ["DEFAULT_METHOD", "METHODS", "find_method", "require_taken"]
 
 HERE = "onnxplain.graphops.methods"
 NOISY = (o.SAMPLES, o.NOISE_LEVEL, o.NOISE_SEED)
-MAPPED = (o.SCORE_LAYER, o.UPSAMPLE)
+MAPPED = (o.SCORE_LAYER, o.SCORE_CHANNEL_AXIS, o.UPSAMPLE)
 
 
 def _relevance(
-    name: str, composite: str, summary: str, takes: tuple[o.Option, ...] = (), alias_of: str = ""
+    name: str,
+    composite: str,
+    summary: str,
+    takes: tuple[o.Option, ...] = (),
+    alias_of: str = "",
+    paper: str = "Bach et al. 2015",
+    peer: str = "Zennit's composites",
 ) -> Method:
     """Return an LRP method, whose relevance starts with the unit's activation, as Captum's does."""
     return Method(
@@ -26,8 +32,8 @@ def _relevance(
         seed_value="activation",
         takes=takes,
         summary=summary,
-        paper="Bach et al. 2015",
-        peer="Zennit's composites",
+        paper=paper,
+        peer=peer,
         alias_of=alias_of,
     )
 
@@ -186,6 +192,13 @@ METHODS: Mapping[str, Method] = {
             "relevance that favours positive contributions in convolutions, bounded by the "
             "pixels' range in the first",
             takes=(o.LOW, o.HIGH),
+        ),
+        _relevance(
+            "lrp_cp",
+            "CP",
+            "as lrp_epsilon, but with attention weights held constant, so that it conserves",
+            paper="Ali et al. 2022",
+            peer="",
         ),
         Method(
             "excitation_backprop",

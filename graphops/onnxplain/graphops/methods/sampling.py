@@ -25,6 +25,7 @@ from onnxplain.graphops.ir import (
     numpy_type,
     onnx_type,
     rank_of,
+    reshape,
     shape_of,
 )
 from onnxplain.graphops.methods.completeness import baseline_input, completeness_error
@@ -140,7 +141,8 @@ def _gradients(walk: Walk, values: Tensor, copies: Tensor) -> tuple[Tensor, Tens
     for tensor in (target, walk.path.layer):
         _require_batch_axis(walk, tensor)
     with walk.in_seed_scope():
-        batch = op.Reshape(values, op.Concat([-1], op.shape(target, 1), axis=0))
+        results = op.Mul(copies, op.Slice(op.shape(target), [0], [1]))
+        batch = reshape(op, values, results, op.shape(target, 1))
         batch = op.narrowed(batch, onnx_type(target))
     batch.shape = [None, *shape_of(target)[1:]]
     tensors = walk.again(batch, copies)
@@ -166,7 +168,7 @@ def _require_batch_axis(walk: Walk, tensor: Tensor) -> None:
 
 def _split_copies(op: Emitter, batch: Tensor, copies: Tensor, like: Tensor) -> Tensor:
     """Reshape [copies·B, ...] to [copies, B, ...], the other sizes those of `like`."""
-    return op.Reshape(batch, op.Concat(copies, [-1], op.shape(like, 1), axis=0))
+    return reshape(op, batch, copies, op.shape(like))
 
 
 def _mean(op: Emitter, gradients: Tensor) -> Tensor:

@@ -13,7 +13,7 @@ from onnxplain.graphops.operators.operator import Operator
 from onnxplain.graphops.operators.rectifier import clip, gate
 from onnxplain.graphops.operators.rules import Signals
 
-__all__ = ["OPERATORS"]
+__all__ = ["OPERATORS", "tanh"]
 
 SELU_ALPHA, SELU_GAMMA = 1.67326319217681884765625, 1.05070102214813232421875
 
@@ -117,7 +117,8 @@ def _softsign(op: Emitter, n: Node, g: Tensor) -> Signals:
     return (op.Div(g, op.Mul(whole, whole)),)
 
 
-def _tanh(op: Emitter, n: Node, g: Tensor) -> Signals:
+def tanh(op: Emitter, n: Node, g: Tensor) -> Signals:
+    """dy/dx = 1 − y²."""
     y = n.outputs[0]
     return (op.Mul(g, op.Sub(1.0, op.Mul(y, y))),)
 
@@ -139,6 +140,6 @@ OPERATORS: dict[str, Operator] = {
     "Softplus": elementwise(lambda op, n, g: (op.Mul(g, op.Sigmoid(n.inputs[0])),)),
     "Softsign": elementwise(_softsign),
     "Swish": elementwise(_swish),
-    "Tanh": elementwise(_tanh),
+    "Tanh": elementwise(tanh),
     "ThresholdedRelu": elementwise(_thresholded_relu),
 }

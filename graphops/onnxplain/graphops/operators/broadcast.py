@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from onnxplain.graphops.errors import CorruptModel
-from onnxplain.graphops.ir import Emitter, Shape, Tensor, is_float, rank_of
+from onnxplain.graphops.ir import Emitter, Shape, Tensor, is_float, rank_of, reshape
 
 __all__ = ["unbroadcast"]
 
@@ -45,7 +45,7 @@ def _at_run_time(
     axes = op.Where(op.Equal(sizes, 1), op.constant(doubtful, np.int64), spare)
     if repeated:
         axes = op.Concat(repeated, axes, axis=0)
-    return op.Reshape(op.ReduceSum(op.Unsqueeze(g, spare), axes, keepdims=1), op.shape(x))
+    return reshape(op, op.ReduceSum(op.Unsqueeze(g, spare), axes, keepdims=1), op.shape(x))
 
 
 def _of_unknown_rank(op: Emitter, g: Tensor, x: Tensor) -> Tensor:
@@ -56,4 +56,4 @@ def _of_unknown_rank(op: Emitter, g: Tensor, x: Tensor) -> Tensor:
     repeated = op.And(op.Equal(padded, 1), op.Not(op.Equal(whole, 1)))
     axes = op.Reshape(op.NonZero(repeated), [-1])
     summed = op.ReduceSum(g, axes, keepdims=1, noop_with_empty_axes=1)
-    return op.Reshape(summed, own)
+    return reshape(op, summed, own)

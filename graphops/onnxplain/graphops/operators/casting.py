@@ -6,7 +6,7 @@ import numpy as np
 
 from onnxplain.graphops.errors import UnsupportedModel
 from onnxplain.graphops.ir import Emitter, Node, Tensor, is_constant, is_float, optional_input
-from onnxplain.graphops.operators import batching
+from onnxplain.graphops.operators import batching, roles
 from onnxplain.graphops.operators.constructors import NOT_FOLLOWED, elementwise
 from onnxplain.graphops.operators.operator import Operator, Without
 from onnxplain.graphops.operators.rules import Signals, to_first
@@ -43,6 +43,7 @@ OPERATORS: dict[str, Operator] = {
         batch=batching.first_input,
         axes=NOT_FOLLOWED,
         slide=Without("not written: exporters write Cast instead"),
+        roles=roles.same,
         type_only=(1,),
     ),
     "Dropout": elementwise(_dropout),

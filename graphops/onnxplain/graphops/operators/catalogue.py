@@ -6,6 +6,7 @@ from onnxplain.graphops.ir import Node
 from onnxplain.graphops.operators import (
     activation,
     arithmetic,
+    attention,
     average_pooling,
     casting,
     concat,
@@ -23,6 +24,7 @@ from onnxplain.graphops.operators import (
     repeating,
     reshape,
     resize,
+    rotary_embedding,
     scatter,
     slicing,
     softmax,
@@ -32,12 +34,21 @@ from onnxplain.graphops.operators.operator import Operator, Refused, Without
 from onnxplain.graphops.operators.rectifier import gate, rectifiers
 from onnxplain.graphops.operators.rules import Rule, Table, merge
 
-__all__ = ["ACTIVATIONS", "GRADIENT", "NO_FLOW", "OPERATORS", "REFUSED", "operator_of"]
+__all__ = [
+    "ACTIVATIONS",
+    "GRADIENT",
+    "NO_FLOW",
+    "OPERATORS",
+    "REFUSED",
+    "is_elementwise",
+    "operator_of",
+]
 
 FAMILIES = (
-    activation, arithmetic, average_pooling, casting, concat, convolution, einsum, gather,
-    grid_sample, matmul, max_pooling, nondifferentiable, normalization, padding, quantization,
-    reduction, repeating, reshape, resize, scatter, slicing, softmax, unsupported,
+    activation, arithmetic, attention, average_pooling, casting, concat, convolution, einsum,
+    gather, grid_sample, matmul, max_pooling, nondifferentiable, normalization, padding,
+    quantization, reduction, repeating, reshape, resize, rotary_embedding, scatter, slicing,
+    softmax, unsupported,
 )  # fmt: skip
 OPERATORS: dict[str, Operator] = merge(*(family.OPERATORS for family in FAMILIES))
 
@@ -45,6 +56,12 @@ OPERATORS: dict[str, Operator] = merge(*(family.OPERATORS for family in FAMILIES
 def operator_of(node: Node) -> Operator | None:
     """Return the facts about a node's operator, None for an operator of another domain."""
     return OPERATORS.get(node.op) if node.domain in (None, "", "ai.onnx") else None
+
+
+def is_elementwise(node: Node) -> bool:
+    """Tell whether each element of a node's output depends on the same element of its inputs."""
+    operator = operator_of(node)
+    return operator is not None and (operator.is_elementwise or node.op == "CastLike")
 
 
 def _rules(operators: dict[str, Operator]) -> dict[str, Rule]:

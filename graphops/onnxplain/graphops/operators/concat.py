@@ -6,10 +6,20 @@ from dataclasses import replace
 
 import numpy as np
 
-from onnxplain.graphops.ir import Emitter, Node, Tensor, attribute, is_static, rank_of
-from onnxplain.graphops.operators import axes, batching
+from onnxplain.graphops.ir import (
+    Emitter,
+    Node,
+    Tensor,
+    attribute,
+    is_static,
+    known_sizes,
+    rank_of,
+    shape_of,
+)
+from onnxplain.graphops.operators import axes, batching, roles
 from onnxplain.graphops.operators.axes import Fields
-from onnxplain.graphops.operators.operator import Channels, Operator, Without
+from onnxplain.graphops.operators.operator import Operator, Without
+from onnxplain.graphops.operators.roles import Lines, Role, Size
 from onnxplain.graphops.operators.rules import Signals, to_first
 from onnxplain.graphops.operators.window_layout import Placed, Slide, refuse
 
@@ -47,6 +57,53 @@ def _axes(node: Node, fields: list[Fields | None]) -> Fields:
     return axes.without(axes.together(fields), [node.attrs["axis"] % rank_of(node.outputs[0])])
 
 
+def _concat_roles(node: Node, lines: list[Lines | None], output: Tensor) -> Lines:
+    """Other axes are as in an element-wise operator; along this one, the inputs follow each other.
+
+    Beside the places of one input, entries that depend on no picture are class tokens.
+    """
+    axis = int(attribute(node, "axis")) % rank_of(output)
+    result = roles.elementwise(node, lines, output)
+    known = [(i, own[axis]) for i, own in enumerate(lines) if own is not None]
+    role = max(roles.role_of(line) for _, line in known)
+    result[axis] = roles.fresh(role, output, axis)
+    if role is Role.PLACE:
+        placed = [(i, line) for i, line in known if roles.role_of(line) is role]
+        i, line = placed[0]
+        sizes = [_size_along(t, axis) for t in node.inputs]
+        before, after = sizes[:i], sizes[i + 1 :]
+        places = roles.place_axes(line)
+        if len(placed) == 1 and places and is_static(before) and is_static(after):
+            more, behind = places.before + sum(before), places.after + sum(after)
+            result[axis] = roles.fresh(
+                role, output, axis, replace(places, before=more, after=behind)
+            )
+    elif role is Role.OTHER and len({part.made for _, line in known for part in line}) == 1:
+        first = next(line for _, line in known if line)
+        result[axis] = roles.resized(first, output, axis, None)
+    return result
+
+
+def _size_along(tensor: Tensor, axis: int) -> Size:
+    """Return a size, also that of a class token expanded to a batch of unknown size."""
+    size = shape_of(tensor)[axis]
+    node = tensor.inputs[0] if tensor.inputs else None
+    if isinstance(size, int) or node is None or node.op != "Expand":
+        return size
+    data, sizes = node.inputs[0].shape, known_sizes(node.inputs[1])
+    if data is None or sizes is None or not len(data) == len(sizes) == rank_of(tensor):
+        return size
+    return sizes[axis] if data[axis] == 1 else size
+
+
+@roles.of_data
+def _split_roles(node: Node, lines: Lines, output: Tensor) -> Lines:
+    """A part of the channels are channels; a part of the places is not located."""
+    axis, before = axes.axis_of(node, 0), shape_of(node.inputs[0])
+    part = roles.picked(lines[axis], output, axis, before[axis])
+    return [part if i == axis else line for i, line in enumerate(lines)]
+
+
 def _slide(slide: Slide, node: Node) -> Placed:
     """Concatenate the channels of all parts; each part keeps its order."""
     if not all(t.name in slide.placed for t in node.inputs):
@@ -69,11 +126,12 @@ def _slide(slide: Slide, node: Node) -> Placed:
 
 
 OPERATORS: dict[str, Operator] = {
-    "Concat": Operator(_concat, batch=_batch, axes=_axes, slide=_slide, channels=Channels.KEPT),
+    "Concat": Operator(_concat, batch=_batch, axes=_axes, slide=_slide, roles=_concat_roles),
     "Split": Operator(
         _split,
         batch=batching.along_axis(0),
         axes=axes.along_axis(0),
         slide=Without("only operators with one output slide"),
+        roles=_split_roles,
     ),
 }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from onnxplain.graphops.operators import axes, batching, sliding
+from onnxplain.graphops.operators import axes, batching, roles, sliding
 from onnxplain.graphops.operators.operator import (
     NO_PRODUCTS,
     AxesRule,
@@ -28,7 +28,7 @@ INDEXED = Without("its indices count the positions of one window")
 
 def elementwise(vjp: Rule | Without, slide: SlideRule = sliding.elementwise) -> Operator:
     """An operator whose output elements each depend on the same element of its inputs."""
-    return Operator(vjp, batching.elementwise, axes.elementwise, slide, channels=Channels.KEPT)
+    return Operator(vjp, batching.elementwise, axes.elementwise, slide, roles=roles.elementwise)
 
 
 def broadcasting_elementwise(vjp: Rule) -> Operator:
@@ -43,7 +43,13 @@ def no_flow(why: Without) -> Operator:
 
 
 def channels_first(
-    vjp: Rule, axes: AxesRule, slide: SlideRule | Without, cost: CostRule | Without = NO_PRODUCTS
+    vjp: Rule,
+    axes: AxesRule,
+    slide: SlideRule | Without,
+    cost: CostRule | Without = NO_PRODUCTS,
+    *,
+    makes_channels: bool = False,
 ) -> Operator:
     """An operator with one data input, which is [N, C, ...] by definition."""
-    return Operator(vjp, batching.first_input, axes, slide, cost, Channels.FIRST)
+    carried = roles.channels_first(makes_channels)
+    return Operator(vjp, batching.first_input, axes, slide, cost, carried, Channels.FIRST)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from onnxplain.graphops.errors import UnsupportedModel
-from onnxplain.graphops.ir import Emitter, Node, Tensor, attribute, is_fixed
+from onnxplain.graphops.ir import Emitter, Node, Tensor, attribute, is_fixed, reshape
 from onnxplain.graphops.operators import axes, sliding
 from onnxplain.graphops.operators.axes import Fields
 from onnxplain.graphops.operators.constructors import FRACTION, channels_first
@@ -87,9 +87,10 @@ def _images_as_channels(op: Emitter, x: Tensor, axes: list[int], group: int) -> 
     if group == 1:
         return op.Transpose(x, perm=[1, 0, *axes])
     sizes = op.Shape(x, start=2)
-    split = op.Concat(op.Shape(x, end=1), [group, -1], sizes, axis=0)
-    turned = op.Transpose(op.Reshape(x, split), perm=[2, 1, 0, *(a + 1 for a in axes)])
-    return op.Reshape(turned, op.Concat([0, -1], sizes, axis=0))
+    images, channels = op.Shape(x, end=1), op.Div(op.Shape(x, start=1, end=2), [group])
+    split = reshape(op, x, images, [group], channels, sizes)
+    turned = op.Transpose(split, perm=[2, 1, 0, *(a + 1 for a in axes)])
+    return reshape(op, turned, channels, op.Mul(images, [group]), sizes)
 
 
 def _output_padding(n: Node, window: Window) -> list[int]:
@@ -160,8 +161,14 @@ def _cost(node: Node) -> Cost:
 
 
 OPERATORS: dict[str, Operator] = {
-    "Conv": channels_first(_conv, axes=axes.window, slide=sliding.window, cost=_cost),
+    "Conv": channels_first(
+        _conv, axes=axes.window, slide=sliding.window, cost=_cost, makes_channels=True
+    ),
     "ConvTranspose": channels_first(
-        _conv_transpose, axes=_conv_transpose_axes, slide=FRACTION, cost=_cost
+        _conv_transpose,
+        axes=_conv_transpose_axes,
+        slide=FRACTION,
+        cost=_cost,
+        makes_channels=True,
     ),
 }

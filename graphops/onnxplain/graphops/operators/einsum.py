@@ -5,10 +5,11 @@ from __future__ import annotations
 import string
 
 from onnxplain.graphops.errors import UnsupportedOperator
-from onnxplain.graphops.ir import Emitter, Node, Shape, Tensor, attribute, is_constant
+from onnxplain.graphops.ir import Emitter, Node, Shape, Tensor, attribute, is_constant, shape_of
 from onnxplain.graphops.operators.broadcast import unbroadcast
 from onnxplain.graphops.operators.constructors import NOT_FOLLOWED
 from onnxplain.graphops.operators.operator import Operator, Without
+from onnxplain.graphops.operators.roles import Line, Lines, Role, fresh, joined, unknown
 from onnxplain.graphops.operators.rules import Signals
 
 __all__ = ["OPERATORS"]
@@ -119,11 +120,29 @@ def _batch(node: Node, batched: list[bool]) -> bool:
     )
 
 
+def _roles(node: Node, lines: list[Lines | None], output: Tensor) -> Lines:
+    """An index keeps its line; one that only a weight has makes new channels."""
+    terms, result = _indices_of(node) or ([], "")
+    found: dict[str, list[Line]] = {}
+    for tensor, term, known in zip(node.inputs, terms, lines, strict=False):
+        for axis, (c, line) in enumerate(zip(term, known or [], strict=False)):
+            if shape_of(tensor)[axis] != 1:
+                found.setdefault(c, []).append(line)
+    axes = unknown(output)
+    for axis, c in enumerate(result[: len(axes)]):
+        if c in found:
+            axes[axis] = joined(found[c])
+        elif shape_of(output)[axis] != 1:
+            axes[axis] = fresh(Role.CHANNEL, output, axis)
+    return axes
+
+
 OPERATORS: dict[str, Operator] = {
     "Einsum": Operator(
         _einsum,
         batch=_batch,
         axes=NOT_FOLLOWED,
+        roles=_roles,
         slide=Without("an equation has no fully convolutional form in general; MatMul has one"),
         cost=Without("the products of an equation are not counted"),
     )

@@ -5,11 +5,24 @@ from __future__ import annotations
 import numpy as np
 import onnx
 
-from onnxplain.graphops.ir import Emitter, Node, Tensor, attribute, dtype_of, onnx_type, rank_of
-from onnxplain.graphops.operators import batching, sliding
+from onnxplain.graphops.ir import (
+    Emitter,
+    Node,
+    Tensor,
+    attribute,
+    dtype_of,
+    known_value,
+    onnx_type,
+    rank_of,
+    reshape,
+    shape_of,
+)
+from onnxplain.graphops.operators import batching, roles, sliding
 from onnxplain.graphops.operators.axes import Fields, axis_of, of_first
 from onnxplain.graphops.operators.constructors import INDEXED, NOT_FOLLOWED, STEPS, no_flow
 from onnxplain.graphops.operators.operator import Operator, Without
+from onnxplain.graphops.operators.regroup import regrouped
+from onnxplain.graphops.operators.roles import Lines, Role, of_data, unknown
 from onnxplain.graphops.operators.rules import Signals
 from onnxplain.graphops.operators.window_layout import Index, Placed, refuse
 
@@ -51,13 +64,13 @@ def _gather(op: Emitter, n: Node, g: Tensor) -> Signals:
     x, index = n.inputs
     rank = rank_of(x)
     axis = attribute(n, "axis", 0) % rank
+    positions = op.Cast(op.Reshape(index, [-1]), to=onnx.TensorProto.INT64)
     parts = [op.Slice(op.shape(x), [0], [axis])] if axis else []
-    parts.append(op.constant([-1], np.int64))
+    parts.append(op.Shape(positions))
     if axis < rank - 1:
         parts.append(op.Slice(op.shape(x), [axis + 1], [rank]))
-    flat = op.Reshape(g, op.Concat(*parts, axis=0))
+    flat = reshape(op, g, *parts)
     size = axis_size(op, x, axis)
-    positions = op.Cast(op.Reshape(index, [-1]), to=onnx.TensorProto.INT64)
     return add_along(op, flat, positions, axis, rank, size), None
 
 
@@ -127,6 +140,35 @@ def _gather_axes(node: Node, fields: Fields) -> Fields:
     return {i + added * (i > axis): f for i, f in fields.items() if i != axis}
 
 
+def _gather_roles(node: Node, lines: list[Lines | None], output: Tensor) -> Lines:
+    """The axes of the index replace the axis that is picked from; embeddings are channels."""
+    data, index = lines[0], lines[1] or unknown(node.inputs[1])
+    axis, added = axis_of(node, 0), rank_of(node.inputs[1])
+    if data is not None and len(data) == 1 and _counts_all(node):
+        return regrouped(node, [data], output)
+    if data is None:
+        rest = [roles.fresh(Role.CHANNEL, output, i) for i in range(added, rank_of(output))]
+        return [*index, *rest] if axis == 0 else unknown(output)
+    if lines[1] is None and added == 1:
+        index = [roles.picked(data[axis], output, axis, shape_of(node.inputs[0])[axis])]
+    return [*data[:axis], *index, *data[axis + 1 :]]
+
+
+def _counts_all(node: Node) -> bool:
+    """Tell whether the index counts the elements of a vector, as PyTorch's as_strided does."""
+    index, size = known_value(node.inputs[1]), shape_of(node.inputs[0])[0]
+    if index is None or not isinstance(size, int):
+        return False
+    return np.array_equal(index.ravel(), np.arange(size))
+
+
+@of_data
+def _elements_roles(node: Node, lines: Lines, output: Tensor) -> Lines:
+    """Along the axis it picks other entries; on the others the index may be shorter."""
+    before = shape_of(node.inputs[0])
+    return [roles.picked(line, output, i, before[i]) for i, line in enumerate(lines)]
+
+
 @sliding.picked
 def _gather_slide(node: Node, x: Placed, known: list[np.ndarray]) -> Index:
     axis = int(attribute(node, "axis", 0)) % (x.order.ndim + 1)
@@ -143,15 +185,26 @@ OPERATORS: dict[str, Operator] = {
         batch=batching.axes_by_attribute,
         axes=NOT_FOLLOWED,
         slide=Without("not written: exporters write Gather instead"),
+        roles=roles.same,
     ),
     "Gather": Operator(
-        _gather, batch=batching.along_axis(0), axes=_gather_axes, slide=_gather_slide
+        _gather,
+        batch=batching.along_axis(0),
+        axes=_gather_axes,
+        slide=_gather_slide,
+        roles=_gather_roles,
     ),
     "GatherElements": Operator(
-        _gather_elements, batch=indexed_batch, axes=NOT_FOLLOWED, slide=INDEXED
+        _gather_elements,
+        batch=indexed_batch,
+        axes=NOT_FOLLOWED,
+        slide=INDEXED,
+        roles=_elements_roles,
     ),
     "GatherND": Operator(_gather_nd, batch=_gather_nd_batch, axes=NOT_FOLLOWED, slide=INDEXED),
     "OneHot": no_flow(STEPS),
-    "TopK": Operator(_top_k, batch=batching.along_axis(-1), axes=SORTED, slide=SORTED),
+    "TopK": Operator(
+        _top_k, batch=batching.along_axis(-1), axes=SORTED, slide=SORTED, roles=_elements_roles
+    ),
     "Unique": no_flow(STEPS),
 }

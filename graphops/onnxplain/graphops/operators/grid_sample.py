@@ -14,10 +14,22 @@ from functools import reduce
 import numpy as np
 import onnx
 
-from onnxplain.graphops.ir import Emitter, Node, Tensor, attribute, dtype_of, onnx_type, rank_of
+from onnxplain.graphops.ir import (
+    Emitter,
+    Node,
+    Tensor,
+    attribute,
+    dtype_of,
+    merge_axes,
+    onnx_type,
+    rank_of,
+    reshape,
+)
+from onnxplain.graphops.operators import roles
 from onnxplain.graphops.operators.batching import every_input, first_input, starts_with_batch
 from onnxplain.graphops.operators.gather import axis_size
-from onnxplain.graphops.operators.operator import Operator, Without
+from onnxplain.graphops.operators.operator import Channels, Operator, Without
+from onnxplain.graphops.operators.roles import Lines
 from onnxplain.graphops.operators.rules import Signals, widening
 
 __all__ = ["OPERATORS"]
@@ -49,9 +61,9 @@ class GridAxis:
 def _grid_sample(op: Emitter, n: Node, g: Tensor) -> Signals:
     x, grid = n.inputs
     axes = [_axis(op, n, i, g) for i in range(rank_of(x) - 2)]
-    g = op.Reshape(g, [0, 0, -1])  # [N, C, P]
-    pixels = op.Reshape(x, [0, 0, -1])
-    to_x = op.Reshape(op.zeros_like(x), [0, 0, -1])
+    g = merge_axes(op, g, 2)  # [N, C, P]
+    pixels = merge_axes(op, x, 2)
+    to_x = op.zeros_like(pixels)
     to_axes: list[list[Tensor]] = [[] for _ in axes]
     for taps in itertools.product(*(axis.taps for axis in axes)):
         position = op.Expand(op.Unsqueeze(_flat_position(op, taps, axes), [1]), op.Shape(g))
@@ -80,7 +92,7 @@ def _axis(op: Emitter, n: Node, i: int, g: Tensor) -> GridAxis:
     last = op.Sub(length, 1.0)
     low, span = (0.0, last) if attribute(n, "align_corners", 0) else (-0.5, length)
     scale = op.Div(span, 2.0)
-    coordinate = op.Reshape(op.Slice(grid, [i], [i + 1], [rank - 1]), [0, -1])
+    coordinate = op.Flatten(op.Slice(grid, [i], [i + 1], [rank - 1]), axis=1)
     at = op.Add(op.Mul(op.Add(op.Cast(coordinate, to=kind), 1.0), scale), low)
     at = op.Round(at) if _mode(n) == "nearest" else at
     first = op.Floor(at)
@@ -174,7 +186,8 @@ def _affine_grid(op: Emitter, n: Node, g: Tensor) -> Signals:
     one_image = op.Concat([1], op.Slice(size, [1], [rank + 2]), axis=0)
     base = op.Reshape(op.AffineGrid(identity, one_image, **n.attrs), [-1, rank])  # [P, rank]
     last = op.Expand(op.constant([[1]], dtype_of(g)), op.Concat(op.Shape(base, end=1), [1], axis=0))
-    turned = op.Transpose(op.Reshape(g, [0, -1, rank]), perm=[0, 2, 1])
+    rows = reshape(op, g, op.Shape(g, end=1), op.Shape(base, end=1), [rank])
+    turned = op.Transpose(rows, perm=[0, 2, 1])
     return op.MatMul(turned, op.Concat(base, last, axis=1)), None
 
 
@@ -184,11 +197,24 @@ def _affine_grid_batch(node: Node, batched: list[bool]) -> bool:
     return first_input(node, batched) and (same or starts_with_batch(node.inputs[1], theta))
 
 
+def _sampled_roles(node: Node, lines: list[Lines | None], output: Tensor) -> Lines:
+    """The channels are the data's; the places are where the grid says."""
+    kept = roles.channels_first(makes=False)(node, lines, output)
+    return [*kept[:2], *(roles.unlocated(output, i) for i in range(2, rank_of(output)))]
+
+
 SAMPLED = Without("the grid may take any pixel to any position")
 
 OPERATORS: dict[str, Operator] = {
     "AffineGrid": Operator(
         widening(_affine_grid), batch=_affine_grid_batch, axes=SAMPLED, slide=SAMPLED
     ),
-    "GridSample": Operator(widening(_grid_sample), batch=every_input, axes=SAMPLED, slide=SAMPLED),
+    "GridSample": Operator(
+        widening(_grid_sample),
+        batch=every_input,
+        axes=SAMPLED,
+        slide=SAMPLED,
+        roles=_sampled_roles,
+        channels=Channels.FIRST,
+    ),
 }

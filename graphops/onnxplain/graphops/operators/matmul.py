@@ -17,7 +17,8 @@ from onnxplain.graphops.ir import (
 from onnxplain.graphops.operators.axes import Fields, batch_only, of_first
 from onnxplain.graphops.operators.batching import first_input
 from onnxplain.graphops.operators.broadcast import unbroadcast
-from onnxplain.graphops.operators.operator import Cost, Operator
+from onnxplain.graphops.operators.operator import Channels, Cost, Operator
+from onnxplain.graphops.operators.roles import Lines, Role, fresh, joined, unknown
 from onnxplain.graphops.operators.rules import Signals
 from onnxplain.graphops.operators.window_layout import (
     Placed,
@@ -27,7 +28,9 @@ from onnxplain.graphops.operators.window_layout import (
     refuse,
 )
 
-__all__ = ["OPERATORS"]
+__all__ = ["OPERATORS", "matmul", "product_roles"]
+
+Factor = tuple[Tensor, "Lines | None"]  # a tensor and what is known of its axes
 
 
 def _gemm(op: Emitter, n: Node, g: Tensor) -> Signals:
@@ -48,7 +51,7 @@ def _gemm(op: Emitter, n: Node, g: Tensor) -> Signals:
     return to_a, to_b, unbroadcast(op, to_c, n.inputs[2], n.outputs[0].shape)
 
 
-def _matmul(op: Emitter, n: Node, g: Tensor) -> Signals:
+def matmul(op: Emitter, n: Node, g: Tensor) -> Signals:
     """da = g·bᵀ, db = aᵀ·g; a vector is a matrix of one row or column, leading axes broadcast."""
     a, b = n.inputs
     shape_a, shape_b, shape = shape_of(a), shape_of(b), shape_of(n.outputs[0])
@@ -114,6 +117,37 @@ def _matmul_axes(node: Node, fields: Fields) -> Fields:
     return {i + shift: f for i, f in fields.items() if i < rank - 1} if shift >= 0 else {}
 
 
+def _gemm_roles(node: Node, lines: list[Lines | None], output: Tensor) -> Lines:
+    a, b = lines[0], lines[1]
+    rows = a[1 if attribute(node, "transA", 0) else 0] if a else unknown(output)[0]
+    columns = b[0 if attribute(node, "transB", 0) else 1] if b else fresh(Role.CHANNEL, output, 1)
+    return [rows, columns]
+
+
+def _matmul_roles(node: Node, lines: list[Lines | None], output: Tensor) -> Lines:
+    return product_roles((node.inputs[0], lines[0]), (node.inputs[1], lines[1]), output)
+
+
+def product_roles(first: Factor, second: Factor, output: Tensor) -> Lines:
+    """The rows are those of the first factor, the columns those of the second.
+
+    A weight's axis that is not summed over makes new channels.
+    """
+    (_, a), (_, b) = first, second
+    rank, ranks = rank_of(output), [rank_of(t) for t, _ in (first, second)]
+    result = unknown(output)
+    for known, own in ((b, ranks[1]), (a, ranks[0])):
+        for i, line in enumerate((known or [])[: max(own - 2, 0)]):
+            axis = rank - (ranks[0] > 1) - (ranks[1] > 1) - max(own - 2, 0) + i
+            result[axis] = joined([line, result[axis]])
+    if ranks[0] > 1:
+        axis = rank - 1 - (ranks[1] > 1)
+        result[axis] = a[-2] if a else fresh(Role.CHANNEL, output, axis)
+    if ranks[1] > 1:
+        result[-1] = b[-1] if b else fresh(Role.CHANNEL, output, rank - 1)
+    return result
+
+
 def _slide(slide: Slide, node: Node) -> Placed:
     """A dense layer is a convolution with a kernel as large as the window."""
     x, is_gemm = slide.data(node), node.op == "Gemm"
@@ -147,6 +181,22 @@ def _cost(node: Node) -> Cost:
 
 
 OPERATORS: dict[str, Operator] = {
-    "Gemm": Operator(_gemm, batch=_gemm_batch, axes=_gemm_axes, slide=_slide, cost=_cost),
-    "MatMul": Operator(_matmul, batch=_matmul_batch, axes=_matmul_axes, slide=_slide, cost=_cost),
+    "Gemm": Operator(
+        _gemm,
+        batch=_gemm_batch,
+        axes=_gemm_axes,
+        slide=_slide,
+        cost=_cost,
+        roles=_gemm_roles,
+        channels=Channels.LAST,
+    ),
+    "MatMul": Operator(
+        matmul,
+        batch=_matmul_batch,
+        axes=_matmul_axes,
+        slide=_slide,
+        cost=_cost,
+        roles=_matmul_roles,
+        channels=Channels.LAST,
+    ),
 }

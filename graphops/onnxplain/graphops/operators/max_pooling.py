@@ -22,12 +22,13 @@ from onnxplain.graphops.ir import (
     dtype_of,
     is_float,
     lowest_finite,
+    merge_axes,
     onnx_type,
 )
-from onnxplain.graphops.operators import axes, sliding
+from onnxplain.graphops.operators import axes, roles, sliding
 from onnxplain.graphops.operators.average_pooling import pool_cost
 from onnxplain.graphops.operators.constructors import INDEXED, channels_first
-from onnxplain.graphops.operators.operator import Operator, Without
+from onnxplain.graphops.operators.operator import Channels, Operator, Without
 from onnxplain.graphops.operators.rules import Rule, Signals, to_first
 from onnxplain.graphops.operators.window import Window, fold_channels, spread, spread_evenly
 
@@ -187,7 +188,7 @@ def _indices(op: Emitter, n: Node) -> Tensor:
 def _global_max_pool(op: Emitter, n: Node, g: Tensor) -> Signals:
     """The signal goes to the first maximum of each channel, in row-major order."""
     x = n.inputs[0]
-    values = op.Reshape(x, [0, 0, -1])
+    values = merge_axes(op, x, 2)
     switch = op.ArgMax(values, axis=2, keepdims=1)
     positions = op.Range(
         op.constant(0, np.int64),
@@ -223,5 +224,7 @@ OPERATORS: dict[str, Operator] = {
         batch=_max_unpool_batch,
         axes=Without("its indices may move a value to any position"),
         slide=INDEXED,
+        roles=roles.channels_first(makes=False),
+        channels=Channels.FIRST,
     ),
 }

@@ -11,6 +11,7 @@ from typing import TypeAlias
 from onnxplain.graphops.ir import Node, Shape, is_static
 from onnxplain.graphops.operators import axes
 from onnxplain.graphops.operators.axes import Fields
+from onnxplain.graphops.operators.roles import RolesRule
 from onnxplain.graphops.operators.rules import Rule
 from onnxplain.graphops.operators.window import Window
 from onnxplain.graphops.operators.window_layout import Placed, Slide
@@ -35,17 +36,17 @@ class SizesOnly:
 
 @dataclass(frozen=True)
 class Refused:
-    """Stands for a rule: a signal could pass, but no rule is written. `advice` says what to do."""
+    """Stands for a rule: a signal could pass, but none is written. `advice`: how to export."""
 
     advice: str
 
 
 class Channels(Enum):
-    """Which axis is the channel axis of an operator's data input and of its output."""
+    """Which axis of an operator's data input is the channel axis by the operator's definition."""
 
-    FIRST = "axis 1, by the operator's definition: [N, C, ...]"
-    KEPT = "unchanged: every axis keeps its position"
-    UNKNOWN = "not determined by the operator"
+    FIRST = "axis 1: [N, C, ...]"
+    LAST = "the last, if the other input is a weight"
+    ANY = "not determined by the operator"
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,7 @@ class Cost:
         return cls(window, math.prod(sizes) if is_static(sizes) else None)
 
 
+NOT_CARRIED = Without("the roles of its axes are not followed")
 NO_PRODUCTS = Without("only convolutions and matrix products are counted")
 
 
@@ -88,7 +90,9 @@ class Operator:
     slide: `(slide, node) -> Placed`: turns the node into its form in a fully convolutional network.
     `Without`: a network with it cannot be made fully convolutional.
     cost: `node -> Cost`. `Without`: the operator adds up no products, or they are not counted.
-    channels: which axis is the channel axis.
+    roles: `(node, lines, output) -> lines`: what the axes of an output run along, from those of
+    each input, None for an input that no network input reaches. `Without`: not known.
+    channels: which axis of its data is the channel axis.
     type_only: the inputs of which only the element type matters, not the values.
     """
 
@@ -97,8 +101,14 @@ class Operator:
     axes: AxesRule | SizesOnly | Without
     slide: SlideRule | SizesOnly | Without
     cost: CostRule | Without = NO_PRODUCTS
-    channels: Channels = Channels.UNKNOWN
+    roles: RolesRule | Without = NOT_CARRIED
+    channels: Channels = Channels.ANY
     type_only: tuple[int, ...] = ()
+
+    @property
+    def is_elementwise(self) -> bool:
+        """Whether each element of the output depends on the same element of the inputs."""
+        return self.axes is axes.elementwise
 
     @property
     def slides_window(self) -> bool:

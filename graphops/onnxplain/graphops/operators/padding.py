@@ -13,6 +13,7 @@ from onnxplain.graphops.ir import (
     optional_input,
     rank_of,
 )
+from onnxplain.graphops.operators import roles
 from onnxplain.graphops.operators.axes import UNKNOWN, Fields, of_first, optional_value
 from onnxplain.graphops.operators.batching import (
     axes_by_attribute,
@@ -22,7 +23,7 @@ from onnxplain.graphops.operators.batching import (
 )
 from onnxplain.graphops.operators.constructors import NOT_FOLLOWED
 from onnxplain.graphops.operators.gather import add_along, axis_size, index_range
-from onnxplain.graphops.operators.operator import Channels, Operator, Without
+from onnxplain.graphops.operators.operator import Operator, Without
 from onnxplain.graphops.operators.rules import Signals, to_first
 from onnxplain.graphops.operators.slicing import numbered_axes
 from onnxplain.graphops.operators.window_layout import Placed, Slide, as_map, map_shape, refuse
@@ -98,8 +99,7 @@ OPERATORS: dict[str, Operator] = {
         batch=axes_by_attribute,
         axes=NOT_FOLLOWED,
         slide=Without("its centre is that of one window"),
+        roles=roles.same,
     ),
-    "Pad": Operator(
-        _pad, batch=_pad_batch, axes=_pad_axes, slide=_pad_slide, channels=Channels.KEPT
-    ),
+    "Pad": Operator(_pad, batch=_pad_batch, axes=_pad_axes, slide=_pad_slide, roles=roles.same),
 }

@@ -24,6 +24,7 @@ from onnxplain.graphops.operators import batching
 from onnxplain.graphops.operators.axes import (
     UNKNOWN,
     Fields,
+    axis_of,
     given_axes,
     listed_axes,
     of_first,
@@ -33,6 +34,7 @@ from onnxplain.graphops.operators.batching import beside_batch, first_input, kno
 from onnxplain.graphops.operators.constructors import STEPS
 from onnxplain.graphops.operators.operator import Operator, SlideRule, Without
 from onnxplain.graphops.operators.reshape import squeezed
+from onnxplain.graphops.operators.roles import Lines, of_data, resized, same, unknown
 from onnxplain.graphops.operators.rules import Rule, Signals, to_first
 from onnxplain.graphops.operators.sliding import become_pool
 from onnxplain.graphops.operators.window_layout import Placed, Slide, refuse
@@ -108,6 +110,30 @@ def _axes(node: Node, fields: Fields) -> Fields:
     return seen if attribute(node, "keepdims", 1) else squeezed(seen, axes)
 
 
+@of_data
+def _roles(node: Node, lines: Lines, output: Tensor) -> Lines:
+    """A reduced channel axis that is kept has one channel; places that are reduced are none."""
+    axes, rank = listed_axes(node), len(lines)
+    if not axes and not attribute(node, "noop_with_empty_axes", 0):
+        axes = list(range(rank))
+    if not attribute(node, "keepdims", 1):
+        kept = [line for i, line in enumerate(lines) if i not in axes]
+        return kept if len(kept) == rank_of(output) else unknown(output)
+    return [resized(line, output, i, None) if i in axes else line for i, line in enumerate(lines)]
+
+
+@of_data
+def _arg_roles(node: Node, lines: Lines, output: Tensor) -> Lines:
+    axis = axis_of(node, 0)
+    after = [() if attribute(node, "keepdims", 1) else None]
+    return [
+        part
+        for i, line in enumerate(lines)
+        for part in ([line] if i != axis else after)
+        if part is not None
+    ]
+
+
 def _slide(pool: str, slide: Slide, node: Node) -> Placed:
     """The pooling of the same name over all positions of a window."""
     x = slide.data(node)
@@ -147,6 +173,7 @@ def _reduction(formula: Formula, slide: SlideRule | None = None) -> Operator:
         batch=batching.over_axes,
         axes=_axes,
         slide=slide or Without("no pooling computes it; ReduceMax and ReduceMean slide"),
+        roles=_roles,
     )
 
 
@@ -155,6 +182,7 @@ ARG = Operator(
     batch=batching.along_axis(0),
     axes=Without("no signal passes it"),
     slide=Without("its output counts the positions of one window, or channels in another order"),
+    roles=_arg_roles,
 )
 
 OPERATORS: dict[str, Operator] = {
@@ -165,6 +193,7 @@ OPERATORS: dict[str, Operator] = {
         batch=_cumsum_batch,
         axes=Without("each position sees all positions before it, so the size differs"),
         slide=Without("its sums begin at the edge of one window"),
+        roles=same,
     ),
     "ReduceL1": _reduction(lambda op, x, y, g, axes: op.Mul(g, op.Sign(x))),
     "ReduceL2": _reduction(_l2),

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from onnxplain.graphops.ir import Emitter, Node, Tensor, rank_of
-from onnxplain.graphops.operators import axes
+from onnxplain.graphops.ir import Emitter, Node, Tensor, rank_of, reshape, shape_of
+from onnxplain.graphops.operators import axes, roles
 from onnxplain.graphops.operators.batching import first_input, known_input
 from onnxplain.graphops.operators.operator import Operator, Without
+from onnxplain.graphops.operators.roles import Lines, of_data
 from onnxplain.graphops.operators.rules import Signals, unbroadcasting
 
 __all__ = ["OPERATORS"]
@@ -16,7 +17,7 @@ def _tile(op: Emitter, n: Node, g: Tensor) -> Signals:
     x, repeats = n.inputs
     rank = rank_of(x)
     both = op.Concat(op.Unsqueeze(repeats, [1]), op.Unsqueeze(op.shape(x), [1]), axis=1)
-    apart = op.Reshape(g, op.Reshape(both, [-1]))
+    apart = reshape(op, g, op.Reshape(both, [-1]))
     return op.ReduceSum(apart, list(range(0, 2 * rank, 2)), keepdims=0), None
 
 
@@ -33,17 +34,30 @@ def _tile_batch(node: Node, batched: list[bool]) -> bool:
     return first_input(node, batched) and repeats is not None and bool(repeats[0] == 1)
 
 
+@of_data
+def _expand_roles(node: Node, lines: Lines, output: Tensor) -> Lines:
+    return roles.elementwise(node, [lines, None], output)
+
+
+@of_data
+def _tile_roles(node: Node, lines: Lines, output: Tensor) -> Lines:
+    before = shape_of(node.inputs[0])
+    return [roles.picked(line, output, i, before[i]) for i, line in enumerate(lines)]
+
+
 OPERATORS: dict[str, Operator] = {
     "Expand": Operator(
         unbroadcasting(lambda op, n, g: (g, None)),
         batch=_expand_batch,
         axes=axes.elementwise,
         slide=Without("its output size is that of one window"),
+        roles=_expand_roles,
     ),
     "Tile": Operator(
         _tile,
         batch=_tile_batch,
         axes=Without("copies of a pixel are an axis apart, which no offset and stride describes"),
         slide=Without("it repeats a whole window, which no map can hold"),
+        roles=_tile_roles,
     ),
 }

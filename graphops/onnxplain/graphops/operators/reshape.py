@@ -7,13 +7,13 @@ import numpy as np
 from onnxplain.graphops.ir import (
     Emitter,
     Node,
-    Shape,
     Tensor,
     attribute,
     is_constant,
     is_static,
     known_value,
     rank_of,
+    reshape,
     shape_of,
 )
 from onnxplain.graphops.operators import batching
@@ -28,6 +28,8 @@ from onnxplain.graphops.operators.axes import (
 from onnxplain.graphops.operators.batching import starts_with_batch
 from onnxplain.graphops.operators.constructors import FRACTION, channels_first
 from onnxplain.graphops.operators.operator import Operator, Without
+from onnxplain.graphops.operators.regroup import agreeing, regrouped
+from onnxplain.graphops.operators.roles import Lines, of_data, unknown
 from onnxplain.graphops.operators.rules import Signals, to_first
 from onnxplain.graphops.operators.window_layout import Placed, Slide, refuse, row_shape
 
@@ -78,22 +80,12 @@ def _transpose_batch(node: Node, batched: list[bool]) -> bool:
 def _reshape_axes(node: Node, fields: Fields) -> Fields:
     """The axes that keep their size, counted from the first or from the last, keep their fields."""
     before, after = shape_of(node.inputs[0]), shape_of(node.outputs[0])
-    first = _agreeing(before, after)
-    last = _agreeing(before[::-1], after[::-1])
+    first = agreeing(before, after)
+    last = agreeing(before[::-1], after[::-1])
     shift = len(after) - len(before)
     return {i: field for i, field in fields.items() if i < first} | {
         i + shift: field for i, field in fields.items() if i >= len(before) - last
     }
-
-
-def _agreeing(before: Shape, after: Shape) -> int:
-    """Return how many leading axes certainly have the same size in both."""
-    count = 0
-    for a, b in zip(before, after, strict=False):
-        if a is None or a != b:
-            break
-        count += 1
-    return count
 
 
 @of_first
@@ -122,6 +114,28 @@ def _unsqueeze_axes(node: Node, fields: Fields) -> Fields:
     return {kept[i]: field for i, field in fields.items()}
 
 
+@of_data
+def _transpose_roles(node: Node, lines: Lines, output: Tensor) -> Lines:
+    return [lines[i] for i in attribute(node, "perm") or range(len(lines))[::-1]]
+
+
+@of_data
+def _squeeze_roles(node: Node, lines: Lines, output: Tensor) -> Lines:
+    sizes = shape_of(node.inputs[0])
+    axes = listed_axes(node) or [i for i, size in enumerate(sizes) if size == 1]
+    kept = [line for i, line in enumerate(lines) if i not in axes]
+    return kept if len(kept) == rank_of(output) else unknown(output)
+
+
+@of_data
+def _unsqueeze_roles(node: Node, lines: Lines, output: Tensor) -> Lines:
+    rank, added = rank_of(output), known_value(node.inputs[1])
+    if added is None:
+        return unknown(output)
+    old = iter(lines)
+    return [() if i in added % rank else next(old) for i in range(rank)]
+
+
 def _transpose_slide(slide: Slide, node: Node) -> Placed:
     """The map stays; the values of a window are read in another order."""
     x = slide.data(node)
@@ -144,8 +158,8 @@ def _depth_to_space(op: Emitter, n: Node, g: Tensor) -> Signals:
         return (op.SpaceToDepth(g, blocksize=block),)
     shape = op.shape(n.inputs[0])
     rows, columns = op.Slice(shape, [2], [3]), op.Slice(shape, [3], [4])
-    apart = op.Concat([0, -1], rows, [block], columns, [block], axis=0)
-    blocks = op.Transpose(op.Reshape(g, apart), perm=[0, 1, 3, 5, 2, 4])
+    apart = reshape(op, g, op.Shape(g, end=2), rows, [block], columns, [block])
+    blocks = op.Transpose(apart, perm=[0, 1, 3, 5, 2, 4])
     return (op.reshape_like(blocks, n.inputs[0]),)
 
 
@@ -160,21 +174,48 @@ def _space_to_depth_axes(node: Node, fields: Fields) -> Fields:
 
 
 OPERATORS: dict[str, Operator] = {
-    "DepthToSpace": channels_first(_depth_to_space, axes=batch_only, slide=FRACTION),
-    "Flatten": Operator(_reshaped, batch=_flatten_batch, axes=_reshape_axes, slide=_reshape_slide),
-    "Reshape": Operator(_reshaped, batch=_reshape_batch, axes=_reshape_axes, slide=_reshape_slide),
+    "DepthToSpace": channels_first(
+        _depth_to_space, axes=batch_only, slide=FRACTION, makes_channels=True
+    ),
+    "Flatten": Operator(
+        _reshaped,
+        batch=_flatten_batch,
+        axes=_reshape_axes,
+        slide=_reshape_slide,
+        roles=regrouped,
+    ),
+    "Reshape": Operator(
+        _reshaped,
+        batch=_reshape_batch,
+        axes=_reshape_axes,
+        slide=_reshape_slide,
+        roles=regrouped,
+    ),
     "SpaceToDepth": channels_first(
         _space_to_depth,
         axes=_space_to_depth_axes,
         slide=Without("its blocks begin at the edge of one window"),
+        makes_channels=True,
     ),
     "Squeeze": Operator(
-        _reshaped, batch=batching.over_axes, axes=_squeeze_axes, slide=_reshape_slide
+        _reshaped,
+        batch=batching.over_axes,
+        axes=_squeeze_axes,
+        slide=_reshape_slide,
+        roles=_squeeze_roles,
     ),
     "Transpose": Operator(
-        _transpose, batch=_transpose_batch, axes=_transpose_axes, slide=_transpose_slide
+        _transpose,
+        batch=_transpose_batch,
+        axes=_transpose_axes,
+        slide=_transpose_slide,
+        roles=_transpose_roles,
     ),
     "Unsqueeze": Operator(
-        _reshaped, batch=batching.over_axes, axes=_unsqueeze_axes, slide=_reshape_slide
+        _reshaped,
+        batch=batching.over_axes,
+        axes=_unsqueeze_axes,
+        slide=_reshape_slide,
+        roles=_unsqueeze_roles,
     ),
 }

@@ -22,6 +22,7 @@ from onnxplain.graphops.ir import (
     rank_of,
     shape_of,
 )
+from onnxplain.graphops.operators import roles
 from onnxplain.graphops.operators.axes import Fields, of_first
 from onnxplain.graphops.operators.batching import (
     axes_by_attribute,
@@ -135,5 +136,6 @@ OPERATORS: dict[str, Operator] = {
         batch=_batch,
         axes=_axes,
         slide=Without("at the edges of a window it interpolates with other weights"),
+        roles=roles.same,
     )
 }

@@ -5,13 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias, TypeVar
 
+import onnx_graphsurgeon as gs
+
 from onnxplain.graphops.ir import Emitter, Node, Tensor, is_half, onnx_type
 from onnxplain.graphops.operators.broadcast import unbroadcast
 
 __all__ = [
-    "Rule", "Signals", "Table", "broadcasting", "in_float32", "merge", "to_first",
+    "NOTHING", "Rule", "Signals", "Table", "broadcasting", "in_float32", "merge", "to_first",
     "unbroadcasting", "widening",
 ]  # fmt: skip
+
+# The signal of an input to which a method passes nothing on purpose. None stands for no derivative.
+NOTHING: Tensor = gs.Variable.empty()
 
 # One signal for each input, None where none flows.
 Signals: TypeAlias = tuple[Tensor | None, ...]
@@ -44,7 +49,7 @@ def unbroadcasting(rule: Rule) -> Rule:
 
     def summed(op: Emitter, node: Node, g: Any) -> Signals:
         return tuple(
-            None if r is None else unbroadcast(op, r, x, node.outputs[0].shape)
+            r if r is None or r is NOTHING else unbroadcast(op, r, x, node.outputs[0].shape)
             for x, r in zip(node.inputs, rule(op, node, g), strict=True)
         )
 
@@ -67,7 +72,9 @@ def widening(rule: Rule) -> Rule:
         wide = tuple(None if s is None else op.widened(s) for s in signals)
         with op.in_float32():
             results = rule(op, node, wide if isinstance(g, tuple) else wide[0])
-        return tuple(None if r is None else op.narrowed(r, onnx_type(first)) for r in results)
+        return tuple(
+            r if r is None or r is NOTHING else op.narrowed(r, onnx_type(first)) for r in results
+        )
 
     return widened
 

@@ -7,6 +7,7 @@ get the derivatives of the reduction.
 from __future__ import annotations
 
 from onnxplain.graphops.ir import Emitter, Node, Tensor, attribute, is_half, onnx_type
+from onnxplain.graphops.operators import roles
 from onnxplain.graphops.operators.constructors import INDEXED, NOT_FOLLOWED
 from onnxplain.graphops.operators.gather import indexed_batch
 from onnxplain.graphops.operators.operator import Operator, Without
@@ -87,11 +88,14 @@ REDUCTIONS: dict[str, Rule] = {
 }
 
 OPERATORS: dict[str, Operator] = {
-    "ScatterElements": Operator(_scatter, batch=indexed_batch, axes=NOT_FOLLOWED, slide=INDEXED),
+    "ScatterElements": Operator(
+        _scatter, batch=indexed_batch, axes=NOT_FOLLOWED, slide=INDEXED, roles=roles.same
+    ),
     "ScatterND": Operator(
         _scatter,
         batch=Without("its indices count the images too, and constant ones fix their number"),
         axes=NOT_FOLLOWED,
         slide=INDEXED,
+        roles=roles.same,
     ),
 }

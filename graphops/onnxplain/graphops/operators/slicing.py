@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from onnxplain.graphops.errors import UnsupportedOperator
@@ -13,6 +15,7 @@ from onnxplain.graphops.ir import (
     known_value,
     optional_input,
     rank_of,
+    shape_of,
 )
 from onnxplain.graphops.operators import sliding
 from onnxplain.graphops.operators.axes import UNKNOWN, Fields, of_first, optional_value
@@ -20,6 +23,17 @@ from onnxplain.graphops.operators.batching import beside_batch, first_input, kno
 from onnxplain.graphops.operators.constructors import NOT_FOLLOWED
 from onnxplain.graphops.operators.gather import add_along, axis_size, index_range
 from onnxplain.graphops.operators.operator import Operator, Without
+from onnxplain.graphops.operators.roles import (
+    Lines,
+    Places,
+    Size,
+    grid,
+    of_data,
+    place_axes,
+    same,
+    unknown,
+    unlocated,
+)
 from onnxplain.graphops.operators.rules import Signals, to_first
 from onnxplain.graphops.operators.window_layout import Index, Placed, refuse
 
@@ -81,6 +95,44 @@ def _slice_axes(node: Node, fields: Fields) -> Fields:
     return seen
 
 
+@of_data
+def _slice_roles(node: Node, lines: Lines, output: Tensor) -> Lines:
+    """Of places and class tokens, either may be left; other parts keep the role of their axis."""
+    result = same(node, [lines], output)
+    starts, ends = (known_value(node.inputs[i]) for i in (1, 2))
+    axes, steps = (optional_value(node, i) for i in (3, 4))
+    if starts is None or ends is None or axes is UNKNOWN or steps is UNKNOWN:
+        return result
+    numbers = np.arange(starts.size) if axes is None else axes % len(lines)
+    for axis, start, end in zip(numbers.tolist(), starts.tolist(), ends.tolist(), strict=True):
+        places, size = place_axes(lines[axis]), shape_of(node.inputs[0])[axis]
+        cut = _cut_off(start, end, size)
+        if places is None or cut is None or (steps is not None and (steps != 1).any()):
+            continue
+        if cut[0] <= places.before and cut[1] <= places.after:
+            left = replace(places, before=places.before - cut[0], after=places.after - cut[1])
+            result[axis] = lines[axis] if left == places else grid(left, output, axis)
+        elif isinstance(size, int) and _is_outside(cut, places, size):
+            result[axis] = unknown(output)[axis]
+        elif not result[axis]:  # a single place
+            result[axis] = unlocated(output, axis)
+    return result
+
+
+def _cut_off(start: int, end: int, size: Size) -> tuple[int, int] | None:
+    """Return how many entries a part lacks before and after it, None where that is not known."""
+    if isinstance(size, int):
+        first, last, _ = slice(start, end).indices(size)
+        return first, size - last
+    back = 0 if end >= FAR else -end
+    return (start, back) if start >= 0 and back >= 0 else None
+
+
+def _is_outside(cut: tuple[int, int], places: Places, size: int) -> bool:
+    """Tell whether a part that lacks so many entries holds no place."""
+    return size - cut[1] <= places.before or size - cut[0] <= places.after
+
+
 @sliding.picked
 def _slice_slide(node: Node, x: Placed, known: list[np.ndarray]) -> Index:
     starts, ends, *rest = known
@@ -129,12 +181,16 @@ OPERATORS: dict[str, Operator] = {
         ),
         axes=Without("positions run backwards, which no offset and stride describes"),
         slide=Without("it reverses the positions of a window"),
+        roles=same,
     ),
-    "Slice": Operator(_slice, batch=_slice_batch, axes=_slice_axes, slide=_slice_slide),
+    "Slice": Operator(
+        _slice, batch=_slice_batch, axes=_slice_axes, slide=_slice_slide, roles=_slice_roles
+    ),
     "Trilu": Operator(
         _trilu,
         batch=_trilu_batch,
         axes=NOT_FOLLOWED,
         slide=Without("its diagonal is that of one window"),
+        roles=same,
     ),
 }

@@ -5,16 +5,17 @@ from __future__ import annotations
 import numpy as np
 
 from onnxplain.graphops.ir import Emitter, Node, Tensor, attribute
-from onnxplain.graphops.operators import axes, batching
+from onnxplain.graphops.operators import axes, batching, roles
 from onnxplain.graphops.operators.constructors import STEPS
 from onnxplain.graphops.operators.operator import Operator, Without
 from onnxplain.graphops.operators.rules import Signals
 from onnxplain.graphops.operators.window_layout import Placed, Slide, refuse
 
-__all__ = ["OPERATORS"]
+__all__ = ["OPERATORS", "softmax"]
 
 
-def _softmax(op: Emitter, n: Node, g: Tensor) -> Signals:
+def softmax(op: Emitter, n: Node, g: Tensor) -> Signals:
+    """dx = y·(g − Σ g·y), the sum being along the axis."""
     y, axis = n.outputs[0], attribute(n, "axis", -1)
     return (op.Mul(y, op.Sub(g, op.ReduceSum(op.Mul(g, y), [axis], keepdims=1))),)
 
@@ -46,7 +47,12 @@ OPERATORS: dict[str, Operator] = {
         batch=BATCH,
         axes=Without("no signal passes it, so no field behind it is needed"),
         slide=_slide,
+        roles=roles.same,
     ),
-    "LogSoftmax": Operator(_log_softmax, batch=BATCH, axes=axes.along_axis(-1), slide=_slide),
-    "Softmax": Operator(_softmax, batch=BATCH, axes=axes.along_axis(-1), slide=_slide),
+    "LogSoftmax": Operator(
+        _log_softmax, batch=BATCH, axes=axes.along_axis(-1), slide=_slide, roles=roles.same
+    ),
+    "Softmax": Operator(
+        softmax, batch=BATCH, axes=axes.along_axis(-1), slide=_slide, roles=roles.same
+    ),
 }

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from onnxplain.graphops.errors import UnsupportedModel
-from onnxplain.graphops.ir import Emitter, Node, Tensor, attribute, dtype_of, is_static
+from onnxplain.graphops.ir import Emitter, Node, Tensor, attribute, dtype_of, is_static, reshape
 
 __all__ = ["Window", "fold_channels", "is_dilated", "spread", "spread_evenly"]
 
@@ -163,6 +163,8 @@ def spread(op: Emitter, window: Window, g: Tensor, kernel: np.ndarray) -> Tensor
 
 def fold_channels(op: Emitter, g: Tensor, like: Tensor) -> Tensor:
     """Fold the channels into the batch axis, so that all have one kernel: [N·C, 1, ...]."""
-    if like.shape is not None and is_static(like.shape[2:]):
+    if like.shape is not None and is_static(like.shape[2:]) and 0 not in like.shape[2:]:
         return op.Reshape(g, [-1, 1, *like.shape[2:]])
-    return op.Reshape(g, op.Concat([-1, 1], op.shape(like, 2), axis=0))
+    shape = op.shape(like)
+    maps = op.ReduceProd(op.Slice(shape, [0], [2]), keepdims=1)
+    return reshape(op, g, maps, [1], op.shape(like, 2))

@@ -4,6 +4,7 @@ Imports only the standard library.
 """
 
 from onnxplain.graphops.options.defaults import (
+    ALL_INPUTS,
     BACKWARD,
     BACKWARDS,
     BASELINE,
@@ -14,12 +15,14 @@ from onnxplain.graphops.options.defaults import (
     KEEP_OUTPUTS,
     KEEP_SHAPE,
     LOW,
+    NEGATE,
     NOISE_LEVEL,
     NOISE_SEED,
     OPTIONS,
     POSITION,
     POSITIONS,
     SAMPLES,
+    SCORE_CHANNEL_AXIS,
     SCORE_LAYER,
     SEED_VALUE,
     SEED_VALUES,
@@ -43,6 +46,7 @@ from onnxplain.graphops.options.option import Option
 from onnxplain.graphops.options.values import Options
 
 __all__ = [
+    "ALL_INPUTS",
     "BACKWARD",
     "BACKWARDS",
     "BASELINE",
@@ -54,6 +58,7 @@ __all__ = [
     "KEEP_OUTPUTS",
     "KEEP_SHAPE",
     "LOW",
+    "NEGATE",
     "NOISE_LEVEL",
     "NOISE_SEED",
     "OPTIONS",
@@ -63,6 +68,7 @@ __all__ = [
     "POSITIONS",
     "Position",
     "SAMPLES",
+    "SCORE_CHANNEL_AXIS",
     "SCORE_LAYER",
     "SEED_VALUE",
     "SEED_VALUES",

@@ -17,8 +17,9 @@ class OptionArguments(TypedDict, total=False):
 
     select: Literal["channel", "pairs", "fixed", "predicted", "seed", "whole"] | None
     channels: Sequence[int] | None
-    position: Literal["all", "max", "given"] | None
+    position: Literal["all", "max", "given", "region"] | None
     seed_value: Literal["activation", "one"] | None
+    negate: bool | None
     to: str | None
     unpool: Literal["auto", "maxunpool", "scatter", "portable", "window"] | None
     target: Literal["cpu", "cuda", "openvino", "web", "tensorrt"] | None
@@ -27,6 +28,7 @@ class OptionArguments(TypedDict, total=False):
     keep_outputs: bool | None
     keep_shape: bool | None
     score_layer: str | None
+    score_channel_axis: int | None
     upsample: bool | None
     samples: int | None
     noise_level: float | None
@@ -40,6 +42,7 @@ class OwnOptions:
     """The attributes of `Options` that are options of single methods."""
 
     score_layer: str | None
+    score_channel_axis: int | None
     upsample: bool
     samples: int
     noise_level: float

@@ -13,6 +13,7 @@ from typing import Literal, get_args
 from onnxplain.graphops.options.option import Option
 
 __all__ = [
+    "ALL_INPUTS",
     "BACKWARD",
     "BACKWARDS",
     "BASELINE",
@@ -24,6 +25,7 @@ __all__ = [
     "KEEP_OUTPUTS",
     "KEEP_SHAPE",
     "LOW",
+    "NEGATE",
     "NOISE_LEVEL",
     "NOISE_SEED",
     "OPTIONS",
@@ -31,6 +33,7 @@ __all__ = [
     "POSITIONS",
     "Position",
     "SAMPLES",
+    "SCORE_CHANNEL_AXIS",
     "SCORE_LAYER",
     "SEED_VALUE",
     "SEED_VALUES",
@@ -50,7 +53,7 @@ __all__ = [
 ]
 
 Select = Literal["channel", "pairs", "fixed", "predicted", "seed", "whole"]
-Position = Literal["all", "max", "given"]
+Position = Literal["all", "max", "given", "region"]
 SeedValue = Literal["activation", "one"]
 Unpool = Literal["auto", "maxunpool", "scatter", "portable", "window"]
 Target = Literal["cpu", "cuda", "openvino", "web", "tensorrt"]
@@ -71,13 +74,21 @@ SELECT = Option(
 CHANNELS = Option("channels", int, (), "the channels to bake in by select 'fixed'", each="unit")
 POSITION = Option(
     "position", str, None, "the position in the layer where the signal starts", choices=POSITIONS,
-    default_text="max for deconvnet, else all",
+    default_text="max for deconvnet and for a class score with positions, else all",
 )  # fmt: skip
 SEED_VALUE = Option(
     "seed_value", str, None, "the value that the signal starts with", choices=SEED_VALUES,
     default_text="activation for deconvnet, inverse, LRP and excitation_backprop, else one",
 )  # fmt: skip
-TO = Option("to", str, None, "the tensor to project back to", default_text="the picture")
+NEGATE = Option(
+    "negate", bool, False, "explain the evidence against the unit: the signal starts with the "
+    "opposite sign",
+)  # fmt: skip
+ALL_INPUTS = "all"  # the value of `to` that stands for every float input
+TO = Option(
+    "to", str, None, f"the tensor to project back to, or {ALL_INPUTS} for every float input",
+    default_text="the picture",
+)  # fmt: skip
 UNPOOL = Option("unpool", str, "auto", "the form of max-unpooling", choices=UNPOOLS)
 TARGET = Option(
     "target", str, "cpu", "the runtime of the artefact, to which unpool 'auto' adapts (cpu and "
@@ -89,7 +100,7 @@ BACKWARD = Option(
 )  # fmt: skip
 CHANNEL_AXIS = Option(
     "channel_axis", int, None, "the layer's channel axis",
-    default_text="1, or the last of a layer of rank 3 or NHWC",
+    default_text="as the network tells, see `onnxplain layers`",
 )  # fmt: skip
 KEEP_OUTPUTS = Option("keep_outputs", bool, True, "keep the network's own outputs")
 KEEP_SHAPE = Option("keep_shape", bool, False, "keep a fixed batch size fixed")
@@ -98,7 +109,7 @@ KEEP_SHAPE = Option("keep_shape", bool, False, "keep a fixed batch size fixed")
 GENERAL: Mapping[str, Option] = {
     option.name: option
     for option in (
-        SELECT, CHANNELS, POSITION, SEED_VALUE, TO, UNPOOL, TARGET, BACKWARD, CHANNEL_AXIS,
+        SELECT, CHANNELS, POSITION, SEED_VALUE, NEGATE, TO, UNPOOL, TARGET, BACKWARD, CHANNEL_AXIS,
         KEEP_OUTPUTS, KEEP_SHAPE,
     )
 }  # fmt: skip
@@ -106,6 +117,10 @@ GENERAL: Mapping[str, Option] = {
 SCORE_LAYER = Option(
     "score_layer", str, None, "the layer whose unit is explained, while the map covers the chosen "
     "layer", default_text="the class score",
+)  # fmt: skip
+SCORE_CHANNEL_AXIS = Option(
+    "score_channel_axis", int, None, "the channel axis of the layer whose unit is explained",
+    default_text="as the network tells",
 )  # fmt: skip
 UPSAMPLE = Option("upsample", bool, True, "resize the map to the picture's height and width")
 SAMPLES = Option(
@@ -136,6 +151,7 @@ HIGH = Option(
 OPTIONS: Mapping[str, Option] = {
     option.name: option
     for option in (
-        SCORE_LAYER, UPSAMPLE, SAMPLES, NOISE_LEVEL, NOISE_SEED, STEPS, BASELINE, LOW, HIGH,
+        SCORE_LAYER, SCORE_CHANNEL_AXIS, UPSAMPLE, SAMPLES, NOISE_LEVEL, NOISE_SEED, STEPS,
+        BASELINE, LOW, HIGH,
     )
 }  # fmt: skip

@@ -48,6 +48,11 @@ class Option:
         return self.name.replace("_", " ")
 
     @property
+    def flag(self) -> str:
+        """The flag of the command line that sets it, unless a command names another."""
+        return f"--{self.name.replace('_', '-')}"
+
+    @property
     def shown_default(self) -> str:
         """The default as text, or "" where there is none."""
         if self.required_exported:

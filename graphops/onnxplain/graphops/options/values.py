@@ -38,6 +38,7 @@ class Options(OwnOptions):
     channels: tuple[int, ...]
     position: Position | None
     seed_value: SeedValue | None
+    negate: bool
     to: str | None
     unpool: Unpool
     target: Target
@@ -111,11 +112,12 @@ def _require_consistent(options: Options) -> None:
             f"channels are baked in only by select 'fixed', not by '{select or 'channel'}': leave "
             "the channels out, or choose select 'fixed'"
         )
-    if select == "seed" and (options.position or options.seed_value):
+    if select == "seed" and (options.position or options.seed_value or options.negate):
         raise OptionError(
-            "select 'seed' has an input for the cotangent: leave position and seed value out"
+            "select 'seed' has an input for the cotangent: leave position, seed value and negate "
+            "out"
         )
-    if select == "whole" and options.position not in (None, "all"):
+    if select == "whole" and options.position not in (None, "all", "region"):
         raise OptionError(
             "select 'whole' explains all units: leave the position out, or choose another select"
         )

@@ -15,6 +15,7 @@ from onnxplain.engine.drawing.colormaps import (
     signed_map,
 )
 from onnxplain.engine.drawing.figure import Note
+from onnxplain.engine.drawing.signals import drawn_signal, drawn_volume, is_signal, is_volume
 from onnxplain.engine.pictures import Preprocess
 
 __all__ = ["drawn", "heat_bar", "legend"]
@@ -24,12 +25,22 @@ BAR_WIDTH = 120
 Pixels = npt.NDArray[np.uint8]
 
 
-def drawn(attribution: npt.NDArray[Any], drawn_as: str, how: Preprocess | None) -> Pixels:
+def drawn(
+    attribution: npt.NDArray[Any],
+    drawn_as: str,
+    how: Preprocess | None,
+    given: npt.NDArray[Any] | None = None,
+) -> Pixels:
     """Draw one attribution [C, H, W], [H, W, C] or [H, W] as uint8 [H, W, 3].
 
-    drawn_as: "map", "reconstruction" or "picture", as the method declares. how: the preprocessing,
-    whose channel order the attribution has.
+    One to a signal [C, L] is drawn as curves, one to a volume [C, D, H, W] as slices. drawn_as:
+    "map", "reconstruction" or "picture", as the method declares. how: the preprocessing, whose
+    channel order the attribution has. given: the network's input, if it was an array.
     """
+    if is_volume(attribution):
+        return drawn_volume(attribution, given if given is not None and given.ndim == 4 else None)
+    if given is not None and is_signal(attribution, given):
+        return drawn_signal(given, attribution)
     if drawn_as == "picture" and how is not None:
         return how.pixels(attribution)
     if not _is_reconstruction(attribution, drawn_as):
@@ -59,4 +70,4 @@ def heat_bar() -> Pixels:
 
 
 def _is_reconstruction(attribution: npt.NDArray[Any], drawn_as: str) -> bool:
-    return is_picture(attribution) and drawn_as != "map"
+    return attribution.ndim == 3 and is_picture(attribution) and drawn_as != "map"

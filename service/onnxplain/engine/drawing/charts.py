@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
-from onnxplain.engine.drawing.figure import clipped
+from onnxplain.engine.drawing.figure import clipped, remarked
 
 __all__ = ["Chart", "charts"]
 
@@ -41,15 +41,18 @@ class Chart:
     curves: dict[str, npt.NDArray[np.float64]]
 
 
-def charts(rows: Sequence[Sequence[Chart]], title: str) -> Image.Image:
-    """Draw rows of charts under a title; each chart has a legend of its curves' names."""
+def charts(rows: Sequence[Sequence[Chart]], title: str, remarks: Sequence[str] = ()) -> Image.Image:
+    """Draw rows of charts under a title; each chart has a legend of its curves' names.
+
+    remarks: the notes of a result, see `remarked`.
+    """
     columns = max(len(row) for row in rows)
     page = Image.new("RGB", (columns * WIDTH + 40, len(rows) * HEIGHT + 60), "white")
     ImageDraw.Draw(page).text((20, 14), title, INK, ImageFont.load_default(18))
     for r, row in enumerate(rows):
         for c, chart in enumerate(row):
             page.paste(_drawn(chart), (20 + c * WIDTH, 48 + r * HEIGHT))
-    return page
+    return remarked(page, remarks)
 
 
 def _drawn(chart: Chart) -> Image.Image:

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from PIL import Image, ImageFilter
 
 __all__ = [
+    "channels_last",
     "diverging",
     "enlarged",
     "heat",
@@ -50,17 +51,17 @@ _GREY = 127.5
 
 def signed_map(attribution: Values) -> npt.NDArray[np.float64]:
     """Return one attribution [C, H, W], [H, W, C] or [H, W] summed over its channels, [H, W]."""
-    return np.asarray(_channels_last(attribution).sum(axis=2))
+    return np.asarray(channels_last(attribution).sum(axis=2))
 
 
 def is_picture(attribution: Values) -> bool:
     """Tell whether an attribution has the three channels of a colour picture."""
-    return bool(_channels_last(attribution).shape[2] == 3)
+    return bool(channels_last(attribution).shape[2] == 3)
 
 
 def reconstruction(attribution: Values) -> Pixels:
     """Draw an attribution of three channels as a picture [H, W, 3] in which zero is mid-grey."""
-    return _bytes(_GREY + _GREY * _scaled(_channels_last(attribution)))
+    return _bytes(_GREY + _GREY * _scaled(channels_last(attribution)))
 
 
 def diverging(values: Values) -> Pixels:
@@ -75,7 +76,7 @@ def overlay(attribution: Values, picture: Pixels) -> Pixels:
     grey. An attribution of another height or width is resized to the picture's.
     """
     height, width = picture.shape[:2]
-    strength = np.sqrt((np.nan_to_num(_channels_last(attribution)) ** 2).sum(axis=2))
+    strength = np.sqrt((np.nan_to_num(channels_last(attribution)) ** 2).sum(axis=2))
     image = Image.fromarray(_bytes(255 * _scaled(strength)))
     image = image.resize((width, height), Image.Resampling.BILINEAR)
     image = image.filter(ImageFilter.GaussianBlur(BLUR * max(height, width)))
@@ -136,7 +137,7 @@ def _pale(picture: Pixels) -> npt.NDArray[np.float64]:
     return np.repeat((0.6 * grey + 0.4 * 255)[:, :, None], 3, axis=2)
 
 
-def _channels_last(attribution: Values) -> npt.NDArray[np.float64]:
+def channels_last(attribution: Values) -> npt.NDArray[np.float64]:
     """Return [H, W, C]; the channel axis is the one with a size of 1 or 3."""
     values = np.asarray(attribution, np.float64)
     if values.ndim == 2:

@@ -11,13 +11,14 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
-__all__ = ["Font", "Note", "Panel", "clipped", "even_columns", "figure"]
+__all__ = ["Font", "Note", "Panel", "clipped", "even_columns", "figure", "remarked"]
 
 MARGIN, GAP, PANEL_GAP, ROW_GAP, NOTE_GAP = 20, 4, 16, 16, 8
 TITLE_SIZE, CAPTION_SIZE, NOTE_SIZE = 18, 14, 12
 INK, MUTED = (25, 25, 25), (105, 105, 105)
 BAR_HEIGHT = 10
 WIDEST = 1600  # the most pixels of a title or a note
+REMARK_WIDTH, REMARKS = 440, 4  # the least pixels of a remark's line, and the most remarks
 
 Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
@@ -56,9 +57,15 @@ class Note:
 
 
 def figure(
-    rows: Sequence[Sequence[Panel | None]], title: str, notes: Sequence[Note]
+    rows: Sequence[Sequence[Panel | None]],
+    title: str,
+    notes: Sequence[Note],
+    remarks: Sequence[str] = (),
 ) -> Image.Image:
-    """Draw rows of panels between a title and notes; None leaves a cell empty."""
+    """Draw rows of panels between a title and notes; None leaves a cell empty.
+
+    remarks: the notes of a result, see `remarked`.
+    """
     widths = _column_widths(rows)
     title_font, caption_font, note_font = map(_font, (TITLE_SIZE, CAPTION_SIZE, NOTE_SIZE))
     caption_height = _line_height(caption_font) + 3
@@ -86,7 +93,29 @@ def figure(
     for line in lines:
         page.paste(line, (MARGIN, top))
         top += line.height
-    return page
+    return remarked(page, remarks)
+
+
+def remarked(page: Image.Image, remarks: Sequence[str]) -> Image.Image:
+    """Write the notes of a result below a drawing, of each the part before its advice.
+
+    They are wrapped to the page's width; of many, the first are written and the others counted.
+    """
+    texts = [f"Note: {remark.partition(': ')[0]}" for remark in remarks]
+    if len(texts) > REMARKS:
+        texts = [*texts[: REMARKS - 1], f"Note: and {len(texts) - REMARKS + 1} more"]
+    font, inner = _font(NOTE_SIZE), max(page.width - 2 * MARGIN, REMARK_WIDTH)
+    lines = [line for text in texts for line in _wrapped(text, font, inner)]
+    if not lines:
+        return page
+    widest = max(_width(line, font) for line in lines)
+    line_height, end = _line_height(font) + 3, page.height - MARGIN
+    width = max(page.width, widest + 2 * MARGIN)
+    longer = Image.new("RGB", (width, page.height + len(lines) * line_height), "white")
+    longer.paste(page, (0, 0))
+    for number, line in enumerate(lines):
+        ImageDraw.Draw(longer).text((MARGIN, end + number * line_height), line, INK, font)
+    return longer
 
 
 def even_columns(count: int, most: int) -> int:
@@ -107,6 +136,18 @@ def _paste(page: Image.Image, panel: Panel, left: int, top: int) -> None:
     for picture in panel.pictures:
         page.paste(picture, (left, top))
         left += picture.width + GAP
+
+
+def _wrapped(text: str, font: Font, width: int) -> list[str]:
+    """Return the text in lines of at most `width` pixels, a longer word cut."""
+    lines = [""]
+    for word in text.split():
+        longer = f"{lines[-1]} {word}".strip()
+        if clipped(longer, font, width) == longer:
+            lines[-1] = longer
+        else:
+            lines.append(clipped(word, font, width))
+    return [line for line in lines if line]
 
 
 def _drawn_note(note: Note, font: Font) -> Image.Image:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -17,10 +16,15 @@ from onnxplain.engine.explanation import Explanation
 from onnxplain.engine.methods import METHODS, find_method
 from onnxplain.engine.pictures import Picture, PreparedInputs, Preprocess, prepare, read_pictures
 from onnxplain.engine.runtime import Model
-from onnxplain.engine.views import class_probabilities, class_scores
-from onnxplain.graphops.errors import OptionError
+from onnxplain.engine.views import (
+    choose_class,
+    class_probabilities,
+    class_quantity,
+    class_scores,
+)
+from onnxplain.graphops.errors import InputError, ModelError, OptionError
 
-__all__ = ["RANDOM", "Evaluation", "class_methods", "evaluate"]
+__all__ = ["RANDOM", "Evaluation", "Evaluations", "class_methods", "evaluate"]
 
 RANDOM = "random"  # maps of noise, for comparison
 STEPS = 32  # of the deletion and insertion curves
@@ -38,6 +42,8 @@ class Evaluation:
         the picture's mean colour, or inserted into the blurred picture, step by step; the areas
         under these curves are `deletion_area` (lower is better) and `insertion_area` (higher is
         better).
+    quantity: "probability", or "value" for a regression, whose curves are of its value, and whose
+        areas are scaled so that the untouched pictures have 1 and the blank ones 0.
     pointing: the fraction of pictures whose strongest pixel lies in the mask; None without masks.
     mass: the fraction of the map's strength that lies in the mask; None without masks.
     randomization: Spearman's rank correlation with the maps of networks whose layers are shuffled
@@ -50,16 +56,36 @@ class Evaluation:
     pointing: float | None
     mass: float | None
     randomization: npt.NDArray[np.float64]
+    quantity: str = "probability"
 
     @property
     def deletion_area(self) -> float:
         """The area under the deletion curve."""
-        return metrics.area_under(self.deletion)
+        return self._area_under(self.deletion)
 
     @property
     def insertion_area(self) -> float:
         """The area under the insertion curve."""
-        return metrics.area_under(self.insertion)
+        return self._area_under(self.insertion)
+
+    def _area_under(self, curve: Array) -> float:
+        if self.quantity == "probability":
+            return metrics.area_under(curve)
+        untouched, blank = float(self.deletion[0]), float(self.deletion[-1])
+        return metrics.scaled_area(curve, untouched, blank)
+
+
+class Evaluations(list[Evaluation]):
+    """The evaluations of several methods, in their order.
+
+    refused: by the name of each method that cannot explain the network, the reason.
+    """
+
+    def __init__(
+        self, evaluations: Iterable[Evaluation] = (), refused: Mapping[str, str] | None = None
+    ) -> None:
+        super().__init__(evaluations)
+        self.refused = dict(refused or {})
 
 
 def evaluate(
@@ -68,12 +94,13 @@ def evaluate(
     pictures: Sequence[Picture],
     methods: Sequence[str],
     *,
+    class_index: int | None = None,
     masks: Sequence[Picture] = (),
     randomize: int = 0,
     preprocess: Preprocess | str | None = None,
     progress: Progress = lambda done, total: None,
-) -> list[Evaluation]:
-    """Measure the faithfulness of the maps of each picture's predicted class.
+) -> Evaluations:
+    """Measure the faithfulness of the maps of each picture's predicted class, or of one class.
 
     After Petsiuk et al. 2018 (curves), Zhang et al. 2016 (pointing game) and Adebayo et al. 2018
     (randomisation).
@@ -83,6 +110,7 @@ def evaluate(
         model: a path, the bytes of a file, a ModelProto, or the result of `Engine.open`.
         pictures: paths, bytes, Pillow images or uint8 arrays [H, W, 3].
         methods: the names of methods that explain a class, see `class_methods`.
+        class_index: the class; None for the predicted one of each picture.
         masks: one per picture, lighter than half of its maximum where the class is; or none.
         randomize: the number of pictures for the randomisation check, which explains them once per
             layer with weights; 0 for no check.
@@ -90,11 +118,14 @@ def evaluate(
         progress: called with the steps done and their total.
 
     Returns:
-        One evaluation per method, then that of random maps.
+        One evaluation per method, then that of random maps; without those of methods that cannot
+        explain the network, whose reasons are in `refused`.
 
     Raises:
         OptionError: masks do not fit or are empty, or a method does not explain a class.
-        InputError, ModelError, DeviceError, Cancelled: as `Engine.explain`.
+        ChannelError: there is no such class.
+        InputError, ModelError, DeviceError, Cancelled: as `Engine.explain`, where no method can
+            explain the network.
     """
     if randomize < 0:
         raise OptionError(f"randomize {randomize}: give a number of pictures, 0 or more")
@@ -105,18 +136,30 @@ def evaluate(
     regions = _regions(prepared, masks)
     layers = len(weights_from_top(opened.model)) if randomize else 0
     few = replace(prepared, rows=prepared.rows[:randomize], pictures=prepared.pictures[:randomize])
-    total = len(names) * (2 * len(prepared.rows) + layers * len(few.rows))
-    steps = itertools.count(1)
+    for_each = 2 * len(prepared.rows) + layers * len(few.rows)
+    done, total = 0, len(names) * for_each
     progress(0, total)
 
     def tick() -> None:
-        progress(next(steps), total)
+        nonlocal done
+        done += 1
+        progress(done, total)
 
-    predicted = class_scores(engine, opened, prepared.pictures, prepared.preprocess).argmax(axis=1)
-    evaluations = []
+    scores = class_scores(engine, opened, prepared.pictures, prepared.preprocess)
+    predicted = np.array([choose_class(row, class_index) for row in scores], np.int64)
+    quantity = class_quantity(engine, opened)
+    evaluations = Evaluations()
     originals = []  # by method, the maps that the randomisation check compares with
     for name in names:
-        maps = _maps(engine, opened, prepared, name, predicted, tick, seed=0)
+        before = done
+        try:
+            maps = _maps(engine, opened, prepared, name, predicted, tick, seed=0)
+        except (InputError, ModelError) as e:
+            if not evaluations and name == names[-2]:
+                raise  # no method is left
+            evaluations.refused[name] = str(e)
+            total -= for_each - (done - before)
+            continue
         deletion, insertion = _curves(engine, opened, prepared, predicted, maps, tick)
         inside = list(zip(maps, regions, strict=False))
         evaluations.append(
@@ -127,13 +170,14 @@ def evaluate(
                 pointing=_mean([metrics.points_inside(m, r) for m, r in inside]),
                 mass=_mean([metrics.mass_inside(m, r) for m, r in inside]),
                 randomization=np.zeros(layers),
+                quantity=quantity,
             )
         )
         originals.append(maps[:randomize])
     for i, step in enumerate(randomized(opened.model) if layers else ()):
         shuffled = engine.open(step)
-        for name, original, one in zip(names, originals, evaluations, strict=True):
-            maps = _maps(engine, shuffled, few, name, predicted, tick, seed=i + 1)
+        for original, one in zip(originals, evaluations, strict=True):
+            maps = _maps(engine, shuffled, few, one.method, predicted, tick, seed=i + 1)
             one.randomization[i] = np.mean(list(map(metrics.rank_correlation, original, maps)))
     return evaluations
 

@@ -17,6 +17,7 @@ __all__ = [
     "rank_correlation",
     "ranked_pixels",
     "replaced",
+    "scaled_area",
     "strength",
 ]
 
@@ -69,6 +70,16 @@ def area_under(curve: npt.NDArray[Any]) -> float:
     """Return the area under a curve at equal steps from 0 to 1, by the trapezoidal rule."""
     values = np.asarray(curve, np.float64)
     return float((values[1:] + values[:-1]).mean() / 2)
+
+
+def scaled_area(curve: npt.NDArray[Any], untouched: float, blank: float) -> float:
+    """Return the area under a curve scaled so that `untouched` is 1 and `blank` 0.
+
+    NaN where these two are equal, so that there is nothing to measure.
+    """
+    if untouched == blank:
+        return float("nan")
+    return (area_under(curve) - blank) / (untouched - blank)
 
 
 def points_inside(strengths: Map, mask: npt.NDArray[np.bool_]) -> bool:

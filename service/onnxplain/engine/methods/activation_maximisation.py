@@ -7,21 +7,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from onnxplain.engine.methods.baseline import channel_axis_of
+from onnxplain.engine.methods.seeds import Signal, projections, signals
 from onnxplain.engine.run import Chosen, ProjectedUnits, Run
-from onnxplain.engine.runtime import Plan
+from onnxplain.engine.runtime import Plan, Projections
 from onnxplain.graphops.errors import UnsupportedModel
-from onnxplain.graphops.methods import METHODS
+from onnxplain.graphops.methods import METHODS, Method
 
 __all__ = ["blurred", "maximise"]
 
 START = 0.02  # the standard deviation of the initial noise, as a fraction of the range
 TINY = 1e-12  # a gradient of zeros stays zero
+WAKING = Method("waking gradient", "onnxplain.graphops.methods.rectified:waking")
 
 Array = npt.NDArray[Any]
 Pictures = npt.NDArray[np.float32]
@@ -31,12 +33,12 @@ def maximise(run: Run, chosen: Chosen) -> Iterator[ProjectedUnits]:
     """Yield preprocessed pictures [units, C, H, W], and the units' scores on them.
 
     Each iteration shifts the picture at random, steps along the gradient (divided by its root mean
-    square), shifts back, blurs, and fades towards mid-grey. The preprocessing bounds the values;
-    without one, the range of the image sets the scale.
+    square), shifts back, blurs, and fades towards mid-grey; of all these pictures, the one with the
+    highest score is yielded. Where a unit is off, its gradient is zero, and the gradient of its
+    value before the rectifier is taken. The preprocessing bounds the values; without one, the range
+    of the image sets the scale. The noise depends on the seed and the unit's channel.
     """
     run.require_picture_target()
-    own = run.own
-    from_picture = own["start"] == "picture"
     if run.rows[0].dtype.kind != "f" or run.rows[0].ndim < 2:
         raise UnsupportedModel(
             f"the input '{run.subject.input.name}' takes no picture of floats, and only such a "
@@ -44,25 +46,13 @@ def maximise(run: Run, chosen: Chosen) -> Iterator[ProjectedUnits]:
         )
     plan = run.plan(METHODS["gradient"], replace(run.options, to=run.subject.to))
     for image, row in enumerate(run.rows):
-        scale = _Range.of(run, row)
         units = chosen.channels.shape[1]
         most = plan.footprint.max_batch(row.shape, run.memory_bytes)
         for first in range(0, units, most):
             chunk = slice(first, min(first + most, units))
-            width = chunk.stop - first
-            generators = [
-                np.random.default_rng([own["noise_seed"], image, first + i]) for i in range(width)
-            ]
-            pictures = np.stack([
-                row.astype(np.float32) if from_picture else scale.noise(rng, row.shape)
-                for rng in generators
-            ])  # fmt: skip
-            added = _unit_inputs(plan, chosen, image, chunk)
-            for done in range(own["iterations"]):
-                pictures = _step(run, plan, pictures, added, generators, scale)
-                run.report(done + 1, own["iterations"])
-            final = plan.run(list(pictures), added, run.stop)
-            yield image, chunk, replace(final, attribution=pictures, of_picture=from_picture)
+            part = chosen.part([image], chunk)
+            ascent = _Ascent(run, plan, image, part, _Range.of(run, row))
+            yield image, chunk, ascent.climbed(row)
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,7 +69,7 @@ class _Range:
         if run.preprocess is None:
             span = float(np.ptp(row)) or 1.0
             return _Range(np.array(-np.inf), np.array(np.inf), np.zeros(()), span)
-        axis = channel_axis_of(run.subject.input)
+        axis = run.subject.input.channel_axis
         per_channel = [-1 if i == axis else 1 for i in range(row.ndim)]
         low, high = (end.reshape(per_channel) for end in run.preprocess.ends())
         return _Range(low, high, (low + high) / 2, float((high - low).mean()))
@@ -90,29 +80,121 @@ class _Range:
         return np.asarray(self.middle + START * self.span * noise, np.float32)
 
 
-def _step(
-    run: Run,
-    plan: Plan,
-    pictures: Pictures,
-    added: dict[str, Array],
-    generators: list[np.random.Generator],
-    scale: _Range,
-) -> Pictures:
-    """Return the pictures after one iteration."""
-    own = run.own
-    step, jitter = scale.span * own["step_size"], own["jitter"]
-    axis = channel_axis_of(run.subject.input)
-    sides = [i for i in range(pictures.ndim - 1) if i != axis]
-    shifts = [rng.integers(-jitter, jitter + 1, len(sides)) for rng in generators]
-    shifted = [np.roll(p, s, sides) for p, s in zip(pictures, shifts, strict=True)]
-    gradients = plan.run(shifted, added, run.stop).attribution
-    moved = []
-    for picture, gradient, shift in zip(shifted, gradients, shifts, strict=True):
-        size = np.sqrt(np.mean(np.square(gradient, dtype=np.float64)))
-        picture = picture + (step * gradient / (size + TINY)).astype(np.float32)
-        moved.append(blurred(np.roll(picture, -shift, sides), sides, own["blur"]))
-    faded = scale.middle + (np.stack(moved) - scale.middle) * np.float32(1 - own["decay"])
-    return np.asarray(np.clip(faded, scale.low, scale.high), np.float32)
+@dataclass(frozen=True, eq=False)
+class _Ascent:
+    """The ascent of one picture for each unit. chosen: the units of one image, [1, units].
+
+    image: its index, which further inputs have.
+    """
+
+    run: Run
+    plan: Plan
+    image: int
+    chosen: Chosen
+    scale: _Range
+
+    def climbed(self, row: Array) -> Projections:
+        """Return the best of each unit's pictures."""
+        run, iterations = self.run, self.run.own["iterations"]
+        generators = [
+            np.random.default_rng([run.own["noise_seed"], channel + 1])  # -1 for the whole layer
+            for channel in self.chosen.channels[0].tolist()
+        ]
+        from_picture = run.own["start"] == "picture"
+        pictures = np.stack([
+            row.astype(np.float32) if from_picture else self.scale.noise(rng, row.shape)
+            for rng in generators
+        ])  # fmt: skip
+        best, found = pictures.copy(), list[Signal]()
+        was_off = np.zeros(len(pictures), bool)
+        for done in range(iterations):
+            pictures, off = self._step(pictures, generators)
+            was_off |= off
+            for u, signal in enumerate(self._signals(pictures)):
+                if done == 0:
+                    found.append(signal)
+                if done == 0 or signal.score > found[u].score:
+                    best[u], found[u] = pictures[u], signal
+            run.report(done + 1, iterations)
+        asleep = was_off & np.array([signal.score == 0 for signal in found])
+        notes = tuple(self._notes(was_off, asleep))
+        result = projections(found, best.astype(np.float64))
+        return replace(result, of_picture=from_picture, notes=notes)
+
+    def _step(
+        self, pictures: Pictures, generators: list[np.random.Generator]
+    ) -> tuple[Pictures, npt.NDArray[np.bool_]]:
+        """Return the pictures after one iteration, and which units were off."""
+        own, scale = self.run.own, self.scale
+        step, jitter = scale.span * own["step_size"], own["jitter"]
+        axis = self.run.subject.input.channel_axis
+        sides = [i for i in range(pictures.ndim - 1) if i != axis]
+        shifts = [rng.integers(-jitter, jitter + 1, len(sides)) for rng in generators]
+        shifted = [np.roll(p, s, sides) for p, s in zip(pictures, shifts, strict=True)]
+        gradients, off = self._gradients(shifted)
+        moved = []
+        for picture, gradient, shift in zip(shifted, gradients, shifts, strict=True):
+            size = np.sqrt(np.mean(np.square(gradient, dtype=np.float64)))
+            picture = picture + (step * gradient / (size + TINY)).astype(np.float32)
+            moved.append(blurred(np.roll(picture, -shift, sides), sides, own["blur"]))
+        faded = scale.middle + (np.stack(moved) - scale.middle) * np.float32(1 - own["decay"])
+        return np.asarray(np.clip(faded, scale.low, scale.high), np.float32), off
+
+    def _gradients(self, pictures: list[Pictures]) -> tuple[Pictures, npt.NDArray[np.bool_]]:
+        """Return each unit's gradient at its picture, and which units are off there."""
+        run = self.run
+        every = self._run(self.plan, pictures, np.arange(len(pictures)))
+        gradients = every.attribution
+        off = np.asarray(~gradients.reshape(len(pictures), -1).any(axis=1))
+        off &= not run.options.negate  # it is off as it ought to be
+        if off.any():
+            (those,) = np.nonzero(off)
+            waking = self._run(self._waking_plan, [pictures[u] for u in those], those)
+            gradients[those] = waking.attribution
+        return gradients, off
+
+    @cached_property
+    def _waking_plan(self) -> Plan:
+        """The plan for units that are off.
+
+        A unit that is off is zero everywhere, and so has no strongest position: it starts at all.
+        """
+        options = replace(self.run.options, to=self.run.subject.to)
+        if options.position == "max":
+            options = replace(options, position="all")
+        return self.run.plan(WAKING, replace(options, seed_value="one"))
+
+    def _run(
+        self, plan: Plan, pictures: list[Pictures], units: npt.NDArray[np.intp]
+    ) -> Projections:
+        """Run a plan for units, each for its own picture."""
+        added = self.chosen.part([0], units).added([0], slice(None))
+        if "channel" in added:
+            added["image_index"] = np.arange(len(units))
+        others = self.run.others_of([self.image] * len(units))
+        return plan.run(pictures, added, self.run.stop, others)
+
+    def _signals(self, pictures: Pictures) -> Iterator[Signal]:
+        """Yield each unit's signal at its picture."""
+        others = self.run.others_of([self.image] * len(pictures))
+        values = self.run.activity().run(list(pictures), self.run.stop, others)
+        for u, own in enumerate(values):
+            yield signals(self.run, self.chosen.part([0], [u]), 0, own)[0]
+
+    def _notes(
+        self, was_off: npt.NDArray[np.bool_], asleep: npt.NDArray[np.bool_]
+    ) -> Iterator[str]:
+        layer = self.run.subject.layer.tensor
+        if (was_off & ~asleep).any():
+            yield (
+                f"a unit of '{layer}' was off, with a gradient of zero, so the ascent climbed its "
+                "value before the rectifier until it was on"
+            )
+        if asleep.any():
+            yield (
+                f"the ascent never woke a unit of '{layer}', and its picture shows little: try "
+                "more --iterations, another --noise-seed, or --start picture"
+            )
 
 
 def blurred(picture: Pictures, sides: list[int], deviation: float) -> Pictures:
@@ -129,14 +211,3 @@ def blurred(picture: Pictures, sides: list[int], deviation: float) -> Pictures:
         parts = (w * wide.take(range(i, i + size), axis) for i, w in enumerate(kernel))
         picture = np.sum(list(parts), axis=0, dtype=np.float32)
     return picture
-
-
-def _unit_inputs(plan: Plan, chosen: Chosen, image: int, chunk: slice) -> dict[str, Array]:
-    """Return the inputs of a run that select one unit per picture."""
-    channels = chosen.channels[image, chunk]
-    if plan.select == "whole":
-        return {}
-    added = {"image_index": np.arange(len(channels)), "channel": channels}
-    if chosen.positions is not None:
-        added["position"] = chosen.positions[image, chunk]
-    return added

@@ -8,10 +8,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from onnxplain.engine.pictures import Input
 from onnxplain.graphops.errors import OptionError
 
-__all__ = ["baseline_row", "channel_axis_of"]
+__all__ = ["baseline_row"]
 
 
 def baseline_row(
@@ -32,8 +31,3 @@ def baseline_row(
             f"a baseline of shape {list(values.shape)} does not fit {list(shape)}: give an array "
             "of that shape, without a batch axis, a number, or one number per channel"
         ) from e
-
-
-def channel_axis_of(target: Input) -> int:
-    """Return the channel axis of the input, counted without the batch axis."""
-    return len(target.shape) - 2 if target.channels_last else 0

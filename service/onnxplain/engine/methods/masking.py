@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from onnxplain.engine.methods.baseline import baseline_row, channel_axis_of
+from onnxplain.engine.methods.baseline import baseline_row
 from onnxplain.engine.methods.seeds import Signal, projections, signals
 from onnxplain.engine.run import Chosen, Run
 from onnxplain.engine.runtime import Projections
@@ -38,7 +38,7 @@ class Masking:
                 f"the input '{run.subject.input.name}' has no height or width to cover: choose "
                 "another method"
             )
-        axis = channel_axis_of(run.subject.input)
+        axis = run.subject.input.channel_axis
         return Masking(axis, row.shape[:axis] + row.shape[axis + 1 :])
 
     @property
@@ -65,7 +65,7 @@ def masked_scores(
     The scores are an iterator of (index of the mask, the mask, [units]), for each of `count` masks.
     """
     activity, row = run.activity(), run.rows[image]
-    (values,) = activity.run([row], run.stop)
+    (values,) = run.values([image])
     units = signals(run, chosen, image, values)
     # The float64 maps of a chunk of units take a quarter of the memory at most.
     most = max(1, run.memory_bytes // (4 * 8 * math.prod(masking.sides)))
@@ -77,7 +77,7 @@ def masked_scores(
             last = min(first + at_once, count)
             masks = [mask_at(i) for i in range(first, last)]
             rows = [masking.masked(row, baseline, mask) for mask in masks]
-            values = activity.run(rows, run.stop)
+            values = activity.run(rows, run.stop, run.others_of([image] * len(rows)))
             scores = np.stack([signal.dot(values) for signal in part], axis=1)
             yield from zip(range(first, last), masks, scores, strict=True)
             run.report(last, count)

@@ -86,7 +86,7 @@ OWN: dict[str, Method] = {
             "rise",
             run=f"{HERE}.rise:rise",
             takes=(MASKS, RESOLUTION, KEEP, NOISE_SEED, BASELINE),
-            summary="the mean of random masks, weighted by the score of the masked picture",
+            summary="the mean score of masked pictures that show a pixel, less that of all",
             paper="Petsiuk et al. 2018",
             peer="DIANNA",
         ),

@@ -1,9 +1,10 @@
-"""RISE (Petsiuk et al. 2018): the mean of random masks, weighted by the masked picture's score."""
+"""RISE (Petsiuk et al. 2018): the mean score of masked pictures that show a pixel."""
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -13,12 +14,15 @@ from onnxplain.engine.run import Chosen, ProjectedUnits, Run
 
 __all__ = ["random_mask", "rise"]
 
+CHANCE = 4.0  # standard deviations of chance that a map should exceed somewhere
+ROUNDING = 1e-7  # the precision of a float32 score, relative to it
+
 
 def rise(run: Run, chosen: Chosen) -> Iterator[ProjectedUnits]:
-    """Yield Σ f(x · mask) · mask / (masks · keep), [units, 1, H, W].
+    """Yield Σ f(x · mask) · mask / Σ mask, less the mean of f(x · mask), [units, 1, H, W].
 
-    As DIANNA's: random cells of a coarse grid stay visible; the grid is enlarged bilinearly to one
-    cell more than the picture, and shifted at random.
+    The masks are DIANNA's: random cells of a coarse grid stay visible; the grid is enlarged
+    bilinearly to one cell more than the picture, and shifted at random.
     """
     run.require_picture_target()
     own = run.own
@@ -29,9 +33,31 @@ def rise(run: Run, chosen: Chosen) -> Iterator[ProjectedUnits]:
         for chunk, units, total, scored in masked_scores(
             run, chosen, image, masking, count, mask_at
         ):
+            scores_of: list[npt.NDArray[np.float64]] = []
+            masks, squares = np.zeros(masking.sides), np.zeros(masking.sides)
             for _, mask, scores in scored:
                 total += scores.reshape(-1, *masking.ones) * mask
-            yield image, chunk, masking.result(units, total / (count * keep))
+                masks += mask
+                squares += np.square(mask)
+                scores_of.append(scores)
+            shape = (-1, *masking.ones)
+            mean = np.mean(scores_of, axis=0).reshape(shape)
+            shown = np.maximum(masks, np.finfo(np.float32).tiny)  # never shown: no score, no mask
+            maps = np.where(masks > 0, total / shown - mean, 0)
+            maps[np.abs(maps) <= ROUNDING * np.abs(mean)] = 0
+            spread = np.std(scores_of, axis=0).reshape(shape)
+            by_chance = spread * np.sqrt(np.maximum(squares - masks**2 / count, 0)) / shown
+            sides = tuple(range(1, maps.ndim))
+            clear = (np.abs(maps) > CHANCE * by_chance).any(axis=sides)
+            faint = (maps.any(axis=sides) & ~clear).any()
+            result = masking.result(units, maps)
+            yield image, chunk, replace(result, notes=(FAINT,) if faint else ())
+
+
+FAINT = (
+    "a map of rise is no stronger than what random masks leave by chance: take more --masks, or a "
+    "smaller --resolution"
+)
 
 
 def random_mask(

@@ -56,15 +56,19 @@ def signals(run: Run, chosen: Chosen, image: int, values: Values) -> list[Signal
     """Return the signal of each unit of an image. values: the layer's, without the batch axis."""
     options, axis = run.options, run.subject.channel_axis
     active = options.seed_value == "activation"
+    sign = np.float32(-1 if options.negate else 1)
     if options.select == "whole":
-        weights = values if active else np.ones_like(values)
+        weights = sign * (values if active else np.ones_like(values))
+        if chosen.regions is not None:
+            weights = weights * np.expand_dims(chosen.regions[image], axis - 1)
         score = float((weights.astype(np.float64) * values).sum())
         return [Signal(weights, None, axis, score, None)]
     word = options.position or "all"
     if word != "all" and values.ndim < 2:
+        layer = run.subject.layer
         raise OptionError(
-            f"layer '{run.subject.layer.tensor}' has rank 2, so its units have no positions: "
-            "leave the position out"
+            f"layer '{layer.tensor}' has rank {len(layer.shape or (0, 0))}, so its units have no "
+            "positions: leave the position out"
         )
     units = []
     for unit, channel in enumerate(chosen.channels[image]):
@@ -74,11 +78,13 @@ def signals(run: Run, chosen: Chosen, image: int, values: Values) -> list[Signal
             position = np.array(np.unravel_index(activity.argmax(), activity.shape), np.int64)
         elif word == "given" and chosen.positions is not None:
             position = chosen.positions[image, unit]
-        weights = activity if active else np.ones_like(activity)
+        weights = sign * (activity if active else np.ones_like(activity))
         if position is not None:
             alone = np.zeros_like(activity)
             alone[tuple(position)] = weights[tuple(position)]
             weights = alone
+        if chosen.regions is not None:
+            weights = weights * chosen.regions[image]
         score = float((weights.astype(np.float64) * activity).sum())
         units.append(Signal(weights, int(channel), axis, score, position))
     return units

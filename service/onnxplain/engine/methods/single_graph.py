@@ -8,9 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from onnxplain.engine.methods.baseline import baseline_row, channel_axis_of
+from onnxplain.engine.methods.baseline import baseline_row
 from onnxplain.engine.run import Chosen, ProjectedUnits, Run, batches
-from onnxplain.engine.runtime import Plan
 
 __all__ = ["project"]
 
@@ -31,31 +30,18 @@ def project(run: Run, chosen: Chosen) -> Iterator[ProjectedUnits]:
         for start in range(0, units, limit):
             chunk = slice(start, start + limit)
             width = chosen.channels[0, chunk].size
-            added = _unit_inputs(plan, chosen, group, chunk)
+            added = chosen.added(group, chunk)
             if has_baseline:
-                added["baseline"] = _baseline(run, run.rows[group[0]])[None]
-            result = plan.run([run.rows[i] for i in group], added, run.stop)
+                added["baseline"] = _baseline(run, group[0])[None]
+            rows = [run.rows[i] for i in group]
+            result = plan.run(rows, added, run.stop, run.others_of(group))
             for i, image in enumerate(group):
                 yield image, chunk, result.rows(i * width, (i + 1) * width)
 
 
-def _baseline(run: Run, row: Array) -> Array:
+def _baseline(run: Run, image: int) -> Array:
     """Return the baseline in the shape of the target."""
     if run.subject.to == run.subject.input.name:
-        return baseline_row(run.own, row.shape, channel_axis_of(run.subject.input))
-    (value,) = run.activity(run.subject.to).run([row], run.stop)
+        return baseline_row(run.own, run.rows[image].shape, run.subject.input.channel_axis)
+    (value,) = run.values([image], run.activity(run.subject.to))
     return baseline_row(run.own, np.shape(value))
-
-
-def _unit_inputs(plan: Plan, chosen: Chosen, group: list[int], chunk: slice) -> dict[str, Array]:
-    """Return the inputs of a run that select its units."""
-    if plan.select == "whole":
-        return {}
-    width = chosen.channels[0, chunk].size
-    added: dict[str, Array] = {
-        "image_index": np.repeat(np.arange(len(group)), width),
-        "channel": chosen.channels[group, chunk].ravel(),
-    }
-    if chosen.positions is not None:
-        added["position"] = chosen.positions[group, chunk].reshape(len(group) * width, -1)
-    return added

@@ -1,19 +1,47 @@
 """Reading pictures and preprocessing them into the network's input."""
 
-from onnxplain.engine.pictures.inputs import Images, Input, PreparedInputs, picture_input, prepare
+from onnxplain.engine.pictures.arrays import read_arrays
+from onnxplain.engine.pictures.inputs import (
+    Images,
+    NamedInputs,
+    PreparedInputs,
+    prepare,
+    prepare_named,
+)
+from onnxplain.engine.pictures.network_input import (
+    Input,
+    choose_picture_input,
+    further_inputs,
+    picture_input,
+    required_inputs,
+)
 from onnxplain.engine.pictures.preprocess import PRESETS, Preprocess, parse
-from onnxplain.engine.pictures.read import Picture, read_picture, read_pictures
+from onnxplain.engine.pictures.read import (
+    ARRAY_BYTES,
+    Picture,
+    is_array_file,
+    read_picture,
+    read_pictures,
+)
 
 __all__ = [
+    "ARRAY_BYTES",
     "Images",
     "Input",
+    "NamedInputs",
     "PRESETS",
     "Picture",
     "PreparedInputs",
     "Preprocess",
+    "choose_picture_input",
+    "further_inputs",
+    "is_array_file",
     "parse",
     "picture_input",
     "prepare",
+    "prepare_named",
+    "read_arrays",
     "read_picture",
     "read_pictures",
+    "required_inputs",
 ]

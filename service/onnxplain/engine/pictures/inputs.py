@@ -1,58 +1,31 @@
-"""The model's input that takes the picture, and the preprocessing of pictures for it."""
+"""The preprocessing of pictures, and arrays of network inputs, as what the network takes."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 import onnx
 from PIL import Image
 
+from onnxplain.engine.pictures.arrays import fitting, read_arrays, split_images
+from onnxplain.engine.pictures.network_input import Input, picture_input
 from onnxplain.engine.pictures.preprocess import PRESETS, Preprocess, parse
 from onnxplain.engine.pictures.read import Picture, read_pictures
 from onnxplain.graphops import read_metadata
 from onnxplain.graphops.errors import OptionError, PictureError, UnsupportedModel
 
-__all__ = ["Images", "Input", "PreparedInputs", "picture_input", "prepare"]
+__all__ = ["Images", "NamedInputs", "PreparedInputs", "prepare", "prepare_named"]
 
 METADATA = "onnxplain.preprocess"
 
 Images = Picture | Sequence[Picture]
-Dimensions = tuple[int | str | None, ...]
-
-
-@dataclass(frozen=True)
-class Input:
-    """The model's input that takes the picture.
-
-    shape: a number, a name or None for each dimension. dtype: that of its values.
-    """
-
-    name: str
-    shape: Dimensions
-    dtype: np.dtype[Any]
-
-    @property
-    def channels_last(self) -> bool:
-        """Whether the channel axis is the last (NHWC): only a size of 1 or 3 there shows it."""
-        return len(self.shape) == 4 and self.shape[1] not in (1, 3) and self.shape[3] in (1, 3)
-
-    @property
-    def channels(self) -> int | str | None:
-        """The size of the channel axis, if the model fixes it."""
-        return self.shape[3 if self.channels_last else 1]
-
-    @property
-    def size(self) -> tuple[int, int] | None:
-        """The height and width if the model fixes them, else None."""
-        height, width = self.shape[1:3] if self.channels_last else self.shape[2:4]
-        if isinstance(height, int) and isinstance(width, int):
-            return height, width
-        return None
+NamedInputs: TypeAlias = "Mapping[str, Images | float | Sequence[float]]"
+Array: TypeAlias = npt.NDArray[Any]
 
 
 @dataclass(frozen=True)
@@ -60,95 +33,198 @@ class PreparedInputs:
     """Preprocessed pictures.
 
     rows: the network's input for each picture, without the batch axis. pictures: the pictures as
-    the network sees them, uint8 [H, W, 3] each; empty for a float array. names: their file names,
-    "" for pictures without a file; empty for a float array.
+    the network sees them, uint8 [H, W, 3] each; empty for arrays. names: their file names, "" for
+    pictures without a file; empty for arrays without one. sizes: the heights and widths of the
+    pictures before; empty for arrays. named: arrays of an .npz file for further inputs, by name.
+    others: for each picture, the values of the network's further inputs by name, without the batch
+    axis.
     """
 
-    rows: tuple[npt.NDArray[Any], ...]
+    rows: tuple[Array, ...]
     pictures: tuple[npt.NDArray[np.uint8], ...]
     preprocess: Preprocess | None
     notes: tuple[str, ...]
     names: tuple[str, ...] = ()
-
-
-def picture_input(model: onnx.ModelProto) -> Input:
-    """Return the only input of the model without a default value.
-
-    Raises UnsupportedModel where there is none, more than one, or one of an unsuitable type.
-    """
-    defaults = {tensor.name for tensor in model.graph.initializer}
-    needed = [value for value in model.graph.input if value.name not in defaults]
-    if not needed:
-        raise UnsupportedModel("the model has no input that could take a picture")
-    ranks = [len(value.type.tensor_type.shape.dim) for value in needed]
-    first = next((i for i, rank in enumerate(ranks) if rank >= 3), 0)
-    for i, value in enumerate(needed):
-        if i != first:
-            raise UnsupportedModel(
-                f"the model needs the input '{value.name}' besides the picture's "
-                f"'{needed[first].name}': give it a default value (an initialiser of that name), "
-                "or rewrite the model and run it yourself"
-            )
-    kind = needed[first].type.tensor_type
-    try:
-        dtype = np.dtype(onnx.helper.tensor_dtype_to_np_dtype(kind.elem_type))
-    except KeyError as e:
-        raise UnsupportedModel(f"the input '{needed[first].name}' is not a tensor") from e
-    if dtype.kind not in "fiu":
-        raise UnsupportedModel(
-            f"the input '{needed[first].name}' takes {dtype} values, and a picture has floats or "
-            "integers: export the model with such an input"
-        )
-    return Input(needed[first].name, tuple(_dimension(d) for d in kind.shape.dim), dtype)
+    sizes: tuple[tuple[int, ...], ...] = ()
+    named: NamedInputs = field(default_factory=dict)
+    others: tuple[Mapping[str, Array], ...] = ()
 
 
 def prepare(
-    model: onnx.ModelProto, images: Images, preprocess: Preprocess | str | None = None
+    model: onnx.ModelProto,
+    images: Images,
+    preprocess: Preprocess | str | None = None,
+    target: Input | None = None,
 ) -> PreparedInputs:
     """Preprocess images for the model's input.
 
-    images: one or several pictures, or one float array [N, ...] that is already preprocessed.
+    images: one or several pictures; or arrays that are already preprocessed, or .npy and .npz files
+        of them: one image without a batch axis, or several with one.
     preprocess: the preprocessing or its text, see `parse`; None for the model's own (its metadata
         `onnxplain.preprocess`), or else a guess, which a note states.
+    target: the input that takes the images; None for the only one.
 
     Raises PictureError where they do not fit the input, MissingFile, OptionError, UnsupportedModel.
     """
-    target = picture_input(model)
-    if isinstance(images, np.ndarray) and images.dtype.kind == "f":
-        if preprocess is not None:
-            raise OptionError(
-                "a float array counts as already preprocessed: leave the preprocessing out, or "
-                "give pictures"
-            )
-        return PreparedInputs(tuple(_fitting_rows(images, target)), (), None, ())
-    sources = _pictures(images)
-    if len(target.shape) != 4:
+    target = picture_input(model) if target is None else target
+    sources, pictures, arrays = _load(images, target)
+    if arrays:
+        return _prepared_arrays(sources, arrays, target, preprocess)
+    if not _takes_pictures(target):
         raise UnsupportedModel(
             f"the input '{target.name}' has {len(target.shape)} dimensions, and a batch of "
-            "pictures 4, [N, C, H, W]: give a float array of the input's shape instead"
+            "pictures 4, [N, C, H, W]: give an array of the input's shape instead, in Python or as "
+            "a .npy file"
         )
     chosen, notes = _choose(model, target, preprocess)
     if chosen.size is None:
         chosen = replace(chosen, size=target.size)
-    fitted = tuple(chosen.fit(picture) for picture in read_pictures(sources))
-    rows = []
-    for picture in fitted:
-        row = chosen.values(picture)
-        batch = (row.transpose(1, 2, 0) if target.channels_last else row)[None]
-        rows += _fitting_rows(batch, target)
-    files = (os.path.basename(s) if isinstance(s, str | os.PathLike) else "" for s in sources)
-    return PreparedInputs(tuple(rows), fitted, chosen, notes, tuple(files))
+    fitted, sizes = [], []
+    for picture in read_pictures(pictures):
+        fitted.append(chosen.fit(picture))
+        sizes.append(picture.shape[:2])
+    rows = tuple(_row(chosen, picture, target) for picture in fitted)
+    names = tuple(map(_file_name, sources))
+    return PreparedInputs(rows, tuple(fitted), chosen, notes, names, tuple(sizes))
 
 
-def _pictures(images: Images) -> list[Picture]:
-    if isinstance(images, np.ndarray) and images.ndim == 4:
-        return list(images)
+def _load(
+    images: Images, target: Input
+) -> tuple[list[Picture], list[Picture], list[dict[str, Array]]]:
+    """Return the images one by one, those that are pictures, and the arrays of the others."""
+    sources = _sources(images, target)
+    loaded = [_loaded(source, target) for source in sources]
+    arrays = [one for one in loaded if isinstance(one, dict)]
+    pictures = [one for one in loaded if not isinstance(one, dict)]
+    if arrays and pictures:
+        raise PictureError("pictures and arrays are mixed: explain them one after the other")
+    return sources, pictures, arrays
+
+
+def _row(how: Preprocess, fitted: npt.NDArray[np.uint8], target: Input) -> Array:
+    row = how.values(fitted)
+    return fitting(row.transpose(1, 2, 0) if target.channels_last else row, target)
+
+
+def _prepared_arrays(
+    sources: Sequence[Picture],
+    arrays: Sequence[Mapping[str, Array]],
+    target: Input,
+    preprocess: Preprocess | str | None,
+) -> PreparedInputs:
+    """Return the images of arrays, whose values are by the names of inputs, see `_loaded`."""
+    if preprocess is not None:
+        raise OptionError(
+            "an array counts as already preprocessed: leave the preprocessing out, or give pictures"
+        )
+    rows: list[Array] = []
+    names: list[str] = []
+    for source, named in zip(sources, arrays, strict=True):
+        images = split_images(named[target.name], target)
+        rows += [fitting(image, target) for image in images]
+        name = _file_name(source)
+        several = len(images) > 1 and name
+        names += [f"{name}[{i}]" if several else name for i in range(len(images))]
+    further = {name: [named[name] for named in arrays] for name in arrays[0] if name != target.name}
+    kept = tuple(names) if any(names) else ()
+    joined = {name: one[0] if len(one) == 1 else one for name, one in further.items()}
+    return PreparedInputs(tuple(rows), (), None, (), kept, named=joined)
+
+
+def _loaded(source: Picture, target: Input) -> Picture | dict[str, Array]:
+    """Return the arrays of a source by the names of inputs, or the source itself if a picture.
+
+    A uint8 array is a picture, unless it has the rank of an input that takes none. The only array
+    of a file is the target's.
+    """
+    if isinstance(source, np.ndarray):
+        ranks = (len(target.image_shape), len(target.image_shape) + 1)
+        is_picture = _takes_pictures(target) or source.ndim not in ranks
+        return source if source.dtype == np.uint8 and is_picture else {target.name: source}
+    name = f"'{os.fspath(source)}'" if isinstance(source, str | os.PathLike) else "the array"
+    found = read_arrays(source, name)
+    if found is None:
+        return source
+    if len(found) == 1:
+        (array,) = found.values()
+        return _loaded(array, target)
+    if target.name not in found:
+        raise PictureError(
+            f"{name} holds {', '.join(map(repr, found))}, but not '{target.name}', the input that "
+            "takes the images: name the arrays as the inputs, or keep only one"
+        )
+    return dict(found)
+
+
+def _takes_pictures(target: Input) -> bool:
+    """Tell whether an input has the dimensions of a picture: channels, height and width."""
+    return len(target.image_shape) == 3
+
+
+def _sources(images: Images, target: Input) -> list[Picture]:
+    """Return the images one by one; an array of network inputs stays whole."""
+    if isinstance(images, np.ndarray) and images.ndim == 4 and images.dtype == np.uint8:
+        return list(images) if _takes_pictures(target) else [images]
     if isinstance(images, (str, bytes, Image.Image, np.ndarray)) or hasattr(images, "__fspath__"):
         return [images]
     sources = list(images)
     if not sources:
         raise PictureError("there is no picture to explain: give at least one")
     return sources
+
+
+def prepare_named(
+    model: onnx.ModelProto, inputs: Sequence[Input], given: NamedInputs, prepared: PreparedInputs
+) -> PreparedInputs:
+    """Add the values of further inputs to prepared images.
+
+    inputs: those that are needed. given: their values, as `prepare` takes images: one for all
+        images, or one for each. Further pictures are preprocessed as the images are.
+
+    Raises OptionError where one is missing, else as `prepare`.
+    """
+    values = {**prepared.named, **given}
+    missing = [one for one in inputs if one.name not in values]
+    if missing:
+        raise OptionError(
+            f"the layer depends on {', '.join(map(str, missing))} too: give "
+            f"{'it' if len(missing) == 1 else 'each'} by `inputs`, on the command line by "
+            f"--input {missing[0].name}=FILE (a .npy file or a picture)"
+        )
+    count, notes = len(prepared.rows), list(prepared.notes)
+    others: list[dict[str, Array]] = [{} for _ in prepared.rows]
+    for one in inputs:
+        found = _like(model, _numbers_as_array(values[one.name]), one, prepared.preprocess)
+        if len(found.rows) not in (1, count):
+            raise PictureError(
+                f"the input '{one.name}' has values for {len(found.rows)} images, and there are "
+                f"{count}: give one for all of them, or one for each"
+            )
+        for i, row in enumerate(found.rows * (count // len(found.rows))):
+            others[i][one.name] = row
+        notes += found.notes
+    return replace(prepared, others=tuple(others), notes=tuple(dict.fromkeys(notes)))
+
+
+def _numbers_as_array(values: Any) -> Any:
+    """Return a number, or a list of numbers, as an array, and other values as they are."""
+    listed = isinstance(values, list | tuple) and len(values) > 0
+    first = values[0] if listed else values
+    return np.asarray(values) if isinstance(first, int | float | np.number | np.bool_) else values
+
+
+def _like(
+    model: onnx.ModelProto, images: Images, target: Input, how: Preprocess | None
+) -> PreparedInputs:
+    """Prepare the values of a further input; pictures as the images, but of the input's size."""
+    sources, _, arrays = _load(images, target)
+    if arrays:
+        return _prepared_arrays(sources, arrays, target, None)
+    return prepare(model, images, how and replace(how, size=target.size or how.size), target)
+
+
+def _file_name(source: Picture) -> str:
+    return os.path.basename(source) if isinstance(source, str | os.PathLike) else ""
 
 
 def _choose(
@@ -188,29 +264,3 @@ def _guess(target: Input) -> tuple[Preprocess, tuple[str, ...]]:
         "choose another with --preprocess"
     )
     return PRESETS[name], (note,)
-
-
-def _fitting_rows(batch: npt.NDArray[Any], target: Input) -> list[npt.NDArray[Any]]:
-    """Return the images of a batch, in the input's dtype. Raises PictureError for other shapes."""
-    wanted, shape = target.shape, batch.shape
-    fits = len(wanted) == len(shape) and all(
-        not isinstance(w, int) or w == n for w, n in zip(wanted[1:], shape[1:], strict=True)
-    )
-    if not fits or 0 in shape:
-        raise PictureError(
-            f"images of shape {_shape(shape)} do not fit the input '{target.name}', which takes "
-            f"{_shape(wanted)}: choose a fitting size and number of channels"
-        )
-    if target.dtype.kind in "iu":
-        limits = np.iinfo(target.dtype)
-        batch = np.clip(np.rint(batch), limits.min, limits.max)
-    return list(batch.astype(target.dtype))
-
-
-def _shape(shape: Sequence[int | str | None]) -> str:
-    return "[" + ", ".join(["N", *("?" if d is None else str(d) for d in shape[1:])]) + "]"
-
-
-def _dimension(dim: onnx.TensorShapeProto.Dimension) -> int | str | None:
-    # Some exporters write 0 or -1 for a free dimension.
-    return dim.dim_value if dim.dim_value > 0 else dim.dim_param or None

@@ -13,12 +13,14 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageOps
 
-from onnxplain.graphops.errors import MissingFile, PictureError
+from onnxplain.graphops.errors import PictureError, missing_file
 
-__all__ = ["Picture", "read_picture", "read_pictures"]
+__all__ = ["ARRAY_BYTES", "Picture", "is_array_file", "read_file", "read_picture", "read_pictures"]
 
 # Without the formats for which Pillow starts other programs or reads further files.
 FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
+ARRAY_FILES = (".npy", ".npz")
+ARRAY_BYTES = (b"\x93NUMPY", b"PK\x03\x04")  # what a .npy and a .npz file begin with
 # Pillow refuses pictures over 179 megapixels; its warning from half of that on helps nobody.
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 
@@ -48,7 +50,12 @@ def read_picture(source: Picture, name: str = "the picture") -> Pixels:
     if isinstance(source, Image.Image):
         return _to_rgb(source, name)
     name = name if isinstance(source, bytes) else f"'{os.fspath(source)}'"
-    data = source if isinstance(source, bytes) else _read(source, name)
+    data = read_file(source, name)
+    if is_array_file(source):
+        raise PictureError(
+            f"{name} holds arrays, which only explain takes in place of a picture: give a PNG, a "
+            "JPEG or another common format"
+        )
     try:
         with Image.open(io.BytesIO(data), formats=FORMATS) as image:
             image.load()
@@ -70,11 +77,24 @@ def read_pictures(sources: Sequence[Picture], what: str = "picture") -> Iterator
         yield read_picture(source, numbered if len(sources) > 1 else f"the {what}")
 
 
-def _read(path: str | os.PathLike[str], name: str) -> bytes:
+def is_array_file(source: object) -> bool:
+    """Tell whether a path or the bytes of a file are those of a NumPy file, .npy or .npz."""
+    if isinstance(source, bytes):
+        return source.startswith(ARRAY_BYTES)
+    return isinstance(source, str | os.PathLike) and str(source).lower().endswith(ARRAY_FILES)
+
+
+def read_file(source: str | os.PathLike[str] | bytes, name: str) -> bytes:
+    """Return the bytes of a file, or the bytes themselves.
+
+    name: that of the file in errors. Raises MissingFile, PictureError.
+    """
+    if isinstance(source, bytes):
+        return source
     try:
-        return Path(path).read_bytes()
+        return Path(source).read_bytes()
     except (FileNotFoundError, NotADirectoryError) as e:
-        raise MissingFile(f"no file {name}") from e
+        raise missing_file(source, name) from e
     except OSError as e:
         raise PictureError(f"cannot read {name}: {e.strerror}") from e
 

@@ -2,17 +2,23 @@
 
 from onnxplain.engine.runtime.cache import ByteCache
 from onnxplain.engine.runtime.footprint import Footprint, release_memory
-from onnxplain.engine.runtime.model import Model, OpenedModel, open_model, stored_labels
+from onnxplain.engine.runtime.model import (
+    Model,
+    OpenedModel,
+    labels_in,
+    open_model,
+    stored_labels,
+)
 from onnxplain.engine.runtime.plans import (
     Activity,
     Plan,
     Projections,
-    Subject,
-    find_subject,
     make_activity,
     make_plan,
 )
 from onnxplain.engine.runtime.sessions import Session, Stop, resolve_device
+from onnxplain.engine.runtime.subject import Others, Subject, find_subject
+from onnxplain.engine.runtime.verify import verify
 
 __all__ = [
     "Activity",
@@ -20,16 +26,19 @@ __all__ = [
     "Footprint",
     "Model",
     "OpenedModel",
+    "Others",
     "Plan",
     "Projections",
     "Session",
     "Stop",
     "Subject",
     "find_subject",
+    "labels_in",
     "make_activity",
     "make_plan",
     "open_model",
     "release_memory",
     "resolve_device",
     "stored_labels",
+    "verify",
 ]

@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
+import ast
 import functools
 import hashlib
 import json
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
 import onnx
 
-from onnxplain.engine.pictures import Input, picture_input
+from onnxplain.engine.pictures import (
+    Input,
+    choose_picture_input,
+    further_inputs,
+    picture_input,
+    required_inputs,
+)
 from onnxplain.engine.runtime.cache import ByteCache
 from onnxplain.graphops import Layer, Network, read_metadata
-from onnxplain.graphops.errors import UnsupportedModel
+from onnxplain.graphops.errors import OptionError, UnsupportedModel, nearest
+from onnxplain.graphops.ir import fits
 from onnxplain.graphops.network import NetworkSource, as_network
 
-__all__ = ["Model", "OpenedModel", "open_model", "stored_labels"]
+__all__ = ["Model", "OpenedModel", "labels_in", "open_model", "stored_labels"]
 
 LABELS = "onnxplain.labels"  # metadata: a JSON list of class names
 
@@ -32,6 +41,27 @@ class OpenedModel:
     def input(self) -> Input:
         """The input that takes the picture. Raises UnsupportedModel, as `picture_input` does."""
         return picture_input(self.network.model)
+
+    def inputs(
+        self, layer: str | None, named: Collection[str] = ()
+    ) -> tuple[Input, tuple[Input, ...]]:
+        """Return the input that takes the images, and the others that a layer depends on.
+
+        named: the names of inputs that the caller gives values for. Raises UnknownLayer,
+        OptionError or UnsupportedModel.
+        """
+        unbatched = self.network.unbatched
+        every = required_inputs(self.model, unbatched)
+        names = {value.name for value in self.model.graph.input}
+        for name in named:
+            if name not in names:
+                raise OptionError(f"the model has no input '{name}' ({nearest(name, names)})")
+        needed = every
+        if len(every) > 1:
+            depended = self.network.inputs_of(layer)
+            needed = [one for one in every if one.name in depended] or every
+        picture = choose_picture_input(needed, named)
+        return picture, further_inputs(needed, picture)
 
     @property
     def model(self) -> onnx.ModelProto:
@@ -62,7 +92,8 @@ def open_model(source: Model, cache: ByteCache) -> OpenedModel:
     if isinstance(source, OpenedModel):
         return source
     if isinstance(source, onnx.ModelProto):
-        source = source.SerializeToString(deterministic=True)
+        whole = fits(source)
+        source = source.SerializeToString(deterministic=True) if whole else Network(source)
     key: tuple[object, ...]
     if isinstance(source, Network):
         key = ("network", source.sha256)
@@ -82,12 +113,19 @@ def open_model(source: Model, cache: ByteCache) -> OpenedModel:
 
 
 def stored_labels(model: onnx.ModelProto) -> tuple[str, ...]:
-    """Return the class names in the model's metadata, if any.
+    """Return the class names in the model's metadata, if any. Raises as `labels_in` does."""
+    return labels_in(read_metadata(model))
 
-    Raises UnsupportedModel where they are not a JSON list of strings.
+
+def labels_in(metadata: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the class names in a model's metadata, if any: onnxplain's own, or Ultralytics'.
+
+    Raises UnsupportedModel where onnxplain's are not a JSON list of strings.
     """
+    if LABELS not in metadata:
+        return _ultralytics_names(metadata.get("names", ""))
     try:
-        names = json.loads(read_metadata(model).get(LABELS, "[]"))
+        names = json.loads(metadata[LABELS])
     except ValueError:
         names = None
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
@@ -95,3 +133,14 @@ def stored_labels(model: onnx.ModelProto) -> tuple[str, ...]:
             f"the model's metadata '{LABELS}' is not a JSON list of strings: give the labels"
         )
     return tuple(names)
+
+
+def _ultralytics_names(text: str) -> tuple[str, ...]:
+    """Return the names in a Python dictionary's text, "{0: 'person', 1: 'bicycle'}"."""
+    try:
+        names = ast.literal_eval(text) if text.startswith("{") else {}
+    except (ValueError, SyntaxError):
+        return ()
+    if not isinstance(names, dict) or list(names) != list(range(len(names))):
+        return ()
+    return tuple(map(str, names.values()))

@@ -4,35 +4,30 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from onnxplain.engine.pictures import Input
 from onnxplain.engine.runtime.footprint import Footprint
-from onnxplain.engine.runtime.model import OpenedModel
 from onnxplain.engine.runtime.sessions import Session, Stop
+from onnxplain.engine.runtime.subject import Others, Subject, target_of
 from onnxplain.graphops import (
-    Layer,
     Method,
     Network,
     Options,
-    check,
     forward,
     read_metadata,
     rewrite,
 )
 from onnxplain.graphops.errors import UnsupportedModel
-from onnxplain.graphops.options import Select, Target
+from onnxplain.graphops.options import Select
 
 __all__ = [
     "Activity",
     "Plan",
     "Projections",
-    "Subject",
-    "find_subject",
     "make_activity",
     "make_plan",
 ]
@@ -45,7 +40,9 @@ class Projections:
     """The results of B units: attribution [B, ...], score [B], position [B, spatial rank].
 
     completeness_error: [B], the violation of the method's conservation law, None without one.
+    others: the attributions to further inputs, by name.
     of_picture: whether the given picture has a part in the attribution.
+    notes: sentences about how the attributions came about.
     """
 
     attribution: npt.NDArray[np.float32]
@@ -53,6 +50,8 @@ class Projections:
     position: npt.NDArray[np.int64] | None = None
     completeness_error: npt.NDArray[np.float32] | None = None
     of_picture: bool = True
+    others: Mapping[str, npt.NDArray[np.float32]] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     def rows(self, start: int, stop: int) -> Projections:
         """Return the results of the units from `start` to before `stop`."""
@@ -63,6 +62,7 @@ class Projections:
             score=self.score[start:stop],
             position=None if position is None else position[start:stop],
             completeness_error=None if error is None else error[start:stop],
+            others={name: values[start:stop] for name, values in self.others.items()},
         )
 
     @staticmethod
@@ -72,69 +72,11 @@ class Projections:
         for name in ("attribution", "score", "position", "completeness_error"):
             arrays = [getattr(piece, name) for piece in pieces]
             joined[name] = None if arrays[0] is None else np.concatenate(arrays)
+        joined["others"] = {
+            name: np.concatenate([piece.others[name] for piece in pieces])
+            for name in pieces[0].others
+        }
         return replace(pieces[0], **joined)
-
-
-@dataclass(frozen=True, eq=False)
-class Subject:
-    """What is explained, as far as known before a graph is rewritten.
-
-    layer: where the signal starts. to: the target, the tensor that the attribution lies over.
-    fixed: whether the model fixes the batch size. separable: whether the images of a batch are
-    known not to influence each other.
-    """
-
-    input: Input
-    layer: Layer
-    to: str
-    fixed: bool
-    separable: bool
-    warnings: tuple[str, ...]
-
-    @property
-    def channel_axis(self) -> int:
-        """The layer's channel axis, counted with the batch axis."""
-        return 1 if self.layer.channel_axis is None else self.layer.channel_axis
-
-    @property
-    def batch_size(self) -> int:
-        """The batch size of a run on one image: the model's fixed one, or 1."""
-        batch = self.input.shape[0] if self.input.shape else None
-        return batch if isinstance(batch, int) else 1
-
-
-def find_subject(
-    opened: OpenedModel, layer: str | None, method: Method, options: Options, device: str
-) -> Subject:
-    """Resolve the names of the layer and the target. Raises InputError or ModelError.
-
-    The engine's own methods, which are no graph, see the network from the picture to the layer.
-    """
-    graph = method.exportable
-    report = check(
-        opened.network,
-        layer,
-        method if graph else "gradient",
-        to=options.to,
-        unpool=options.unpool,
-        target=_target(device),
-        channel_axis=options.channel_axis,
-        score_layer=options.score_layer,
-    )
-    if graph and not report.ok:
-        rewrite(opened.network, layer, method, options)  # raises the error of the report's problem
-    start = next(known for known in opened.layers if known.tensor == report.layer)
-    if options.channel_axis is not None and start.shape is not None:
-        size = start.shape[options.channel_axis]
-        start = replace(
-            start,
-            channel_axis=options.channel_axis % len(start.shape),
-            channels=size if isinstance(size, int) else None,
-        )
-    fixed = report.batch == "fixed"
-    separable = not fixed and not report.batch_note
-    to = report.to if graph or options.to is not None else opened.input.name
-    return Subject(opened.input, start, to, fixed, separable, report.warnings if graph else ())
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,6 +86,7 @@ class Plan:
     select: "pairs" if one run takes many units of many images; "channel" if the batch is fixed;
     "whole"; or "seed", with one cotangent per image.
     renamed: the new names of the rewriter's inputs and outputs whose names the network has taken.
+    over: the tensor whose shape the attribution has, "" for a class activation map.
     """
 
     session: Session
@@ -151,15 +94,18 @@ class Plan:
     select: str
     renamed: Mapping[str, str]
     footprint: Footprint
+    over: str
 
-    def run(self, rows: Sequence[Array], added: Mapping[str, Array], stop: Stop) -> Projections:
+    def run(
+        self, rows: Sequence[Array], added: Mapping[str, Array], stop: Stop, others: Others = ()
+    ) -> Projections:
         """Project B units of images of one shape.
 
-        added: the graph's further inputs by name, such as `channel` [B]. `image_index` [B] is the
-        image of each unit; without it, there is one unit per image.
+        added: the graph's added inputs by name, such as `channel` [B]. `image_index` [B] is the
+        image of each unit; without it, there is one unit per image. others: see `Subject.feeds`.
         """
         if self.select == "pairs" or (self.subject.separable and self.select != "channel"):
-            return self._run(np.stack(rows), added, stop)
+            return self._run(self.subject.feeds(rows, others), added, stop)
         batch, results = self.subject.batch_size, []
         images = added.get("image_index", np.arange(len(rows)))
         per_unit = {k: v for k, v in added.items() if k not in ("image_index", "baseline")}
@@ -167,26 +113,42 @@ class Plan:
             filled = {k: np.repeat(v[b : b + 1], batch, axis=0) for k, v in per_unit.items()}
             if "baseline" in added:
                 filled["baseline"] = added["baseline"]
-            result = self._run(np.repeat(rows[image][None], batch, axis=0), filled, stop)
-            results.append(result.rows(0, 1))
+            same = [others[image]] * batch if others else ()
+            feeds = self.subject.feeds([rows[image]] * batch, same)
+            results.append(self._run(feeds, filled, stop).rows(0, 1))
         return Projections.join(results)
 
-    def _run(self, batch: Array, added: Mapping[str, Array], stop: Stop) -> Projections:
-        feeds = {self.subject.input.name: batch}
+    def _run(self, feeds: dict[str, Array], added: Mapping[str, Array], stop: Stop) -> Projections:
+        for name, tensor in (("seed", self.subject.layer.tensor), ("baseline", self.subject.to)):
+            if name in added and tensor in self.subject.unbatched:
+                added = {**added, name: added[name][0]}
+        if "seed" in added and len(self.subject.layer.shape or (0, 0)) == 1:
+            added = {**added, "seed": added["seed"].reshape(-1)}
         feeds |= {self.renamed.get(name, name): value for name, value in added.items()}
-        feeds = {name: v.astype(self.session.types[name], copy=False) for name, v in feeds.items()}
+        feeds = self.session.fitting(feeds)
         names = ("attribution", "score", "position", "completeness_error")
         wanted = [self.renamed.get(name, name) for name in names]
-        present = [name for name in wanted if name in self.session.outputs]
+        further = {
+            one.name: self.renamed.get(f"attribution.{one.name}", f"attribution.{one.name}")
+            for one in (self.subject.input, *self.subject.further)
+        }
+        further = {n: output for n, output in further.items() if output in self.session.outputs}
+        wanted_all = [*wanted, *further.values()]
+        present = [name for name in wanted_all if name in self.session.outputs]
         outputs = dict(zip(present, self.session.run(feeds, present, stop), strict=True))
         attribution, score, position, error = (outputs.get(name) for name in wanted)
         if attribution is None or score is None:
             raise UnsupportedModel("the graph has no outputs 'attribution' and 'score'")
+        attribution = self.subject.with_batch(attribution, self.over)
         return Projections(
             attribution.astype(np.float32),
             score.astype(np.float32),
             None if position is None else position.astype(np.int64),
             None if error is None else error.astype(np.float32),
+            others={
+                name: self.subject.with_batch(outputs[output], name).astype(np.float32)
+                for name, output in further.items()
+            },
         )
 
 
@@ -201,56 +163,60 @@ def make_plan(
 ) -> Plan:
     """Rewrite the network and load it. Raises InputError, ModelError or DeviceError."""
     select: Select = options.select or ("channel" if subject.fixed else "pairs")
-    options = replace(options, target=_target(device), select=select)
+    options = replace(options, target=target_of(device), select=select)
     graph = rewrite(network, layer, method, options)
     session = Session(graph, device, threads)
+    over = subject.to if method.over == "target" else subject.input.name if method.onwards else ""
     renamed = json.loads(read_metadata(graph).get("onnxplain.renamed", "{}"))
     footprint = Footprint(graph, subject.input.name)
-    return Plan(session, subject, select, renamed, footprint)
+    return Plan(session, subject, select, renamed, footprint, over)
 
 
 @dataclass(frozen=True, eq=False)
 class Activity:
-    """The network cut at the layer, or at another tensor, whose values are its output."""
+    """The network cut at a tensor, whose values are its output.
+
+    of_units: whether one number per image counts as a channel of its own, as in the layer.
+    """
 
     session: Session
     subject: Subject
     footprint: Footprint
+    tensor: str
+    of_units: bool
 
-    def run(self, rows: Sequence[Array], stop: Stop, **added: Array) -> npt.NDArray[np.float32]:
-        """Return the values for images of one shape, [images, ...].
-
-        added: further inputs by name, [images, ...].
-        """
+    def run(
+        self, rows: Sequence[Array], stop: Stop, others: Others = ()
+    ) -> npt.NDArray[np.float32]:
+        """Return the values for images of one shape, [images, ...]. others: see `Subject.feeds`."""
         if self.subject.separable:
-            return self._run(np.stack(rows), added, stop)
+            return self._run(rows, others, stop)
         batch, values = self.subject.batch_size, []
         for i, row in enumerate(rows):
-            filled = {k: np.repeat(v[i : i + 1], batch, axis=0) for k, v in added.items()}
-            values.append(self._run(np.repeat(row[None], batch, axis=0), filled, stop)[:1])
+            same = [others[i]] * batch if others else ()
+            values.append(self._run([row] * batch, same, stop)[:1])
         return np.concatenate(values)
 
-    def _run(self, batch: Array, added: Mapping[str, Array], stop: Stop) -> npt.NDArray[np.float32]:
-        feeds = {self.subject.input.name: batch, **added}
-        feeds = {name: v.astype(self.session.types[name], copy=False) for name, v in feeds.items()}
+    def _run(self, rows: Sequence[Array], others: Others, stop: Stop) -> npt.NDArray[np.float32]:
+        feeds = self.session.fitting(self.subject.feeds(rows, others))
         (values,) = self.session.run(feeds, ["activation"], stop)
-        if len(np.shape(values)) == 0 or len(values) != len(batch):
+        values = self.subject.with_batch(values, self.tensor)
+        if len(np.shape(values)) == 0 or len(values) != len(rows):
             raise UnsupportedModel(
                 f"layer '{self.subject.layer.tensor}' has the shape {list(np.shape(values))} for "
-                f"{len(batch)} images, without a batch axis of that size, so the strongest units "
+                f"{len(rows)} images, without a batch axis of that size, so the strongest units "
                 "of an image cannot be determined: name the channels, or another layer"
             )
-        return values.astype(np.float32)
+        return (values[:, None] if self.of_units and values.ndim == 1 else values).astype(
+            np.float32
+        )
 
 
 def make_activity(
-    network: Network, tensor: str, subject: Subject, device: str, threads: int
+    network: Network, tensor: str | None, subject: Subject, device: str, threads: int
 ) -> Activity:
-    """Cut the network at a tensor and load it. Raises ModelError or DeviceError."""
+    """Cut the network at a tensor, None for the layer. Raises ModelError or DeviceError."""
+    of_units, tensor = tensor is None, subject.layer.tensor if tensor is None else tensor
     graph = forward(network, tensor)
     footprint = Footprint(graph, subject.input.name)
-    return Activity(Session(graph, device, threads), subject, footprint)
-
-
-def _target(device: str) -> Target:
-    return "cpu" if device == "cpu" else "cuda"
+    return Activity(Session(graph, device, threads), subject, footprint, tensor, of_units)

@@ -29,8 +29,9 @@ from onnxplain.graphops.errors import (
     OptionError,
     UnsupportedModel,
 )
+from onnxplain.graphops.ir import fits, size_of, split
 
-__all__ = ["Session", "Stop", "resolve_device"]
+__all__ = ["Session", "Stop", "load_session", "resolve_device"]
 
 CUDA = "CUDAExecutionProvider"
 FATAL, WARNING = 4, 2  # ONNX Runtime's log levels; it also raises the errors that it logs
@@ -111,10 +112,9 @@ class Session:
     """
 
     def __init__(self, model: onnx.ModelProto, device: str, threads: int = 0) -> None:
-        data = model.SerializeToString()
         # The session holds a copy of the weights besides the serialized model.
-        self.bytes = 2 * len(data)
-        self._session = _open(data, device, threads)
+        self.bytes = 2 * size_of(model)
+        self._session, self._weights = load_session(model, device, threads)
         self.outputs = tuple(value.name for value in self._session.get_outputs())
         types = {v.name: v.type.tensor_type.elem_type for v in model.graph.input}
         self.types = {  # the inputs' dtypes
@@ -124,6 +124,11 @@ class Session:
                 *self._session.get_overridable_initializers(),
             ]
         }
+
+    def fitting(self, feeds: Mapping[str, npt.NDArray[Any]]) -> dict[str, npt.NDArray[Any]]:
+        """Return those of the values that the graph has inputs for, in their types."""
+        types = self.types
+        return {n: np.asarray(v, types[n]) for n, v in feeds.items() if n in types}
 
     def run(
         self, feeds: Mapping[str, npt.NDArray[Any]], outputs: list[str], stop: Stop
@@ -138,8 +143,39 @@ class Session:
         return results
 
 
-def _open(data: bytes, device: str, threads: int = 0) -> onnxruntime.InferenceSession:
+def load_session(
+    model: onnx.ModelProto, device: str, threads: int = 0
+) -> tuple[onnxruntime.InferenceSession, list[npt.NDArray[Any]]]:
+    """Load a model, and return the session with what must live as long as it does.
+
+    The large tensors of a model above 2 GiB are handed over as arrays.
+
+    Raises UnsupportedModel where ONNX Runtime cannot load the graph, DeviceError where the device
+    cannot run.
+    """
     options = onnxruntime.SessionOptions()
+    if fits(model):
+        return _open(model.SerializeToString(), device, threads, options), []
+    light, large = split(model)
+    arrays = [onnx.numpy_helper.to_array(tensor) for tensor in large]
+    headers = {tensor.name: tensor for tensor in light.graph.initializer}
+    for tensor in large:
+        headers[tensor.name].data_location = onnx.TensorProto.EXTERNAL
+        headers[tensor.name].external_data.add(key="location", value="in memory")
+    options.add_external_initializers(
+        [tensor.name for tensor in large],
+        [onnxruntime.OrtValue.ortvalue_from_numpy(array) for array in arrays],
+    )
+    return _open(light.SerializeToString(), device, threads, options), arrays
+
+
+def _open(
+    data: bytes,
+    device: str,
+    threads: int = 0,
+    options: onnxruntime.SessionOptions | None = None,
+) -> onnxruntime.InferenceSession:
+    options = options or onnxruntime.SessionOptions()
     options.log_severity_level = FATAL
     options.intra_op_num_threads = threads
     providers: list[Any] = ["CPUExecutionProvider"]

@@ -11,7 +11,12 @@ from onnxplain.graphops.lazy_import import on_first_use
 
 if TYPE_CHECKING:
     from onnxplain.engine.views.occlusion import Covered, covered
-    from onnxplain.engine.views.predictions import class_probabilities, class_scores
+    from onnxplain.engine.views.predictions import (
+        choose_class,
+        class_probabilities,
+        class_quantity,
+        class_scores,
+    )
     from onnxplain.engine.views.side_by_side import SideBySide, maps
     from onnxplain.engine.views.sliding_window import Sliding, slide
     from onnxplain.engine.views.top import Found, Strongest, strongest_pictures
@@ -32,7 +37,9 @@ __all__ = [
     "ViewArgument",
     "ViewCommand",
     "ViewDeclaration",
+    "choose_class",
     "class_probabilities",
+    "class_quantity",
     "class_scores",
     "covered",
     "invariance",
@@ -53,7 +60,9 @@ __getattr__ = on_first_use(
         "Sliding": "sliding_window",
         "Strongest": "top",
         "Training": "training",
+        "choose_class": "predictions",
         "class_probabilities": "predictions",
+        "class_quantity": "predictions",
         "class_scores": "predictions",
         "covered": "occlusion",
         "invariance": "transformations",

@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 __all__ = ["DECLARED_VIEWS", "VIEWS"]
 
 LAYER_HELP = "tensor, node or module (default: the class score)"
+CLASS_WORDS = "the class, by its index or its name in --labels or in the model's metadata"
 CLASS = ViewArgument(
-    "class_index", "integer", "the class (default: the predicted one)", flag="--class", metavar="C"
+    "class_index", "class", f"{CLASS_WORDS} (default: the predicted one)", None, "--class", "CLASS"
 )
 METHOD = ViewArgument(
     "method", "text", "the method of the projections", DEFAULT_METHOD, "--method", "METHOD"
@@ -45,6 +46,8 @@ MAPS = ViewDeclaration(
         "position": "int64 [pictures, units, rank], the units' positions, if they have one each",
         "completeness_error": "float [pictures, units], the violation of the method's conservation "
         "law, if it has one",
+        "probability": "float [pictures, units], the network's own probabilities of the units, if "
+        "the layer is a class score that a Softmax or Sigmoid follows",
         "layer": "text, the layer's tensor",
         "to": "text, the tensor projected back to",
         "method": "text, the method",
@@ -140,11 +143,12 @@ INVARIANCE = ViewDeclaration(
     ),
     arrays={
         "CHANGE.amounts": "float [steps], the amounts of translation, scale or rotation",
-        "CHANGE.probability": "float [steps], the probability of the class",
+        "CHANGE.probability": "float [steps], the probability of the class, or its value",
         "CHANGE.distance.LAYER": "float [steps], the distance of the layer's values from those of "
         "the unchanged picture, over the norm of the latter",
         "class": "int64, the class",
         "label": "text, the class's name",
+        "quantity": "text, the quantity of the class: probability, or value for a regression",
     },
     command=ViewCommand(
         help="draw how a network responds to a picture translated, scaled and rotated",
@@ -174,8 +178,9 @@ OCCLUSION = ViewDeclaration(
         ),
     ),
     arrays={
-        "probability": "float [rows, columns], the probability of the class, by the square's "
-        "position",
+        "probability": "float [rows, columns], the probability of the class, or its value, by the "
+        "square's position",
+        "quantity": "text, the quantity of the class: probability, or value for a regression",
         "strength": "float [rows, columns], the sum of the channel's values, by the square's "
         "position",
         "untouched": "float [2], both for the uncovered picture",
@@ -201,8 +206,8 @@ SLIDE = ViewDeclaration(
     function="onnxplain.engine.views.sliding_window:slide",
     arguments=(
         ViewArgument(
-            "channel", "integer", "the class (default: the one with the strongest window)", None,
-            "--channel", "C",
+            "channel", "class", f"{CLASS_WORDS} (default: the one with the strongest window)",
+            None, "--class", "CLASS", alias="--channel",
         ),
         ViewArgument(
             "size", "size", "the window's height and width, if the model leaves the picture's "
@@ -211,7 +216,8 @@ SLIDE = ViewDeclaration(
     ),
     arrays={
         "scores": "float [rows, columns], the score of the class in each window",
-        "quantity": "text, the quantity of the scores: score, probability or log probability",
+        "quantity": "text, the quantity of the scores: score, probability, log probability or "
+        "value",
         "best": "int64 [2], row and column of the strongest window",
         "channel": "int64, the class",
         "label": "text, the class's name",

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ViewArgument", "ViewCommand", "ViewDeclaration"]
 
-ArgumentType = Literal["text", "integer", "channels", "units", "size", "method_options"]
+ArgumentType = Literal["text", "integer", "channels", "units", "size", "method_options", "class"]
 Callback = Callable[[int, int], None]
 
 
@@ -30,7 +30,8 @@ class ViewArgument:
     name: that of the keyword and the field; the type "size" has two fields, `height` and `width`,
     and the type "method_options" stands for the options of methods.
     default: the function's own, None where it depends on the model or the picture.
-    flag: the command's flag, "" for none.
+    flag: the command's flag, "" for none; `alias` is a second one. For the type "class", an
+    integer, the flag also takes a class's name.
     required: whether the command requires it.
     many: whether it has several values: a repeated field, and a flag that may be repeated.
 
@@ -46,6 +47,7 @@ class ViewArgument:
     metavar: str = "N"
     required: bool = False
     many: bool = False
+    alias: str = ""
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,13 @@ from onnxplain.engine.engine import Engine
 from onnxplain.engine.methods import windows
 from onnxplain.engine.pictures import Picture, Preprocess, read_picture
 from onnxplain.engine.runtime import Model
-from onnxplain.engine.views.predictions import choose_class, class_label, class_probabilities
+from onnxplain.engine.views.predictions import (
+    choose_class,
+    class_label,
+    class_probabilities,
+    class_quantity,
+    quantity_notes,
+)
 from onnxplain.graphops.errors import OptionError
 
 __all__ = ["Covered", "covered", "summary"]
@@ -42,7 +48,8 @@ class Covered(View):
 
     picture: as the network sees it.
     class_index, label: the class and its name. layer, channel: the channel that is watched.
-    probability: that of the class, [rows, columns] by the square's position.
+    quantity: what is watched of the class: its "probability", or its "value" for a regression.
+    probability: that quantity, [rows, columns] by the square's position.
     strength: the sum of the channel's values, likewise.
     untouched: both for the uncovered picture.
     window: the square's side in pixels; the picture's border may cut it.
@@ -62,12 +69,13 @@ class Covered(View):
     rows: tuple[int, ...]
     columns: tuple[int, ...]
     notes: tuple[str, ...] = ()
+    quantity: str = "probability"
 
     def draw(self) -> Image.Image:
         """Draw the picture and both maps beside it, dark where covering lowers the value most."""
         panels: list[Panel | None] = [Panel(("input",), (enlarged(self.picture, SIDE),))]
         maps = (
-            (f"probability of {self.label}", self.probability),
+            (f"{self.quantity} of {self.label}", self.probability),
             (f"channel {self.channel}", self.strength),
         )
         notes = []
@@ -78,7 +86,7 @@ class Covered(View):
             ends = (f"{high:.3g}", f"{low:.3g}")
             notes.append(Note(f"{caption}, untouched {whole:.3g}:", heat_bar(), ends))
         notes.append(Note("Each colour lies at the centre of the covered square"))
-        return figure([panels], f"Covered piece by piece · {self.layer}", notes)
+        return figure([panels], f"Covered piece by piece · {self.layer}", notes, self.notes)
 
     def loss_map(self, values: npt.NDArray[np.float64], low: float, high: float) -> Pixels:
         """Draw the loss at each position of the square over the picture.
@@ -107,6 +115,7 @@ class Covered(View):
         """Return both maps, their class and channel, and the values for the uncovered picture."""
         return {
             "probability": self.probability,
+            "quantity": np.array(self.quantity),
             "strength": self.strength,
             "untouched": np.array(self.untouched),
             "class": np.array(self.class_index),
@@ -195,7 +204,7 @@ def covered(
     return Covered(
         picture=pixels,
         class_index=target,
-        label=class_label(scored.labels, target),
+        label=class_label(engine, model, scored.labels, target),
         layer=clean.layer,
         channel=chosen,
         probability=np.concatenate(probability).reshape(len(rows), -1),
@@ -204,7 +213,8 @@ def covered(
         window=size,
         rows=tuple(rows),
         columns=tuple(columns),
-        notes=tuple(dict.fromkeys((*clean.notes, *scored.notes))),
+        notes=tuple(dict.fromkeys((*clean.notes, *scored.notes, *quantity_notes(engine, model)))),
+        quantity=class_quantity(engine, model),
     )
 
 
@@ -215,6 +225,6 @@ def summary(arrays: Mapping[str, npt.NDArray[Any]]) -> list[str]:
     """
     probability, strength = arrays["untouched"].tolist()
     return [
-        f"{arrays['label']}: probability {probability:.4g}",
+        f"{arrays['label']}: {arrays['quantity']} {probability:.4g}",
         f"channel {arrays['channel']} of {arrays['layer']}: strength {strength:.4g}",
     ]

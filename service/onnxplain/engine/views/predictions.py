@@ -11,10 +11,16 @@ import numpy.typing as npt
 from onnxplain.engine.engine import Engine
 from onnxplain.engine.pictures import Preprocess
 from onnxplain.engine.runtime import Model
-from onnxplain.graphops.analysis import NORMALIZERS
 from onnxplain.graphops.errors import ChannelError
 
-__all__ = ["choose_class", "class_label", "class_probabilities", "class_scores"]
+__all__ = [
+    "choose_class",
+    "class_label",
+    "class_probabilities",
+    "class_quantity",
+    "class_scores",
+    "quantity_notes",
+]
 
 Array = npt.NDArray[Any]
 
@@ -22,32 +28,51 @@ Array = npt.NDArray[Any]
 def class_scores(
     engine: Engine, model: Model, pictures: Sequence[Array], preprocess: Preprocess | None
 ) -> npt.NDArray[np.float64]:
-    """Return the class scores [pictures, classes], those before a final Softmax."""
+    """Return the class scores [pictures, classes], at the strongest position of each class."""
     return _values(engine, model, pictures, None, preprocess)
 
 
 def class_probabilities(
     engine: Engine, model: Model, pictures: Sequence[Array], preprocess: Preprocess | None
 ) -> npt.NDArray[np.float64]:
-    """Return the class probabilities [pictures, classes], the mean of a map of classes.
+    """Return the class probabilities [pictures, classes], at the strongest position of each class.
 
     They are the network's own if it ends in Softmax, LogSoftmax or Sigmoid, or if its output sums
-    to one. Otherwise they are the softmax of the output, or the sigmoid of a single class.
+    to one; otherwise the softmax of the class scores. A regression's are its values, see
+    `class_quantity`.
     """
-    known = engine.open(model).layers
-    score = next((i for i, layer in enumerate(known) if "class score" in layer.marks), None)
-    after = [] if score is None else known[score + 1 :]
-    final = next((layer for layer in after if layer.operator in NORMALIZERS), None)
-    tensor = None if final is None else final.tensor
+    score = engine.open(model).network.class_score
+    tensor = (score.normalized or None) if score is not None else None
     values = _values(engine, model, pictures, tensor, preprocess)
-    if final is not None:
-        return np.exp(values) if final.operator == "LogSoftmax" else values
+    if score is not None and tensor is not None:
+        return np.exp(values) if score.quantity == "log probability" else values
+    if class_quantity(engine, model) == "value":
+        return values
     if values.min() >= 0 and np.allclose(values.sum(axis=1), 1, atol=1e-3):
         return values
-    if values.shape[1] == 1:
-        return 1 / (1 + np.exp(-values))
     powers = np.exp(values - values.max(axis=1, keepdims=True))
     return np.asarray(powers / powers.sum(axis=1, keepdims=True))
+
+
+def class_quantity(engine: Engine, model: Model) -> str:
+    """Return what `class_probabilities` returns: "probability", or "value" for a regression.
+
+    A regression is a network with a single number that no Softmax or Sigmoid turned into a
+    probability.
+    """
+    score = engine.open(model).network.class_score
+    return "value" if score is not None and score.quantity == "value" else "probability"
+
+
+def quantity_notes(engine: Engine, model: Model) -> tuple[str, ...]:
+    """Return a note where the probabilities are not the network's own."""
+    score = engine.open(model).network.class_score
+    if score is None or score.quantity != "score":
+        return ()
+    return (
+        f"the output '{score.output}' is not behind a Softmax or Sigmoid: the probability is the "
+        "softmax of the class scores",
+    )
 
 
 def choose_class(scores: Array, class_index: int | None) -> int:
@@ -59,9 +84,14 @@ def choose_class(scores: Array, class_index: int | None) -> int:
     return class_index
 
 
-def class_label(labels: Sequence[str], class_index: int) -> str:
-    """Return the name of a class, "class N" for one without."""
-    return labels[class_index] if class_index < len(labels) else f"class {class_index}"
+def class_label(engine: Engine, model: Model, labels: Sequence[str], class_index: int) -> str:
+    """Return the name of a class; of one without, "class N", or a regression's output."""
+    if class_index < len(labels):
+        return labels[class_index]
+    score = engine.open(model).network.class_score
+    if score is not None and score.quantity == "value":
+        return score.output
+    return f"class {class_index}"
 
 
 def _values(
@@ -71,9 +101,7 @@ def _values(
     layer: str | None,
     preprocess: Preprocess | None,
 ) -> npt.NDArray[np.float64]:
-    """Return the mean of each channel of a layer, [pictures, channels]."""
+    """Return the maximum of each channel of a layer, [pictures, channels]."""
     values = engine.values(model, list(pictures), layer, preprocess)
-    means = [
-        v.reshape(len(v), -1).mean(axis=1, dtype=np.float64) for v in map(np.atleast_1d, values)
-    ]
-    return np.stack(means)
+    greatest = [v.reshape(len(v), -1).max(axis=1) for v in map(np.atleast_1d, values)]
+    return np.stack(greatest).astype(np.float64)

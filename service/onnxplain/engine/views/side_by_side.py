@@ -17,7 +17,6 @@ from onnxplain.engine.drawing import (
     enlarged,
     even_columns,
     figure,
-    legend,
     overlay,
 )
 from onnxplain.engine.engine import Engine
@@ -55,8 +54,10 @@ class SideBySide(View):
             explanation.require_drawable()
         first = self.explanations[0]
         images, units = first.channels.shape
-        inputs = next((e.pictures for e in self.explanations if e.pictures), ())
-        columns = even_columns(len(self.explanations), COLUMNS)
+        shown = (explanation.shown_pictures() for explanation in self.explanations)
+        inputs = next(filter(None, shown), ())
+        wide = any(explanation.wide for explanation in self.explanations)
+        columns = 1 if wide else even_columns(len(self.explanations), COLUMNS)
         rows: list[list[Panel | None]] = []
         for image in range(images):
             for unit in range(units):
@@ -67,13 +68,12 @@ class SideBySide(View):
                 for start in range(0, len(panels), columns):
                     row: list[Panel | None] = list(panels[start : start + columns])
                     if inputs:
-                        longest, *_, shortest = first.captions(image, unit)
-                        captions = first.named((longest, shortest), image)
-                        shown = Panel(captions, (enlarged(inputs[image], SIDE),))
-                        row.insert(0, None if start else shown)
+                        captions = first.named(first.captions(image, unit), image)
+                        picture = Panel(captions, (enlarged(inputs[image], SIDE),))
+                        row.insert(0, None if start else picture)
                     rows.append(row)
         title = f"{len(self.explanations)} methods · {first.layer}"
-        return figure(rows, title, self.legend())
+        return figure(rows, title, self.legend(), self.notes)
 
     def panel(self, explanation: Explanation, image: int, unit: int) -> Panel:
         """Draw one method's map of a unit, and the map over the picture.
@@ -89,9 +89,10 @@ class SideBySide(View):
         Raises:
             IndexError: there is no such picture or unit.
         """
-        pictures = [enlarged(explanation.drawn(image, unit), SIDE)]
-        if explanation.pictures and explanation.drawn_as != "picture":
-            over = overlay(explanation.attribution[image, unit], explanation.pictures[image])
+        pictures = [explanation.shown(image, unit, SIDE)]
+        shown = explanation.shown_pictures()
+        if shown and explanation.drawn_as != "picture":
+            over = overlay(explanation.denoised(image, unit), shown[image])
             pictures.append(enlarged(over, SIDE))
         first = self.explanations[0]
         own, others = (one.captions(image, unit)[-1] for one in (explanation, first))
@@ -105,7 +106,7 @@ class SideBySide(View):
         first = self.explanations[0]
         notes = []
         for one in self.explanations:
-            notes += legend(one.attribution[0, 0], one.drawn_as, bool(one.pictures))
+            notes += one.legend(bool(one.shown_pictures()))
             if one.layer != first.layer:
                 notes.append(Note(f"{one.method} explains units of {one.layer}"))
         return list({note.text: note for note in notes}.values())

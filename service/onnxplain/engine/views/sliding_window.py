@@ -39,7 +39,8 @@ class Sliding(View):
     channel, label: the class, and its name, "" without one.
     window, stride: height and width, and the steps down and across, in pixels.
     picture: as the network sees it.
-    quantity: that of the scores, "score", "probability" or "log probability".
+    quantity: that of the scores, "score", "probability", "log probability", or "value" for a
+        regression.
     notes: sentences about assumptions and oddities.
     """
 
@@ -86,7 +87,7 @@ class Sliding(View):
                 "there"
             ),
         ]
-        return figure([panels], f"{name} · sliding window", notes)
+        return figure([panels], f"{name} · sliding window", notes, self.notes)
 
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
         """Return the scores, the class, the strongest window, and the windows' size and stride."""
@@ -177,7 +178,7 @@ def slide(
         window=window,
         stride=(sliding["stride"][0], sliding["stride"][1]),
         picture=pixels,
-        quantity=_quantity(network, sliding["output"]),
+        quantity=_quantity(network, sliding["output"], len(scores)),
         notes=(*prepared.notes, *_padding_notes(sliding["padded"])),
     )
 
@@ -215,12 +216,13 @@ def _sliding_metadata(network: onnx.ModelProto) -> dict[str, Any]:
     )
 
 
-def _quantity(network: onnx.ModelProto, output: str) -> str:
+def _quantity(network: onnx.ModelProto, output: str, channels: int) -> str:
     """Return the quantity of the network's output, by the operator that computes it."""
+    plain = "score" if channels > 1 else "value"
     makers = {name: node for node in network.graph.node for name in node.output}
     while output in makers and makers[output].op_type == "Identity":
         output = makers[output].input[0]
-    return NORMALIZERS.get(makers[output].op_type, "score") if output in makers else "score"
+    return NORMALIZERS.get(makers[output].op_type, plain) if output in makers else plain
 
 
 def _require_memory(network: onnx.ModelProto, shape: tuple[int, ...], memory_bytes: int) -> None:

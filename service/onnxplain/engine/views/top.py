@@ -22,10 +22,10 @@ from onnxplain.engine.drawing import (
 )
 from onnxplain.engine.engine import Engine
 from onnxplain.engine.methods import drawn_as, find_method
-from onnxplain.engine.pictures import Picture, Preprocess, read_picture
+from onnxplain.engine.pictures import Picture, Preprocess, is_array_file, read_picture
 from onnxplain.engine.runtime import Model
 from onnxplain.graphops import Layer
-from onnxplain.graphops.errors import OptionError
+from onnxplain.graphops.errors import OptionError, PictureError
 from onnxplain.graphops.methods import DEFAULT_METHOD
 
 __all__ = ["Found", "Strongest", "rows", "seen_pixels", "strongest_pictures"]
@@ -90,7 +90,7 @@ class Strongest(View):
             Note("Each patch is what the unit sees of the picture; beside it, its projection"),
             *legend(self.rows[0][0].projection, drawn_as(self.method), False),
         ]
-        return figure(rows, f"What excites {self.layer} most · {self.method}", notes)
+        return figure(rows, f"What excites {self.layer} most · {self.method}", notes, self.notes)
 
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
         """Return arrays [rows, pictures], and patch.ROW.PICTURE and projection.ROW.PICTURE."""
@@ -159,7 +159,7 @@ def strongest_pictures(
         )
     titles = name_pictures(pictures, names)
     first = engine.explain(
-        model, read_picture(pictures[0], titles[0]), layer, "activation", channels,
+        model, _read(pictures[0], titles[0]), layer, "activation", channels,
         preprocess=preprocess, labels=labels,
     )  # fmt: skip
     opened = engine.open(model)
@@ -171,9 +171,11 @@ def strongest_pictures(
     for number, picture in enumerate(pictures):
         progress(number, len(pictures))
         result = engine.explain(
-            model, read_picture(picture, titles[number]), layer, "activation", channels,
+            model, _read(picture, titles[number]), layer, "activation", channels,
             position="max" if spatial else None, preprocess=preprocess,
         )  # fmt: skip
+        if len(result.score) != 1:
+            raise PictureError(f"'{titles[number]}' holds {len(result.score)} images: split it")
         scores.append(result.score[0])
         positions.append(
             result.position[0] if result.position is not None else [()] * len(channels)
@@ -189,7 +191,13 @@ def strongest_pictures(
                 model, pictures[number], layer, method, channel, position=position or None,
                 preprocess=preprocess,
             )  # fmt: skip
-            (pixels,) = result.pictures
+            shown = result.shown_pictures()
+            if not shown:
+                raise OptionError(
+                    f"the input '{opened.input.name}' is no picture to cut patches from: `explain` "
+                    "draws signals and volumes"
+                )
+            (pixels,) = shown
             box = seen_pixels(field, position, pixels.shape[:2])
             top, left, bottom, right = box
             patch = (slice(top, bottom), slice(left, right))
@@ -208,6 +216,11 @@ def strongest_pictures(
             )
         rows.append(tuple(row))
     return Strongest(tuple(rows), first.layer, method, first.preprocess, first.labels, tuple(notes))
+
+
+def _read(source: Picture, title: str) -> Picture:
+    """Return a picture that was read, under its own name in errors; files of arrays stay."""
+    return source if is_array_file(source) else read_picture(source, title)
 
 
 def rows(arrays: Mapping[str, npt.NDArray[Any]], pictures: Sequence[str]) -> list[dict[str, Any]]:

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from onnxplain.engine.drawing import Note, Panel, View, enlarged, figure, legend, name_pictures
+from onnxplain.engine.drawing import Note, Panel, View, figure, name_pictures
 from onnxplain.engine.engine import Engine
 from onnxplain.engine.explanation import Explanation
 from onnxplain.engine.pictures import Picture, Preprocess
@@ -58,15 +58,15 @@ class Training(View):
             for explanation, name in zip(self.explanations, self.checkpoints, strict=True):
                 value = f"{explanation.strength[0, unit]:.3g}"
                 captions = (f"{channel} · {name} ({value})", f"{channel} · {name}", channel)
-                row.append(Panel(captions, (enlarged(explanation.drawn(0, unit), SIDE),)))
+                row.append(Panel(captions, (explanation.shown(0, unit, SIDE),)))
             rows.append(row)
         notes = [
             Note(
                 f"One row a channel, one column a checkpoint; in brackets the {last.strength_name}"
             ),
-            *legend(last.attribution[0, 0], last.method, False),
+            *last.legend(False),
         ]
-        return figure(rows, f"{last.method} · {last.layer} through training", notes)
+        return figure(rows, f"{last.method} · {last.layer} through training", notes, self.notes)
 
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
         """Return attribution [checkpoints, units, ...], score [checkpoints, units] and names."""

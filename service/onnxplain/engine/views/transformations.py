@@ -15,7 +15,13 @@ from onnxplain.engine.drawing import Chart, View, charts
 from onnxplain.engine.engine import Engine
 from onnxplain.engine.pictures import Picture, Preprocess, read_picture
 from onnxplain.engine.runtime import Model
-from onnxplain.engine.views.predictions import choose_class, class_label, class_probabilities
+from onnxplain.engine.views.predictions import (
+    choose_class,
+    class_label,
+    class_probabilities,
+    class_quantity,
+    quantity_notes,
+)
 from onnxplain.graphops.errors import OptionError
 
 __all__ = ["CHANGES", "Curve", "Invariance", "changed", "invariance"]
@@ -39,7 +45,7 @@ class Curve:
     amounts: [steps].
     distance: by the layers' names, [steps], the Euclidean distance of the layer's values from
         those of the unchanged picture, over the norm of the latter.
-    probability: that of the class, [steps].
+    probability: that of the class, [steps]; for a regression its value.
     """
 
     change: str
@@ -52,7 +58,8 @@ class Curve:
 class Invariance(View):
     """The response to each change of a picture.
 
-    class_index, label: the class and its name. curves: one per change.
+    class_index, label: the class and its name. quantity: "probability", or "value" for a
+    regression. curves: one per change.
     notes: sentences about assumptions and oddities.
     """
 
@@ -60,6 +67,7 @@ class Invariance(View):
     label: str
     curves: tuple[Curve, ...]
     notes: tuple[str, ...] = ()
+    quantity: str = "probability"
 
     def draw(self) -> Image.Image:
         """Draw one column per change: the layers' distances above the class probability."""
@@ -68,14 +76,15 @@ class Invariance(View):
             axis = f"{one.change}, {CHANGES[one.change][2]}"
             above.append(Chart("distance from the original", axis, one.amounts, one.distance))
             curves = {self.label: one.probability}
-            below.append(Chart(f"probability of {self.label}", axis, one.amounts, curves))
-        return charts([above, below], "Translated, scaled and rotated")
+            below.append(Chart(f"{self.quantity} of {self.label}", axis, one.amounts, curves))
+        return charts([above, below], "Translated, scaled and rotated", self.notes)
 
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
         """Return the class, CHANGE.amounts, CHANGE.probability and CHANGE.distance.LAYER."""
         arrays: dict[str, npt.NDArray[Any]] = {
             "class": np.array(self.class_index),
             "label": np.array(self.label),
+            "quantity": np.array(self.quantity),
         }
         for one in self.curves:
             arrays[f"{one.change}.amounts"] = one.amounts
@@ -126,7 +135,7 @@ def invariance(
     (pixels,), how = clean.pictures, clean.preprocess
     scores = class_probabilities(engine, model, [pixels], how)[0]
     target = choose_class(scores, class_index)
-    label = class_label(clean.labels, target)
+    label = class_label(engine, model, clean.labels, target)
 
     def values(frames: list[Pixels], layer: str) -> Iterator[npt.NDArray[np.float64]]:
         return (v.astype(np.float64) for v in engine.values(model, frames, layer, how))
@@ -147,7 +156,8 @@ def invariance(
                 progress(next(steps), total)
         probability = class_probabilities(engine, model, frames, how)[:, target]
         curves.append(Curve(change, amounts, distance, probability))
-    return Invariance(target, label, tuple(curves), clean.notes)
+    notes = (*clean.notes, *quantity_notes(engine, model))
+    return Invariance(target, label, tuple(curves), notes, class_quantity(engine, model))
 
 
 def changed(pixels: Pixels, change: str, amount: float) -> Pixels:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from onnxplain.cli.arguments import add_model, add_option, add_path, exportable
 from onnxplain.cli.output import print_json, printable, table, working
 from onnxplain.engine.methods import find_method
-from onnxplain.graphops.options import SCORE_LAYER, TARGET
+from onnxplain.graphops.options import SCORE_CHANNEL_AXIS, SCORE_LAYER, TARGET
 
 if TYPE_CHECKING:
     from onnxplain.graphops import Report
@@ -29,6 +29,7 @@ def add_parser(commands: Any) -> None:
     add_path(parser, exportable())
     add_option(parser, TARGET, "RUNTIME")
     add_option(parser, SCORE_LAYER, "LAYER", methods="class activation maps")
+    add_option(parser, SCORE_CHANNEL_AXIS, "AXIS", methods="class activation maps")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a report")
     parser.set_defaults(run=run)
 
@@ -48,6 +49,7 @@ def run(arguments: argparse.Namespace) -> None:
             target=arguments.target,
             channel_axis=arguments.channel_axis,
             score_layer=arguments.score_layer,
+            score_channel_axis=arguments.score_channel_axis,
         )
     if arguments.json:
         print_json(report)
@@ -75,9 +77,6 @@ def _lines(report: Report) -> list[str]:
     lines += ["", *(printable(f"warning: {warning}") for warning in report.warnings)]
     if report.ok:
         lines.append("an explanation is possible")
-    elif report.explainable_from:
-        start = printable(report.explainable_from)
-        lines.append(f"no explanation back to {report.to}; one is possible with --to {start}")
     else:
-        lines.append("no explanation is possible")
+        lines.append(f"no explanation of {report.layer} back to {report.to} is possible")
     return lines

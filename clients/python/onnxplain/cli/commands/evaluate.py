@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from onnxplain.cli.arguments import add_model
+from onnxplain.cli.class_argument import add_class, chosen_class
 from onnxplain.cli.drawing import (
     LOCAL_OR_SERVED,
     add_runtime,
     engine_arguments,
     forbid_engine_flags,
 )
-from onnxplain.cli.output import print_json, table, working
+from onnxplain.cli.inputs import IMAGE_HELP, opened, opened_once
+from onnxplain.cli.output import print_json, printable, table, working
 from onnxplain.cli.preprocessing import PREPROCESS_HELP
 
 if TYPE_CHECKING:
-    from onnxplain.engine import Evaluation
+    from onnxplain.engine import Evaluation, Evaluations
 
 __all__ = ["add_parser", "run"]
 
@@ -36,12 +39,14 @@ def add_parser(commands: Any) -> None:
         allow_abbrev=False,
     )
     add_model(parser, LOCAL_OR_SERVED)
-    parser.add_argument("images", metavar="IMAGE", nargs="+", help="a PNG, JPEG or other picture")
+    parser.add_argument("images", metavar="IMAGE", nargs="+", help=IMAGE_HELP)
     parser.add_argument(
         "--method",
         metavar="M[,M]",
         help="methods (default: all that explain a class, see `onnxplain methods`)",
     )
+    add_class(parser, "the class to measure, instead of each picture's predicted one")
+    parser.add_argument("--labels", metavar="FILE", help="class names for --class, one per line")
     parser.add_argument(
         "--masks",
         metavar="FOLDER",
@@ -65,17 +70,26 @@ def run(arguments: argparse.Namespace) -> None:
     methods = arguments.method.split(",") if arguments.method else []
     masks = _masks(arguments.masks, arguments.images)
     evaluate = _evaluate_remotely if arguments.server else _evaluate_locally
+    opened_once(arguments.images)
+    arguments.images = opened(arguments.images)
     evaluations = evaluate(arguments, methods, masks)
     if arguments.json:
-        print_json([_summary(evaluation) for evaluation in evaluations])
+        refused = [{"method": m, "refused": reason} for m, reason in evaluations.refused.items()]
+        print_json([*map(_summary, evaluations), *refused])
         return
+    if any(evaluation.quantity == "value" for evaluation in evaluations):
+        print(
+            "The curves are of the value; in their areas, untouched pictures count 1, blank ones 0."
+        )
     header = ("method", "deletion", "insertion", "pointing", "mass", "randomized, top layer to all")
     print(table(header, [_line(evaluation) for evaluation in evaluations]))
+    for method, reason in evaluations.refused.items():
+        print(printable(f"onnxplain: {method} is left out: {reason}"), file=sys.stderr)
 
 
 def _evaluate_locally(
     arguments: argparse.Namespace, methods: list[str], masks: list[str]
-) -> list[Evaluation]:
+) -> Evaluations:
     with working("evaluating") as progress:
         from onnxplain.engine import Engine, class_methods, evaluate
 
@@ -84,6 +98,7 @@ def _evaluate_locally(
             arguments.model,
             arguments.images,
             methods=methods or class_methods(),
+            class_index=chosen_class(arguments, arguments.class_name),
             masks=masks,
             randomize=arguments.randomize,
             preprocess=arguments.preprocess,
@@ -93,25 +108,28 @@ def _evaluate_locally(
 
 def _evaluate_remotely(
     arguments: argparse.Namespace, methods: list[str], masks: list[str]
-) -> list[Evaluation]:
+) -> Evaluations:
     forbid_engine_flags(arguments)
     with working(f"waiting for {arguments.server}") as progress:
         import numpy as np
 
         from onnxplain.client import Client
-        from onnxplain.engine import Evaluation
+        from onnxplain.engine import Evaluation, Evaluations
 
         with Client(arguments.server) as client:
+            value = client.check(arguments.model).quantity == "value"
+            quantity = "value" if value else "probability"
             messages = client.evaluate(
                 arguments.model,
                 arguments.images,
                 methods=methods,
+                class_index=chosen_class(arguments, arguments.class_name),
                 masks=masks,
                 randomize=arguments.randomize,
                 preprocess=arguments.preprocess,
                 progress=progress,
             )
-        return [
+        evaluations = [
             Evaluation(
                 method=message.method,
                 deletion=np.array(message.deletion),
@@ -119,19 +137,21 @@ def _evaluate_remotely(
                 pointing=message.pointing if message.HasField("pointing") else None,
                 mass=message.mass if message.HasField("mass") else None,
                 randomization=np.array(message.randomization),
+                quantity=quantity,
             )
             for message in messages
         ]
+        return Evaluations(evaluations, messages.refused)
 
 
 def _masks(folder: str | None, images: list[str]) -> list[str]:
     """Return the mask of each picture: the folder's file of the same name, but for its suffix."""
-    from onnxplain.graphops.errors import MissingFile
+    from onnxplain.graphops.errors import MissingFile, missing_file
 
     if folder is None:
         return []
     if not os.path.isdir(folder):
-        raise MissingFile(f"no folder '{folder}' of masks")
+        raise missing_file(folder, f"'{folder}' of masks", "folder")
     by_stem = {path.stem: str(path) for path in sorted(Path(folder).iterdir())}
     for image in images:
         if Path(image).stem not in by_stem:
@@ -151,6 +171,7 @@ def _line(evaluation: Evaluation) -> tuple[str, ...]:
 def _summary(evaluation: Evaluation) -> dict[str, Any]:
     return {
         "method": evaluation.method,
+        "quantity": evaluation.quantity,
         "deletion": {"area": evaluation.deletion_area, "curve": evaluation.deletion.tolist()},
         "insertion": {"area": evaluation.insertion_area, "curve": evaluation.insertion.tolist()},
         "pointing": evaluation.pointing,

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import math
 import os
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
-from pathlib import Path
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from onnxplain.cli.arguments import (
@@ -19,6 +17,7 @@ from onnxplain.cli.arguments import (
     channel_list,
     chosen_method_options,
 )
+from onnxplain.cli.class_argument import add_class, chosen_class
 from onnxplain.cli.drawing import (
     LOCAL_OR_SERVED,
     add_drawing,
@@ -28,8 +27,20 @@ from onnxplain.cli.drawing import (
     report,
     write,
 )
+from onnxplain.cli.explanation_text import summary_of, table_of
 from onnxplain.cli.failures import UsageError
-from onnxplain.cli.output import print_json, table, working
+from onnxplain.cli.inputs import (
+    IMAGE_HELP,
+    add_inputs,
+    given_arrays,
+    image_names,
+    named_inputs,
+    opened,
+    opened_once,
+    read_region,
+    stem,
+)
+from onnxplain.cli.output import print_json, working
 from onnxplain.cli.preprocessing import read_labels
 from onnxplain.engine.methods import METHODS, own_options
 
@@ -50,7 +61,13 @@ def add_parser(commands: Any) -> None:
         allow_abbrev=False,
     )
     add_model(parser, LOCAL_OR_SERVED)
-    parser.add_argument("images", metavar="IMAGE", nargs="+", help="a PNG, JPEG or other picture")
+    parser.add_argument(
+        "images",
+        metavar="IMAGE",
+        nargs="+",
+        help=f"{IMAGE_HELP}; or a .npy or .npz file of the network's input, one or a batch",
+    )
+    add_inputs(parser)
     add_path(parser, METHODS, ", or several separated by commas, drawn side by side")
     parser.add_argument(
         "--channel",
@@ -59,6 +76,7 @@ def add_parser(commands: Any) -> None:
         help="channels of the layer: numbers, A to B - 1, the K strongest on each picture, all, or "
         "the whole layer as one (default: top:1)",
     )
+    add_class(parser, "the class to explain, a channel of the class score")
     add_seed(parser, "all, max, or a row and a column such as 5,7")
     add_method_options(parser, exported=False)
     add_drawing(parser, "IMAGE_METHOD")
@@ -68,24 +86,45 @@ def add_parser(commands: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Explain, write the files, print channels and scores, then the notes."""
-    stem, method = Path(arguments.images[0]).stem, re.sub(r"\W", "_", arguments.method)
-    files = output_files(arguments, f"{stem}_{method}.png", arguments.images)
+    method = re.sub(r"\W", "_", arguments.method)
+    others = [path for _, path in arguments.inputs]
+    paths = [*arguments.images, *others, *filter(None, [arguments.region])]
+    files = output_files(arguments, f"{stem(arguments.images[0])}_{method}.png", paths)
     methods = arguments.method.split(",")
     if "" in methods:
         raise UsageError(f"--method {arguments.method}: a name is missing before or after a comma")
+    _choose_class(arguments, methods)
     explain = _explain_remotely if arguments.server else _explain_locally
-    explanations = list(explain(arguments, methods))
+    opened_once(paths)
+    common = _common(arguments)
+    explanations = list(explain(arguments, methods, common))
     view = _view(explanations)
     write(view, files)
     if arguments.json:
-        summaries = [_summary(arguments, explanation, files) for explanation in explanations]
+        summaries = [summary_of(arguments, explanation, files) for explanation in explanations]
         print_json(summaries if len(summaries) > 1 else summaries[0])
     else:
         for explanation in explanations:
             if len(explanations) > 1:
                 print(f"{explanation.method} of {explanation.layer}:")
-            print(_table(arguments.images, explanation))
+            print(table_of(arguments.images, explanation))
     report(view, {} if arguments.json else files)
+
+
+def _choose_class(arguments: argparse.Namespace, methods: Sequence[str]) -> None:
+    """Set the units to those of --class. Raises UsageError where it does not name them."""
+    if arguments.class_name is None:
+        return
+    if arguments.channel is not None:
+        raise UsageError("--class and --channel both name the units: leave one of them out")
+    maps = all(METHODS[m].over == "map" for m in methods if m in METHODS)
+    if (arguments.layer is not None and not maps) or arguments.score_layer is not None:
+        flag = "--layer" if arguments.score_layer is None else "--score-layer"
+        raise UsageError(
+            f"--class names a class of the class score, not a channel of {flag}: leave {flag} out, "
+            "or name the channel by --channel"
+        )
+    arguments.channel = (chosen_class(arguments, arguments.class_name),)
 
 
 def _view(explanations: Sequence[Explanation]) -> View:
@@ -94,7 +133,9 @@ def _view(explanations: Sequence[Explanation]) -> View:
     return explanations[0] if len(explanations) == 1 else SideBySide(tuple(explanations))
 
 
-def _explain_locally(arguments: argparse.Namespace, methods: list[str]) -> Iterator[Explanation]:
+def _explain_locally(
+    arguments: argparse.Namespace, methods: list[str], common: dict[str, Any]
+) -> Iterator[Explanation]:
     engine: Engine | None = None
     for method in methods:
         with working(f"explaining by {method}") as progress:
@@ -103,13 +144,17 @@ def _explain_locally(arguments: argparse.Namespace, methods: list[str]) -> Itera
             engine = engine or Engine(**engine_arguments(arguments))
             yield engine.explain(
                 arguments.model,
-                **_keywords(arguments, method),
+                **common,
+                **_own(arguments, method),
+                bands=arguments.bands,
                 progress=progress,
                 passes=progress.runs,
             )
 
 
-def _explain_remotely(arguments: argparse.Namespace, methods: list[str]) -> Iterator[Explanation]:
+def _explain_remotely(
+    arguments: argparse.Namespace, methods: list[str], common: dict[str, Any]
+) -> Iterator[Explanation]:
     """Yield a server's results as explanations, to be drawn on this machine."""
     forbid_engine_flags(arguments)
     for method in methods:
@@ -119,18 +164,25 @@ def _explain_remotely(arguments: argparse.Namespace, methods: list[str]) -> Iter
             with Client(arguments.server) as client:
                 result = client.explain(
                     arguments.model,
-                    **_keywords(arguments, method),
+                    **common,
+                    **_own(arguments, method),
                     pictures=True,
                     progress=progress,
                     passes=progress.runs,
                 )
-        yield _explanation(result, arguments.images)
+        yield replace(
+            _explanation(result, arguments.images, common["images"]),
+            negated=bool(arguments.negate),
+            bands=arguments.bands or (),
+        )
 
 
-def _explanation(result: Result, images: Sequence[str]) -> Explanation:
+def _explanation(
+    result: Result, images: Sequence[str], sources: Sequence[str | bytes]
+) -> Explanation:
     from onnxplain.engine import Explanation, Preprocess
 
-    used = result.preprocess
+    used, count, rank = result.preprocess, len(result.score), result.attribution.ndim - 2
     return Explanation(
         attribution=result.attribution,
         score=result.score,
@@ -142,31 +194,40 @@ def _explanation(result: Result, images: Sequence[str]) -> Explanation:
         pictures=result.pictures,
         labels=result.labels,
         completeness_error=result.completeness_error,
+        probability=result.probability,
         seed_value=result.seed_value,
         preprocess=None if used is None else Preprocess(**used),
         notes=result.notes,
-        names=tuple(os.path.basename(image) for image in images),
+        names=tuple(map(os.path.basename, image_names(images, count))),
+        others=result.others,
+        inputs=() if result.pictures else given_arrays(sources, count, rank),
     )
 
 
-def _keywords(arguments: argparse.Namespace, method: str) -> dict[str, Any]:
-    """Return the arguments that `Engine.explain` and `Client.explain` both take."""
-    methods = arguments.method.split(",")
-    own = own_options(chosen_method_options(arguments), method, methods)
+def _common(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Return the arguments of all methods that `Engine.explain` and `Client.explain` both take."""
     return {
-        "images": arguments.images,
+        "images": opened(arguments.images),
+        "inputs": named_inputs(arguments),
+        "region": read_region(arguments),
         "layer": arguments.layer,
-        "method": method,
         "units": arguments.channel,
         "position": _position(arguments.position),
         "seed_value": arguments.seed_value,
+        "negate": bool(arguments.negate),
         "to": arguments.to,
         "unpool": arguments.unpool,
         "channel_axis": arguments.channel_axis,
         "preprocess": arguments.preprocess,
         "labels": read_labels(arguments.labels),
-        **own,
     }
+
+
+def _own(arguments: argparse.Namespace, method: str) -> dict[str, Any]:
+    """Return the method and its own options."""
+    methods = arguments.method.split(",")
+    own = own_options(chosen_method_options(arguments), method, methods)
+    return {"method": method, **own}
 
 
 def units(text: str) -> str | tuple[int, ...]:
@@ -179,69 +240,3 @@ def _position(text: str | None) -> str | tuple[int, ...] | None:
     if text is None or not re.fullmatch(r"\s*-?\d+\s*(,\s*-?\d+\s*)*", text):
         return text
     return tuple(int(number) for number in text.split(","))
-
-
-def _rows(explanation: Explanation, image: int) -> list[dict[str, Any]]:
-    """Return the channel, label, score and position of each unit on one picture."""
-    rows = []
-    position, error = explanation.position, explanation.completeness_error
-    for unit, channel in enumerate(explanation.channels[image].tolist()):
-        row = {
-            "channel": channel,
-            "label": (explanation.labels[channel : channel + 1] or ("",))[0],
-            "score": _finite(explanation.score[image, unit]),
-            "position": None if position is None else position[image, unit].tolist(),
-        }
-        if explanation.seed_value == "activation":
-            row["activity"] = _finite(explanation.strength[image, unit])
-        if error is not None:
-            row["completeness_error"] = _finite(error[image, unit])
-        rows.append(row)
-    return rows
-
-
-def _finite(value: Any) -> float | None:
-    return float(value) if math.isfinite(value) else None
-
-
-def _table(images: list[str], explanation: Explanation) -> str:
-    """Return one line per unit, with its strength and the method's completeness error."""
-    lines, strength = [], explanation.strength_name
-    for i, image in enumerate(images):
-        for j, row in enumerate(_rows(explanation, i)):
-            error = row.get("completeness_error", "")
-            lines.append(
-                (
-                    os.path.basename(image) if j == 0 else "",
-                    "whole" if row["channel"] < 0 else str(row["channel"]),
-                    row["label"],
-                    _number(row[strength]),
-                    ",".join(str(p) for p in row["position"] or []),
-                    "" if error == "" else _number(error),
-                )
-            )
-    header = ("picture", "channel", "label", strength, "position", "completeness error")
-    return table(header, lines)
-
-
-def _number(value: float | None) -> str:
-    return "not finite" if value is None else f"{value:.4g}"
-
-
-def _summary(
-    arguments: argparse.Namespace, explanation: Explanation, files: dict[str, str]
-) -> dict[str, Any]:
-    used = explanation.preprocess
-    return {
-        "model": arguments.model,
-        "layer": explanation.layer,
-        "method": explanation.method,
-        "to": explanation.to,
-        "preprocess": None if used is None else asdict(used),
-        "notes": list(explanation.notes),
-        "files": files,
-        "images": [
-            {"image": image, "units": _rows(explanation, i)}
-            for i, image in enumerate(arguments.images)
-        ],
-    }

@@ -51,26 +51,39 @@ def run(arguments: argparse.Namespace) -> None:
         "layer", "operator", "shape", "channels", "axis", "receptive field", "stride", "offset",
         "module", "marks",
     )  # fmt: skip
-    print(
-        table(
-            header,
-            [
-                (
-                    layer.tensor,
-                    layer.operator,
-                    shape_text(layer.shape),
-                    "" if layer.channels is None else str(layer.channels),
-                    "" if layer.channel_axis is None else str(layer.channel_axis),
-                    axes_text(layer.receptive_field),
-                    axes_text(layer.stride),
-                    axes_text(layer.offset),
-                    layer.module,
-                    ", ".join(layer.marks),
-                )
-                for layer in layers
-            ],
-        )
+    lines = table(
+        header,
+        [
+            (
+                layer.tensor,
+                layer.operator,
+                shape_text(layer.shape),
+                "" if layer.channels is None else str(layer.channels),
+                axis_text(layer),
+                axes_text(layer.receptive_field),
+                axes_text(layer.stride),
+                axes_text(layer.offset),
+                layer.module,
+                ", ".join([*layer.marks, *_rows(layer, layers)]),
+            )
+            for layer in layers
+        ],
     )
+    if any(axis_text(layer).endswith("?") for layer in layers):
+        lines += "\n\n'?' is assumed: set another channel axis with --channel-axis"
+    print(lines)
+
+
+def _rows(layer: Layer, layers: Sequence[Layer]) -> list[str]:
+    """Return which of several outputs the class score belongs to, and where its channels lie."""
+    if not layer.output or layer.output == layer.tensor:
+        return []
+    if layer.output_offset is None:
+        several = sum("output" in other.marks for other in layers) > 1
+        return [f"of output {layer.output}"] if several else []
+    offset = layer.output_offset
+    row = f"{offset} + k" if offset > 0 else f"k - {-offset}" if offset else "k"
+    return [f"channel k = row {row} of output {layer.output}"]
 
 
 def _local_layers(arguments: argparse.Namespace) -> list[Layer]:
@@ -104,6 +117,8 @@ def _layer(message: pb.Layer) -> Layer:
         shape=tuple(d.name or optional(d, "size") for d in message.shape) or None,
         dtype=message.data_type,
         channel_axis=optional(message, "channel_axis"),
+        channel_axis_assumed=message.channel_axis_assumed,
+        spatial_axes=tuple(message.spatial_axes),
         channels=optional(message, "channels"),
         receptive_field=by_axis("size"),
         stride=by_axis("stride"),
@@ -116,6 +131,8 @@ def _layer(message: pb.Layer) -> Layer:
             multiply_adds=optional(message, "multiply_adds"),
         ),
         marks=tuple(message.marks),
+        output=message.output,
+        output_offset=optional(message, "output_offset"),
     )
 
 
@@ -155,6 +172,13 @@ def _arithmetic(layers: Sequence[Layer]) -> str:
 def _count(number: int | None) -> str:
     """Return a number with thousands separators, "" for 0 and "?" for None."""
     return "?" if number is None else f"{number:,}" if number else ""
+
+
+def axis_text(layer: Layer) -> str:
+    """Return the channel axis, with a '?' where it is not certain."""
+    if layer.channel_axis is None:
+        return ""
+    return f"{layer.channel_axis}{'?' if layer.channel_axis_assumed else ''}"
 
 
 def shape_text(shape: tuple[int | str | None, ...] | None) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from onnxplain.cli.arguments import add_model, add_size, channel_list
+from onnxplain.cli.class_argument import chosen_class
 from onnxplain.cli.commands.explain import units
 from onnxplain.cli.drawing import (
     LOCAL_OR_SERVED,
@@ -21,6 +22,7 @@ from onnxplain.cli.drawing import (
     report,
     write,
 )
+from onnxplain.cli.inputs import IMAGE_HELP, opened, stem
 from onnxplain.cli.output import print_json, printable, table, working
 from onnxplain.cli.preprocessing import read_labels
 from onnxplain.engine.views import DECLARED_VIEWS, ViewArgument, ViewCommand, ViewDeclaration
@@ -35,8 +37,8 @@ PARSERS: Mapping[str, Callable[[str], Any]] = {
     "integer": int,
     "channels": channel_list,
     "units": units,
+    "class": str,
 }
-PICTURE_HELP = "a PNG, JPEG or other picture"
 PICTURE_SUFFIXES = {".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"}
 
 
@@ -67,9 +69,9 @@ def _add_command(commands: Any, view: ViewDeclaration, command: ViewCommand) -> 
     if view.pictures == "several":
         parser.add_argument("folder", metavar="FOLDER", help="a folder of pictures")
     elif view.models == "one":
-        parser.add_argument("image", metavar="IMAGE", help=PICTURE_HELP)
+        parser.add_argument("image", metavar="IMAGE", help=IMAGE_HELP)
     else:  # a flag: argparse would take a positional argument as one of the models
-        parser.add_argument("--image", metavar="IMAGE", required=True, help=PICTURE_HELP)
+        parser.add_argument("--image", metavar="IMAGE", required=True, help=IMAGE_HELP)
     for argument in view.arguments:
         if argument.flag:
             _add_flag(parser, argument)
@@ -84,7 +86,7 @@ def _add_flag(parser: argparse.ArgumentParser, argument: ViewArgument) -> None:
         add_size(parser, argument.help)
         return
     parser.add_argument(
-        argument.flag,
+        *filter(None, (argument.flag, argument.alias)),
         dest=argument.name,
         metavar=argument.metavar,
         type=PARSERS[argument.type],
@@ -99,12 +101,15 @@ def run(view: ViewDeclaration, command: ViewCommand, arguments: argparse.Namespa
     """Draw the view on this machine or on a server, write its files and print its summary."""
     several = view.pictures == "several"
     pictures = _pictures(arguments.folder) if several else [arguments.image]
-    stem = view.name if several else f"{Path(arguments.image).stem}_{view.name}"
-    files = output_files(arguments, f"{stem}.png", pictures)
+    base = view.name if several else f"{stem(arguments.image)}_{view.name}"
+    files = output_files(arguments, f"{base}.png", pictures)
     flags = {argument.name for argument in view.arguments if argument.flag}
     options = {name: value for name in flags if (value := getattr(arguments, name)) is not None}
+    for argument in view.arguments:
+        if argument.type == "class" and argument.name in options:
+            options[argument.name] = chosen_class(arguments, options[argument.name])
     draw = _draw_remotely if arguments.server else _draw_locally
-    drawn = draw(view, command, arguments, pictures, options)
+    drawn = draw(view, command, arguments, opened(pictures), options)
     write(drawn, files)
     arrays = drawn.arrays()
     if command.rows:
@@ -123,7 +128,7 @@ def _draw_locally(
     view: ViewDeclaration,
     command: ViewCommand,
     arguments: argparse.Namespace,
-    pictures: Sequence[str],
+    pictures: Sequence[str | bytes],
     options: Mapping[str, Any],
 ) -> View:
     labels = read_labels(arguments.labels)
@@ -146,7 +151,7 @@ def _draw_remotely(
     view: ViewDeclaration,
     command: ViewCommand,
     arguments: argparse.Namespace,
-    pictures: Sequence[str],
+    pictures: Sequence[str | bytes],
     options: Mapping[str, Any],
 ) -> View:
     forbid_engine_flags(arguments)
@@ -154,7 +159,7 @@ def _draw_remotely(
     *earlier, model = _models(arguments)
     names: dict[str, Any] = {"earlier": earlier} if earlier else {}
     if any(argument.name == "names" for argument in view.arguments):
-        names["names"] = [os.path.basename(picture) for picture in pictures]
+        names["names"] = [os.path.basename(picture) for picture in map(str, pictures)]
     with working(f"waiting for {arguments.server}") as progress:
         from onnxplain.cli.served_view import RemoteView
         from onnxplain.client import Client
@@ -180,15 +185,16 @@ def _models(arguments: argparse.Namespace) -> list[str]:
 
 def _pictures(folder: str) -> list[str]:
     """Return the sorted paths of the pictures in a folder. Raises MissingFile if it has none."""
-    from onnxplain.graphops.errors import MissingFile
+    from onnxplain.graphops.errors import MissingFile, missing_file
 
     path = Path(folder)
     if not path.is_dir():
-        raise MissingFile(f"no folder '{folder}'")
-    pictures = sorted(str(p) for p in path.iterdir() if p.suffix.lower() in PICTURE_SUFFIXES)
-    if not pictures:
-        raise MissingFile(f"no pictures in '{folder}': name a folder of PNG, JPEG or other files")
-    return pictures
+        raise missing_file(folder, what="folder")
+    for suffixes in (PICTURE_SUFFIXES, {".npy"}):
+        pictures = sorted(str(p) for p in path.iterdir() if p.suffix.lower() in suffixes)
+        if pictures:
+            return pictures
+    raise MissingFile(f"no pictures in '{folder}': name a folder of PNG, JPEG or other files")
 
 
 def _cell(value: Any) -> str:

@@ -1,0 +1,35 @@
+"""How far attributions keep to their method's conservation law, by their completeness errors."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["INCOMPLETE", "is_incomplete", "is_noise"]
+
+INCOMPLETE = 0.01  # relative completeness error above which an attribution is incomplete
+NOISE = 1e-3  # an absolute sum below this part of what was to arrive may be rounding noise
+
+Values = npt.NDArray[Any]
+
+
+def is_incomplete(
+    attribution: Values, error: Values, tolerance: float = INCOMPLETE
+) -> npt.NDArray[np.bool_]:
+    """Tell which attributions [units, ...] miss the sum that their law demands.
+
+    That sum, Σ attribution − error, is the relevance at the layer for LRP, and f(x) − f(baseline)
+    for integrated gradients and DeepLIFT. An error counts where it exceeds `tolerance` times that.
+    """
+    demanded = attribution.reshape(len(error), -1).sum(axis=1, dtype=np.float64) - error
+    return np.asarray(np.abs(error) > tolerance * np.abs(demanded))
+
+
+def is_noise(attribution: Values, error: Values) -> npt.NDArray[np.bool_]:
+    """Tell which attributions [units, ...] are what rounding leaves of a sum that cancelled."""
+    flat = attribution.reshape(len(error), -1)
+    strength = np.abs(flat).sum(axis=1, dtype=np.float64)
+    demanded = flat.sum(axis=1, dtype=np.float64) - error
+    return np.asarray((strength > 0) & (strength < NOISE * np.abs(demanded)))
