@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STUBS := proto/onnxplain/v1
 
-.PHONY: demo test test-all lint proto generate docs-methods bench-gpu bench-memory bench-rewriting bench-values gallery parity portability clean
+.PHONY: demo test test-all lint proto generate docs-methods bench-gpu bench-memory bench-rewriting bench-values default-layers gallery parity portability clean
 
 demo: $(VENV)/run
 	$(BIN)/python examples/demo.py
@@ -58,10 +58,14 @@ bench-rewriting: $(VENV)/run
 parity: $(VENV)-parity/run
 	$(VENV)-parity/bin/python bench/parity.py $(NETS)
 
+# NETS="resnet18 vit_b_32" prints these networks' rows; without it, writes docs/default-layers.md.
+default-layers: $(VENV)-parity/run
+	$(VENV)-parity/bin/python bench/default_layers.py $(NETS)
+
 $(VENV)-parity/run: pyproject.toml
 	$(PYTHON) -m venv $(VENV)-parity
 	$(VENV)-parity/bin/python -m pip install --quiet --disable-pip-version-check \
-	    torch==2.15.0 torchvision==0.29.2 onnxscript --editable .
+	    torch==2.15.0 torchvision==0.29.2 timm onnxscript --editable .
 	touch $@
 
 portability: $(VENV)-portability/run bench/web/node_modules

@@ -29,7 +29,7 @@ ROOT = Path(__file__).parents[1]
 CACHE = ROOT / ".parity" / "default-layers"
 THREADS = 2
 BOUND = 1e-3  # of the relative L2 error in float32, through up to a hundred layers
-LRP = "lrp_epsilon_plus"
+LRP = "lrp"
 
 
 def main() -> int:
@@ -89,7 +89,7 @@ def defaults(path: Path, net: Net, expected: dict[str, np.ndarray]) -> dict[str,
     marked = {mark: layer for layer in layers(path) for mark in layer.marks}
     found: dict[str, Any] = {"score": same(run(path, None, x), expected["score"])}
     found["score layer"] = marked["class score"].tensor
-    block = marked.get("map layer") or marked.get("last convolutional block")
+    block = marked.get("map layer")
     found["map layer"] = block.tensor if block else "none"
     if net.stage is None or block is None:
         found["map"] = "right" if net.stage is None and block is None else "wrong: none"

@@ -35,7 +35,7 @@ def _page(rows: list[dict[str, Any]]) -> Iterator[str]:
         f"values of the classifier's output. The default layer of class activation maps is right in\n"
         f"{maps}: it has the values of the module that the library calls the last stage (behind\n"
         f"DenseNet's functional ReLU), or there is none where the classes have positions. LRP's error\n"
-        f"is the completeness error of lrp_epsilon_plus for the top class, relative to its score;\n"
+        f"is the completeness error of method lrp for the top class, relative to its score;\n"
         f"biases absorb relevance, and weights are random."
     )
     yield ""
