@@ -10,8 +10,8 @@ from torch import nn
 
 from onnxplain.graphops import METHODS, check
 
-OTHERS = ("gradient", "deconvnet", "guided_backprop", "deeplift", "excitation_backprop")
-WALKS = [name for name in METHODS if name.startswith("lrp") or name in OTHERS]
+WALKED = ("gradient", "deconvnet", "guided_backprop", "deeplift", "excitation_backprop")
+WALKS = [name for name in METHODS if name.startswith("lrp") or name in WALKED]
 
 # Between two convolutions, from a [N, 6, H, W] to b: the operator, and spellings of it.
 SAME = {
@@ -182,4 +182,4 @@ def test_gradients_of_groups_are_autograds():
         a = nn.functional.conv2d(x, w["w1"], w["b1"], padding=1)
         y = nn.functional.conv2d(norm(a, w["s"], w["o"]).relu(), w["w2"])
         (exact,) = torch.autograd.grad(y[0, 1].sum() + y[1, 3].sum(), x)
-        assert relative_error(attribution(model, "gradient"), exact) < 1e-4
+        assert relative_error(attribution(model, "gradient", position="all"), exact) < 1e-4

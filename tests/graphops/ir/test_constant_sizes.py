@@ -31,7 +31,7 @@ heads (float[ROWS, 5, 12] x) => (float[ROWS, 5, 4] y)
 @pytest.mark.parametrize("rows", ["N", "1"])
 def test_splitting_heads(rows):
     model = onnx.parser.parse_model(HEADS.replace("ROWS", rows))
-    made = artefact(model, select="seed")
+    made = artefact(model, "y", select="seed")
     rng = np.random.default_rng(0)
     x = rng.standard_normal((1, 5, 12)).astype(np.float32)
     seed = rng.standard_normal((1, 5, 4)).astype(np.float32)
