@@ -206,7 +206,7 @@ def test_several_results_of_one_image(name, variant):
     y = run(model, images, "y")[0]
     axis = 2 if y.ndim == 3 else 1
     image_index, channel = np.array([1, 0, 1]), np.array([0, 1, 2]) % y.shape[axis]
-    options = Options(select="pairs", to="x0", position="all", seed_value="one")
+    options = Options(select="pairs", to="x0", position="all", seed_value="one", channel_axis=axis)
     made = rewrite(model, "y", "gradient", options)
     onnx.checker.check_model(made, full_check=True)
     feeds = {**images, "image_index": image_index, "channel": channel}
