@@ -43,7 +43,9 @@ STAGES = {
     "ConvNeXt": "features", "ViT": "encoder.layers.encoder_layer_11.ln_1", "Swin": "features",
 }  # fmt: skip
 RECTIFIED = ("DenseNet",)
-POOLED = ("AlexNet", "VGG")  # their adaptive pools change nothing at 224 pixels
+# The adaptive pools of AlexNet and VGG change nothing at 224 pixels, and Inception's last stage has
+# more than one place from 107 pixels on.
+SIDES = {"AlexNet": 224, "VGG": 224, "Inception": 160}
 
 TIMM = (
     Net("PoolFormer", "poolformer_s12", 64, {}, "stages", library="timm"),
@@ -64,7 +66,7 @@ NETS = [
     Net(
         family,
         net.name,
-        224 if family in POOLED else net.side,
+        SIDES.get(family, net.side),
         net.options,
         STAGES.get(family),
         family in RECTIFIED,
