@@ -39,6 +39,17 @@ def test_an_attribution_of_one_channel_colours_all_and_few_channels_are_drawn():
     assert "12 strongest of 20" in input_legend(attribution, signal)[0].text
 
 
+@pytest.mark.parametrize("channels", [1, 12])
+def test_numbers_can_be_read_over_any_colour(channels):
+    signal = np.zeros((channels, 50))
+    signal[:, 25] = 1
+    corners = [
+        drawn_signal(signal, np.ones((channels, 50)))[:6, :2],
+        drawn_volume(np.ones((1, 4, 8, 8)))[:6, :2],
+    ]
+    assert all((corner == 255).all() for corner in corners)
+
+
 @pytest.mark.parametrize("signal", [np.zeros((2, 1)), np.full((2, 40), np.nan), np.ones((2, 3))])
 def test_any_signal_can_be_drawn(signal):
     assert drawn_signal(signal, np.zeros(signal.shape)).ndim == 3

@@ -50,7 +50,7 @@ def drawn_signal(signal: Values, attribution: Values) -> Pixels:
         tops = row * height + 2 + (1 - values) * (height - 5)
         points = list(zip(at.tolist(), tops.tolist(), strict=True))
         ink.line(points if len(points) > 1 else points * 2, INK)
-        ink.text((2, row * height), str(channel), INK)
+        _number(ink, 0, row * height, channel)
     return np.asarray(page)
 
 
@@ -78,7 +78,7 @@ def drawn_volume(attribution: Values, volume: Values | None = None) -> Pixels:
         for left, picture in enumerate(row):
             page.paste(picture, (left * width, top * height))
     for left, number in enumerate(chosen.tolist()):
-        ink.text((left * width + 2, (len(rows) - 1) * height), str(number), INK)
+        _number(ink, left * width, (len(rows) - 1) * height, number)
     return np.asarray(page)
 
 
@@ -149,6 +149,14 @@ def _scaled(values: Values) -> npt.NDArray[np.float64]:
     known = np.nan_to_num(np.asarray(values, np.float64), nan=0.0, posinf=0.0, neginf=0.0)
     span = np.ptp(known)
     return (known - known.min()) / span if span else np.full_like(known, 0.5)
+
+
+def _number(ink: ImageDraw.ImageDraw, left: int, top: int, number: int) -> None:
+    """Write a number on white, so that it can be read over any curve and colour."""
+    at, text = (left + 2, top), str(number)
+    width, height = ink.textbbox(at, text)[2:]
+    ink.rectangle((left, top, width + 1, height + 1), "white")
+    ink.text(at, text, INK)
 
 
 def _grey(values: npt.NDArray[np.float64]) -> Image.Image:
