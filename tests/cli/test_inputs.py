@@ -158,6 +158,15 @@ def test_a_picture_from_standard_input(run: Run, network: Path, picture: Path) -
         np.testing.assert_array_equal(found["attribution"], expected.attribution)
 
 
+def test_empty_standard_input_is_called_so(
+    run: Run, network: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO()))
+    done = run("explain", network, "-")
+    assert (done.code, os.listdir()) == (2, [])
+    assert "standard input (-) is empty" in done.error
+
+
 @pytest.mark.usefixtures("piped")
 def test_the_views_read_standard_input_too(run: Run, network: Path) -> None:
     done = run("occlusion", network, "-", "--preprocess", "unit")

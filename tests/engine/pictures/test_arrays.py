@@ -115,3 +115,9 @@ def test_an_input_without_a_batch_axis():
     picture = pictures(1, 6, 5)[0]
     (row,) = prepare(takes("3, H, W"), picture, "unit", one).rows
     np.testing.assert_allclose(row, picture.transpose(2, 0, 1) / 255, atol=1e-6)
+
+
+@pytest.mark.parametrize("shape", [(0, 3, 5, 4), (3, 0, 4)])
+def test_an_empty_array_is_called_so(shape):
+    with pytest.raises(PictureError, match="for the input 'x' is empty"):
+        prepare(takes("N, 3, H, W"), np.zeros(shape, np.float32))
