@@ -139,7 +139,7 @@ class Explanation(View):
             raise OptionError(
                 f"the attribution of '{self.method}' to '{self.to}' has the shape "
                 f"{list(self.attribution.shape[2:])}, is not a picture and cannot be drawn: save "
-                "its numbers instead"
+                "its numbers (save_npz, on the command line --npz without -o)"
             )
 
     def drawn(self, image: int, unit: int) -> Pixels:

@@ -12,7 +12,7 @@ from onnxplain.graphops.options import GENERAL, OPTIONS
 
 __all__ = ["EXIT_CODES", "UsageError", "exit_code", "fail", "in_flags"]
 
-FLAGS = {"layer", "preprocess", "size", *GENERAL, *OPTIONS}
+FLAGS = {"layer", "preprocess", "size", "no_outputs", "no_verify", *GENERAL, *OPTIONS}
 
 # By class in the error tree, and by gRPC status of a server's error; 1 for all others. The keys are
 # names, since importing the classes would load onnx and grpc just to report a mistyped flag.
