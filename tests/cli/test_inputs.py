@@ -223,3 +223,15 @@ def test_a_folder_of_arrays(run: Run, tmp_path: Path) -> None:
     many = run("top", model, folder, "--layer", "y", "--channel", "0")
     assert many.code == 2
     assert "holds 2 images" in many.error
+
+
+@pytest.mark.parametrize("command", [("occlusion",), ("training", "--image")])
+def test_a_view_says_that_explain_alone_takes_further_inputs(
+    command: tuple[str, ...], run: Run, tmp_path: Path, picture: Path
+) -> None:
+    """It has no --input of its own."""
+    model = save(tmp_path, TWO, "image", "age")
+    name, *flag = command
+    done = run(name, model, *flag, picture)
+    assert done.code == 2
+    assert "'age'" in done.error and "explain, but no other command" in done.error
