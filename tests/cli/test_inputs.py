@@ -225,6 +225,18 @@ def test_a_folder_of_arrays(run: Run, tmp_path: Path) -> None:
     assert "holds 2 images" in many.error
 
 
+def test_a_wave_without_channels_is_drawn(run: Run, tmp_path: Path) -> None:
+    text = """
+    <ir_version: 8, opset_import: ["": 17]>
+    net (float[N, 30] wave, float[30, 4] w) => (float[N, 4] y) { y = MatMul (wave, w) }
+    """
+    np.save(tmp_path / "wave.npy", RNG.random(30).astype(np.float32))
+    done = run("explain", save(tmp_path, text, "wave"), tmp_path / "wave.npy", "-o", "wave.png")
+    assert done.code == 0, done.error
+    with Image.open("wave.png") as drawn:
+        assert drawn.width > 640
+
+
 @pytest.mark.parametrize("command", [("occlusion",), ("training", "--image")])
 def test_a_view_says_that_explain_alone_takes_further_inputs(
     command: tuple[str, ...], run: Run, tmp_path: Path, picture: Path

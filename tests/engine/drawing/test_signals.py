@@ -7,6 +7,7 @@ from onnxplain.engine.drawing.signals import (
     drawn_signal,
     drawn_volume,
     input_legend,
+    is_signal,
     picture_of,
 )
 from onnxplain.graphops.errors import OptionError
@@ -37,6 +38,14 @@ def test_an_attribution_of_one_channel_colours_all_and_few_channels_are_drawn():
     reds = (drawn == RED).all(axis=2).sum(axis=0)
     assert reds.argmax() == pytest.approx(drawn.shape[1] * 5.5 / 25, abs=drawn.shape[1] / 25)
     assert "12 strongest of 20" in input_legend(attribution, signal)[0].text
+
+
+def test_a_signal_without_channels_is_one_curve():
+    signal, attribution = np.linspace(0, 1, 64), np.linspace(-1, 1, 64)
+    drawn = drawn_signal(signal, attribution)
+    np.testing.assert_array_equal(drawn, drawn_signal(signal[None], attribution[None]))
+    assert input_legend(attribution, signal)[0].text.startswith("Curves")
+    assert not is_signal(attribution[:4], signal)  # of another vector
 
 
 @pytest.mark.parametrize("channels", [1, 12])
