@@ -163,3 +163,16 @@ def test_the_drawing_shows_the_notes_but_not_their_advice(engine):
         for how in (None, "imagenet")
     ]
     assert views[0].draw().height > views[1].draw().height
+
+
+@pytest.mark.parametrize(("pooling", "noted"), [("GlobalAveragePool", False), ("Identity", True)])
+def test_only_a_class_score_with_several_positions_is_said_to_start_at_one(engine, pooling, noted):
+    model = network(
+        f"""
+        <ir_version: 8, opset_import: ["": 17]>
+        net (float[N, 3, 12, 12] x, float[4, 3, 3, 3] w) => (float[N, 4, H, W] y)
+        {{ c = Conv (x, w) s = {pooling} (c) y = Softmax <axis = 1> (s) }}
+        """
+    )
+    found = [note for note in notes(engine, model, "deconvnet", 0) if "has positions" in note]
+    assert bool(found) is noted and all("--position all" in note for note in found)
