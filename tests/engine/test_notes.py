@@ -176,3 +176,21 @@ def test_only_a_class_score_with_several_positions_is_said_to_start_at_one(engin
     )
     found = [note for note in notes(engine, model, "deconvnet", 0) if "has positions" in note]
     assert bool(found) is noted and all("--position all" in note for note in found)
+
+
+@pytest.mark.parametrize(
+    "method", ["gradient", "vargrad", "integrated_gradients", "lrp_epsilon", "occlusion", "rise"]
+)
+@pytest.mark.filterwarnings("error")
+def test_values_that_are_not_finite_have_one_note_and_no_other_warning(engine, method):
+    overflowing = net(convolution=np.full((4, 3, 3, 3), 1e30), dense=np.full((4, 2), 1e30))
+    behind = NET.replace("] y)", "] p)").replace("(f, d)", "(f, d) p = Softmax (y)")
+    probable = network(behind)
+    del probable.graph.initializer[:]
+    probable.graph.initializer.extend(overflowing.graph.initializer)
+    choices = {"masks": 10} if method == "rise" else {}
+    found = engine.explain(probable, PICTURE, None, method, 0, preprocess="unit", **choices)
+    assert not np.isfinite(found.attribution).all()
+    (note,) = found.notes
+    assert note.startswith("some values are NaN or infinite")
+    found.draw()

@@ -15,6 +15,7 @@ NOISE = 1e-3  # an absolute sum below this part of what was to arrive may be rou
 Values = npt.NDArray[Any]
 
 
+@np.errstate(invalid="ignore")  # of values that are not finite, nothing is told
 def is_incomplete(
     attribution: Values, error: Values, tolerance: float = INCOMPLETE
 ) -> npt.NDArray[np.bool_]:
@@ -27,6 +28,7 @@ def is_incomplete(
     return np.asarray(np.abs(error) > tolerance * np.abs(demanded))
 
 
+@np.errstate(invalid="ignore")
 def is_noise(attribution: Values, error: Values) -> npt.NDArray[np.bool_]:
     """Tell which attributions [units, ...] are what rounding leaves of a sum that cancelled."""
     flat = attribution.reshape(len(error), -1)
