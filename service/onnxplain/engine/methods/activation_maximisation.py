@@ -139,7 +139,7 @@ class _Ascent:
             picture = picture + (step * gradient / (size + TINY)).astype(np.float32)
             moved.append(blurred(np.roll(picture, -shift, sides), sides, own["blur"]))
         faded = scale.middle + (np.stack(moved) - scale.middle) * np.float32(1 - own["decay"])
-        led = gradients.reshape(len(gradients), -1).any(axis=1)
+        led = np.asarray(gradients.reshape(len(gradients), -1).any(axis=1))
         return np.asarray(np.clip(faded, scale.low, scale.high), np.float32), off, led
 
     def _gradients(self, pictures: list[Pictures]) -> tuple[Pictures, npt.NDArray[np.bool_]]:
