@@ -156,8 +156,8 @@ def _conservation_notes(
     noise = is_noise(attribution, error)
     if noise.any():
         yield (
-            f"less than a thousandth of the score of '{layer}' reaches '{to}' by {name}, no more "
-            "than rounding noise, and is not drawn: choose another --method"
+            f"less than a thousandth of the score of '{layer}' reaches '{to}' by {name}, which may "
+            "be rounding noise, and is not drawn: choose another --method"
         )
     attribution, error = attribution[~noise], error[~noise]
     if not len(error) or not is_incomplete(attribution, error).any():
