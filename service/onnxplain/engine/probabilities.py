@@ -61,6 +61,7 @@ class UnitProbabilities:
         return np.moveaxis(values, axis, 0) if values.ndim > axis else np.atleast_1d(values)
 
 
+@np.errstate(invalid="ignore")  # infinite scores have no probabilities, but NaN
 def _softmax(scores: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     powers = np.exp(scores - scores.max())
     return np.asarray(powers / powers.sum())
