@@ -57,7 +57,7 @@ TIMM = (
         library="timm"),
     Net("MobileViT", "mobilevit_xxs", 64, {}, "final_conv", library="timm"),
     Net("GhostNet", "ghostnet_100", 64, {}, "blocks", library="timm"),
-    Net("MixNet", "mixnet_s", 64, {}, "conv_head", library="timm"),
+    Net("MixNet", "mixnet_s", 64, {}, "bn2", library="timm"),
     Net("ResNet-D", "resnet26d", 64, {}, "layer4", library="timm"),
     Net("RepVGG", "repvgg_a0", 64, {}, "stages", library="timm"),
 )  # fmt: skip
