@@ -48,13 +48,16 @@ def exit_code(error: Exception) -> int:
 
 
 def in_flags(text: str) -> str:
-    """Name the options in a text as flags: the library writes `keep_shape`, for `--keep-shape`."""
+    """Name the options in a text as flags: the library writes `keep_shape`, for `--keep-shape`.
+
+    Where it names the flag too, as in `layer` (--layer), the flag stays.
+    """
 
     def flag(match: re.Match[str]) -> str:
         name = match[1]
         return f"`--{name.replace('_', '-')}`" if name in FLAGS else match[0]
 
-    return re.sub(r"`([a-z][a-z_]*)`", flag, text)
+    return re.sub(r"`([a-z][a-z_]*)`(?: \(--[a-z-]+\))?", flag, text)
 
 
 def _line(error: Exception) -> str:

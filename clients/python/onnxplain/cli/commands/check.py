@@ -6,6 +6,7 @@ import argparse
 from typing import TYPE_CHECKING, Any
 
 from onnxplain.cli.arguments import add_model, add_option, add_path, exportable
+from onnxplain.cli.failures import in_flags
 from onnxplain.cli.output import print_json, printable, table, working
 from onnxplain.engine.methods import find_method
 from onnxplain.graphops.options import SCORE_CHANNEL_AXIS, SCORE_LAYER, TARGET
@@ -74,7 +75,7 @@ def _lines(report: Report) -> list[str]:
         header = ("node", "operator", "rule", "unpool")
         rows = [(n.node or n.tensor, n.operator, n.rule, n.unpool or "") for n in report.nodes]
         lines += ["", table(header, rows)]
-    lines += ["", *(printable(f"warning: {warning}") for warning in report.warnings)]
+    lines += ["", *(in_flags(printable(f"warning: {warning}")) for warning in report.warnings)]
     if report.ok:
         lines.append("an explanation is possible")
     else:
