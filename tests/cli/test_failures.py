@@ -227,3 +227,13 @@ def test_every_error_of_the_tree_has_its_exit_code() -> None:
         expected = 2 if issubclass(kind, errors.InputError) else 1
         expected = 3 if issubclass(kind, errors.ModelError) else expected
         assert failures.exit_code(kind("")) == expected, name
+
+
+def test_options_in_a_text_become_the_flags_that_there_are() -> None:
+    assert (
+        failures.in_flags("name one by `layer`, not `boxes`")
+        == "name one by `--layer`, not `boxes`"
+    )
+    assert failures.in_flags("turn `upsample` off") == "give `--no-upsample`"
+    assert failures.in_flags("leave `upsample` on") == "leave `--no-upsample` out"
+    assert failures.in_flags("(`no_outputs`)") == "(`--no-outputs`)"

@@ -158,6 +158,15 @@ def test_a_picture_from_standard_input(run: Run, network: Path, picture: Path) -
         np.testing.assert_array_equal(found["attribution"], expected.attribution)
 
 
+def test_empty_standard_input_is_called_so(
+    run: Run, network: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO()))
+    done = run("explain", network, "-")
+    assert (done.code, os.listdir()) == (2, [])
+    assert "standard input (-) is empty" in done.error
+
+
 @pytest.mark.usefixtures("piped")
 def test_the_views_read_standard_input_too(run: Run, network: Path) -> None:
     done = run("occlusion", network, "-", "--preprocess", "unit")
@@ -214,3 +223,27 @@ def test_a_folder_of_arrays(run: Run, tmp_path: Path) -> None:
     many = run("top", model, folder, "--layer", "y", "--channel", "0")
     assert many.code == 2
     assert "holds 2 images" in many.error
+
+
+def test_a_wave_without_channels_is_drawn(run: Run, tmp_path: Path) -> None:
+    text = """
+    <ir_version: 8, opset_import: ["": 17]>
+    net (float[N, 30] wave, float[30, 4] w) => (float[N, 4] y) { y = MatMul (wave, w) }
+    """
+    np.save(tmp_path / "wave.npy", RNG.random(30).astype(np.float32))
+    done = run("explain", save(tmp_path, text, "wave"), tmp_path / "wave.npy", "-o", "wave.png")
+    assert done.code == 0, done.error
+    with Image.open("wave.png") as drawn:
+        assert drawn.width > 640
+
+
+@pytest.mark.parametrize("command", [("occlusion",), ("training", "--image")])
+def test_a_view_says_that_explain_alone_takes_further_inputs(
+    command: tuple[str, ...], run: Run, tmp_path: Path, picture: Path
+) -> None:
+    """It has no --input of its own."""
+    model = save(tmp_path, TWO, "image", "age")
+    name, *flag = command
+    done = run(name, model, *flag, picture)
+    assert done.code == 2
+    assert "'age'" in done.error and "explain, but no other command" in done.error

@@ -186,7 +186,13 @@ def test_a_model_with_a_plug_in_is_written_with_a_warning(run: Run, tmp_path: Pa
     model = write_model(tmp_path / "net.onnx", PLUG_IN, weight=np.ones((2, 3, 1, 1)))
     result = run("rewrite", model, "--layer", "y", "-o", "out.onnx")
     assert result.code == 0
+    assert "boxes float32[Nx4], attribution" in result.out
     assert "the plug-in 'my.plugins'" in result.error and "`--no-outputs`" in result.error
     result = run("rewrite", model, "--layer", "y", "--no-outputs", "-o", "out.onnx")
     assert (result.code, result.error) == (0, "")
+    bare = onnx.load(model)
+    bare.graph.output[1].type.tensor_type.ClearField("shape")
+    onnx.save(bare, model)
+    result = run("rewrite", model, "--layer", "y", "-o", "bare.onnx")
+    assert "boxes float32, attribution" in result.out
     onnxruntime.InferenceSession("out.onnx")

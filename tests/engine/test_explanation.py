@@ -123,7 +123,7 @@ def test_remarks_are_wrapped_below_the_page_and_of_many_the_rest_is_counted():
     assert plain.width == one.width >= long.width - 40
     assert plain.height < one.height < long.height
     np.testing.assert_array_equal(np.asarray(page("odd: do this")), np.asarray(one))
-    assert page(*["odd"] * 9).height == page(*["odd"] * 4).height
+    assert page(*["odd"] * 9).height == page(*["odd"] * 8).height > page(*["odd"] * 5).height
     assert (np.asarray(page("x" * 10**5))[:, -20:] == 255).all(), "a long word is cut"
 
 

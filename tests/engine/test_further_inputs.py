@@ -69,6 +69,17 @@ def test_integrated_gradients_of_one_input_hold_the_other_fixed(engine, metadata
     np.testing.assert_allclose(found.completeness_error, 0, atol=2e-3)
 
 
+@pytest.mark.parametrize(
+    "method", ["integrated_gradients", "smoothgrad", "vargrad", "deeplift", "occlusion"]
+)
+def test_a_method_of_one_input_is_refused_for_all(engine, metadata, method):
+    """As `rewrite` and `check` refuse it: no input's attribution is left out silently."""
+    with pytest.raises(OptionError, match="one input at a time|nothing but the picture"):
+        engine.explain(
+            metadata[1], IMAGES[:1], None, method, inputs={"numbers": NUMBERS[:1]}, to="all"
+        )
+
+
 def test_methods_of_many_runs_keep_the_further_input_of_the_image(engine, metadata):
     """Each image alone gives what it gives among others."""
     _, model = metadata

@@ -130,9 +130,10 @@ def test_deeplift_s_misses_are_noted(engine):
 
 
 def test_rounding_noise_is_noted_and_not_drawn(engine):
-    """Next to nothing of the relevance arrives, a millionth of it."""
+    """Next to nothing of the relevance arrives, a millionth of it, of both signs."""
     method = Method("noise", compute=attributed(1e-6, 1e6))
-    found = engine.explain(net(), PICTURE, None, method, 0, preprocess="unit")
+    mixed = np.ones((4, 3, 3, 3)) * np.reshape([1, -0.9, 0], (3, 1, 1))
+    found = engine.explain(net(9.0, None, mixed), PICTURE, None, method, 0, preprocess="unit")
     (note,) = found.notes
     assert "rounding noise" in note
     assert found.attribution.any()
@@ -142,12 +143,24 @@ def test_rounding_noise_is_noted_and_not_drawn(engine):
     assert np.asarray(kept.drawn(0, 0)).std() > 1
 
 
+def test_what_biases_leave_of_relevance_is_no_noise(engine):
+    """Little arrives, but of one sign: nothing cancelled, and the map is drawn."""
+    method = Method("absorbed", compute=attributed(1e-6, 1e6))
+    positive = np.ones((4, 3, 3, 3))
+    found = engine.explain(net(1.0, None, positive), PICTURE, None, method, 0, preprocess="unit")
+    (note,) = found.notes
+    assert "more than 100 %" in note
+    assert np.asarray(found.drawn(0, 0)).std() > 1
+
+
 def test_what_counts_as_incomplete_and_as_noise():
     """Relative to the sum that was to arrive: what did, less the error."""
     maps = np.array([[1.0, 1.0], [1.0, 1.0], [1e8, -1e8], [0.0, 0.0]], np.float32)
     error = np.array([0.03, 0.01, 8.0, 0.0], np.float32)
     assert is_incomplete(maps, error).tolist() == [True, False, True, False]
-    assert is_noise(maps, np.array([1e6, 1.0, 1.0, 5.0])).tolist() == [True, False, False, False]
+    assert not is_noise(maps, np.array([1.0, 1.0, 1.0, 5.0])).any()
+    left = np.array([[3.0, -2.0], [3.0, 2.0], [3.0, -0.1]], np.float32)
+    assert is_noise(left, np.full(3, -1e6)).tolist() == [True, False, False], "of both signs alike"
 
 
 def test_the_drawing_shows_the_notes_but_not_their_advice(engine):
@@ -163,3 +176,34 @@ def test_the_drawing_shows_the_notes_but_not_their_advice(engine):
         for how in (None, "imagenet")
     ]
     assert views[0].draw().height > views[1].draw().height
+
+
+@pytest.mark.parametrize(("pooling", "noted"), [("GlobalAveragePool", False), ("Identity", True)])
+def test_only_a_class_score_with_several_positions_is_said_to_start_at_one(engine, pooling, noted):
+    model = network(
+        f"""
+        <ir_version: 8, opset_import: ["": 17]>
+        net (float[N, 3, 12, 12] x, float[4, 3, 3, 3] w) => (float[N, 4, H, W] y)
+        {{ c = Conv (x, w) s = {pooling} (c) y = Softmax <axis = 1> (s) }}
+        """
+    )
+    found = [note for note in notes(engine, model, "deconvnet", 0) if "has positions" in note]
+    assert bool(found) is noted and all("--position all" in note for note in found)
+
+
+@pytest.mark.parametrize(
+    "method", ["gradient", "vargrad", "integrated_gradients", "lrp_epsilon", "occlusion", "rise"]
+)
+@pytest.mark.filterwarnings("error")
+def test_values_that_are_not_finite_have_one_note_and_no_other_warning(engine, method):
+    overflowing = net(convolution=np.full((4, 3, 3, 3), 1e30), dense=np.full((4, 2), 1e30))
+    behind = NET.replace("] y)", "] p)").replace("(f, d)", "(f, d) p = Softmax (y)")
+    probable = network(behind)
+    del probable.graph.initializer[:]
+    probable.graph.initializer.extend(overflowing.graph.initializer)
+    choices = {"masks": 10} if method == "rise" else {}
+    found = engine.explain(probable, PICTURE, None, method, 0, preprocess="unit", **choices)
+    assert not np.isfinite(found.attribution).all()
+    (note,) = found.notes
+    assert note.startswith("some values are NaN or infinite")
+    found.draw()

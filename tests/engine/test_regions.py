@@ -129,7 +129,7 @@ def test_the_area_mean_of_any_sizes_keeps_the_mean():
     [
         (MODEL, {"region": np.zeros((12, 8))}, "zero everywhere"),
         (MODEL, {"region": np.ones((5, 5))}, r"\[5, 5\] fits neither.*\[12, 8\]"),
-        (MODEL, {"region": np.ones((3, 12, 8))}, "3 regions for 2 images"),
+        (MODEL, {"region": np.ones((3, 12, 8))}, "3 regions, for 2 image"),
         (MODEL, {"region": MASKS, "position": "max"}, "exclude each other"),
         (MODEL, {"position": "region"}, "needs a mask"),
         (MODEL, {"region": np.full((12, 8), np.nan)}, "not finite"),

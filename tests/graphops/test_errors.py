@@ -246,8 +246,10 @@ def test_names_match_exactly(name):
 
 def test_an_integer_tensor_is_no_layer():
     model = network("d = Shape (x)  y = Relu (x)")
-    with pytest.raises(UnknownLayer, match="no layer 'd'"):
+    with pytest.raises(UnknownLayer, match="'d' is of int64"):
         rewrite(model, "d")
+    with pytest.raises(UnknownLayer, match="'d' is of int64"):
+        rewrite(model, "y", options=Options(to="d"))
     assert "d" not in {layer.tensor for layer in layers(model)}
 
 

@@ -170,5 +170,5 @@ net (float[N, 3, 8, 8] x, float[4, 3, 3, 3] w) => (float[N, 4, 6, 6] y)
 def test_a_graph_that_onnx_runtime_has_optimised(operator):
     model = network(OPTIMISED.replace("com.microsoft.FusedConv", operator))
     for function in (check, rewrite):
-        with pytest.raises(ModelError, match="optimised by ONNX Runtime, give the original model"):
+        with pytest.raises(ModelError, match="optimised by ONNX Runtime: give the original model"):
             function(model, "a", "gradient")

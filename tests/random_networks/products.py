@@ -79,8 +79,55 @@ def einsum(d):
     d.add("Einsum", operands, lambda *v: torch.einsum(equation, *v), equation=equation)
 
 
+def attention(d):
+    """Attend by dense layers: a size that ONNX does not know, it takes for 0 here."""
+    fit(d.opset >= 23)
+    x = _tokens(d, d.tensor(lambda v: v.rank > 2 and v.value.numel()))
+    other = d.tensor(lambda v: v.rank == 3 and v.value.numel() and v.shape[0] == x.shape[0])
+    heads, width = d.number(1, 3), d.number(1, 2)
+    sizes = (heads * width, heads * width, heads * d.number(1, 2))
+    q, k, v = (
+        d.add("MatMul", [t, d.weight(t.shape[2], size, low=-1, high=1)], torch.matmul)
+        for t, size in zip((x, other, other), sizes, strict=True)
+    )
+    causal = d.choice(0, 1)
+
+    def compute(q, k, v):
+        q, k, v = (t.unflatten(2, (heads, -1)).transpose(1, 2) for t in (q, k, v))
+        y = torch.nn.functional.scaled_dot_product_attention(q, k, v, is_causal=bool(causal))
+        return y.transpose(1, 2).flatten(2)
+
+    attrs = {"q_num_heads": heads, "kv_num_heads": heads, "is_causal": causal}
+    d.add("Attention", [q, k, v], compute, **attrs)
+
+
+def _tokens(d, x):
+    """Return the tensor as [N, tokens, size]."""
+    return d.add("Reshape", [x, [0, 0, -1]], lambda v: v.flatten(2)) if x.rank > 3 else x
+
+
+def rotary_embedding(d):
+    """Rotate the two halves of each head by angles that depend on the position."""
+    fit(d.opset >= 23)
+    x = _tokens(d, d.tensor(lambda v: v.rank > 2 and v.value.numel()))
+    fit(x.shape[2] % 2 == 0)
+    heads = d.choice(*(n for n in (1, 2) if x.shape[2] % (2 * n) == 0))
+    size = (x.shape[0], x.shape[1], x.shape[2] // (2 * heads))
+    cosine, sine = d.weight(*size, low=-1, high=1), d.weight(*size, low=-1, high=1)
+
+    def compute(x, cosine, sine):
+        cosine, sine = cosine[:, :, None], sine[:, :, None]
+        left, right = x.unflatten(2, (heads, -1)).chunk(2, -1)
+        turned = (left * cosine - right * sine, left * sine + right * cosine)
+        return torch.cat(turned, -1).flatten(2)
+
+    d.add("RotaryEmbedding", [x, cosine, sine], compute, num_heads=heads)
+
+
 OPERATORS = {
+    "Attention": attention,
     "Einsum": einsum,
     "Gemm": gemm,
     "MatMul": matmul,
+    "RotaryEmbedding": rotary_embedding,
 }

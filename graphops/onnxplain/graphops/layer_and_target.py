@@ -69,11 +69,7 @@ def find_ends(
     axis of the tensor that `layer` names, `options.score_channel_axis` of the other.
     """
     graph, to = canonical.graph, None if options.to == ALL_INPUTS else options.to
-    if options.to == ALL_INPUTS and not method.projects_to_all:
-        raise OptionError(
-            f"method '{method.name}' explains to one input at a time: name it by `to`, or choose a "
-            "method of one backward pass, such as gradient"
-        )
+    method.require_target(options.to)
     if method.over != "target" and to is not None:
         raise OptionError(
             f"method '{method.name}' projects back to no other tensor: leave `to` out"
@@ -191,7 +187,7 @@ def require_batch_axis(canonical: CanonicalGraph, layer: Tensor) -> None:
     if doubtful and _has_lost_batch_axis(layer, canonical.graph):
         raise UnsupportedModel(
             f"axis 0 of layer '{layer.name}' does not run over the images, since "
-            f"{canonical.batch_note}: choose another layer, or select 'seed'"
+            f"{canonical.batch_note}: choose another layer, or rewrite it with select 'seed'"
         )
 
 

@@ -64,7 +64,7 @@ def naming_ways_out(
 def with_ways_out(error: Exception, ways: WaysOut) -> str:
     """Return the error's text with the ways out of it."""
     if ways.file:
-        return f"{ways.file}: {error}"
+        return f"{ways.file} ({error})"
     return "; ".join(filter(None, [str(error), str(ways)]))
 
 
@@ -156,5 +156,5 @@ def _other_file(graph: Graph) -> str:
     domains = {node.domain or "" for node in graph.nodes}
     imported = {o.domain for o in graph.import_domains or ()}
     if BLOCKED in domains or (OPTIMISED in domains and BLOCKED in imported):
-        return "the model was optimised by ONNX Runtime, give the original model"
+        return "the model was optimised by ONNX Runtime: give the original model"
     return ""

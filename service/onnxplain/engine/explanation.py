@@ -133,13 +133,15 @@ class Explanation(View):
         """Check that the attribution can be drawn.
 
         Raises:
-            OptionError: it is that of a vector, or of more dimensions than a volume.
+            OptionError: it is that of a vector that is no signal, or has more dimensions than a
+                volume.
         """
-        if self.attribution.ndim not in (4, 5, 6):
+        drawable = self.attribution.ndim in (4, 5, 6) or self.wide
+        if not drawable:
             raise OptionError(
                 f"the attribution of '{self.method}' to '{self.to}' has the shape "
                 f"{list(self.attribution.shape[2:])}, is not a picture and cannot be drawn: save "
-                "its numbers instead"
+                "its numbers (save_npz, on the command line --npz without -o)"
             )
 
     def drawn(self, image: int, unit: int) -> Pixels:

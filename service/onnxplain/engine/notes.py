@@ -34,10 +34,12 @@ def notes_of(
 
 def _position_notes(run: Run, row: npt.NDArray[Any]) -> Iterator[str]:
     """Yield a note on the default position of a class score, and where it shows next to nothing."""
-    if run.subject.score is not None and run.position is None and run.options.position == "max":
+    score = run.subject.score
+    is_default = run.position is None and run.options.position == "max"
+    if score is not None and score.has_positions and is_default:
         yield (
-            f"the class score '{run.subject.layer.tensor}' has positions, and the signal starts at "
-            "the strongest one: choose position 'all' for all of them"
+            f"the class score '{score.tensor}' has positions, and the signal starts at the "
+            "strongest one: choose --position all for all of them"
         )
         return
     whole_picture = max(row.shape)
@@ -47,7 +49,7 @@ def _position_notes(run: Run, row: npt.NDArray[Any]) -> Iterator[str]:
         return
     yield (
         f"a unit of '{run.subject.layer.tensor}' sees {'x'.join(map(str, field))} pixels, and "
-        f"{run.method.name} starts at its strongest position only: choose position 'all' to see "
+        f"{run.method.name} starts at its strongest position only: choose --position all to see "
         "where else it is active"
     )
 
@@ -154,8 +156,8 @@ def _conservation_notes(
     noise = is_noise(attribution, error)
     if noise.any():
         yield (
-            f"less than a thousandth of the score of '{layer}' reaches '{to}' by {name}, no more "
-            "than rounding noise, and is not drawn: choose another --method"
+            f"less than a thousandth of the score of '{layer}' reaches '{to}' by {name}, which may "
+            "be rounding noise, and is not drawn: choose another --method"
         )
     attribution, error = attribution[~noise], error[~noise]
     if not len(error) or not is_incomplete(attribution, error).any():

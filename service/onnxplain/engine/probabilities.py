@@ -63,6 +63,7 @@ class UnitProbabilities:
         return np.moveaxis(values, axis, 0) if values.ndim > axis else np.atleast_1d(values)
 
 
+@np.errstate(invalid="ignore")  # infinite scores have no probabilities, but NaN
 def normalize(score: ClassScore, values: Float64) -> Float64:
     """Return the probabilities of scores [..., classes], as the network's end computes them."""
     if "Sigmoid" in score.stepped_over[-1:]:

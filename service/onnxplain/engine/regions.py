@@ -33,8 +33,8 @@ def regions_of(run: Run, region: Images, sizes: Sequence[tuple[int, ...]]) -> li
     masks = _masks(region, len(sizes[0]))
     if len(masks) not in (1, len(sizes)):
         raise OptionError(
-            f"there are {len(masks)} regions for {len(sizes)} images: give one for all of them, or "
-            "one for each"
+            f"there are {len(masks)} regions, for {len(sizes)} image(s): give one for all of them, "
+            "or one for each"
         )
     fitted = [
         _fitted(run, i, mask, size)

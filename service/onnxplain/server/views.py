@@ -153,5 +153,8 @@ def size_of(request: pb.SlideView | pb.ConvolutionalizeRequest) -> tuple[int, in
 def _pictures(field: str, images: Sequence[pb.Image]) -> list[Any]:
     pictures = images_of(field, images)
     if isinstance(pictures, np.ndarray):
-        raise InputError(f"{field}: set encoded or pixels; this call takes no network inputs")
+        raise InputError(
+            f"{field}: this call takes pictures, not arrays of network inputs: set encoded or "
+            "pixels"
+        )
     return pictures

@@ -7,6 +7,7 @@ from onnxplain.engine.drawing.signals import (
     drawn_signal,
     drawn_volume,
     input_legend,
+    is_signal,
     picture_of,
 )
 from onnxplain.graphops.errors import OptionError
@@ -37,6 +38,25 @@ def test_an_attribution_of_one_channel_colours_all_and_few_channels_are_drawn():
     reds = (drawn == RED).all(axis=2).sum(axis=0)
     assert reds.argmax() == pytest.approx(drawn.shape[1] * 5.5 / 25, abs=drawn.shape[1] / 25)
     assert "12 strongest of 20" in input_legend(attribution, signal)[0].text
+
+
+def test_a_signal_without_channels_is_one_curve():
+    signal, attribution = np.linspace(0, 1, 64), np.linspace(-1, 1, 64)
+    drawn = drawn_signal(signal, attribution)
+    np.testing.assert_array_equal(drawn, drawn_signal(signal[None], attribution[None]))
+    assert input_legend(attribution, signal)[0].text.startswith("Curves")
+    assert not is_signal(attribution[:4], signal)  # of another vector
+
+
+@pytest.mark.parametrize("channels", [1, 12])
+def test_numbers_can_be_read_over_any_colour(channels):
+    signal = np.zeros((channels, 50))
+    signal[:, 25] = 1
+    corners = [
+        drawn_signal(signal, np.ones((channels, 50)))[:6, :2],
+        drawn_volume(np.ones((1, 4, 8, 8)))[:6, :2],
+    ]
+    assert all((corner == 255).all() for corner in corners)
 
 
 @pytest.mark.parametrize("signal", [np.zeros((2, 1)), np.full((2, 40), np.nan), np.ones((2, 3))])

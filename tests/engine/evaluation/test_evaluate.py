@@ -141,6 +141,27 @@ def test_the_others_are_evaluated_where_a_method_refuses():
     np.testing.assert_array_equal(found[0].deletion, alone[0].deletion)
 
 
+def test_a_refusal_advises_no_layer_or_target_which_an_evaluation_does_not_take():
+    """LRP takes no bias that depends on the picture; the layer before the Gemm would do."""
+    text = """
+    <ir_version: 8, opset_import: ["": 17]>
+    net (float[N, 3, 8, 8] x, float[3, 2] w) => (float[N, 2] y)
+    { p = GlobalAveragePool (x) f = Flatten (p) b = ReduceMean <keepdims = 0> (f)
+      y = Gemm (f, w, b) }
+    """
+    model, chosen = network(text), {"preprocess": PLAIN}
+    model.graph.initializer[0].CopyFrom(
+        numpy_helper.from_array(np.float32([[1, 2], [3, 4], [5, 6]]), "w")
+    )
+    with pytest.raises(ModelError, match=r"explain '\w+' \(`layer`\)"):
+        Engine("cpu").explain(model, picture(0), method="lrp_epsilon", **chosen)
+    methods = ["lrp_epsilon", "gradient"]
+    found = evaluate(Engine("cpu"), model, [picture(0)], methods, **chosen)
+    assert "bias" in found.refused["lrp_epsilon"] and "`" not in found.refused["lrp_epsilon"]
+    with pytest.raises(ModelError, match="bias[^`]*$"):
+        evaluate(Engine("cpu"), model, [picture(0)], ["lrp_epsilon"], **chosen)
+
+
 def test_an_evaluation_without_any_method_left_is_an_error():
     with pytest.raises((ModelError, OptionError), match="layer"):
         evaluate(Engine("cpu"), quarters(), [picture(0)], ["grad_cam"], preprocess=PLAIN)

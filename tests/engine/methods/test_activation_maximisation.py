@@ -148,6 +148,20 @@ def test_a_unit_that_is_off_is_woken(engine, layer, position):
     assert "never woke" in note and "--iterations" in note
 
 
+def test_a_unit_that_nothing_leads_to_is_not_said_to_have_woken(engine):
+    """Its value is the bias whatever the picture, with a gradient of zero before the rectifier."""
+    model = dead(2.0)
+    weights = np.zeros((2, 3, 3, 3), np.float32)
+    model.graph.initializer[0].CopyFrom(numpy_helper.from_array(weights, "w"))
+    found = engine.explain(
+        model, np.zeros((8, 8, 3), np.uint8), "r", "activation_maximisation", 0, iterations=3,
+        preprocess="unit",
+    )  # fmt: skip
+    assert found.score.item() > 0
+    (note,) = found.notes
+    assert "never woke" in note
+
+
 def test_the_first_steps_of_a_unit_that_is_off_go_along_its_weights(engine):
     """As those of the convolution before the rectifier: the same gradient."""
     picture = np.full((8, 8, 3), 128, np.uint8)

@@ -1,6 +1,7 @@
 """Arrays of network inputs, in Python and in .npy and .npz files."""
 
 import io
+import re
 
 import numpy as np
 import onnx
@@ -115,3 +116,15 @@ def test_an_input_without_a_batch_axis():
     picture = pictures(1, 6, 5)[0]
     (row,) = prepare(takes("3, H, W"), picture, "unit", one).rows
     np.testing.assert_allclose(row, picture.transpose(2, 0, 1) / 255, atol=1e-6)
+
+
+@pytest.mark.parametrize("shape", [(0, 3, 5, 4), (3, 0, 4)])
+def test_an_empty_array_is_called_so(shape):
+    with pytest.raises(PictureError, match="for the input 'x' is empty"):
+        prepare(takes("N, 3, H, W"), np.zeros(shape, np.float32))
+
+
+@pytest.mark.parametrize("shape", [(5, 4), (7,)])
+def test_an_array_of_too_few_axes_is_refused_with_its_own_shape(shape):
+    with pytest.raises(PictureError, match=rf"of shape {re.escape(str(list(shape)))} .*\[N, 3, H"):
+        prepare(takes("N, 3, H, W"), np.zeros(shape, np.float32))

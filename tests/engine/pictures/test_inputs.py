@@ -98,9 +98,9 @@ def test_a_preset_of_other_channels_or_size_is_refused():
 
 
 def test_inputs_that_are_no_picture_are_refused():
-    with pytest.raises(UnsupportedModel, match="4 channels"):
+    with pytest.raises(PictureError, match="4 channels.*a .npy file"):
         prepare(identity("float[N, 4, 8, 6]"), pictures(1))
-    with pytest.raises(UnsupportedModel, match="2 dimensions"):
+    with pytest.raises(PictureError, match="2 dimensions.*a .npy file"):
         prepare(identity("float[N, 40]"), pictures(1))
     with pytest.raises(UnsupportedModel, match="bool"):
         picture_input(identity("bool[N, 3, 8, 6]"))

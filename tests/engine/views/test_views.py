@@ -362,6 +362,6 @@ def test_a_dot_on_a_large_picture_is_told(engine):
         return engine.explain(net, pixels, layer, preprocess=UNIT, **choices).notes
 
     assert "a unit of 'r' sees 3x3 pixels" in notes()[0]
-    assert "position 'all'" in notes()[0]
+    assert "--position all" in notes()[0]
     assert notes(position="all") == notes(position=(3, 4)) == notes(method="gradient") == ()
     assert notes(pixels=picture[:40]) == notes(layer="y") == notes(units="whole") == ()

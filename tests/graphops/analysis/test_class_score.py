@@ -212,6 +212,25 @@ def test_scores_inside_an_operator_without_a_rule_are_refused_by_name():
     artefact(network(FOREIGN), "f")
 
 
+PLUG_IN = """
+<ir_version: 8, opset_import: ["": 17, "my.plugins": 1]>
+net (float[N, 3, 8, 8] x, float[6, 3, 3, 3] w) => (float boxes)
+{
+    c = Conv (x, w) g = GlobalAveragePool (c) f = Flatten (g)
+    boxes = my.plugins.Decode (f)
+}
+"""
+
+
+def test_an_output_of_a_plug_in_without_a_shape_is_no_class_score():
+    model = network(PLUG_IN)
+    model.graph.output[0].type.tensor_type.ClearField("shape")
+    with pytest.raises(UnsupportedModel, match=r"inside Decode of .*my.plugins.* such as 'f'"):
+        rewrite(model)
+    assert not any("class score" in layer.marks for layer in layers(model))
+    rewrite(model, "f")
+
+
 def test_softmax_spelled_out():
     model = network("""
         <ir_version: 8, opset_import: ["": 17]>

@@ -196,10 +196,10 @@ NAMED = {"dense layers": [], "a detector": ["fine", "coarse"]}
 def test_where_there_is_none_the_error_names_layers(kind):
     model = network(NONE[kind])
     assert marked(model) == []
-    with pytest.raises(UnsupportedModel, match="no default layer to map: name one") as e:
+    with pytest.raises(UnsupportedModel, match="no default layer to map: name one by `layer`") as e:
         rewrite(model, None, "grad_cam")
     names = NAMED.get(kind, ["r"])
-    assert str(e.value).endswith(", ".join(f"'{name}'" for name in names) or "name one")
+    assert str(e.value).endswith(", ".join(f"'{name}'" for name in names) or "by `layer`")
     assert ("has positions of its own" in str(e.value)) == bool(names)
     for name in names:
         rewrite(model, name, "grad_cam")

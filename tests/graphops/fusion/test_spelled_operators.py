@@ -182,5 +182,4 @@ def test_gradients_of_groups_are_autograds():
         a = nn.functional.conv2d(x, w["w1"], w["b1"], padding=1)
         y = nn.functional.conv2d(norm(a, w["s"], w["o"]).relu(), w["w2"])
         (exact,) = torch.autograd.grad(y[0, 1].sum() + y[1, 3].sum(), x)
-        found = attribution(model, "gradient", position="all")
-        assert relative_error(found, exact) < 1e-4
+        assert relative_error(attribution(model, "gradient", position="all"), exact) < 1e-4

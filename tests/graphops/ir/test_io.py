@@ -404,6 +404,13 @@ def test_files_may_name_no_file_elsewhere(hide, tmp_path):
         load(path)
 
 
+def test_a_missing_file_of_tensors_is_named(tmp_path):
+    path = tmp_path / "net.onnx"
+    path.write_bytes(network(outside("net.onnx.data")).SerializeToString())
+    with pytest.raises(MissingFile, match="net.onnx.data', which is missing: put that file"):
+        load(path)
+
+
 # Writing.
 
 

@@ -12,7 +12,8 @@ from onnxplain.graphops.options import GENERAL, OPTIONS
 
 __all__ = ["EXIT_CODES", "UsageError", "exit_code", "fail", "in_flags"]
 
-FLAGS = {"layer", "preprocess", "size", *GENERAL, *OPTIONS}
+NEGATED = {"no_outputs", "no_verify", "no_upsample"}  # flags that turn off what is on by default
+FLAGS = {"layer", "preprocess", "size", *NEGATED, *GENERAL, *OPTIONS}
 
 # By class in the error tree, and by gRPC status of a server's error; 1 for all others. The keys are
 # names, since importing the classes would load onnx and grpc just to report a mistyped flag.
@@ -50,8 +51,11 @@ def exit_code(error: Exception) -> int:
 def in_flags(text: str) -> str:
     """Name the options in a text as flags: the library writes `keep_shape`, for `--keep-shape`.
 
-    Where it names the flag too, as in `layer` (--layer), the flag stays.
+    An option that is on by default has the flag that turns it off: `--no-upsample`. Where the text
+    names the flag too, as in `layer` (--layer), it is named once.
     """
+    text = re.sub(r"turn `(\w+)` off", r"give `no_\1`", text)
+    text = re.sub(r"leave `(\w+)` on", r"leave `no_\1` out", text)
 
     def flag(match: re.Match[str]) -> str:
         name = match[1]

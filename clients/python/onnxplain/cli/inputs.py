@@ -128,7 +128,12 @@ def stem(path: str) -> str:
 
 
 def _opened(path: str) -> str | bytes:
-    return sys.stdin.buffer.read() if path == STDIN else path
+    if path != STDIN:
+        return path
+    data = sys.stdin.buffer.read()
+    if not data:
+        raise UsageError("standard input (-) is empty: pipe a picture into it")
+    return data
 
 
 def _named_file(text: str) -> tuple[str, str]:

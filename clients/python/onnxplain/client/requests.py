@@ -211,7 +211,7 @@ def _only_array(source: str | os.PathLike[str]) -> npt.NDArray[Any]:
     arrays = arrays_of(source)
     if len(arrays) != 1:
         raise _wrong(
-            f"'{source}' holds {len(arrays)} arrays: give each by `inputs`, or a file of one",
+            f"'{source}' holds {len(arrays)} arrays: give a file of one, or explain it alone",
             "PictureError",
         )
     return next(iter(arrays.values()))

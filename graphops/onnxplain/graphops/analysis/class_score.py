@@ -177,8 +177,14 @@ def _is_score(graph: Graph, output: Tensor, trail: Trail) -> bool:
     if not is_float(trail.tensor) or trail.tensor.shape == [] or not computed:
         return False
     node = trail.tensor.inputs[0] if trail.tensor.inputs else None
-    foreign = node is not None and node.domain == "ai.onnx.ml"
+    foreign = node is not None and _is_foreign(node)
     return not foreign and not is_fixed(trail.tensor)
+
+
+def _is_foreign(node: Node) -> bool:
+    """Tell whether nothing is known of a node's output: it is scikit-learn's, or a plug-in's."""
+    plug_in = node.domain not in (None, "", "ai.onnx") and node.outputs[0].shape is None
+    return node.domain == "ai.onnx.ml" or plug_in
 
 
 def _likeness(output: Tensor, trail: Trail, axes: Mapping[str, Axes], below: set[str]) -> float:
@@ -232,7 +238,9 @@ def _ancestors(graph: Graph, tensors: list[Tensor]) -> set[str]:
 
 def _why_none(graph: Graph) -> str:
     """Return why there is no default layer, and the tensors that can be named instead."""
-    foreign = next((n for n in graph.nodes if n.domain == "ai.onnx.ml"), None)
+    ends = [t.inputs[0] for t in graph.outputs if t.inputs]
+    behind = [n for n in graph.nodes if n.domain == "ai.onnx.ml"] + [*filter(_is_foreign, ends)]
+    foreign = next(iter(behind), None)
     if foreign is not None:
         reason = f"the class scores are computed inside {foreign.op} of domain {foreign.domain}"
         names = [t.name for t in foreign.inputs if is_float(t)]

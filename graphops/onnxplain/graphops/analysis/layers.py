@@ -6,9 +6,6 @@ import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import numpy as np
-import onnx
-
 from onnxplain.graphops.analysis.axis_roles import UNTRACED, Axes
 from onnxplain.graphops.analysis.batch_axis import batch_dimension
 from onnxplain.graphops.analysis.class_score import ClassScore, score_and_axes
@@ -18,7 +15,7 @@ from onnxplain.graphops.analysis.map_layer import map_layer
 from onnxplain.graphops.analysis.names import module_path
 from onnxplain.graphops.analysis.receptive_field import ReceptiveField, receptive_fields
 from onnxplain.graphops.errors import UnsupportedModel
-from onnxplain.graphops.ir import Graph, Tensor, is_float, shape_of
+from onnxplain.graphops.ir import Graph, Tensor, dtype_name, is_float, shape_of
 
 __all__ = ["Layer", "list_layers"]
 
@@ -114,7 +111,7 @@ def _layer(
         operator=node.op if node else "Input",
         module=module_path(graph, node) if node else "",
         shape=None if tensor.shape is None else tuple(tensor.shape),
-        dtype=_dtype_name(tensor),
+        dtype=dtype_name(tensor),
         channel_axis=axis,
         channel_axis_assumed=not axes.certain,
         spatial_axes=tuple(sorted(axes.places)),
@@ -149,9 +146,3 @@ def _fields(graph: Graph) -> dict[str, ReceptiveField]:
         return receptive_fields(graph, default_target(graph))
     except UnsupportedModel:  # there is no picture
         return {}
-
-
-def _dtype_name(tensor: Tensor) -> str:
-    if isinstance(tensor.dtype, int):
-        return onnx.TensorProto.DataType.Name(tensor.dtype).lower()
-    return str(np.dtype(tensor.dtype))

@@ -43,7 +43,8 @@ def map_layer(graph: Graph, score: Tensor | None, axes: Mapping[str, Axes] | Non
     """
     if score is None:
         raise UnsupportedModel(
-            "the network has no class score, so there is no default layer to map: name one"
+            "the network has no class score, so there is no default layer to map: name one by "
+            "`layer`"
         )
     axes = trace_axes(graph) if axes is None else axes
     try:
@@ -56,14 +57,15 @@ def map_layer(graph: Graph, score: Tensor | None, axes: Mapping[str, Axes] | Non
     if _has_positions(score, axes, images_first):
         raise UnsupportedModel(
             f"the class score '{score.name}' has positions of its own, as that of a detector or a "
-            "segmentation, so there is no default layer to map: name one"
+            "segmentation, so there is no default layer to map: name one by `layer`"
             f"{_such_as(network)}"
         )
     found = _last_with_places(network)
     if found is None:
         raise UnsupportedModel(
             "no layer that every path to the class score goes through is known to have places of "
-            f"the picture, so there is no default layer to map: name one{_such_as(network)}"
+            "the picture, so there is no default layer to map: name one by `layer`"
+            f"{_such_as(network)}"
         )
     return found
 

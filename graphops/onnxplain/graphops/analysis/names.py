@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 
 from onnxplain.graphops.errors import UnknownLayer, UnsupportedModel, nearest
-from onnxplain.graphops.ir import Graph, Node, Tensor, is_constant, is_float
+from onnxplain.graphops.ir import Graph, Node, Tensor, dtype_name, is_constant, is_float
 
 __all__ = ["module_path", "resolve"]
 
@@ -30,6 +30,12 @@ def resolve(graph: Graph, name: str) -> Tensor:
     if inside:
         return inside[-1]
     _require_known_types(graph, name)
+    other = graph.tensors().get(name)
+    if other is not None:
+        raise UnknownLayer(
+            f"'{name}' is of {dtype_name(other)}, and only floats can be explained or projected "
+            "back to; list them with `layers`"
+        )
     known = [*tensors, *by_node, *(path for path, _ in modules if path)]
     raise UnknownLayer(f"no layer '{name}' ({nearest(name, known)}); list them with `layers`")
 

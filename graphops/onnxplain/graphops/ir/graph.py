@@ -23,6 +23,7 @@ __all__ = [
     "attribute",
     "constant",
     "dimension_names",
+    "dtype_name",
     "dtype_of",
     "is_constant",
     "is_fixed",
@@ -173,6 +174,15 @@ def dtype_of(tensor: Tensor) -> DType:
             "the model with the types of its tensors"
         )
     return tensor.dtype
+
+
+def dtype_name(tensor: Tensor) -> str:
+    """Return the name of the tensor's element type, such as "float32"."""
+    if tensor.dtype is None:
+        return "unknown type"
+    if isinstance(tensor.dtype, int):
+        return onnx.TensorProto.DataType.Name(tensor.dtype).lower()
+    return str(np.dtype(tensor.dtype))
 
 
 def is_static(sizes: Sequence[int | str | None]) -> TypeGuard[Sequence[int]]:

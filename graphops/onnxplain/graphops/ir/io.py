@@ -237,12 +237,18 @@ def _read_external_data(model: onnx.ModelProto, folder: Path, name: str) -> bool
     """Read the tensors stored in files beside the model; return whether there are any."""
     external = _external_tensors(model)
     for tensor in external:
+        path = folder / external_data_helper.ExternalDataInfo(tensor).location
+        if path.resolve().is_relative_to(folder.resolve()) and not path.exists():
+            raise MissingFile(
+                f"tensor '{tensor.name}' of {name} is stored in '{path}', which is missing: put "
+                "that file beside the model"
+            )
         try:
             external_data_helper.load_external_data_for_tensor(tensor, str(folder))
         except (onnx.checker.ValidationError, ValueError) as e:
             raise UnsafeModel(
-                f"tensor '{tensor.name}' of {name} is stored outside the model's folder, or in no "
-                f"regular file: {one_line(e)}"
+                f"tensor '{tensor.name}' of {name} is stored outside the model's folder, in no "
+                f"regular file, or in one that is damaged: {one_line(e)}"
             ) from e
         except OSError as e:
             raise MissingFile(

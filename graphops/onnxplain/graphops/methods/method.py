@@ -8,7 +8,15 @@ from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, TypeAlias, TypeVar, overload
 
 from onnxplain.graphops.errors import OptionError, nearest
-from onnxplain.graphops.options import BASELINE, OPTIONS, Option, Position, SeedValue, Select
+from onnxplain.graphops.options import (
+    ALL_INPUTS,
+    BASELINE,
+    OPTIONS,
+    Option,
+    Position,
+    SeedValue,
+    Select,
+)
 
 if TYPE_CHECKING:
     from onnxplain.graphops.backward import Attribution, Rules, Walk
@@ -111,6 +119,21 @@ class Method:
         """Whether it can project to several inputs at once: without copies or a baseline of one."""
         alone = self.over != "target" or self.accumulated or BASELINE in self.takes
         return self.exportable and not alone
+
+    def require_target(self, to: str | None) -> None:
+        """Check that the method can project to the inputs that `to` stands for.
+
+        Args:
+            to: the name of a tensor, "all" for every float input, None for the default.
+
+        Raises:
+            OptionError: it stands for several inputs, and the method explains one at a time.
+        """
+        if to == ALL_INPUTS and not self.projects_to_all:
+            raise OptionError(
+                f"method '{self.name}' explains to one input at a time: name it by `to`, or choose "
+                "a method of one backward pass, such as gradient"
+            )
 
     def own(self, values: dict[str, Any]) -> dict[str, Any]:
         """Return the values of the method's own options, with defaults filled in.

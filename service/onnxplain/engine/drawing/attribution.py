@@ -33,9 +33,9 @@ def drawn(
 ) -> Pixels:
     """Draw one attribution [C, H, W], [H, W, C] or [H, W] as uint8 [H, W, 3].
 
-    One to a signal [C, L] is drawn as curves, one to a volume [C, D, H, W] as slices. drawn_as:
-    "map", "reconstruction" or "picture", as the method declares. how: the preprocessing, whose
-    channel order the attribution has. given: the network's input, if it was an array.
+    One to a signal [C, L] or [L] is drawn as curves, one to a volume [C, D, H, W] as slices.
+    drawn_as: "map", "reconstruction" or "picture", as the method declares. how: the preprocessing,
+    whose channel order the attribution has. given: the network's input, if it was an array.
     """
     if is_volume(attribution):
         return drawn_volume(attribution, given if given is not None and given.ndim == 4 else None)

@@ -76,7 +76,7 @@ def overlay(attribution: Values, picture: Pixels) -> Pixels:
     grey. An attribution of another height or width is resized to the picture's.
     """
     height, width = picture.shape[:2]
-    strength = np.sqrt((np.nan_to_num(channels_last(attribution)) ** 2).sum(axis=2))
+    strength = np.sqrt((_finite(channels_last(attribution)) ** 2).sum(axis=2))
     image = Image.fromarray(_bytes(255 * _scaled(strength)))
     image = image.resize((width, height), Image.Resampling.BILINEAR)
     image = image.filter(ImageFilter.GaussianBlur(BLUR * max(height, width)))
@@ -149,11 +149,16 @@ def channels_last(attribution: Values) -> npt.NDArray[np.float64]:
 
 def _scaled(values: Values) -> npt.NDArray[np.float64]:
     """Divide by a high percentile of the magnitude and clip to -1..1. Zeros stay zeros."""
-    finite = np.nan_to_num(np.asarray(values, np.float64), nan=0.0, posinf=0.0, neginf=0.0)
+    finite = _finite(np.asarray(values, np.float64))
     magnitude = np.abs(finite)
     # The percentile of a sparse map can be zero: then the maximum scales it.
     limit = float(np.percentile(magnitude, PERCENTILE)) or float(magnitude.max())
     return np.clip(finite / limit, -1, 1) if limit else finite
+
+
+def _finite(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Return the values with zeros for those that are not finite."""
+    return np.nan_to_num(values, nan=0.0, posinf=0.0, neginf=0.0)
 
 
 def _looked_up(values: Values, stops: Values, colours: Values) -> npt.NDArray[np.float64]:

@@ -18,7 +18,7 @@ TITLE_SIZE, CAPTION_SIZE, NOTE_SIZE = 18, 14, 12
 INK, MUTED = (25, 25, 25), (105, 105, 105)
 BAR_HEIGHT = 10
 WIDEST = 1600  # the most pixels of a title or a note
-REMARK_WIDTH, REMARKS = 440, 4  # the least pixels of a remark's line, and the most remarks
+REMARK_WIDTH, REMARKS = 440, 8  # the least pixels of a remark's line, and the most remarks
 
 Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 

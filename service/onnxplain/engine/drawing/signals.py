@@ -34,8 +34,10 @@ INK = (25, 25, 25)
 def drawn_signal(signal: Values, attribution: Values) -> Pixels:
     """Draw the channels of a signal [C, L] as curves, each over the colours of its attribution.
 
-    attribution: [C, L] or [1, L], of any length; its channels with the most are drawn.
+    attribution: [C, L] or [1, L], of any length; its channels with the most are drawn. Both may be
+        [L], one channel.
     """
+    signal, attribution = np.atleast_2d(signal), np.atleast_2d(attribution)
     if len(attribution) != len(signal):
         attribution = np.repeat(attribution.sum(axis=0, keepdims=True), len(signal), axis=0)
     strength = np.abs(np.nan_to_num(attribution.astype(np.float64))).sum(axis=1)
@@ -50,7 +52,7 @@ def drawn_signal(signal: Values, attribution: Values) -> Pixels:
         tops = row * height + 2 + (1 - values) * (height - 5)
         points = list(zip(at.tolist(), tops.tolist(), strict=True))
         ink.line(points if len(points) > 1 else points * 2, INK)
-        ink.text((2, row * height), str(channel), INK)
+        _number(ink, 0, row * height, channel)
     return np.asarray(page)
 
 
@@ -78,7 +80,7 @@ def drawn_volume(attribution: Values, volume: Values | None = None) -> Pixels:
         for left, picture in enumerate(row):
             page.paste(picture, (left * width, top * height))
     for left, number in enumerate(chosen.tolist()):
-        ink.text((left * width + 2, (len(rows) - 1) * height), str(number), INK)
+        _number(ink, left * width, (len(rows) - 1) * height, number)
     return np.asarray(page)
 
 
@@ -102,8 +104,10 @@ def picture_of(values: Values, bands: Sequence[int] = ()) -> Pixels:
 
 
 def is_signal(attribution: Values, given: Values | None) -> bool:
-    """Tell whether an attribution is drawn over the curves of a signal [C, L], the input."""
-    return given is not None and given.ndim == attribution.ndim == 2
+    """Tell whether an attribution is drawn over the curves of a signal [C, L] or [L], the input."""
+    if given is None or given.ndim != attribution.ndim:
+        return False
+    return given.ndim == 2 or (given.ndim == 1 and given.shape == attribution.shape)
 
 
 def is_volume(attribution: Values) -> bool:
@@ -125,7 +129,8 @@ def input_legend(
     if given is None:
         return []
     if is_signal(attribution, given):
-        few = f", the {MOST_CURVES} strongest of {len(given)}" if len(given) > MOST_CURVES else ""
+        curves = len(np.atleast_2d(given))
+        few = f", the {MOST_CURVES} strongest of {curves}" if curves > MOST_CURVES else ""
         return [Note(f"Curves of the signal's channels{few}, each over its attribution")]
     if given.ndim != 3:
         return []
@@ -149,6 +154,14 @@ def _scaled(values: Values) -> npt.NDArray[np.float64]:
     known = np.nan_to_num(np.asarray(values, np.float64), nan=0.0, posinf=0.0, neginf=0.0)
     span = np.ptp(known)
     return (known - known.min()) / span if span else np.full_like(known, 0.5)
+
+
+def _number(ink: ImageDraw.ImageDraw, left: int, top: int, number: int) -> None:
+    """Write a number on white, so that it can be read over any curve and colour."""
+    at, text = (left + 2, top), str(number)
+    width, height = ink.textbbox(at, text)[2:]
+    ink.rectangle((left, top, width + 1, height + 1), "white")
+    ink.text(at, text, INK)
 
 
 def _grey(values: npt.NDArray[np.float64]) -> Image.Image:

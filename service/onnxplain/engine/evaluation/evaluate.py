@@ -155,9 +155,10 @@ def evaluate(
         try:
             maps = _maps(engine, opened, prepared, name, predicted, tick, seed=0)
         except (InputError, ModelError) as e:
+            reason = _without_ways_out(e)
             if not evaluations and name == names[-2]:
-                raise  # no method is left
-            evaluations.refused[name] = str(e)
+                raise reason from e  # no method is left
+            evaluations.refused[name] = str(reason)
             total -= for_each - (done - before)
             continue
         deletion, insertion = _curves(engine, opened, prepared, predicted, maps, tick)
@@ -180,6 +181,11 @@ def evaluate(
             maps = _maps(engine, shuffled, few, one.method, predicted, tick, seed=i + 1)
             one.randomization[i] = np.mean(list(map(metrics.rank_correlation, original, maps)))
     return evaluations
+
+
+def _without_ways_out(error: InputError | ModelError) -> Exception:
+    """Return the error without another layer or target, of which an evaluation takes neither."""
+    return error.__cause__ if isinstance(error.__cause__, ModelError) else error
 
 
 def class_methods() -> list[str]:

@@ -106,25 +106,26 @@ class _Ascent:
             for rng in generators
         ])  # fmt: skip
         best, found = pictures.copy(), list[Signal]()
-        was_off = np.zeros(len(pictures), bool)
+        was_off, was_led = np.zeros((2, len(pictures)), bool)
         for done in range(iterations):
-            pictures, off = self._step(pictures, generators)
+            pictures, off, led = self._step(pictures, generators)
             was_off |= off
+            was_led |= led
             for u, signal in enumerate(self._signals(pictures)):
                 if done == 0:
                     found.append(signal)
                 if done == 0 or signal.score > found[u].score:
                     best[u], found[u] = pictures[u], signal
             run.report(done + 1, iterations)
-        asleep = was_off & np.array([signal.score == 0 for signal in found])
+        asleep = was_off & (np.array([signal.score == 0 for signal in found]) | ~was_led)
         notes = tuple(self._notes(was_off, asleep))
         result = projections(found, best.astype(np.float64))
         return replace(result, of_picture=from_picture, notes=notes)
 
     def _step(
         self, pictures: Pictures, generators: list[np.random.Generator]
-    ) -> tuple[Pictures, npt.NDArray[np.bool_]]:
-        """Return the pictures after one iteration, and which units were off."""
+    ) -> tuple[Pictures, npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
+        """Return the pictures after one iteration, which units were off, and which had a way up."""
         own, scale = self.run.own, self.scale
         step, jitter = scale.span * own["step_size"], own["jitter"]
         axis = self.run.subject.input.channel_axis
@@ -138,7 +139,8 @@ class _Ascent:
             picture = picture + (step * gradient / (size + TINY)).astype(np.float32)
             moved.append(blurred(np.roll(picture, -shift, sides), sides, own["blur"]))
         faded = scale.middle + (np.stack(moved) - scale.middle) * np.float32(1 - own["decay"])
-        return np.asarray(np.clip(faded, scale.low, scale.high), np.float32), off
+        led = np.asarray(gradients.reshape(len(gradients), -1).any(axis=1))
+        return np.asarray(np.clip(faded, scale.low, scale.high), np.float32), off, led
 
     def _gradients(self, pictures: list[Pictures]) -> tuple[Pictures, npt.NDArray[np.bool_]]:
         """Return each unit's gradient at its picture, and which units are off there."""

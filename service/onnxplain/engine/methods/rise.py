@@ -49,7 +49,8 @@ def rise(run: Run, chosen: Chosen) -> Iterator[ProjectedUnits]:
             by_chance = spread * np.sqrt(np.maximum(squares - masks**2 / count, 0)) / shown
             sides = tuple(range(1, maps.ndim))
             clear = (np.abs(maps) > CHANCE * by_chance).any(axis=sides)
-            faint = (maps.any(axis=sides) & ~clear).any()
+            known = np.isfinite(maps).all(axis=sides)
+            faint = (maps.any(axis=sides) & known & ~clear).any()
             result = masking.result(units, maps)
             yield image, chunk, replace(result, notes=(FAINT,) if faint else ())
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import numpy as np
+
 from onnxplain.engine.methods.activations import activations
 from onnxplain.engine.methods.registry import EngineMethod
 from onnxplain.engine.methods.sampled import sampled
@@ -14,7 +16,20 @@ __all__ = ["run_method"]
 
 
 def run_method(run: Run, chosen: Chosen) -> Iterator[ProjectedUnits]:
-    """Yield the projections of the chosen units, in the order of images and units."""
+    """Yield the projections of the chosen units, in the order of images and units.
+
+    NumPy is silent about values that are not finite: a note tells of them.
+    """
+    projected = _projected(run, chosen)
+    while True:
+        with np.errstate(invalid="ignore", over="ignore"):
+            found = next(projected, None)
+        if found is None:
+            return
+        yield found
+
+
+def _projected(run: Run, chosen: Chosen) -> Iterator[ProjectedUnits]:
     method = run.method
     if isinstance(method, EngineMethod):
         return method.run(run, chosen)

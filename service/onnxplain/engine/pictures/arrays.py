@@ -50,11 +50,16 @@ def split_images(array: Array, target: Input) -> list[Array]:
     """
     rank = len(target.image_shape)
     if not rank <= array.ndim <= rank + 2:
-        raise misfit(array.shape, target)
-    images = list(array.reshape(-1, *array.shape[array.ndim - rank :])) if array.size else []
-    if not images:
-        raise misfit(array.shape, target)
-    return images
+        raise PictureError(
+            f"an array of shape {list(array.shape)} does not fit the input '{target.name}', which "
+            f"takes {shape_text(target.shape, target.batched)}, or one image without the batch axis"
+        )
+    if not array.size:
+        raise PictureError(
+            f"the array for the input '{target.name}' is empty: its shape is {list(array.shape)}, "
+            f"and the input takes {shape_text(target.shape, target.batched)}"
+        )
+    return list(array.reshape(-1, *array.shape[array.ndim - rank :]))
 
 
 def fitting(image: Array, target: Input) -> Array:

@@ -71,10 +71,10 @@ def prepare(
     if arrays:
         return _prepared_arrays(sources, arrays, target, preprocess)
     if not _takes_pictures(target):
-        raise UnsupportedModel(
+        raise PictureError(
             f"the input '{target.name}' has {len(target.shape)} dimensions, and a batch of "
-            "pictures 4, [N, C, H, W]: give an array of the input's shape instead, in Python or as "
-            "a .npy file"
+            "pictures has 4, [N, C, H, W]: give explain a .npy file or an array of the input's "
+            "shape"
         )
     chosen, notes = _choose(model, target, preprocess)
     if chosen.size is None:
@@ -187,9 +187,9 @@ def prepare_named(
     missing = [one for one in inputs if one.name not in values]
     if missing:
         raise OptionError(
-            f"the layer depends on {', '.join(map(str, missing))} too: give "
-            f"{'it' if len(missing) == 1 else 'each'} by `inputs`, on the command line by "
-            f"--input {missing[0].name}=FILE (a .npy file or a picture)"
+            f"the layer depends on {', '.join(map(str, missing))} too: explain, but no other "
+            f"command, takes {'it' if len(missing) == 1 else 'each'} by `inputs`, on the command "
+            f"line by --input {missing[0].name}=FILE (a .npy file or a picture)"
         )
     count, notes = len(prepared.rows), list(prepared.notes)
     others: list[dict[str, Array]] = [{} for _ in prepared.rows]
@@ -242,9 +242,9 @@ def _choose(
                 f"the model's metadata '{METADATA}' is invalid ({e}): name the preprocessing"
             ) from e
     if isinstance(target.channels, int) and target.channels not in (1, 3):
-        raise UnsupportedModel(
-            f"the input '{target.name}' has {target.channels} channels, and a picture 1 or 3: give "
-            "a float array of the input's shape instead"
+        raise PictureError(
+            f"the input '{target.name}' has {target.channels} channels, and a picture has 1 or 3: "
+            "give explain a .npy file or a float array of the input's shape"
         )
     return _guess(target)
 

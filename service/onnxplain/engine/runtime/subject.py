@@ -94,6 +94,7 @@ def find_subject(
     """
     graph = method.exportable
     if method.accumulated:
+        method.require_target(options.to)
         method, options = find_method("gradient"), replace(options, own=())
     report = check(
         opened.network,

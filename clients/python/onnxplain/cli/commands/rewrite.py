@@ -154,6 +154,9 @@ def _values(values: Any) -> str:
             continue
         kind = value.type.tensor_type
         name = helper.tensor_dtype_to_np_dtype(kind.elem_type).name
+        if not kind.HasField("shape"):
+            texts.append(f"{value.name} {name}")
+            continue
         dims = [
             d.dim_value if d.HasField("dim_value") else d.dim_param or None for d in kind.shape.dim
         ]
