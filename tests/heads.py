@@ -97,6 +97,15 @@ def mixed_per_level(net, a):
     return per_level(net, a, join)
 
 
+def flat_maps(net, a):
+    """Return boxes and classes of one level, flattened behind their Concat, as YOLOX does."""
+    return torch.cat((net.boxes(a), net.classes(a).sigmoid()), 1).flatten(2).transpose(1, 2)
+
+
+def one_map(net, a):
+    return net.classes(a)[:, :1]
+
+
 # By kind: what the network ends in, and the scores that should be found.
 ENDS = {
     "softmax": (lambda n, a: dense(n, a).softmax(1), dense),
@@ -109,6 +118,12 @@ ENDS = {
     "max": (lambda n, a: dense(n, a).softmax(1).max(1), dense),
     "squeezed": (lambda n, a: dense(n, a).softmax(1).squeeze(0), dense),
     "scores squeezed": (lambda n, a: dense(n, a).squeeze(0), dense),
+    "scores squeezed, argmax": (lambda n, a: dense(n, a).squeeze(0).argmax(0), dense),
+    "scores squeezed, softmax": (lambda n, a: dense(n, a).squeeze(0).softmax(0), dense),
+    "first image, softmax": (lambda n, a: dense(n, a)[0].softmax(0), dense),
+    "exp of log softmax": (lambda n, a: dense(n, a).log_softmax(1).exp(), dense),
+    "over a threshold": (lambda n, a: dense(n, a).sigmoid() > 0.5, dense),
+    "scores over a threshold": (lambda n, a: (dense(n, a) > 0).float(), dense),
     "without background": (lambda n, a: dense(n, a).softmax(1)[:, 1:], dense),
     "features first": (lambda n, a: (a.mean((2, 3)), dense(n, a)), dense),
     "binary": (lambda n, a: single(n, a).sigmoid(), single),
@@ -117,6 +132,9 @@ ENDS = {
     "segmentation": (lambda n, a: n.classes(a), lambda n, a: n.classes(a)),
     "segmentation, softmax": (lambda n, a: n.classes(a).softmax(1), lambda n, a: n.classes(a)),
     "segmentation, labels": (lambda n, a: n.classes(a).argmax(1), lambda n, a: n.classes(a)),
+    "depth": (lambda n, a: one_map(n, a).squeeze(1), one_map),
+    "mask": (lambda n, a: one_map(n, a).sigmoid().squeeze(1) > 0.5, one_map),
+    "flat maps": (flat_maps, lambda n, a: n.classes(a)),
     "yolo": (yolo, lambda n, a: levels(n, n.classes, a)),
     "yolo, boxes last": (
         lambda n, a: yolo(n, a).transpose(1, 2), lambda n, a: levels(n, n.classes, a)

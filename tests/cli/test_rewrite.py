@@ -75,6 +75,24 @@ def test_warnings_go_to_stderr(run: Run, tmp_path: Path) -> None:
     assert "overlap" in result.error
 
 
+CLASSIFIER = """
+<ir_version: 8, opset_import: ["": 17]>
+net (float[N, 3, 8, 8] image) => (float[N, 2] y)
+{ c = Conv (image, weight) r = Relu (c) g = GlobalAveragePool (r) f = Flatten (g)
+  y = Gemm (f, weight2) }
+"""
+
+
+def test_the_flag_that_would_help_is_named_once(run: Run, picture: Path, tmp_path: Path) -> None:
+    weights = {"weight": np.ones((4, 3, 3, 3)), "weight2": np.ones((4, 2))}
+    model = write_model(tmp_path / "classifier.onnx", CLASSIFIER, **weights)
+    rewritten = run("rewrite", model, "--method", "grad_cam", "-o", "out.onnx").error
+    explained = run("explain", model, picture, "--method", "grad_cam", "-o", "out.png").error
+    checked = run("check", model, "--method", "grad_cam").out
+    for text in (rewritten, explained, checked):
+        assert "where the picture has places: name another with `--layer`\n" in text
+
+
 HALF = """
 <ir_version: 8, opset_import: ["": 17]>
 half (float16[N, 3, 8, 8] image, float[2, 3, 1, 1] weight) => (float16[N, 2, 1, 1] y)

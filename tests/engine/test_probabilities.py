@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 from artefacts import network, value_of
 from engine.nets import pictures
+from engine.viewed import UNIT
 
 from onnxplain.engine import Engine
 from onnxplain.engine.pictures.inputs import prepare
+from onnxplain.engine.views.predictions import class_probabilities
 
 HEAD = """
 <ir_version: 8, opset_import: ["": 17]>
@@ -41,6 +43,23 @@ def test_they_are_the_network_s_output(engine, end, method):
         np.testing.assert_allclose(found.probability, own, rtol=1e-5)
         assert found.probability.dtype == np.float32
     assert engine.explain(model, PICTURES, None, method, "whole").probability is None
+
+
+@pytest.mark.parametrize("function", ["Softmax <axis = 0>", "Sigmoid"])
+@pytest.mark.parametrize(
+    "one", ["i = Constant <value_int = 0> () v = Gather (s, i)", "v = Squeeze (s)"]
+)
+def test_of_a_network_that_drops_the_batch_axis(engine, one, function):
+    """The class score is what still has it; the probabilities are the network's, without it."""
+    head = HEAD.replace("float[N, 3", "float[1, 3").replace("float[N, 5] y", "float[5] y")
+    model = network(head.replace("END", f"{one} y = {function} (v)"))
+    found = engine.explain(model, PICTURES, None, "gradient", "all", preprocess="unit")
+    viewed = class_probabilities(engine, model, PICTURES, UNIT)
+    for image, row in enumerate(rows(model)):
+        expected = value_of(model, "y", x=row[None])
+        np.testing.assert_allclose(viewed[image], expected, rtol=1e-5)
+        own = expected[found.channels[image]]
+        np.testing.assert_allclose(found.probability[image], own, rtol=1e-5)
 
 
 def test_of_a_map_of_classes_at_the_unit_s_position(engine):

@@ -120,7 +120,8 @@ def _channel_axis(
         return traced
     first = int(traced.batched)
     if not (first <= chosen < rank or first - rank <= chosen < 0):
-        choice = f"choose {first} to {rank - 1}" if rank > first else "leave it out"
+        axes = f"{first} to {rank - 1}" if rank > first + 1 else f"{first}"
+        choice = f"choose {axes}" if rank > first else "leave it out"
         raise OptionError(
             f"{option.words} {chosen} is not an axis of '{tensor.name}', whose rank is {rank}: "
             f"{choice}"

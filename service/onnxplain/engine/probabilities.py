@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 
 from onnxplain.engine.run import Chosen, Run
 from onnxplain.engine.runtime import Projections
+from onnxplain.graphops import Layer
+from onnxplain.graphops.analysis import ClassScore
 
-__all__ = ["UnitProbabilities"]
+__all__ = ["UnitProbabilities", "normalize"]
 
 Values = npt.NDArray[np.float32]
+Float64 = npt.NDArray[np.float64]
 
 
 class UnitProbabilities:
@@ -31,44 +36,46 @@ class UnitProbabilities:
         None where there are none.
         """
         score, channels = self._run.subject.score, self._chosen.channels[image, chunk]
-        if score is None or score.quantity != "probability" or not score.normalized:
+        if score is None or score.quantity != "probability":
             return None
         if self._run.method.drawn == "picture" or (channels < 0).any():
             return None
         if score.has_positions and result.position is None:
             return None
         if image != self._image:
-            self._image, self._values = image, self._of_classes(image, score.normalized)
+            self._image, self._values = image, self._of_classes(image, score)
         if result.position is None:
             return np.asarray(self._values.reshape(len(self._values), -1)[channels, 0])
         return np.asarray(self._values[(channels, *result.position.T)])
 
-    def _of_classes(self, image: int, normalized: str) -> Values:
+    def _of_classes(self, image: int, score: ClassScore) -> Values:
         """Return the probabilities of all classes, [channels, *spatial].
 
-        normalized: their tensor. The Softmax or Sigmoid of a plain vector of scores is computed
-        here, any other by the network.
+        The Softmax or Sigmoid of a plain vector of scores is computed here, any other by the
+        network.
         """
-        run, layer = self._run, self._run.subject.layer
-        known = self._chosen.strength
-        final = next(one for one in run.opened.layers if one.tensor == normalized)
-        vectors = [layer.shape is not None and len(layer.shape) == 2 for layer in (layer, final)]
-        if all(vectors) and final.operator in FUNCTIONS:
+        run, known = self._run, self._chosen.strength
+        if _is_computed_here(score, run.opened.layers):
             scores = run.values([image])[0] if known is None else known[image]
-            return FUNCTIONS[final.operator](scores.astype(np.float64)).astype(np.float32)
-        values = run.values([image], run.activity(normalized))[0]
+            return normalize(score, scores.astype(np.float64)).astype(np.float32)
+        values = run.values([image], run.activity(score.normalized))[0]
         axis = run.subject.channel_axis - 1
         return np.moveaxis(values, axis, 0) if values.ndim > axis else np.atleast_1d(values)
 
 
 @np.errstate(invalid="ignore")  # infinite scores have no probabilities, but NaN
-def _softmax(scores: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    powers = np.exp(scores - scores.max())
-    return np.asarray(powers / powers.sum())
+def normalize(score: ClassScore, values: Float64) -> Float64:
+    """Return the probabilities of scores [..., classes], as the network's end computes them."""
+    if "Sigmoid" in score.stepped_over[-1:]:
+        return np.asarray(0.5 * (1 + np.tanh(values / 2)))  # overflows nowhere
+    powers = np.exp(values - values.max(axis=-1, keepdims=True))
+    return np.asarray(powers / powers.sum(axis=-1, keepdims=True))
 
 
-def _sigmoid(scores: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    return np.asarray(0.5 * (1 + np.tanh(scores / 2)))  # overflows nowhere
-
-
-FUNCTIONS = {"Softmax": _softmax, "Sigmoid": _sigmoid}
+def _is_computed_here(score: ClassScore, layers: Sequence[Layer]) -> bool:
+    """Tell whether the probabilities are those of a vector, or have lost the batch axis."""
+    if not score.normalized:
+        return True
+    ends = [one for one in layers if one.tensor in (score.tensor, score.normalized)]
+    vectors = all(one.shape is not None and len(one.shape) == 2 for one in ends)
+    return vectors and len(ends) == 2 and ends[1].operator in ("Softmax", "Sigmoid")

@@ -11,17 +11,27 @@ from oracle import relative_error
 from onnxplain.graphops import Network, Options, check, layers, rewrite
 from onnxplain.graphops.errors import UnsupportedModel
 
-FIXED = {"squeezed", "scores squeezed"}  # the batch of 1 is dropped
+FIXED = {  # the batch of 1 is dropped
+    "squeezed", "scores squeezed", "scores squeezed, argmax", "scores squeezed, softmax",
+    "first image, softmax",
+}  # fmt: skip
 KINDS = [kind for kind, (_, scores) in ENDS.items() if scores is not None]
 QUANTITIES = {
     "log softmax": "log probability", "scores": "score", "features first": "score",
     "argmax": "score", "scores squeezed": "score", "detr": "score", "regression": "value",
     "regression of rank 1": "value", "segmentation": "score", "segmentation, labels": "score",
-    "best per level": "score",
+    "best per level": "score", "scores squeezed, argmax": "score",
+    "scores over a threshold": "score", "depth": "value",
 }  # fmt: skip
-ROWS = {"yolo": (4, 1), "pose": (4, 1), "yolo, boxes last": (4, 2), "without background": (-1, 1)}
+ROWS = {
+    "yolo": (4, 1),
+    "pose": (4, 1),
+    "yolo, boxes last": (4, 2),
+    "without background": (-1, 1),
+    "flat maps": (4, 2),
+}
 CLASSES_LAST = {"best per level", "ssd", "detr", "softmax per level"}
-SINGLE = {"pose", "binary", "regression", "regression of rank 1"}
+SINGLE = {"pose", "binary", "depth", "mask", "regression", "regression of rank 1"}
 
 
 def exported(kind):

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from onnxplain.cli.arguments import byte_count
-from onnxplain.cli.failures import UsageError
+from onnxplain.cli.failures import UsageError, in_flags
 from onnxplain.cli.output import check_writable, printable, working
 from onnxplain.cli.preprocessing import PREPROCESS_HELP
 
@@ -122,4 +122,4 @@ def report(view: View, files: Mapping[str, str]) -> None:
     for path in files.values():
         print(printable(f"wrote {path}"))
     for note in view.notes:
-        print(printable(f"onnxplain: {note}"), file=sys.stderr)
+        print(in_flags(printable(f"onnxplain: {note}")), file=sys.stderr)

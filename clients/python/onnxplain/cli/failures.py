@@ -51,7 +51,8 @@ def exit_code(error: Exception) -> int:
 def in_flags(text: str) -> str:
     """Name the options in a text as flags: the library writes `keep_shape`, for `--keep-shape`.
 
-    An option that is on by default has the flag that turns it off: `--no-upsample`.
+    An option that is on by default has the flag that turns it off: `--no-upsample`. Where the text
+    names the flag too, as in `layer` (--layer), it is named once.
     """
     text = re.sub(r"turn `(\w+)` off", r"give `no_\1`", text)
     text = re.sub(r"leave `(\w+)` on", r"leave `no_\1` out", text)
@@ -60,7 +61,7 @@ def in_flags(text: str) -> str:
         name = match[1]
         return f"`--{name.replace('_', '-')}`" if name in FLAGS else match[0]
 
-    return re.sub(r"`([a-z][a-z_]*)`", flag, text)
+    return re.sub(r"`([a-z][a-z_]*)`(?: \(--[a-z-]+\))?", flag, text)
 
 
 def _line(error: Exception) -> str:

@@ -27,8 +27,9 @@ class ClassScore:
     tensor: its name. output: the network's output that is computed from it.
     quantity: what the output's numbers are: "probability", "log probability", "score", or "value"
         for a single number that no Softmax or Sigmoid turned into a probability.
-    normalized: the tensor of the probabilities, with the channels of `tensor`; "" without. It is
-        `tensor` itself where there is no single tensor of scores before them.
+    normalized: the tensor of the probabilities, with the channels of `tensor`; "" without, or where
+        they have lost the batch axis. It is `tensor` itself where there is no single tensor of
+        scores before them.
     axis: the axis of the classes, None for a tensor that holds one number per image.
     units: the number of classes, None where it is not known.
     has_positions: whether it holds scores for several positions of the picture.
@@ -143,8 +144,6 @@ def _described(
     size = 1 if one_each else shape[axis] if axis is not None else None
     units = size if isinstance(size, int) else None
     normalized = trail.normalized.name if trail.normalized is not None else ""
-    if trail.quantity and not normalized:
-        normalized = tensor.name
     quantity = trail.quantity or ("value" if units == 1 and not trail.chosen else "score")
     return ClassScore(
         tensor=tensor.name,

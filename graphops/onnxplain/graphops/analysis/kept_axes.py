@@ -74,7 +74,8 @@ def with_images_first(path: Path, axes: Mapping[str, Axes]) -> set[str]:
     """Return the names of the tensors on the path whose axis 0 certainly runs over the images.
 
     Unlike `track_batch`, it follows the axis to other places and back, as in attention, and through
-    a merge with another axis. In a network of one image without a batch axis, they are all tensors.
+    a merge with another axis. In a network of one image without a batch axis, they are all tensors;
+    where the batch is fixed at 1, they include all with an axis 0 of size 1.
     """
     if path.target.name in axes and not axes[path.target.name].batched:
         return set(path.tensors)
@@ -94,7 +95,10 @@ def with_images_first(path: Path, axes: Mapping[str, Axes]) -> set[str]:
             if found is not None and (alone or found == 0):
                 known.update((t.name, (found, alone)) for t in node.outputs)
                 break
-    return {name for name, axis in known.items() if axis == (0, True)}
+    first = (path.target.shape or [None])[0]
+    made = [t for node in path.nodes for t in node.outputs if first == 1 and t.shape]
+    single = {t.name for t in made if shape_of(t)[0] == 1}
+    return single | {name for name, axis in known.items() if axis == (0, True)}
 
 
 def _has_as_many(tensor: Tensor, picture: Tensor) -> bool:

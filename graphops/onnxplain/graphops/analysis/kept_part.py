@@ -6,9 +6,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from onnxplain.graphops.ir import Node, Tensor, attribute, known_value, optional_input
+from onnxplain.graphops.analysis.axis_roles import Axes
+from onnxplain.graphops.ir import Node, Shape, Tensor, attribute, known_value, optional_input
 
-__all__ = ["axis_of", "drops_batch", "kept_rows", "size_of", "total"]
+__all__ = ["axis_of", "drops_batch", "drops_channels", "kept_rows", "same_axes", "size_of", "total"]
 
 
 def axis_of(node: Node) -> int | None:
@@ -65,8 +66,12 @@ def _numbers(tensor: Tensor) -> tuple[int, ...] | None:
 
 
 def drops_batch(node: Node) -> bool:
-    """Tell whether a Squeeze or Reshape removes axis 0."""
+    """Tell whether a Squeeze, a Reshape, or a Gather of one image removes axis 0."""
     before, after = node.inputs[0].shape, node.outputs[0].shape
+    if node.op == "Gather":
+        indices = node.inputs[1].shape
+        one = before is not None and before[:1] == [1] and indices is not None and not len(indices)
+        return one and attribute(node, "axis", 0) in (0, -len(before or ()))
     if node.op == "Squeeze":
         axes = _numbers(node.inputs[1]) if optional_input(node, 1) is not None else None
         if axes is not None and before is not None:
@@ -75,6 +80,33 @@ def drops_batch(node: Node) -> bool:
     if node.op == "Reshape" and before is not None and after is not None:
         return len(before) == 2 and len(after) == 1 and before[0] == 1 and after[0] == before[1]
     return False
+
+
+def drops_channels(node: Node, before: Axes, after: Axes) -> bool:
+    """Tell whether the node removes the channel axis of a map of one channel.
+
+    before, after: the axes of its input and output.
+    """
+    if after.certain or not before.certain or before.channel is None:
+        return False
+    return size_of(node.inputs[0], before.channel) == 1
+
+
+def same_axes(before: Shape | None, after: Shape | None) -> dict[int, int]:
+    """Return, by the axes of a reshaped tensor, those of its input that are the same.
+
+    These are the first axes, and the last ones, up to where the sizes differ.
+    """
+    if before is None or after is None:
+        return {}
+    found: dict[int, int] = {}
+    for old, new, step in ((0, 0, 1), (len(before) - 1, len(after) - 1, -1)):
+        while 0 <= old < len(before) and 0 <= new < len(after):
+            if before[old] is None or before[old] != after[new]:
+                break
+            found.setdefault(new, old)
+            old, new = old + step, new + step
+    return found
 
 
 def total(sizes: Sequence[int | str | None]) -> int | None:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from onnxplain.graphops.analysis.kept_part import drops_batch
 from onnxplain.graphops.ir import Node, Tensor
 
 __all__ = [
     "LAYOUTS",
     "NORMALIZERS",
+    "PARTS",
     "QUANTIZED",
     "inserted_flatten",
     "scores_of",
+    "uncut",
     "unquantized",
+    "with_batch",
 ]
 
 # The operators that turn class scores into probabilities, and what their output is.
@@ -20,6 +24,7 @@ NORMALIZERS = {
     "LogSoftmax": "log probability",
 }
 LAYOUTS = {"Cast", "CastLike", "Dropout", "Flatten", "Identity", "Reshape", "Squeeze", "Unsqueeze"}
+PARTS = {"Gather", "GatherElements", "GatherND", "Slice", "Split"}
 QUANTIZED = {"QuantizeLinear", "DequantizeLinear"}
 
 
@@ -27,6 +32,9 @@ def scores_of(node: Node) -> Tensor | None:
     """Return the scores whose probabilities the node computes; None for any other node."""
     if node.op in NORMALIZERS:
         return node.inputs[0]
+    maker = node.inputs[0].inputs[0] if node.inputs and node.inputs[0].inputs else None
+    if node.op == "Exp" and maker is not None and maker.op == "LogSoftmax":
+        return maker.inputs[0]
     if node.op != "Div" or not all(t.inputs for t in node.inputs):
         return None
     powers, total = (t.inputs[0] for t in node.inputs)
@@ -50,6 +58,21 @@ def unquantized(tensor: Tensor) -> Tensor:
         if node.op == "QuantizeLinear":
             best = current
     return best
+
+
+def uncut(tensor: Tensor) -> Tensor:
+    """Step back to the tensor that a part was cut out of."""
+    while tensor.inputs and tensor.inputs[0].op in PARTS | LAYOUTS:
+        tensor = tensor.inputs[0].inputs[0]
+    return tensor
+
+
+def with_batch(tensor: Tensor) -> Tensor:
+    """Step back over a node that removes the batch axis, of one image."""
+    node = tensor.inputs[0] if tensor.inputs else None
+    if node is not None and node.op in ("Gather", "Reshape", "Squeeze") and drops_batch(node):
+        return node.inputs[0]
+    return tensor
 
 
 def inserted_flatten(tensor: Tensor) -> Node | None:

@@ -6,21 +6,32 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from onnxplain.graphops.analysis.axis_roles import UNTRACED, Axes
-from onnxplain.graphops.analysis.kept_part import axis_of, drops_batch, kept_rows, size_of, total
+from onnxplain.graphops.analysis.kept_part import (
+    axis_of,
+    drops_batch,
+    drops_channels,
+    kept_rows,
+    same_axes,
+    size_of,
+    total,
+)
 from onnxplain.graphops.analysis.normalizers import (
     LAYOUTS,
     NORMALIZERS,
+    PARTS,
     QUANTIZED,
     inserted_flatten,
     scores_of,
+    uncut,
     unquantized,
+    with_batch,
 )
 from onnxplain.graphops.ir import Node, Tensor, attribute, is_constant, is_standard
 
 __all__ = ["Trail", "trail_of"]
 
-PARTS = {"Gather", "GatherElements", "GatherND", "Slice", "Split"}
-SAME_AXES = {"Cast", "CastLike", "Dropout", "Identity", "Slice", "Split", *QUANTIZED}
+THRESHOLDS = {"Greater", "GreaterOrEqual", "Less", "LessOrEqual"}
+ALIGNED = {"Cast", "CastLike", "Dropout", "Identity", "Slice", "Split", *QUANTIZED, *THRESHOLDS}
 
 
 @dataclass(frozen=True)
@@ -29,11 +40,12 @@ class Trail:
 
     tensor: the scores. nodes: those stepped over, the output's own first.
     quantity: that of the probabilities computed from the scores, "" without any.
-    normalized: these probabilities, with the classes of `tensor`; None without.
+    normalized: these probabilities, with the classes of `tensor`; None without, or where they have
+        lost the batch axis.
     axis: the axis of the classes in `tensor`, where a node that was stepped over says so.
     row, row_axis: the output's row that holds channel 0, along its axis, where the output
         concatenates the classes with others; else None.
-    chosen: whether only the best classes are kept, by ArgMax, TopK or a maximum.
+    chosen: whether only the best classes are kept, by ArgMax, TopK, a maximum or a threshold.
     part: the part of `normalized` that is kept, where a Sigmoid also turns other rows than classes
         into numbers; None elsewhere.
     among_others: whether the output concatenates them with rows that are no scores.
@@ -89,7 +101,7 @@ class _Steps:
     def __post_init__(self) -> None:
         self.scores = self.current = self.start
         rank = len(self.start.shape or ())
-        self.axes: list[int] | None = [*range(rank)]
+        self.axes: list[int | None] | None = [*range(rank)]
 
     def back(self) -> Trail:
         """Take all steps."""
@@ -135,8 +147,9 @@ class _Steps:
         if node.op in QUANTIZED:
             ends = node.op == "QuantizeLinear"
         elif node.op in ("ArgMax", "TopK") or (node.op == "ReduceMax" and self._of_classes(node)):
-            self.axis, self.chosen, ends = axis_of(node), True, True
-            self.part = None
+            self.axis, self.chosen, self.part, ends = axis_of(node), True, None, True
+        elif node.op in THRESHOLDS and is_constant(node.inputs[1]):
+            self.chosen, self.part, ends = True, None, True
         elif node.op == "Transpose":
             self._turn(node)
         elif node.op in PARTS:
@@ -144,10 +157,13 @@ class _Steps:
             self.part = self.current
             ends = node.op == "Gather" and attribute(node, "axis", 0) == 0
         elif node.op in LAYOUTS:
-            ends = drops_batch(node)
+            known = [self.known.get(t.name, UNTRACED) for t in (source, self.current)]
+            ends = drops_batch(node) or drops_channels(node, *known)
+            if node.op not in ALIGNED:
+                self._regroup(node)
         else:
             return False
-        if node.op not in SAME_AXES | {"Transpose"}:
+        if node.op not in ALIGNED | LAYOUTS | {"Transpose"}:
             self.axes = self.window = None
             self.axis = self.axis if ends else None
         self.current = source
@@ -163,6 +179,18 @@ class _Steps:
         maker = source.inputs[0] if source.inputs else None
         softmax = maker is not None and maker.op in ("Softmax", "LogSoftmax")
         return self.of_boxes or axis == self.known.get(source.name, UNTRACED).channel or softmax
+
+    def _regroup(self, node: Node) -> None:
+        """Follow the axes of a node's output that its input has too."""
+        shape = node.inputs[0].shape
+        kept = same_axes(shape, self.current.shape)
+        if self.axes is not None and shape is not None:
+            back = {before: after for after, before in kept.items()}
+            self.axes = [_at(self.axes, back.get(i)) for i in range(len(shape))]
+        self.axis = None if self.axis is None else kept.get(self.axis)
+        if self.window is not None:
+            axis = kept.get(self.window[0])
+            self.window = None if axis is None else (axis, *self.window[1:])
 
     def _turn(self, node: Node) -> None:
         rank = len(node.inputs[0].shape or ())
@@ -189,12 +217,13 @@ class _Steps:
             scores, normalized = flat.inputs[0], self.nodes[-2].outputs[0]
             axis = last if attribute(flat, "axis", 1) == last else None
         before = unquantized(scores)
-        kept = before.shape is None or len(before.shape) == len(scores.shape or ())
+        batched = with_batch(before)
+        kept = batched.shape is None or len(batched.shape) == len(scores.shape or ())
         trail = Trail(
-            before,
+            batched,
             tuple(self.nodes),
             NORMALIZERS.get(node.op, "probability"),
-            normalized,
+            normalized if batched is before else None,
             axis if kept else None,
             chosen=self.chosen,
             part=self.part if node.op == "Sigmoid" else None,
@@ -223,7 +252,7 @@ class _Steps:
         best = max(telling, key=lambda i: (i in whole, total([sizes[i]]) or 0))
         trail, single = found[best], len(inside) == 1
         if trail.part is not None and not single:
-            trail = replace(trail, tensor=trail.part, normalized=None, row=None, part=None)
+            trail = replace(trail, tensor=trail.part, normalized=trail.part, row=None, part=None)
         nodes = (*self.nodes, *trail.nodes)
         chosen = self.chosen or trail.chosen
         known = self.axis if self.axis is not None else axis if trail.axis is None else trail.axis
@@ -243,9 +272,10 @@ class _Steps:
         parts = [t for t in levels if t.among_others or t.rivals or t.chosen]
         if not parts:  # all of it is probabilities
             known = levels[0].axis if len(levels[0].nodes) == 1 else None
-            return replace(self._ended(), quantity=levels[0].quantity, axis=known)
+            trail, quantity = self._ended(), levels[0].quantity
+            return replace(trail, quantity=quantity, normalized=trail.tensor, axis=known)
         rivals = tuple(t for trail in parts for t in (trail.rivals or (trail.tensor,)))
-        whole = {t.name: t for t in map(_uncut, rivals)}
+        whole = {t.name: t for t in map(uncut, rivals)}
         if len(whole) > 1:
             return replace(parts[0], rivals=rivals)
         (tensor,) = whole.values()
@@ -259,17 +289,10 @@ class _Steps:
         return start < last and (not isinstance(size, int) or first < start + size)
 
 
-def _uncut(tensor: Tensor) -> Tensor:
-    """Step back to the tensor that a part was cut out of."""
-    while tensor.inputs and tensor.inputs[0].op in PARTS | LAYOUTS:
-        tensor = tensor.inputs[0].inputs[0]
-    return tensor
-
-
 def _is_linear(tensor: Tensor) -> bool:
     """Tell whether these are the scores that canonicalisation writes beside a LinearClassifier."""
     return tensor.name.startswith("onnxplain/") and tensor.name.endswith("/scores")
 
 
-def _at(axes: list[int] | None, axis: int | None) -> int | None:
+def _at(axes: list[int | None] | None, axis: int | None) -> int | None:
     return None if axes is None or axis is None or axis >= len(axes) else axes[axis]

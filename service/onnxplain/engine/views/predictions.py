@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from onnxplain.engine.engine import Engine
 from onnxplain.engine.pictures import Preprocess
+from onnxplain.engine.probabilities import normalize
 from onnxplain.engine.runtime import Model
 from onnxplain.graphops.errors import ChannelError
 
@@ -44,14 +45,12 @@ def class_probabilities(
     score = engine.open(model).network.class_score
     tensor = (score.normalized or None) if score is not None else None
     values = _values(engine, model, pictures, tensor, preprocess)
-    if score is not None and tensor is not None:
+    if score is None or score.quantity == "value":
+        return values
+    if tensor is not None:
         return np.exp(values) if score.quantity == "log probability" else values
-    if class_quantity(engine, model) == "value":
-        return values
-    if values.min() >= 0 and np.allclose(values.sum(axis=1), 1, atol=1e-3):
-        return values
-    powers = np.exp(values - values.max(axis=1, keepdims=True))
-    return np.asarray(powers / powers.sum(axis=1, keepdims=True))
+    sums_to_one = values.min() >= 0 and np.allclose(values.sum(axis=1), 1, atol=1e-3)
+    return values if score.quantity == "score" and sums_to_one else normalize(score, values)
 
 
 def class_quantity(engine: Engine, model: Model) -> str:
