@@ -1,9 +1,10 @@
 """Compare the default layers of well-known networks with PyTorch's modules: docs/default-layers.md.
 
-Usage: `make default-layers`, or `python bench/default_layers.py [NET ...]`. Needs torch, torchvision,
-timm, onnxscript and this package. Each network ends in a softmax. Its default class score must have
-the values of the classifier's output, and the default layer of class activation maps those of the
-module that the library calls the last stage. Files are kept in `.parity/default-layers`.
+Usage: `make default-layers`, or `python bench/default_layers.py [NET ...]`. Needs torch,
+torchvision, timm, onnxscript and this package. Each network ends in a softmax. Its default class
+score must have the values of the classifier's output, and the default layer of class activation
+maps those of the module that the library calls the last stage. Files are kept in
+`.parity/default-layers`.
 """
 
 from __future__ import annotations

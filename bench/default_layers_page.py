@@ -11,7 +11,7 @@ from parity_table import VERSIONS
 __all__ = ["write_page"]
 
 EXPORTERS = ("TorchScript", "dynamo")
-HEADER = ("family", "network", "last stage", "exporter", "class score", "map's layer", "LRP's error")
+HEADER = ("family", "network", "last stage", "exporter", "class score", "map layer", "LRP error")
 
 
 def write_page(path: Path, rows: list[dict[str, Any]]) -> None:
@@ -31,12 +31,12 @@ def _page(rows: list[dict[str, Any]]) -> Iterator[str]:
     yield ""
     yield (
         f"Networks of torchvision and timm, each with a softmax behind it, written by two\n"
-        f"exporters. Of {len(files)} files, the default class score is right in {score}: it has the\n"
-        f"values of the classifier's output. The default layer of class activation maps is right in\n"
-        f"{maps}: it has the values of the module that the library calls the last stage (behind\n"
-        f"DenseNet's functional ReLU), or there is none where the classes have positions. LRP's error\n"
-        f"is the completeness error of method lrp for the top class, relative to its score;\n"
-        f"biases absorb relevance, and weights are random."
+        f"exporters. Of {len(files)} files, the default class score is right in {score}: it has\n"
+        f"the values of the classifier's output. The default layer of class activation maps is\n"
+        f"right in {maps}: it has the values of the module that the library calls the last stage\n"
+        f"(behind DenseNet's functional ReLU), or there is none where the classes have positions.\n"
+        f"The LRP error is the completeness error of method lrp for the top class, relative to its\n"
+        f"score; biases absorb relevance, and weights are random."
     )
     yield ""
     yield "| " + " | ".join(HEADER) + " |"
