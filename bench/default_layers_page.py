@@ -36,7 +36,7 @@ def _page(rows: list[dict[str, Any]]) -> Iterator[str]:
         f"right in {maps}: it has the values of the module that the library calls the last stage\n"
         f"(behind DenseNet's functional ReLU), or there is none where the classes have positions.\n"
         f"The LRP error is the completeness error of method lrp for the top class, relative to its\n"
-        f"score; biases absorb relevance, and weights are random."
+        f"its score; biases absorb relevance, and weights are random."
     )
     yield ""
     yield "| " + " | ".join(HEADER) + " |"
