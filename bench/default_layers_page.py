@@ -35,7 +35,7 @@ def _page(rows: list[dict[str, Any]]) -> Iterator[str]:
         f"the values of the classifier's output. The default layer of class activation maps is\n"
         f"right in {maps}: it has the values of the module that the library calls the last stage\n"
         f"(behind DenseNet's functional ReLU), or there is none where the classes have positions.\n"
-        f"The LRP error is the completeness error of method lrp for the top class, relative to its\n"
+        f"The LRP error is the completeness error of method lrp for the top class, relative to\n"
         f"its score; biases absorb relevance, and weights are random."
     )
     yield ""
