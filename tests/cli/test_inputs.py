@@ -209,6 +209,23 @@ def test_views_of_pixels_refuse_arrays(run: Run, network: Path, tmp_path: Path) 
     assert "only explain takes" in done.error
 
 
+def test_views_take_pictures_that_are_arrays(run: Run, network: Path, picture: Path) -> None:
+    with Image.open(picture) as image:
+        pixels = np.asarray(image.convert("RGB"))
+    np.save("x.npy", pixels)
+    np.savez("x.npz", pixels)
+    found = []
+    for number, file in enumerate((picture, "x.npy", "x.npz")):
+        flags = ["--window", 4, "--preprocess", "unit", "--npz", f"{number}.npz"]
+        done = run("occlusion", network, file, *flags)
+        assert done.code == 0, done.error
+        with np.load(f"{number}.npz") as arrays:
+            found.append(arrays["strength"])
+    assert np.ptp(found[0]) > 0
+    for other in found[1:]:
+        np.testing.assert_array_equal(other, found[0])
+
+
 def test_a_folder_of_arrays(run: Run, tmp_path: Path) -> None:
     model, folder = save(tmp_path, BANDS, "x"), tmp_path / "tiles"
     folder.mkdir()

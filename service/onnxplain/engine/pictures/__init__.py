@@ -1,6 +1,5 @@
 """Reading pictures and preprocessing them into the network's input."""
 
-from onnxplain.engine.pictures.arrays import read_arrays
 from onnxplain.engine.pictures.inputs import (
     Images,
     NamedInputs,
@@ -20,6 +19,7 @@ from onnxplain.engine.pictures.read import (
     ARRAY_BYTES,
     Picture,
     is_array_file,
+    read_arrays,
     read_picture,
     read_pictures,
 )

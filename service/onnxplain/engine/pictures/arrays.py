@@ -1,46 +1,19 @@
-"""Arrays of network inputs: read from .npy and .npz files, and split into images."""
+"""Arrays of network inputs: split into images, and fitted to the input."""
 
 from __future__ import annotations
 
-import io
-import os
-from collections.abc import Mapping
 from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from onnxplain.engine.pictures.network_input import Input, shape_text
-from onnxplain.engine.pictures.read import is_array_file, read_file
 from onnxplain.graphops.errors import PictureError
 
-__all__ = ["fitting", "misfit", "read_arrays", "split_images"]
+__all__ = ["fitting", "misfit", "split_images"]
 
 Array: TypeAlias = npt.NDArray[Any]
 NUMBERS = "fiub"  # the kinds of dtypes that an input can have
-
-
-def read_arrays(source: object, name: str) -> Mapping[str, Array] | None:
-    """Return the arrays of a .npy or .npz file or its bytes, None for anything else.
-
-    An array of a .npy file has the name "". name: that of the source in errors. Raises MissingFile,
-    PictureError.
-    """
-    if not isinstance(source, (str, bytes, os.PathLike)) or not is_array_file(source):
-        return None
-    try:
-        loaded = np.load(io.BytesIO(read_file(source, name)), allow_pickle=False)
-        arrays = {"": loaded} if isinstance(loaded, np.ndarray) else dict(loaded)
-    except Exception as e:  # zipfile, numpy and zlib raise errors of their own
-        if isinstance(e, PictureError) or type(e).__module__.startswith("onnxplain."):
-            raise
-        raise PictureError(
-            f"{name} is not a NumPy file that can be read ({type(e).__name__}): write it by "
-            "numpy.save or numpy.savez"
-        ) from e
-    if not arrays:
-        raise PictureError(f"{name} holds no array: write it by numpy.savez")
-    return arrays
 
 
 def split_images(array: Array, target: Input) -> list[Array]:

@@ -12,10 +12,10 @@ import numpy.typing as npt
 import onnx
 from PIL import Image
 
-from onnxplain.engine.pictures.arrays import fitting, read_arrays, split_images
+from onnxplain.engine.pictures.arrays import fitting, split_images
 from onnxplain.engine.pictures.network_input import Input, picture_input
 from onnxplain.engine.pictures.preprocess import PRESETS, Preprocess, parse
-from onnxplain.engine.pictures.read import Picture, read_pictures
+from onnxplain.engine.pictures.read import Picture, read_arrays, read_pictures
 from onnxplain.graphops import read_metadata
 from onnxplain.graphops.errors import OptionError, PictureError, UnsupportedModel
 

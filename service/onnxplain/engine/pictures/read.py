@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import os
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,10 @@ from PIL import Image, ImageOps
 
 from onnxplain.graphops.errors import PictureError, missing_file
 
-__all__ = ["ARRAY_BYTES", "Picture", "is_array_file", "read_file", "read_picture", "read_pictures"]
+__all__ = [
+    "ARRAY_BYTES", "Picture", "is_array_file", "read_arrays", "read_file", "read_picture",
+    "read_pictures",
+]  # fmt: skip
 
 # Without the formats for which Pillow starts other programs or reads further files.
 FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
@@ -35,7 +38,7 @@ def read_picture(source: Picture, name: str = "the picture") -> Pixels:
 
     Args:
         source: a path, the bytes of a file, a Pillow image, or a uint8 array [H, W], [H, W, 1],
-            [H, W, 3] or [H, W, 4].
+            [H, W, 3] or [H, W, 4]. The file may be .npy or .npz with one such array.
         name: the name of a picture without a file in errors.
 
     Returns:
@@ -50,12 +53,10 @@ def read_picture(source: Picture, name: str = "the picture") -> Pixels:
     if isinstance(source, Image.Image):
         return _to_rgb(source, name)
     name = name if isinstance(source, bytes) else f"'{os.fspath(source)}'"
+    arrays = read_arrays(source, name)
+    if arrays is not None:
+        return _from_file_of_arrays(arrays, name)
     data = read_file(source, name)
-    if is_array_file(source):
-        raise PictureError(
-            f"{name} holds arrays, which only explain takes in place of a picture: give a PNG, a "
-            "JPEG or another common format"
-        )
     try:
         with Image.open(io.BytesIO(data), formats=FORMATS) as image:
             image.load()
@@ -68,6 +69,29 @@ def read_picture(source: Picture, name: str = "the picture") -> Pixels:
             "give a PNG, a JPEG or another common format"
         ) from e
     return _to_rgb(upright, name)
+
+
+def read_arrays(source: object, name: str) -> Mapping[str, npt.NDArray[Any]] | None:
+    """Return the arrays of a .npy or .npz file or its bytes, None for anything else.
+
+    An array of a .npy file has the name "". name: that of the source in errors. Raises MissingFile,
+    PictureError.
+    """
+    if not isinstance(source, (str, bytes, os.PathLike)) or not is_array_file(source):
+        return None
+    try:
+        loaded = np.load(io.BytesIO(read_file(source, name)), allow_pickle=False)
+        arrays = {"": loaded} if isinstance(loaded, np.ndarray) else dict(loaded)
+    except Exception as e:  # zipfile, numpy and zlib raise errors of their own
+        if isinstance(e, PictureError) or type(e).__module__.startswith("onnxplain."):
+            raise
+        raise PictureError(
+            f"{name} is not a NumPy file that can be read ({type(e).__name__}): write it by "
+            "numpy.save or numpy.savez"
+        ) from e
+    if not arrays:
+        raise PictureError(f"{name} holds no array: write it by numpy.savez")
+    return arrays
 
 
 def read_pictures(sources: Sequence[Picture], what: str = "picture") -> Iterator[Pixels]:
@@ -111,6 +135,17 @@ def _from_array(array: npt.NDArray[Any], name: str) -> Pixels:
         raise PictureError(f"{name} is empty: its array has the shape {list(array.shape)}")
     rgb = array[:, :, :3] if array.shape[2] >= 3 else np.repeat(array, 3, axis=2)
     return np.ascontiguousarray(rgb)
+
+
+def _from_file_of_arrays(arrays: Mapping[str, npt.NDArray[Any]], name: str) -> Pixels:
+    """Return the one picture of a .npy or .npz file. Values of a network input are none."""
+    first, *others = arrays.values()
+    if others or first.dtype != np.uint8:
+        raise PictureError(
+            f"{name} holds values of a network input, which only explain takes in place of a "
+            "picture: give one uint8 array [H, W, 3], a PNG, a JPEG or another common format"
+        )
+    return _from_array(first, name)
 
 
 def _to_rgb(image: Image.Image, name: str) -> Pixels:
