@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from onnxplain.graphops.errors import UnsupportedModel, UnsupportedOperator
+from onnxplain.graphops.errors import UnsupportedOperator
 from onnxplain.graphops.ir import (
     Emitter,
     Node,
@@ -27,7 +27,7 @@ from onnxplain.graphops.operators.axes import Fields
 from onnxplain.graphops.operators.broadcast import unbroadcast
 from onnxplain.graphops.operators.matmul import matmul
 from onnxplain.graphops.operators.operator import Cost, Operator, Without
-from onnxplain.graphops.operators.rules import NOTHING, Rule, Signals, Table, widening
+from onnxplain.graphops.operators.rules import NOTHING, Rule, Signals, Table, only_first, widening
 from onnxplain.graphops.operators.softmax import softmax
 
 __all__ = ["OPERATORS", "SPELLED", "attention_softmax", "through_attention"]
@@ -94,7 +94,8 @@ def through_attention(table: Table) -> Rule:
         parts = Parts.of(op, n)
         heads = parts.heads
         mix = _product(op, n, heads.split(op, parts.softmax.outputs[0]), heads.v)
-        to_weights, to_v = table["Mix"](op, mix, heads.of_output(op, n, _at_output(n, g)))
+        first = only_first(n, g, "an output of {} other than the first")
+        to_weights, to_v = table["Mix"](op, mix, heads.of_output(op, n, first))
         to_q, to_k = NOTHING, NOTHING
         to_mask: Tensor | None = NOTHING
         if (signal := _given(to_weights)) is not None:
@@ -158,17 +159,6 @@ def _to_mask(op: Emitter, n: Node, signal: Tensor | None, scores: Tensor) -> Ten
         size = op.shape(mask, rank_of(mask) - 1)
         signal, shape = op.Slice(signal, [0], size, [3]), [*shape[:3], shape_of(mask)[-1]]
     return unbroadcast(op, signal, mask, shape)
-
-
-def _at_output(n: Node, g: Tensor | Signals) -> Tensor:
-    """Return the signal at the first output. Raises UnsupportedModel for one at another."""
-    first, *others = g if isinstance(g, tuple) else (g,)
-    if first is None or any(signal is not None for signal in others):
-        raise UnsupportedModel(
-            f"the layer depends on an output of Attention '{n.name}' other than the first, which "
-            "has no rule: export the model without these outputs"
-        )
-    return first
 
 
 def _given(signal: Tensor | None) -> Tensor | None:

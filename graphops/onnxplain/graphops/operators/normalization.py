@@ -25,7 +25,7 @@ from onnxplain.graphops.operators.axes import Fields
 from onnxplain.graphops.operators.constructors import channels_first
 from onnxplain.graphops.operators.operator import Operator, Without
 from onnxplain.graphops.operators.roles import Lines, Role
-from onnxplain.graphops.operators.rules import Signals, Table, to_first, widening
+from onnxplain.graphops.operators.rules import Signals, Table, only_first, to_first, widening
 from onnxplain.graphops.operators.window_layout import Placed, Slide, as_map
 
 __all__ = ["DEVIATION_HELD", "OPERATORS"]
@@ -81,7 +81,7 @@ def _layer_normalization(
     op: Emitter, n: Node, g: Tensor | Signals, back: Standardization = _standardized
 ) -> Signals:
     x = n.inputs[0]
-    inner = _scaled(op, n, _only_first(n, g))
+    inner = _scaled(op, n, only_first(n, g, "the statistics that {} returns"))
     return to_first(n, back(op, x, inner, _axes_from(n), attribute(n, "epsilon", 1e-5)))
 
 
@@ -191,17 +191,6 @@ def _axes_from(n: Node) -> list[int]:
         return list(n.attrs["axes"])
     rank = rank_of(n.inputs[0])
     return list(range(attribute(n, "axis", -1) % rank, rank))
-
-
-def _only_first(n: Node, g: Tensor | Signals) -> Tensor:
-    """Return the signal at the first output. Raises UnsupportedModel for one at the statistics."""
-    first, *statistics = g if isinstance(g, tuple) else (g,)
-    if first is None or any(s is not None for s in statistics):
-        raise UnsupportedModel(
-            f"the layer depends on the statistics that {n.op} '{n.name}' returns, which have no "
-            "rule: export the model without these outputs"
-        )
-    return first
 
 
 @axes.of_first

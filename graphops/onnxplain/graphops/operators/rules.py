@@ -7,12 +7,13 @@ from typing import Any, TypeAlias, TypeVar
 
 import onnx_graphsurgeon as gs
 
+from onnxplain.graphops.errors import UnsupportedModel
 from onnxplain.graphops.ir import Emitter, Node, Tensor, is_half, onnx_type
 from onnxplain.graphops.operators.broadcast import unbroadcast
 
 __all__ = [
-    "NOTHING", "Rule", "Signals", "Table", "broadcasting", "in_float32", "merge", "to_first",
-    "unbroadcasting", "widening",
+    "NOTHING", "Rule", "Signals", "Table", "broadcasting", "in_float32", "merge", "only_first",
+    "to_first", "unbroadcasting", "widening",
 ]  # fmt: skip
 
 # The signal of an input to which a method passes nothing on purpose. None stands for no derivative.
@@ -42,6 +43,21 @@ def merge(*tables: Mapping[str, Entry]) -> dict[str, Entry]:
 def to_first(node: Node, signal: Tensor) -> Signals:
     """Return the signals of a node that sends one to its first input only."""
     return signal, *(None for _ in node.inputs[1:])
+
+
+def only_first(node: Node, signal: Tensor | Signals, others: str) -> Tensor:
+    """Return the signal at a node's first output.
+
+    others: a phrase for the other outputs, in which {} stands for the node. Raises UnsupportedModel for a signal at one of the others.
+    """
+    first, *rest = signal if isinstance(signal, tuple) else (signal,)
+    if first is None or any(one is not None for one in rest):
+        phrase = others.format(f"{node.op} '{node.name}'")
+        raise UnsupportedModel(
+            f"the layer depends on {phrase}: there is no rule for that, so export the model "
+            "without it"
+        )
+    return first
 
 
 def unbroadcasting(rule: Rule) -> Rule:
