@@ -48,7 +48,8 @@ def to_first(node: Node, signal: Tensor) -> Signals:
 def only_first(node: Node, signal: Tensor | Signals, others: str) -> Tensor:
     """Return the signal at a node's first output.
 
-    others: a phrase for the other outputs, in which {} stands for the node. Raises UnsupportedModel for a signal at one of the others.
+    others: a phrase for the other outputs, in which {} stands for the node. Raises UnsupportedModel
+    for a signal at one of them.
     """
     first, *rest = signal if isinstance(signal, tuple) else (signal,)
     if first is None or any(one is not None for one in rest):
