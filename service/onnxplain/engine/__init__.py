@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from onnxplain.engine.evaluation import Evaluation, Evaluations, class_methods, evaluate
     from onnxplain.engine.explanation import Explanation
     from onnxplain.engine.pictures import PRESETS, Preprocess, read_picture
-    from onnxplain.engine.runtime import verify
+    from onnxplain.engine.runtime import InstallationWarning, verify
     from onnxplain.engine.views import (
         VIEWS,
         Covered,
@@ -51,6 +51,7 @@ __all__ = [
     "Evaluations",
     "Explanation",
     "Found",
+    "InstallationWarning",
     "Invariance",
     "Preprocess",
     "SideBySide",
@@ -82,6 +83,7 @@ __getattr__ = on_first_use(
         "Evaluations": "evaluation",
         "Explanation": "explanation",
         "Found": "views",
+        "InstallationWarning": "runtime",
         "Invariance": "views",
         "PRESETS": "pictures",
         "Preprocess": "pictures",

@@ -48,6 +48,7 @@ class Engine:
 
     Raises:
         OptionError: an unknown device.
+        MissingRuntime: there is no ONNX Runtime.
         DeviceError: the device cannot run.
     """
 
