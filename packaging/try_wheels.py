@@ -81,7 +81,7 @@ class Environment:
     def run(self, *command: object, code: int = 0) -> subprocess.CompletedProcess[str]:
         """Run a program of the environment in its folder. Exits where its code is another."""
         done = subprocess.run(
-            self.command(*command), env=environment(), cwd=self.folder, text=True,
+            self.command(*command), env=self.variables(), cwd=self.folder, text=True,
             capture_output=True, timeout=600, check=False,
         )  # fmt: skip
         if done.returncode != code:
@@ -91,6 +91,14 @@ class Environment:
     def command(self, program: object, *arguments: object) -> list[str]:
         """Return the command line of a program of the environment."""
         return [str(self.folder / "bin" / str(program)), *map(str, arguments)]
+
+    def variables(self) -> dict[str, str]:
+        """Return the process's variables, less what leads to modules of the tree.
+
+        Matplotlib lists the fonts anew, as at a user's first drawing.
+        """
+        kept = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "PYTHONHOME")}
+        return kept | {"MPLCONFIGDIR": str(self.folder / "matplotlib")}
 
 
 def main(folder: str, *pythons: str) -> None:
@@ -213,7 +221,7 @@ def service(full: Environment) -> Iterator[str]:
     arguments = ("serve", "--models", ROOT / "examples", "--listen", "127.0.0.1:0")
     command = full.command("onnxplain", *arguments)
     with subprocess.Popen(
-        command, env=environment(), cwd=full.folder, stdout=subprocess.PIPE, text=True
+        command, env=full.variables(), cwd=full.folder, stdout=subprocess.PIPE, text=True
     ) as process:
         try:
             ready = process.stdout.readline() if process.stdout else ""
@@ -221,11 +229,6 @@ def service(full: Environment) -> Iterator[str]:
             yield ready.split()[-1]
         finally:
             process.terminate()
-
-
-def environment() -> dict[str, str]:
-    """Return the process's environment without what would reach the tree's own modules."""
-    return {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "PYTHONHOME")}
 
 
 def require(holds: bool, what: object) -> None:
