@@ -482,7 +482,7 @@ class NamedInput(_message.Message):
     def __init__(self, name: _Optional[str] = ..., images: _Optional[_Iterable[_Union[Image, _Mapping]]] = ...) -> None: ...
 
 class Preprocess(_message.Message):
-    __slots__ = ("height", "width", "crop", "color", "mean", "std", "scale")
+    __slots__ = ("height", "width", "crop", "color", "mean", "std", "scale", "resize", "interpolation")
     HEIGHT_FIELD_NUMBER: _ClassVar[int]
     WIDTH_FIELD_NUMBER: _ClassVar[int]
     CROP_FIELD_NUMBER: _ClassVar[int]
@@ -490,6 +490,8 @@ class Preprocess(_message.Message):
     MEAN_FIELD_NUMBER: _ClassVar[int]
     STD_FIELD_NUMBER: _ClassVar[int]
     SCALE_FIELD_NUMBER: _ClassVar[int]
+    RESIZE_FIELD_NUMBER: _ClassVar[int]
+    INTERPOLATION_FIELD_NUMBER: _ClassVar[int]
     height: int
     width: int
     crop: str
@@ -497,7 +499,9 @@ class Preprocess(_message.Message):
     mean: _containers.RepeatedScalarFieldContainer[float]
     std: _containers.RepeatedScalarFieldContainer[float]
     scale: float
-    def __init__(self, height: _Optional[int] = ..., width: _Optional[int] = ..., crop: _Optional[str] = ..., color: _Optional[str] = ..., mean: _Optional[_Iterable[float]] = ..., std: _Optional[_Iterable[float]] = ..., scale: _Optional[float] = ...) -> None: ...
+    resize: int
+    interpolation: str
+    def __init__(self, height: _Optional[int] = ..., width: _Optional[int] = ..., crop: _Optional[str] = ..., color: _Optional[str] = ..., mean: _Optional[_Iterable[float]] = ..., std: _Optional[_Iterable[float]] = ..., scale: _Optional[float] = ..., resize: _Optional[int] = ..., interpolation: _Optional[str] = ...) -> None: ...
 
 class Channels(_message.Message):
     __slots__ = ("channels",)
