@@ -18,7 +18,9 @@ from onnxplain.graphops import Network, Options, layers, load, rewrite
 from onnxplain.v1 import explain_pb2 as pb
 from onnxplain.v1 import explain_pb2_grpc, tensors
 
-ARRAYS = ("attribution", "score", "channels", "position", "completeness_error", "probability")
+ARRAYS = (
+    "attribution", "score", "channels", "position", "box", "completeness_error", "probability",
+)  # fmt: skip
 
 
 @pytest.fixture(scope="module")

@@ -189,6 +189,7 @@ def _explanation(
         score=result.score,
         channels=result.channels,
         position=result.position,
+        box=result.box,
         layer=result.layer,
         to=result.to,
         method=result.method,
