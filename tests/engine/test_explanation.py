@@ -151,10 +151,11 @@ def test_save_writes_a_png_whatever_the_name(tmp_path):
 
 def test_save_npz_holds_every_array(tmp_path):
     saved = explanation(images=2, units=3, labels=("a", "b"), notes=("assumed",))
-    saved = replace(saved, position=RNG.integers(0, 9, (2, 3, 2)))
+    places = RNG.integers(0, 9, (2, 3, 2)), RNG.integers(0, 9, (2, 3, 4))
+    saved = replace(saved, position=places[0], box=places[1])
     saved.save_npz(tmp_path / "out.npz")
     with np.load(tmp_path / "out.npz") as arrays:
-        for name in ("attribution", "score", "channels", "position"):
+        for name in ("attribution", "score", "channels", "position", "box"):
             np.testing.assert_array_equal(arrays[name], getattr(saved, name))
         assert (str(arrays["layer"]), str(arrays["method"])) == ("conv5", "deconvnet")
         assert arrays["labels"].tolist() == ["a", "b"]

@@ -39,7 +39,7 @@ def sizes(shape):
 
 def assert_same(response, expected):
     """Compare an ExplainResponse with an Explanation, exactly."""
-    for name in ("attribution", "score", "channels", "position", "probability"):
+    for name in ("attribution", "score", "channels", "position", "box", "probability"):
         values = getattr(expected, name)
         assert response.HasField(name) == (values is not None)
         if values is not None:

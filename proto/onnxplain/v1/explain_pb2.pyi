@@ -482,7 +482,7 @@ class NamedInput(_message.Message):
     def __init__(self, name: _Optional[str] = ..., images: _Optional[_Iterable[_Union[Image, _Mapping]]] = ...) -> None: ...
 
 class Preprocess(_message.Message):
-    __slots__ = ("height", "width", "crop", "color", "mean", "std", "scale")
+    __slots__ = ("height", "width", "crop", "color", "mean", "std", "scale", "resize", "interpolation")
     HEIGHT_FIELD_NUMBER: _ClassVar[int]
     WIDTH_FIELD_NUMBER: _ClassVar[int]
     CROP_FIELD_NUMBER: _ClassVar[int]
@@ -490,6 +490,8 @@ class Preprocess(_message.Message):
     MEAN_FIELD_NUMBER: _ClassVar[int]
     STD_FIELD_NUMBER: _ClassVar[int]
     SCALE_FIELD_NUMBER: _ClassVar[int]
+    RESIZE_FIELD_NUMBER: _ClassVar[int]
+    INTERPOLATION_FIELD_NUMBER: _ClassVar[int]
     height: int
     width: int
     crop: str
@@ -497,7 +499,9 @@ class Preprocess(_message.Message):
     mean: _containers.RepeatedScalarFieldContainer[float]
     std: _containers.RepeatedScalarFieldContainer[float]
     scale: float
-    def __init__(self, height: _Optional[int] = ..., width: _Optional[int] = ..., crop: _Optional[str] = ..., color: _Optional[str] = ..., mean: _Optional[_Iterable[float]] = ..., std: _Optional[_Iterable[float]] = ..., scale: _Optional[float] = ...) -> None: ...
+    resize: int
+    interpolation: str
+    def __init__(self, height: _Optional[int] = ..., width: _Optional[int] = ..., crop: _Optional[str] = ..., color: _Optional[str] = ..., mean: _Optional[_Iterable[float]] = ..., std: _Optional[_Iterable[float]] = ..., scale: _Optional[float] = ..., resize: _Optional[int] = ..., interpolation: _Optional[str] = ...) -> None: ...
 
 class Channels(_message.Message):
     __slots__ = ("channels",)
@@ -554,7 +558,7 @@ class ExplainRequest(_message.Message):
     def __init__(self, model: _Optional[str] = ..., images: _Optional[_Iterable[_Union[Image, _Mapping]]] = ..., layer: _Optional[str] = ..., method: _Optional[str] = ..., top: _Optional[int] = ..., channels: _Optional[_Union[Channels, _Mapping]] = ..., all: _Optional[bool] = ..., whole: _Optional[bool] = ..., position: _Optional[_Union[Position, str]] = ..., positions: _Optional[_Union[Tensor, _Mapping]] = ..., seed_value: _Optional[_Union[SeedValue, str]] = ..., to: _Optional[str] = ..., unpool: _Optional[_Union[Unpool, str]] = ..., channel_axis: _Optional[int] = ..., preset: _Optional[str] = ..., preprocess: _Optional[_Union[Preprocess, _Mapping]] = ..., labels: _Optional[_Iterable[str]] = ..., return_pictures: _Optional[bool] = ..., method_options: _Optional[_Union[MethodOptions, _Mapping]] = ..., negate: _Optional[bool] = ..., inputs: _Optional[_Iterable[_Union[NamedInput, _Mapping]]] = ..., region: _Optional[_Union[Tensor, _Mapping]] = ...) -> None: ...
 
 class ExplainResponse(_message.Message):
-    __slots__ = ("model", "layer", "method", "to", "labels", "notes", "preprocess", "attribution", "score", "channels", "position", "pictures", "completeness_error", "seed_value", "others", "probability")
+    __slots__ = ("model", "layer", "method", "to", "labels", "notes", "preprocess", "attribution", "score", "channels", "position", "pictures", "completeness_error", "seed_value", "others", "probability", "box")
     MODEL_FIELD_NUMBER: _ClassVar[int]
     LAYER_FIELD_NUMBER: _ClassVar[int]
     METHOD_FIELD_NUMBER: _ClassVar[int]
@@ -571,6 +575,7 @@ class ExplainResponse(_message.Message):
     SEED_VALUE_FIELD_NUMBER: _ClassVar[int]
     OTHERS_FIELD_NUMBER: _ClassVar[int]
     PROBABILITY_FIELD_NUMBER: _ClassVar[int]
+    BOX_FIELD_NUMBER: _ClassVar[int]
     model: str
     layer: str
     method: str
@@ -587,7 +592,8 @@ class ExplainResponse(_message.Message):
     seed_value: SeedValue
     others: _containers.RepeatedCompositeFieldContainer[NamedTensor]
     probability: Tensor
-    def __init__(self, model: _Optional[str] = ..., layer: _Optional[str] = ..., method: _Optional[str] = ..., to: _Optional[str] = ..., labels: _Optional[_Iterable[str]] = ..., notes: _Optional[_Iterable[str]] = ..., preprocess: _Optional[_Union[Preprocess, _Mapping]] = ..., attribution: _Optional[_Union[Tensor, _Mapping]] = ..., score: _Optional[_Union[Tensor, _Mapping]] = ..., channels: _Optional[_Union[Tensor, _Mapping]] = ..., position: _Optional[_Union[Tensor, _Mapping]] = ..., pictures: _Optional[_Iterable[_Union[Tensor, _Mapping]]] = ..., completeness_error: _Optional[_Union[Tensor, _Mapping]] = ..., seed_value: _Optional[_Union[SeedValue, str]] = ..., others: _Optional[_Iterable[_Union[NamedTensor, _Mapping]]] = ..., probability: _Optional[_Union[Tensor, _Mapping]] = ...) -> None: ...
+    box: Tensor
+    def __init__(self, model: _Optional[str] = ..., layer: _Optional[str] = ..., method: _Optional[str] = ..., to: _Optional[str] = ..., labels: _Optional[_Iterable[str]] = ..., notes: _Optional[_Iterable[str]] = ..., preprocess: _Optional[_Union[Preprocess, _Mapping]] = ..., attribution: _Optional[_Union[Tensor, _Mapping]] = ..., score: _Optional[_Union[Tensor, _Mapping]] = ..., channels: _Optional[_Union[Tensor, _Mapping]] = ..., position: _Optional[_Union[Tensor, _Mapping]] = ..., pictures: _Optional[_Iterable[_Union[Tensor, _Mapping]]] = ..., completeness_error: _Optional[_Union[Tensor, _Mapping]] = ..., seed_value: _Optional[_Union[SeedValue, str]] = ..., others: _Optional[_Iterable[_Union[NamedTensor, _Mapping]]] = ..., probability: _Optional[_Union[Tensor, _Mapping]] = ..., box: _Optional[_Union[Tensor, _Mapping]] = ...) -> None: ...
 
 class ExplainUnitsResponse(_message.Message):
     __slots__ = ("header", "unit", "picture", "note", "progress")
@@ -624,7 +630,7 @@ class ExplainHeader(_message.Message):
     def __init__(self, model: _Optional[str] = ..., layer: _Optional[str] = ..., method: _Optional[str] = ..., to: _Optional[str] = ..., labels: _Optional[_Iterable[str]] = ..., preprocess: _Optional[_Union[Preprocess, _Mapping]] = ..., total: _Optional[int] = ..., seed_value: _Optional[_Union[SeedValue, str]] = ...) -> None: ...
 
 class UnitPart(_message.Message):
-    __slots__ = ("image", "unit", "channel", "score", "position", "attribution", "completeness_error", "others", "probability")
+    __slots__ = ("image", "unit", "channel", "score", "position", "attribution", "completeness_error", "others", "probability", "box")
     IMAGE_FIELD_NUMBER: _ClassVar[int]
     UNIT_FIELD_NUMBER: _ClassVar[int]
     CHANNEL_FIELD_NUMBER: _ClassVar[int]
@@ -634,6 +640,7 @@ class UnitPart(_message.Message):
     COMPLETENESS_ERROR_FIELD_NUMBER: _ClassVar[int]
     OTHERS_FIELD_NUMBER: _ClassVar[int]
     PROBABILITY_FIELD_NUMBER: _ClassVar[int]
+    BOX_FIELD_NUMBER: _ClassVar[int]
     image: int
     unit: int
     channel: int
@@ -643,7 +650,8 @@ class UnitPart(_message.Message):
     completeness_error: float
     others: _containers.RepeatedCompositeFieldContainer[NamedTensor]
     probability: float
-    def __init__(self, image: _Optional[int] = ..., unit: _Optional[int] = ..., channel: _Optional[int] = ..., score: _Optional[float] = ..., position: _Optional[_Iterable[int]] = ..., attribution: _Optional[_Union[TensorPart, _Mapping]] = ..., completeness_error: _Optional[float] = ..., others: _Optional[_Iterable[_Union[NamedTensor, _Mapping]]] = ..., probability: _Optional[float] = ...) -> None: ...
+    box: _containers.RepeatedScalarFieldContainer[int]
+    def __init__(self, image: _Optional[int] = ..., unit: _Optional[int] = ..., channel: _Optional[int] = ..., score: _Optional[float] = ..., position: _Optional[_Iterable[int]] = ..., attribution: _Optional[_Union[TensorPart, _Mapping]] = ..., completeness_error: _Optional[float] = ..., others: _Optional[_Iterable[_Union[NamedTensor, _Mapping]]] = ..., probability: _Optional[float] = ..., box: _Optional[_Iterable[int]] = ...) -> None: ...
 
 class PicturePart(_message.Message):
     __slots__ = ("image", "pixels")

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from onnxplain.engine.arguments import CheckedChoices, class_labels
+from onnxplain.engine.boxes import unit_boxes
 from onnxplain.engine.choices import Choices
 from onnxplain.engine.drawing import name_pictures, picture_of
 from onnxplain.engine.explanation import Explanation
@@ -204,15 +205,20 @@ class Engine:
             for image, chunk, result in run_method(run, chosen_units):
                 error = result.completeness_error
                 probability = probabilities.of(image, chunk, result)
+                box = unit_boxes(run, image, result.position)
                 yield Explanation(
                     attribution=result.attribution[None],
                     score=result.score[None],
                     channels=chosen_units.channels[image : image + 1, chunk],
                     position=None if result.position is None else result.position[None],
+                    box=None if box is None else box[None],
                     layer=subject.layer.tensor,
                     to=subject.to,
                     method=method.name,
                     pictures=prepared.pictures[image : image + 1] if result.of_picture else (),
+                    photographs=prepared.photographs[image : image + 1]
+                    if result.of_picture
+                    else (),
                     labels=labels,
                     preprocess=prepared.preprocess,
                     notes=(*notes, *notes_of(run, chosen_units, labels, image, result)),

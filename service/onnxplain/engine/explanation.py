@@ -44,6 +44,9 @@ class Explanation(View):
     layer, to: the tensors projected from and to.
     method: the method's name.
     pictures: uint8 [H, W, 3] each, as the network sees them; empty for float arrays.
+    photographs: uint8 [H, W, 3] each, the pictures as their files show them, upright and made
+        smaller where they are large; `Preprocess.seen_box` tells which part of one the network
+        sees. Empty for float arrays.
     labels: class names by channel if the layer is the class score, else empty.
     preprocess: the preprocessing of the pictures; None for float arrays.
     notes: sentences about assumptions and oddities.
@@ -59,6 +62,9 @@ class Explanation(View):
         "all".
     inputs: the network's input for each image where it was given as an array; else empty.
     bands: the channels of inputs drawn as red, green and blue, or the one drawn as grey.
+    box: int64 [images, units, 4], the receptive field of each unit's position, clipped to the
+        network's input, in its pixels: top, left, bottom, right, the latter two exclusive. None
+        where units have no position each, or the input is not a picture.
     drawn_as: "map", "reconstruction" or "picture", as the method declares; "" for what the method
         of that name declares.
     """
@@ -84,6 +90,8 @@ class Explanation(View):
     drawn_as: str = ""
     negated: bool = False
     probability: npt.NDArray[np.float32] | None = None
+    photographs: tuple[Pixels, ...] = ()
+    box: npt.NDArray[np.int64] | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "drawn_as", self.drawn_as or drawn_as(self.method))
@@ -248,6 +256,8 @@ class Explanation(View):
             arrays["names"] = np.array(self.names, np.str_)
         if self.position is not None:
             arrays["position"] = self.position
+        if self.box is not None:
+            arrays["box"] = self.box
         if self.completeness_error is not None:
             arrays["completeness_error"] = self.completeness_error
         if self.probability is not None:

@@ -52,6 +52,7 @@ def _require_same_size(one: Explanation, other: Explanation) -> None:
 def _join(pieces: Sequence[Explanation], axis: int, images: Sequence[Explanation]) -> Explanation:
     """Join along the axis of images or units. images: one piece per image of the result."""
     positions = [p.position for p in pieces if p.position is not None]
+    boxes = [p.box for p in pieces if p.box is not None]
     errors = [p.completeness_error for p in pieces if p.completeness_error is not None]
     probabilities = [p.probability for p in pieces if p.probability is not None]
     return replace(
@@ -60,6 +61,7 @@ def _join(pieces: Sequence[Explanation], axis: int, images: Sequence[Explanation
         score=np.concatenate([p.score for p in pieces], axis),
         channels=np.concatenate([p.channels for p in pieces], axis),
         position=np.concatenate(positions, axis) if positions else None,
+        box=np.concatenate(boxes, axis) if boxes else None,
         completeness_error=np.concatenate(errors, axis) if errors else None,
         probability=np.concatenate(probabilities, axis) if probabilities else None,
         others={
@@ -68,6 +70,7 @@ def _join(pieces: Sequence[Explanation], axis: int, images: Sequence[Explanation
         },
         inputs=tuple(row for p in images for row in p.inputs),
         pictures=tuple(picture for p in images for picture in p.pictures),
+        photographs=tuple(picture for p in images for picture in p.photographs),
         names=tuple(name for p in images for name in p.names),
         notes=tuple(dict.fromkeys(note for p in pieces for note in p.notes)),
     )

@@ -147,6 +147,7 @@ def explain_response(model: str, result: Explanation, pictures: bool) -> pb.Expl
         score=tensors.from_array(result.score),
         channels=tensors.from_array(result.channels),
         position=None if position is None else tensors.from_array(position),
+        box=None if result.box is None else tensors.from_array(result.box),
         pictures=[tensors.from_array(picture) for picture in result.pictures if pictures],
         completeness_error=None if error is None else tensors.from_array(error),
         seed_value=SEED_VALUES[result.seed_value],
@@ -204,6 +205,7 @@ def _unit_facts(piece: Explanation, index: int, unit: int) -> dict[str, Any]:
         "channel": int(piece.channels[0, index]),
         "score": float(piece.score[0, index]),
         "position": () if piece.position is None else piece.position[0, index].tolist(),
+        "box": () if piece.box is None else piece.box[0, index].tolist(),
         "completeness_error": None if errors is None else float(errors[0, index]),
         "probability": None if probabilities is None else float(probabilities[0, index]),
     }
@@ -234,6 +236,8 @@ def _preprocess_message(used: Preprocess | None) -> pb.Preprocess | None:
         mean=used.mean,
         std=used.std,
         scale=used.scale,
+        resize=used.resize,
+        interpolation=used.interpolation,
     )
 
 

@@ -22,9 +22,7 @@ from onnxplain.engine import (
     through_training,
 )
 from onnxplain.engine.drawing.charts import Chart, charts
-from onnxplain.engine.views.top import seen_pixels
 from onnxplain.engine.views.transformations import CHANGES, changed
-from onnxplain.graphops import layers
 from onnxplain.graphops.errors import (
     AnswerTooLarge,
     Cancelled,
@@ -80,11 +78,6 @@ def test_the_strongest_pictures(engine, model, pictures):
     np.testing.assert_array_equal(arrays["patch.1.2"], found.rows[1][2].patch)
     with pytest.raises(OptionError, match="at least one of each"):
         strongest_pictures(engine, model, [], "s", [1])
-
-
-def test_a_unit_that_sees_all_has_the_whole_picture(model):
-    score = next(layer for layer in layers(onnx.load(model)) if layer.tensor == "y")
-    assert seen_pixels(score, (), (24, 20)) == (0, 0, 24, 20)
 
 
 def test_covering_is_a_slow_loop(engine, model, pictures):

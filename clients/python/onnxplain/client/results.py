@@ -29,6 +29,9 @@ class Result:
     attribution: float32 [images, units, *shape of `to` without its batch].
     score: float32 [images, units]. channels: int64 [images, units].
     position: int64 [images, units, spatial rank], None where the signal started at all positions.
+    box: int64 [images, units, 4], the receptive field of each unit's position in pixels of the
+        network's input, clipped to it: top, left, bottom and right, the latter two exclusive. None
+        where there is no position, or the input is not a picture.
     others: float32 [images, units, ...] by name, the attributions to further inputs where `to` was
         "all".
     completeness_error: float32 [images, units], the violation of the method's conservation law;
@@ -41,8 +44,8 @@ class Result:
         score is the sum of the activation's squares.
     notes: assumptions, and oddities of the result.
     pictures: uint8 [H, W, 3] each, as the network sees them; empty unless requested.
-    preprocess: how pictures became inputs (size, crop, color, mean, std, scale); None if the images
-        were network inputs.
+    preprocess: how pictures became inputs (size, crop, color, mean, std, scale, resize,
+        interpolation); None if the images were network inputs.
     model: the version used, `models/{model}/versions/{version}`.
     """
 
@@ -62,6 +65,7 @@ class Result:
     preprocess: dict[str, Any] | None
     model: str
     others: dict[str, npt.NDArray[np.float32]] = field(default_factory=dict)
+    box: npt.NDArray[np.int64] | None = None
 
 
 class ServedEvaluations(list[pb.MethodEvaluation]):
@@ -122,12 +126,13 @@ def gather(
             progress(done, header.total)
     for arrays in (maps, *others.values()):
         _require_one_shape(arrays)
-    position = _by_unit(units, "position", np.int64)
+    position, box = (_by_unit(units, name, np.int64) for name in ("position", "box"))
     return Result(
         attribution=np.array(maps, np.float32),
         score=_by_unit(units, "score", np.float32),
         channels=_by_unit(units, "channel", np.int64),
         position=position if position.shape[-1] else None,
+        box=box if box.shape[-1] else None,
         completeness_error=_where_set(units, "completeness_error"),
         probability=_where_set(units, "probability"),
         layer=header.layer,
@@ -217,4 +222,6 @@ def _preprocess(used: pb.Preprocess) -> dict[str, Any]:
         "mean": tuple(used.mean),
         "std": tuple(used.std),
         "scale": used.scale,
+        "resize": used.resize or None,
+        "interpolation": used.interpolation or "bilinear",
     }

@@ -44,6 +44,8 @@ MAPS = ViewDeclaration(
         "score": "float [pictures, units], the units' scores",
         "channels": "int64 [pictures, units], the units' channels, -1 for the whole layer",
         "position": "int64 [pictures, units, rank], the units' positions, if they have one each",
+        "box": "int64 [pictures, units, 4], top, left, bottom and right of the positions' "
+        "receptive fields in pixels of the network's input, if they have one each",
         "completeness_error": "float [pictures, units], the violation of the method's conservation "
         "law, if it has one",
         "probability": "float [pictures, units], the network's own probabilities of the units, if "

@@ -24,11 +24,10 @@ from onnxplain.engine.engine import Engine
 from onnxplain.engine.methods import drawn_as, find_method
 from onnxplain.engine.pictures import Picture, Preprocess, is_array_file, read_picture
 from onnxplain.engine.runtime import Model
-from onnxplain.graphops import Layer
 from onnxplain.graphops.errors import OptionError, PictureError
 from onnxplain.graphops.methods import DEFAULT_METHOD
 
-__all__ = ["Found", "Strongest", "rows", "seen_pixels", "strongest_pictures"]
+__all__ = ["Found", "Strongest", "rows", "strongest_pictures"]
 
 SIDE = 112  # pixels of a drawn patch's longer side
 
@@ -198,7 +197,9 @@ def strongest_pictures(
                     "draws signals and volumes"
                 )
             (pixels,) = shown
-            box = seen_pixels(field, position, pixels.shape[:2])
+            box = (0, 0, *pixels.shape[:2])
+            if result.box is not None:
+                box = tuple(result.box[0, 0].tolist())
             top, left, bottom, right = box
             patch = (slice(top, bottom), slice(left, right))
             back = result.attribution[0, 0]
@@ -239,23 +240,3 @@ def rows(arrays: Mapping[str, npt.NDArray[Any]], pictures: Sequence[str]) -> lis
         for row, channel in enumerate(arrays["channels"].tolist())
         for i in range(arrays["picture"].shape[1])
     ]
-
-
-def seen_pixels(
-    layer: Layer, position: Sequence[int], size: tuple[int, ...]
-) -> tuple[int, int, int, int]:
-    """Return the receptive field of a position, clipped to the picture: top, left, bottom, right.
-
-    size: the picture's height and width.
-    """
-    starts, ends = [0, 0], list(size)
-    if layer.receptive_field and layer.stride and layer.offset and len(position) == 2:
-        for axis in range(2):
-            field, stride, offset = (
-                numbers[axis] for numbers in (layer.receptive_field, layer.stride, layer.offset)
-            )
-            if field is not None and stride is not None and offset is not None:
-                first = offset + position[axis] * stride
-                starts[axis] = min(max(first, 0), size[axis] - 1)
-                ends[axis] = max(min(first + field, size[axis]), starts[axis] + 1)
-    return starts[0], starts[1], ends[0], ends[1]
