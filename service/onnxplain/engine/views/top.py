@@ -4,21 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
 
 from onnxplain.engine.drawing import (
-    Note,
+    Frame,
+    Page,
     Panel,
+    Style,
     View,
-    drawn,
-    enlarged,
-    figure,
-    legend,
+    attribution_panel,
+    kind_of,
     name_pictures,
+    number,
+    picture_panel,
 )
 from onnxplain.engine.engine import Engine
 from onnxplain.engine.methods import drawn_as, find_method
@@ -28,8 +30,6 @@ from onnxplain.graphops.errors import OptionError, PictureError
 from onnxplain.graphops.methods import DEFAULT_METHOD
 
 __all__ = ["Found", "Strongest", "rows", "strongest_pictures"]
-
-SIDE = 112  # pixels of a drawn patch's longer side
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,25 +71,36 @@ class Strongest(View):
     labels: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
-    def draw(self) -> Image.Image:
-        """Draw one row per channel: each patch, and beside it its projection."""
+    def page(self, style: Style) -> Page:
+        """Draw one row per channel: each patch, and beside it its projection.
+
+        Args:
+            style: how the figure looks.
+
+        Returns:
+            The page.
+        """
         rows: list[list[Panel | None]] = []
-        for row in self.rows:
-            panels: list[Panel | None] = []
-            for one in row:
+        for found in self.rows:
+            row: list[Panel | None] = []
+            for one in found:
                 channel = (*self.labels[one.channel : one.channel + 1], str(one.channel))[0]
-                score = f"{one.score:.3g}" if one.score > 0 or self.labels else "not active"
+                score = number(one.score) if one.score > 0 or self.labels else "not active"
                 captions = (
                     f"{channel}: {one.name} ({score})", f"{channel}: {one.name}", f"{channel}",
                 )  # fmt: skip
-                back = drawn(one.projection, drawn_as(self.method), self.preprocess)
-                panels.append(Panel(captions, (enlarged(one.patch, SIDE), enlarged(back, SIDE))))
-            rows.append(panels)
-        notes = [
-            Note("Each patch is what the unit sees of the picture; beside it, its projection"),
-            *legend(self.rows[0][0].projection, drawn_as(self.method), False),
-        ]
-        return figure(rows, f"What excites {self.layer} most · {self.method}", notes, self.notes)
+                frame = Frame.whole(one.patch.shape[:2], one.patch)
+                kind = kind_of(one.projection, drawn_as(self.method), self.preprocess)
+                row.append(picture_panel(captions, frame, f"{channel}_{one.name}_patch"))
+                row.append(
+                    attribution_panel(
+                        (), partial(getattr, one, "projection"), kind, self.preprocess, frame,
+                        f"{channel}_{one.name}_projection",
+                    )
+                )  # fmt: skip
+            rows.append(row)
+        legend = ["Each patch is what the unit sees of the picture; beside it, its projection"]
+        return Page(f"What excites {self.layer} most · {self.method}", rows, legend, self.notes)
 
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
         """Return arrays [rows, pictures], and patch.ROW.PICTURE and projection.ROW.PICTURE."""
@@ -167,14 +178,14 @@ def strongest_pictures(
     scores: list[Any] = []
     positions: list[Any] = []
     notes = dict.fromkeys(first.notes)
-    for number, picture in enumerate(pictures):
-        progress(number, len(pictures))
+    for index, picture in enumerate(pictures):
+        progress(index, len(pictures))
         result = engine.explain(
-            model, _read(picture, titles[number]), layer, "activation", channels,
+            model, _read(picture, titles[index]), layer, "activation", channels,
             position="max" if spatial else None, preprocess=preprocess,
         )  # fmt: skip
         if len(result.score) != 1:
-            raise PictureError(f"'{titles[number]}' holds {len(result.score)} images: split it")
+            raise PictureError(f"'{titles[index]}' holds {len(result.score)} images: split it")
         scores.append(result.score[0])
         positions.append(
             result.position[0] if result.position is not None else [()] * len(channels)
@@ -184,10 +195,10 @@ def strongest_pictures(
     rows = []
     for unit, channel in enumerate(channels):
         row = []
-        for number in ranked[:, unit].tolist():
-            position = tuple(map(int, positions[number][unit]))
+        for index in ranked[:, unit].tolist():
+            position = tuple(map(int, positions[index][unit]))
             result = engine.explain(
-                model, pictures[number], layer, method, channel, position=position or None,
+                model, pictures[index], layer, method, channel, position=position or None,
                 preprocess=preprocess,
             )  # fmt: skip
             shown = result.shown_pictures()
@@ -205,10 +216,10 @@ def strongest_pictures(
             back = result.attribution[0, 0]
             row.append(
                 Found(
-                    picture=number,
-                    name=titles[number],
+                    picture=index,
+                    name=titles[index],
                     channel=int(channel),
-                    score=float(scores[number][unit]),
+                    score=float(scores[index][unit]),
                     position=position,
                     box=box,
                     patch=pixels[patch],
