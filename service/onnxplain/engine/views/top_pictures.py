@@ -5,21 +5,23 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
 
 from onnxplain.engine.drawing import (
-    Note,
+    Frame,
+    Page,
     Panel,
+    Style,
     View,
-    drawn,
-    enlarged,
-    figure,
-    legend,
+    attribution_panel,
+    kind_of,
     name_pictures,
+    number,
+    picture_panel,
 )
 from onnxplain.engine.explainer import Explainer
 from onnxplain.engine.methods import drawn_as, find_method
@@ -56,25 +58,36 @@ class Strongest(View):
     notes: tuple[str, ...] = ()
     skipped: tuple[str, ...] = ()
 
-    def draw(self) -> Image.Image:
-        """Draw one row per channel: each patch, and beside it its projection."""
+    def page(self, style: Style) -> Page:
+        """Draw one row per channel: each patch, and beside it its projection.
+
+        Args:
+            style: how the figure looks.
+
+        Returns:
+            The page.
+        """
         rows: list[list[Panel | None]] = []
-        for row in self.rows:
-            panels: list[Panel | None] = []
-            for one in row:
+        for found in self.rows:
+            row: list[Panel | None] = []
+            for one in found:
                 channel = (*self.labels[one.channel : one.channel + 1], str(one.channel))[0]
-                score = f"{one.score:.3g}" if one.score > 0 or self.labels else "not active"
+                score = number(one.score) if one.score > 0 or self.labels else "not active"
                 captions = (
                     f"{channel}: {one.name} ({score})", f"{channel}: {one.name}", f"{channel}",
                 )  # fmt: skip
-                back = drawn(one.projection, drawn_as(self.method), self.preprocess)
-                panels.append(Panel(captions, (enlarged(one.patch, SIDE), enlarged(back, SIDE))))
-            rows.append(panels)
-        notes = [
-            Note("Each patch is what the unit sees of the picture; beside it, its projection"),
-            *legend(self.rows[0][0].projection, drawn_as(self.method), False),
-        ]
-        return figure(rows, f"What excites {self.layer} most · {self.method}", notes, self.notes)
+                frame = Frame.whole(one.patch.shape[:2], one.patch)
+                kind = kind_of(one.projection, drawn_as(self.method), self.preprocess)
+                row.append(picture_panel(captions, frame, f"{channel}_{one.name}_patch"))
+                row.append(
+                    attribution_panel(
+                        (), partial(getattr, one, "projection"), kind, self.preprocess, frame,
+                        f"{channel}_{one.name}_projection",
+                    )
+                )  # fmt: skip
+            rows.append(row)
+        legend = ["Each patch is what the unit sees of the picture; beside it, its projection"]
+        return Page(f"What excites {self.layer} most · {self.method}", rows, legend, self.notes)
 
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
         """Return arrays [rows, pictures], and patch.ROW.PICTURE and projection.ROW.PICTURE."""
