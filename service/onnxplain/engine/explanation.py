@@ -25,8 +25,8 @@ from onnxplain.engine.drawing import (
 from onnxplain.engine.explanation_arrays import arrays_of, axes_of, coordinates_of, told_of
 from onnxplain.engine.explanation_page import What, legend_of, page_of, panel_of, plot_of
 from onnxplain.engine.methods import drawn_as
+from onnxplain.engine.named_arrays import AxisNames, Coordinates
 from onnxplain.engine.pictures import Preprocess
-from onnxplain.engine.result import AxisNames, Coordinates
 from onnxplain.graphops.errors import OptionError
 
 if TYPE_CHECKING:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from onnxplain.engine.argument_checks import checked
 from onnxplain.engine.drawing import (
     Frame,
     Page,
@@ -21,10 +22,11 @@ from onnxplain.engine.drawing import (
     picture_panel,
 )
 from onnxplain.engine.explainer import Explainer
+from onnxplain.engine.labels import Labels
 from onnxplain.engine.methods import windows
+from onnxplain.engine.named_arrays import AxisNames, Coordinates, sizes
 from onnxplain.engine.pictures import Picture, Preprocess, read_picture
 from onnxplain.engine.progress import Progress, unreported
-from onnxplain.engine.result import AxisNames, Coordinates, sizes
 from onnxplain.engine.runtime import Model
 from onnxplain.engine.views.predictions import (
     choose_class,
@@ -149,6 +151,7 @@ class Covered(View):
         )
 
 
+@checked
 def occlusion(
     engine: Explainer,
     model: Model,
@@ -159,7 +162,7 @@ def occlusion(
     class_index: int | None = None,
     window: int | None = None,
     stride: int | None = None,
-    labels: Sequence[str] | None = None,
+    labels: Labels | None = None,
     preprocess: Preprocess | str | None = None,
     progress: Progress | None = None,
 ) -> Covered:
@@ -175,7 +178,8 @@ def occlusion(
         class_index: the class; None for the predicted one.
         window: the square's side in pixels; None for an eighth of the picture's longer side.
         stride: the square's step in pixels; None for half of the window.
-        labels: class names by channel; None for the model's own.
+        labels: class names by channel, a list, a text file or "imagenet"; None for the model's
+            own.
         preprocess: the preprocessing; None for the model's own, or a guess.
         progress: called with the positions done and their total.
 
