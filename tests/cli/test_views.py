@@ -174,7 +174,7 @@ def test_evaluate_names_a_method_that_refuses(run: Run, tmp_path: Path) -> None:
 def test_methods(run: Run) -> None:
     rows = json.loads(run("methods", "--json").out)
     by_name = {row["method"]: row for row in rows}
-    assert by_name["smoothgrad"]["options"] == ["samples", "noise_level", "noise_seed"]
+    assert by_name["smoothgrad"]["options"] == ["samples", "noise_level", "noise", "noise_seed"]
     assert by_name["rise"]["artefact"] is False
     assert all(row["summary"] for row in rows)
     assert "lrp_epsilon_gamma_box" in run("methods").out
