@@ -98,7 +98,18 @@ def test_an_array_larger_than_a_message(client, folder):
 @pytest.mark.parametrize(
     ("view", "images", "options", "code", "text"),
     [
-        ("top", PICTURES, {"layer": "r"}, StatusCode.INVALID_ARGUMENT, "0 channels"),
+        ("top", PICTURES, {"layer": "r", "count": 0}, StatusCode.INVALID_ARGUMENT, "count of 0"),
+        ("top", PICTURES, {"layer": "r", "channels": []}, StatusCode.INVALID_ARGUMENT, "channels"),
+        ("top", PICTURES, {"layer": "r", "channels": "top:7"}, StatusCode.OUT_OF_RANGE, "top:6"),
+        ("top", PICTURES, {"channels": "whole"}, StatusCode.INVALID_ARGUMENT, "no channels 'wh"),
+        ("top", [b"a", b"b"], {}, StatusCode.INVALID_ARGUMENT, "none of the 2 pictures can be"),
+        (
+            "top",
+            PICTURES,
+            {"channels": [1], "all": True},
+            StatusCode.INVALID_ARGUMENT,
+            "channels, all, top: set only one",
+        ),
         ("top", PICTURES, {"layer": "r", "channels": [9]}, StatusCode.OUT_OF_RANGE, "channel 9"),
         ("invariance", PICTURES[:1], {}, StatusCode.INVALID_ARGUMENT, "no layers"),
         ("occlusion", PICTURES, {}, StatusCode.INVALID_ARGUMENT, "takes one, not 3"),

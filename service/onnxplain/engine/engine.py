@@ -66,7 +66,7 @@ class Engine:
         self.threads = threads
         self._cache = ByteCache(cache_bytes)
         self._stop: Stop | None = None
-        self._result_bytes = math.inf
+        self.result_bytes = math.inf
 
     def limited(
         self,
@@ -88,7 +88,7 @@ class Engine:
             Cancelled, AnswerTooLarge: by the calls, where they exceed the limits.
         """
         engine = copy.copy(self)
-        engine._result_bytes = result_bytes
+        engine.result_bytes = result_bytes
         engine._stop = Stop(timeout, cancel)
         return engine
 
@@ -157,7 +157,7 @@ class Engine:
             AnswerTooLarge, Cancelled: a limit is exceeded.
         """
         pieces = self.explain_units(model, images, layer, method, units, **choices)
-        return join_pieces(pieces, self._result_bytes)
+        return join_pieces(pieces, self.result_bytes)
 
     def explain_units(
         self,

@@ -18,7 +18,6 @@ from onnxplain.engine import (
     invariance,
     maps,
     slide,
-    strongest_pictures,
     through_training,
 )
 from onnxplain.engine.drawing.charts import Chart, charts
@@ -43,41 +42,6 @@ def probability(model, picture, class_):
     x = (picture.transpose(2, 0, 1)[None] / 255).astype(np.float32)
     powers = np.exp(session.run(None, {"x": x})[0][0].astype(np.float64))
     return powers[class_] / powers.sum()
-
-
-def test_the_strongest_pictures(engine, model, pictures):
-    found = strongest_pictures(engine, model, pictures, "s", [4, 1], 3, preprocess=UNIT)
-    assert [[one.channel for one in row] for row in found.rows] == [[4] * 3, [1] * 3]
-    for row, channel in zip(found.rows, (4, 1), strict=True):
-        maps = [values(model, "s", pixels(path))[channel] for path in pictures]
-        order = np.argsort([-m.max() for m in maps], kind="stable")[:3]
-        assert [one.picture for one in row] == list(order)
-        assert [one.name for one in row] == [pictures[i].name for i in order]
-        for one, i in zip(row, order, strict=True):
-            assert one.score == pytest.approx(maps[i].max(), rel=1e-4)
-            assert maps[i][one.position] == maps[i].max()
-            # A unit of `s` sees 3 windows of 2 pixels, each of which sees one pixel around it.
-            top, left = (2 * p - 1 for p in one.position)
-            box = max(top, 0), max(left, 0), min(top + 8, 24), min(left + 8, 20)
-            assert one.box == box
-            np.testing.assert_array_equal(
-                one.patch, pixels(pictures[one.picture])[box[0] : box[2], box[1] : box[3]]
-            )
-            whole = engine.explain(
-                model, pictures[one.picture], "s", units=[channel], preprocess=UNIT
-            ).attribution[0, 0]
-            outside = whole.copy()
-            outside[:, box[0] : box[2], box[1] : box[3]] = 0
-            assert not outside.any()  # the patch has all of it
-            np.testing.assert_array_equal(
-                one.projection, whole[:, box[0] : box[2], box[1] : box[3]]
-            )
-    assert found.draw().width > 400
-    arrays = found.arrays()
-    assert arrays["score"].shape == arrays["picture"].shape == (2, 3)
-    np.testing.assert_array_equal(arrays["patch.1.2"], found.rows[1][2].patch)
-    with pytest.raises(OptionError, match="at least one of each"):
-        strongest_pictures(engine, model, [], "s", [1])
 
 
 def test_covering_is_a_slow_loop(engine, model, pictures):
@@ -269,7 +233,7 @@ def test_every_view_shows_itself_and_saves(engine, model, pictures, tmp_path):
 
 def test_views_take_pictures(engine, model):
     values = np.zeros((1, 3, 24, 20), np.float32)
-    for view in (covered, invariance, strongest_pictures):
+    for view in (covered, invariance, VIEWS["top"]):
         with pytest.raises(PictureError, match="not a picture"):
             view(engine, model, values, ["s"] if view is invariance else "s", [1])
 
@@ -295,35 +259,20 @@ def test_a_picture_too_large_for_the_memory_is_refused(model, pictures):
         slide(Engine("cpu", memory_bytes=1000), model, pictures[0], preprocess=UNIT)
 
 
-def test_the_strongest_pictures_of_classes(engine, model, pictures):
-    """Class scores have no positions; the patch is then the whole picture."""
-    found = strongest_pictures(engine, model, pictures, None, [1], 2, "gradient", preprocess=UNIT)
-    scores = [values(model, "y", pixels(path))[1] for path in pictures]
-    assert [one.picture for one in found.rows[0]] == np.argsort(scores)[::-1][:2].tolist()
-    for one in found.rows[0]:
-        assert one.position == ()
-        assert one.patch.shape == (24, 20, 3)
-    assert found.draw().width > 100
-
-
-@pytest.mark.parametrize("method", ["activation", "grad_cam", "activation_maximisation"])
-def test_what_is_no_projection_cannot_show_what_excites(engine, model, pictures, method):
-    with pytest.raises(OptionError, match=f"'{method}' does not carry"):
-        strongest_pictures(engine, model, pictures, "s", [1], method=method, preprocess=UNIT)
-
-
-@pytest.mark.parametrize("view", ["invariance", "occlusion", "training"])
+@pytest.mark.parametrize("view", ["invariance", "occlusion", "top", "training"])
 def test_progress_reaches_its_total(engine, model, pictures, view):
     steps = []
     options = {
         "invariance": {"layers": ["s", "s", "r"]},
         "occlusion": {"layer": "s"},
+        "top": {"layer": "s", "channels": [1]},
         "training": {"layer": "s", "units": [1]},
     }[view]
     source = [model] * 3 if view == "training" else model
     VIEWS[view](
-        engine, source, pictures[0], preprocess=UNIT, progress=lambda *s: steps.append(s), **options
-    )
+        engine, source, pictures if view == "top" else pictures[0], preprocess=UNIT,
+        progress=lambda *s: steps.append(s), **options,
+    )  # fmt: skip
     assert steps[0][0] == 0
     assert steps[-1][0] == steps[-1][1]
     assert [done for done, _ in steps] == sorted({done for done, _ in steps})

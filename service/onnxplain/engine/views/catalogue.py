@@ -72,11 +72,10 @@ TOP = ViewDeclaration(
         ViewArgument(
             "channels",
             "channels",
-            "the layer's channels",
+            "the layer's channels, or the K that stand out most (default: top:9)",
             None,
             "--channel",
-            "C[,C]|A:B",
-            required=True,
+            "C[,C]|A:B|top:K|all",
         ),
         ViewArgument("count", "integer", "the number of pictures per channel", 9, "--count"),
         METHOD,
@@ -94,6 +93,7 @@ TOP = ViewDeclaration(
         "projection.ROW.PICTURE": "float [channels, height, width], the projection to these pixels",
         "layer": "text, the layer's tensor",
         "method": "text, the method",
+        "skipped": "text [skipped], the names of the pictures that could not be read",
     },
     command=ViewCommand(
         help="draw the pictures of a folder that excite channels most",
@@ -101,7 +101,7 @@ TOP = ViewDeclaration(
         "patch that the channel sees at its strongest position, and its projection.",
         doing="searching the pictures",
         rows="onnxplain.engine.views.top:rows",
-        columns=("channel", "picture", "score", "position"),
+        columns=("channel", "name", "score", "position"),
     ),
 )
 
