@@ -1,5 +1,6 @@
 """Reading pictures and preprocessing them into the network's input."""
 
+from onnxplain.engine.pictures.baking import bake_preprocess
 from onnxplain.engine.pictures.inputs import (
     Images,
     NamedInputs,
@@ -33,6 +34,7 @@ __all__ = [
     "Picture",
     "PreparedInputs",
     "Preprocess",
+    "bake_preprocess",
     "choose_picture_input",
     "further_inputs",
     "is_array_file",
