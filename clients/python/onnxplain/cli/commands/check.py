@@ -6,6 +6,7 @@ import argparse
 from typing import TYPE_CHECKING, Any
 
 from onnxplain.cli.arguments import add_model, add_option, add_path, exportable
+from onnxplain.cli.drawing import LOCAL_OR_SERVED, add_server
 from onnxplain.cli.failures import in_flags
 from onnxplain.cli.output import print_json, printable, table, working
 from onnxplain.engine.methods import find_method
@@ -26,38 +27,48 @@ def add_parser(commands: Any) -> None:
         "signal passes. Exits with 3 if no explanation is possible.",
         allow_abbrev=False,
     )
-    add_model(parser)
+    add_model(parser, LOCAL_OR_SERVED)
     add_path(parser, exportable())
     add_option(parser, TARGET, "RUNTIME")
     add_option(parser, SCORE_LAYER, "LAYER", methods="class activation maps")
     add_option(parser, SCORE_CHANNEL_AXIS, "AXIS", methods="class activation maps")
+    add_server(parser)
     parser.add_argument("--json", action="store_true", help="print JSON instead of a report")
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Print the report. Raises UnsupportedModel if no explanation is possible."""
+    names = ("to", "unpool", "target", "channel_axis", "score_layer", "score_channel_axis")
+    options = {name: getattr(arguments, name) for name in names}
     with working("checking the model"):
-        from onnxplain import graphops
-        from onnxplain.graphops.errors import UnsupportedModel
-
-        report = graphops.check(
-            arguments.model,
-            arguments.layer,
-            find_method(arguments.method),
-            to=arguments.to,
-            unpool=arguments.unpool,
-            target=arguments.target,
-            channel_axis=arguments.channel_axis,
-            score_layer=arguments.score_layer,
-            score_channel_axis=arguments.score_channel_axis,
-        )
+        report = (_check_remotely if arguments.server else _check_locally)(arguments, options)
     if arguments.json:
         print_json(report)
     else:
         print("\n".join(_lines(report)))
     if not report.ok:
+        from onnxplain.graphops.errors import UnsupportedModel
+
         raise UnsupportedModel(report.problem)
+
+
+def _check_locally(arguments: argparse.Namespace, options: dict[str, Any]) -> Report:
+    from onnxplain import graphops
+
+    return graphops.check(
+        arguments.model, arguments.layer, find_method(arguments.method), **options
+    )
+
+
+def _check_remotely(arguments: argparse.Namespace, options: dict[str, Any]) -> Report:
+    from onnxplain.cli.served_models import report_of
+    from onnxplain.client import Client
+
+    with Client(arguments.server) as client:
+        return report_of(
+            client.check(arguments.model, arguments.layer, arguments.method, **options)
+        )
 
 
 def _lines(report: Report) -> list[str]:
