@@ -77,8 +77,8 @@ def test_the_public_names():
         "Choices", "Covered", "Curve", "Engine", "EngineMethod", "Evaluation", "Evaluations",
         "Explanation", "Found", "Invariance", "METHODS", "PRESETS", "Preprocess", "SideBySide",
         "Sliding", "Strongest", "Training", "VIEWS", "View",
-        "class_methods", "covered", "evaluate", "explain", "invariance", "maps", "read_picture",
-        "slide", "strongest_pictures", "through_training", "verify",
+        "bake_preprocess", "class_methods", "covered", "evaluate", "explain", "invariance", "maps",
+        "read_picture", "slide", "strongest_pictures", "through_training", "verify",
     ]  # fmt: skip
 
 

@@ -14,6 +14,7 @@ from onnxplain.graphops.options import Option, Options
 
 if TYPE_CHECKING:
     from onnxplain.graphops.analysis import Arithmetic, Layer
+    from onnxplain.graphops.baked_pixels import bake_pixels
     from onnxplain.graphops.cutting import begin_at, forward
     from onnxplain.graphops.fully_convolutional import convolutionalize
     from onnxplain.graphops.ir import load, read_metadata, save
@@ -31,6 +32,7 @@ __all__ = [
     "Option",
     "Options",
     "Report",
+    "bake_pixels",
     "begin_at",
     "check",
     "convolutionalize",
@@ -50,6 +52,7 @@ __getattr__ = on_first_use(
         "Network": "network",
         "NodeReport": "preflight",
         "Report": "preflight",
+        "bake_pixels": "baked_pixels",
         "begin_at": "cutting",
         "check": "preflight",
         "convolutionalize": "fully_convolutional",

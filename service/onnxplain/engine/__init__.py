@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from onnxplain.engine.engine import Engine
     from onnxplain.engine.evaluation import Evaluation, Evaluations, class_methods, evaluate
     from onnxplain.engine.explanation import Explanation
-    from onnxplain.engine.pictures import PRESETS, Preprocess, read_picture
+    from onnxplain.engine.pictures import PRESETS, Preprocess, bake_preprocess, read_picture
     from onnxplain.engine.runtime import InstallationWarning, verify
     from onnxplain.engine.views import (
         VIEWS,
@@ -59,6 +59,7 @@ __all__ = [
     "Strongest",
     "Training",
     "View",
+    "bake_preprocess",
     "class_methods",
     "covered",
     "evaluate",
@@ -93,6 +94,7 @@ __getattr__ = on_first_use(
         "Training": "views",
         "VIEWS": "views",
         "View": "drawing",
+        "bake_preprocess": "pictures",
         "class_methods": "evaluation",
         "covered": "views",
         "evaluate": "evaluation",

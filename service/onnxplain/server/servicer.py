@@ -14,7 +14,7 @@ from weakref import WeakSet
 
 import grpc
 
-from onnxplain.engine import METHODS, Engine, evaluate
+from onnxplain.engine import METHODS, Engine, bake_preprocess, evaluate
 from onnxplain.graphops import Network, check, convolutionalize, layers, rewrite
 from onnxplain.graphops.errors import AnswerTooLarge, UnsupportedModel
 from onnxplain.graphops.ir import fits
@@ -157,6 +157,8 @@ class ExplainServicer(explain_pb2_grpc.ExplainServiceServicer):
     def _rewrite(self, request: pb.RewriteRequest) -> Iterator[pb.RewriteResponse]:
         with self._network(request.model) as network:
             artefact = rewrite(network, **requests.rewrite_arguments(request))
+        if request.bake_preprocess:
+            artefact = bake_preprocess(artefact, request.bake_preprocess)
         if not fits(artefact):
             raise UnsupportedModel(
                 "the rewritten model exceeds 2 GiB, which no ONNX file in one piece can: write it "

@@ -1,5 +1,6 @@
 """Reading pictures and preprocessing them into the network's input."""
 
+from onnxplain.engine.pictures.baking import bake_preprocess
 from onnxplain.engine.pictures.folder import folder_pictures, names_in
 from onnxplain.engine.pictures.inputs import (
     Images,
@@ -36,6 +37,7 @@ __all__ = [
     "Picture",
     "PreparedInputs",
     "Preprocess",
+    "bake_preprocess",
     "choose_picture_input",
     "folder_pictures",
     "further_inputs",

@@ -64,6 +64,13 @@ def add_parser(commands: Any) -> None:
     add_class(parser, "the class that --select fixed bakes in")
     parser.add_argument("--labels", metavar="FILE", help="class names for --class, one per line")
     add_seed(parser, "all, max, given or region")
+    parser.add_argument(
+        "--bake-preprocess",
+        metavar="PRESET|KEY=VALUE",
+        help="take 8-bit pictures, uint8 [N, H, W, 3], in an input `pixels`, and compute the "
+        "network's input from them in the graph, as --preprocess of explain does; the caller "
+        "still brings the pictures to the network's size",
+    )
     add_option(parser, BACKWARD, "PRECISION")
     add_option(parser, KEEP_OUTPUTS, flag="no-outputs")
     add_option(parser, KEEP_SHAPE)
@@ -83,6 +90,7 @@ def run(arguments: argparse.Namespace) -> None:
     check_writable(arguments.output, arguments.model)
     with working("rewriting the model"):
         from onnxplain import graphops
+        from onnxplain.engine.pictures import bake_preprocess
 
         method = find_method(arguments.method)
         general: dict[str, Any] = {name: getattr(arguments, name, None) for name in GENERAL}
@@ -101,6 +109,8 @@ def run(arguments: argparse.Namespace) -> None:
         path |= {name: own.get(name) for name in ("score_layer", "score_channel_axis")}
         network = graphops.Network(arguments.model)
         artefact = graphops.rewrite(network, arguments.layer, method, options)
+        if arguments.bake_preprocess is not None:
+            artefact = bake_preprocess(artefact, arguments.bake_preprocess)
         report = graphops.check(network, arguments.layer, method, **path)
         note = _verified(artefact, network.model) if arguments.verify else ""
         graphops.save(artefact, arguments.output)
