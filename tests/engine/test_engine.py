@@ -77,8 +77,8 @@ def test_the_public_names():
         "Choices", "Covered", "Curve", "Engine", "EngineMethod", "Evaluation", "Evaluations",
         "Explanation", "Found", "InstallationWarning", "Invariance", "METHODS", "PRESETS",
         "Preprocess", "SideBySide", "Sliding", "Strongest", "Training", "VIEWS", "View",
-        "bake_preprocess", "class_methods", "evaluate", "explain", "invariance", "maps", "occlusion",
-        "read_picture", "slide", "top", "training", "verify",
+        "bake_preprocess", "class_methods", "evaluate", "explain", "invariance", "maps",
+        "occlusion", "read_picture", "slide", "top", "training", "verify",
     ]  # fmt: skip
 
 

@@ -9,7 +9,8 @@ import onnx
 
 from onnxplain.engine.pictures.inputs import METADATA
 from onnxplain.engine.pictures.network_input import Input, choose_picture_input, required_inputs
-from onnxplain.engine.pictures.preprocess import PRESETS, Preprocess, parse
+from onnxplain.engine.pictures.preprocess import Preprocess
+from onnxplain.engine.pictures.presets import PRESETS, parse
 from onnxplain.graphops import Network, bake_pixels, read_metadata
 from onnxplain.graphops.errors import OptionError, UnsupportedModel
 
