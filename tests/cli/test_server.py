@@ -1,5 +1,6 @@
 """`onnxplain serve`, and `onnxplain explain --server`."""
 
+import io
 import json
 import os
 import signal
@@ -13,6 +14,9 @@ import numpy as np
 import pytest
 from cli.running import Run
 from PIL import Image
+
+from onnxplain.cli.commands import explain
+from onnxplain.engine import Explanation, View
 
 COMMAND = [sys.executable, "-m", "onnxplain.cli", "serve"]
 
@@ -50,6 +54,7 @@ def test_a_server_answers_as_this_machine_does(
         ["--layer", "p", "--to", "r", "--method", "gradient", "--channel-axis", "1"],
         ["--preprocess", "raw_bgr,mean=1,2,3,crop=center"],
         ["--preprocess", "signed"],
+        ["--preprocess", "torchvision,resize=20,interpolation=bicubic"],
     ):
         flags = [*flags, picture, "-o"]
         here = run("explain", network, *flags, "here.png", "--npz", "here.npz", "--json")
@@ -68,6 +73,28 @@ def test_a_server_answers_as_this_machine_does(
             del expected_json[key], found_json[key]
         assert found_json == expected_json
         assert there.error == here.error
+
+
+def test_a_server_s_result_lies_over_the_photograph(
+    run: Run, network: Path, tmp_path: Path, server: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pixels = np.random.default_rng(2).integers(0, 256, (40, 60, 3), np.uint8)
+    path = tmp_path / "wide.png"
+    Image.fromarray(pixels).save(path)
+    written: list[View] = []
+    monkeypatch.setattr(explain, "write", lambda view, files: written.append(view))
+    sent = path.read_bytes()
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(sent)))
+    for source in (path, "-"):
+        flags = ["--preprocess", "imagenet", "-o", "a.png", "--server", server]
+        result = run("explain", "net", source, *flags)
+        assert result.code == 0, result.error
+    for view in written:
+        assert isinstance(view, Explanation) and view.preprocess is not None
+        (photograph,) = view.photographs
+        np.testing.assert_array_equal(photograph, pixels)
+        assert view.preprocess.seen_box(40, 60) == (0, 10, 40, 50)
+    assert len(written) == 2
 
 
 def test_a_server_draws_the_views_that_this_machine_does(

@@ -72,6 +72,12 @@ def test_the_scores_are_those_of_the_windows(run: Run, classifier: Path, large: 
     assert "wrote heat.png" in result.out
 
 
+def test_a_preset_s_crop_does_not_cut_the_picture(classifier: Path, large: Path) -> None:
+    expected = slide(Engine("cpu"), classifier, large, 1, preprocess="imagenet")
+    found = slide(Engine("cpu"), classifier, large, 1, preprocess="torchvision")
+    np.testing.assert_array_equal(found.scores, expected.scores)
+
+
 def test_the_strongest_class_is_drawn_unless_one_is_named(
     run: Run, classifier: Path, large: Path
 ) -> None:

@@ -146,7 +146,7 @@ def test_the_shortest_explanation_is_that_of_a_local_run(client, folder, engine,
 
 def test_every_option_is_that_of_a_local_run(client, folder, engine):
     images = [pixels(20, 30), pixels(16, 16, seed=1)]
-    used = Preprocess((16, 16), "center", "BGR", (1.0, 2.0, 3.0), (4.0,), 1 / 255)
+    used = Preprocess((16, 16), "center", "BGR", (1.0, 2.0, 3.0), (4.0,), 1 / 255, 20, "bicubic")
     choices = {
         "position": np.array([[[1, 2], [3, 4]], [[5, 6], [7, 8]]]),
         "seed_value": "one",

@@ -370,7 +370,7 @@ class NodeReport(_message.Message):
     def __init__(self, node: _Optional[str] = ..., operator: _Optional[str] = ..., tensor: _Optional[str] = ..., rule: _Optional[str] = ..., unpool: _Optional[str] = ..., note: _Optional[str] = ...) -> None: ...
 
 class MethodOptions(_message.Message):
-    __slots__ = ("score_layer", "upsample", "samples", "noise_level", "noise_seed", "steps", "low", "high", "baseline", "window", "stride", "masks", "resolution", "keep", "start", "iterations", "step_size", "jitter", "blur", "decay", "score_channel_axis")
+    __slots__ = ("score_layer", "upsample", "samples", "noise_level", "noise_seed", "steps", "low", "high", "baseline", "window", "stride", "masks", "resolution", "keep", "start", "iterations", "step_size", "jitter", "blur", "decay", "score_channel_axis", "noise")
     SCORE_LAYER_FIELD_NUMBER: _ClassVar[int]
     UPSAMPLE_FIELD_NUMBER: _ClassVar[int]
     SAMPLES_FIELD_NUMBER: _ClassVar[int]
@@ -392,6 +392,7 @@ class MethodOptions(_message.Message):
     BLUR_FIELD_NUMBER: _ClassVar[int]
     DECAY_FIELD_NUMBER: _ClassVar[int]
     SCORE_CHANNEL_AXIS_FIELD_NUMBER: _ClassVar[int]
+    NOISE_FIELD_NUMBER: _ClassVar[int]
     score_layer: str
     upsample: bool
     samples: int
@@ -413,7 +414,8 @@ class MethodOptions(_message.Message):
     blur: float
     decay: float
     score_channel_axis: int
-    def __init__(self, score_layer: _Optional[str] = ..., upsample: _Optional[bool] = ..., samples: _Optional[int] = ..., noise_level: _Optional[float] = ..., noise_seed: _Optional[int] = ..., steps: _Optional[int] = ..., low: _Optional[_Iterable[float]] = ..., high: _Optional[_Iterable[float]] = ..., baseline: _Optional[_Union[Tensor, _Mapping]] = ..., window: _Optional[_Iterable[int]] = ..., stride: _Optional[_Iterable[int]] = ..., masks: _Optional[int] = ..., resolution: _Optional[int] = ..., keep: _Optional[float] = ..., start: _Optional[str] = ..., iterations: _Optional[int] = ..., step_size: _Optional[float] = ..., jitter: _Optional[int] = ..., blur: _Optional[float] = ..., decay: _Optional[float] = ..., score_channel_axis: _Optional[int] = ...) -> None: ...
+    noise: str
+    def __init__(self, score_layer: _Optional[str] = ..., upsample: _Optional[bool] = ..., samples: _Optional[int] = ..., noise_level: _Optional[float] = ..., noise_seed: _Optional[int] = ..., steps: _Optional[int] = ..., low: _Optional[_Iterable[float]] = ..., high: _Optional[_Iterable[float]] = ..., baseline: _Optional[_Union[Tensor, _Mapping]] = ..., window: _Optional[_Iterable[int]] = ..., stride: _Optional[_Iterable[int]] = ..., masks: _Optional[int] = ..., resolution: _Optional[int] = ..., keep: _Optional[float] = ..., start: _Optional[str] = ..., iterations: _Optional[int] = ..., step_size: _Optional[float] = ..., jitter: _Optional[int] = ..., blur: _Optional[float] = ..., decay: _Optional[float] = ..., score_channel_axis: _Optional[int] = ..., noise: _Optional[str] = ...) -> None: ...
 
 class RewriteRequest(_message.Message):
     __slots__ = ("model", "layer", "method", "select", "channels", "position", "seed_value", "to", "unpool", "channel_axis", "keep_outputs", "keep_shape", "target", "backward", "method_options", "negate")
@@ -480,7 +482,7 @@ class NamedInput(_message.Message):
     def __init__(self, name: _Optional[str] = ..., images: _Optional[_Iterable[_Union[Image, _Mapping]]] = ...) -> None: ...
 
 class Preprocess(_message.Message):
-    __slots__ = ("height", "width", "crop", "color", "mean", "std", "scale")
+    __slots__ = ("height", "width", "crop", "color", "mean", "std", "scale", "resize", "interpolation")
     HEIGHT_FIELD_NUMBER: _ClassVar[int]
     WIDTH_FIELD_NUMBER: _ClassVar[int]
     CROP_FIELD_NUMBER: _ClassVar[int]
@@ -488,6 +490,8 @@ class Preprocess(_message.Message):
     MEAN_FIELD_NUMBER: _ClassVar[int]
     STD_FIELD_NUMBER: _ClassVar[int]
     SCALE_FIELD_NUMBER: _ClassVar[int]
+    RESIZE_FIELD_NUMBER: _ClassVar[int]
+    INTERPOLATION_FIELD_NUMBER: _ClassVar[int]
     height: int
     width: int
     crop: str
@@ -495,7 +499,9 @@ class Preprocess(_message.Message):
     mean: _containers.RepeatedScalarFieldContainer[float]
     std: _containers.RepeatedScalarFieldContainer[float]
     scale: float
-    def __init__(self, height: _Optional[int] = ..., width: _Optional[int] = ..., crop: _Optional[str] = ..., color: _Optional[str] = ..., mean: _Optional[_Iterable[float]] = ..., std: _Optional[_Iterable[float]] = ..., scale: _Optional[float] = ...) -> None: ...
+    resize: int
+    interpolation: str
+    def __init__(self, height: _Optional[int] = ..., width: _Optional[int] = ..., crop: _Optional[str] = ..., color: _Optional[str] = ..., mean: _Optional[_Iterable[float]] = ..., std: _Optional[_Iterable[float]] = ..., scale: _Optional[float] = ..., resize: _Optional[int] = ..., interpolation: _Optional[str] = ...) -> None: ...
 
 class Channels(_message.Message):
     __slots__ = ("channels",)

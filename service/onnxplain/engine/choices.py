@@ -48,6 +48,8 @@ class Choices(TypedDict, total=False):
         samples: of smoothgrad, smoothgrad_sq, vargrad: the number of noisy copies (default: 50)
         noise_level: of smoothgrad, smoothgrad_sq, vargrad: the standard deviation of the noise, as
             a fraction of the input's range (default: 0.15)
+        noise: of smoothgrad, smoothgrad_sq, vargrad: where the noise comes from: an artefact's own
+            input, or drawn from the seed in the graph: input, drawn (default: input)
         noise_seed: of smoothgrad, smoothgrad_sq, vargrad, rise, activation_maximisation: the seed
             of the noise (default: 0)
         steps: of integrated_gradients: the number of points between baseline and input (default:
@@ -100,6 +102,7 @@ class Choices(TypedDict, total=False):
     passes: Callable[[int, int], None] | None
     samples: int | None
     noise_level: float | None
+    noise: Literal["input", "drawn"] | None
     noise_seed: int | None
     steps: int | None
     baseline: float | Sequence[float] | npt.NDArray[np.floating] | None

@@ -215,6 +215,9 @@ class Engine:
                     to=subject.to,
                     method=method.name,
                     pictures=prepared.pictures[image : image + 1] if result.of_picture else (),
+                    photographs=prepared.photographs[image : image + 1]
+                    if result.of_picture
+                    else (),
                     labels=labels,
                     preprocess=prepared.preprocess,
                     notes=(*notes, *notes_of(run, chosen_units, labels, image, result)),

@@ -44,6 +44,9 @@ class Explanation(View):
     layer, to: the tensors projected from and to.
     method: the method's name.
     pictures: uint8 [H, W, 3] each, as the network sees them; empty for float arrays.
+    photographs: uint8 [H, W, 3] each, the pictures as their files show them, upright and made
+        smaller where they are large; `Preprocess.seen_box` tells which part of one the network
+        sees. Empty for float arrays.
     labels: class names by channel if the layer is the class score, else empty.
     preprocess: the preprocessing of the pictures; None for float arrays.
     notes: sentences about assumptions and oddities.
@@ -87,6 +90,7 @@ class Explanation(View):
     drawn_as: str = ""
     negated: bool = False
     probability: npt.NDArray[np.float32] | None = None
+    photographs: tuple[Pixels, ...] = ()
     box: npt.NDArray[np.int64] | None = None
 
     def __post_init__(self) -> None:

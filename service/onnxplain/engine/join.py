@@ -70,6 +70,7 @@ def _join(pieces: Sequence[Explanation], axis: int, images: Sequence[Explanation
         },
         inputs=tuple(row for p in images for row in p.inputs),
         pictures=tuple(picture for p in images for picture in p.pictures),
+        photographs=tuple(picture for p in images for picture in p.photographs),
         names=tuple(name for p in images for name in p.names),
         notes=tuple(dict.fromkeys(note for p in pieces for note in p.notes)),
     )

@@ -148,6 +148,8 @@ def preprocess_of(
                 mean=tuple(steps.mean) or (0.0,),
                 std=tuple(steps.std) or (1.0,),
                 scale=steps.scale if steps.HasField("scale") else 1.0,
+                resize=steps.resize or None,
+                interpolation=steps.interpolation or "bilinear",
             )
         case _:
             return None

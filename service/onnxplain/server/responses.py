@@ -236,6 +236,8 @@ def _preprocess_message(used: Preprocess | None) -> pb.Preprocess | None:
         mean=used.mean,
         std=used.std,
         scale=used.scale,
+        resize=used.resize,
+        interpolation=used.interpolation,
     )
 
 

@@ -11,7 +11,7 @@ from oracle import relative_error
 
 from onnxplain.engine.arguments import CheckedChoices, to_options
 from onnxplain.engine.pictures.inputs import prepare
-from onnxplain.engine.pictures.preprocess import parse
+from onnxplain.engine.pictures.presets import parse
 from onnxplain.graphops import METHODS, Method, check
 from onnxplain.graphops.backward.context import Attribution
 from onnxplain.graphops.errors import Cancelled, OptionError

@@ -9,7 +9,7 @@ from artefacts import network
 
 from onnxplain.engine import PRESETS, Preprocess
 from onnxplain.engine.pictures.inputs import prepare
-from onnxplain.engine.pictures.preprocess import parse
+from onnxplain.engine.pictures.presets import parse
 from onnxplain.graphops.errors import OptionError
 
 PIXEL = (255, 51, 0)  # red, green, blue: 1, 0.2 and 0 of the full scale
@@ -25,6 +25,7 @@ def values(name):
     ("name", "expected"),
     [
         ("imagenet", [(1 - 0.485) / 0.229, (0.2 - 0.456) / 0.224, (0 - 0.406) / 0.225]),
+        ("torchvision", [(1 - 0.485) / 0.229, (0.2 - 0.456) / 0.224, (0 - 0.406) / 0.225]),
         ("unit", [1, 0.2, 0]),
         ("signed", [1, -0.6, -1]),
         ("raw", [255, 51, 0]),
@@ -40,7 +41,7 @@ def test_presets(name, expected):
 
 def test_every_preset_is_tested_and_survives_json():
     assert set(PRESETS) == {
-        "imagenet", "unit", "signed", "raw", "raw_bgr", "caffe", "gray", "gray_raw",
+        "imagenet", "torchvision", "unit", "signed", "raw", "raw_bgr", "caffe", "gray", "gray_raw",
     }  # fmt: skip
     for chosen in PRESETS.values():
         assert Preprocess.from_json(chosen.to_json()) == chosen

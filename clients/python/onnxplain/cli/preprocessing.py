@@ -8,9 +8,11 @@ from pathlib import Path
 __all__ = ["PREPROCESS_HELP", "read_labels"]
 
 PREPROCESS_HELP = (
-    "a preset (imagenet, unit, signed, raw, raw_bgr, caffe, gray, gray_raw), KEY=VALUE pairs, or "
-    "both: 'raw,size=240x320,mean=127,std=128'. Keys: size (height x width), crop (none or "
-    "center), color (RGB, BGR or GRAY), mean, std (one number or one per channel), scale. "
+    "a preset (imagenet, torchvision, unit, signed, raw, raw_bgr, caffe, gray, gray_raw), "
+    "KEY=VALUE pairs, or both: 'raw,size=240x320,mean=127,std=128', 'torchvision,resize=232'. "
+    "Keys: size (height x width), crop (none or center), resize (the shorter side before the "
+    "crop), interpolation (bilinear, bicubic, lanczos or nearest), color (RGB, BGR or GRAY), mean, "
+    "std (one number or one per channel), scale. "
     "value = (pixel * scale - mean) / std. Default: the model's metadata, else an assumption that "
     "is printed"
 )

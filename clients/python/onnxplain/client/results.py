@@ -44,8 +44,8 @@ class Result:
         score is the sum of the activation's squares.
     notes: assumptions, and oddities of the result.
     pictures: uint8 [H, W, 3] each, as the network sees them; empty unless requested.
-    preprocess: how pictures became inputs (size, crop, color, mean, std, scale); None if the images
-        were network inputs.
+    preprocess: how pictures became inputs (size, crop, color, mean, std, scale, resize,
+        interpolation); None if the images were network inputs.
     model: the version used, `models/{model}/versions/{version}`.
     """
 
@@ -222,4 +222,6 @@ def _preprocess(used: pb.Preprocess) -> dict[str, Any]:
         "mean": tuple(used.mean),
         "std": tuple(used.std),
         "scale": used.scale,
+        "resize": used.resize or None,
+        "interpolation": used.interpolation or "bilinear",
     }

@@ -176,5 +176,6 @@ def _describe(model: onnx.ModelProto, start: Placed, scores: Placed, padded: lis
     except ValueError:  # reading the preprocessing reports it
         preprocess = None
     if isinstance(preprocess, dict):
+        preprocess.pop("resize", None)
         properties[PREPROCESS] = json.dumps(preprocess | {"size": None, "crop": "none"})
     onnx.helper.set_model_props(model, properties)

@@ -12,6 +12,7 @@ from onnxplain.graphops.methods.registry import (
 )
 
 if TYPE_CHECKING:
+    from onnxplain.graphops.methods.drawn_noise import noise_of_seed
     from onnxplain.graphops.methods.sampling import gauss_legendre, standard_noise
 
 __all__ = [
@@ -21,8 +22,16 @@ __all__ = [
     "Method",
     "find_method",
     "gauss_legendre",
+    "noise_of_seed",
     "require_taken",
     "standard_noise",
 ]
 
-__getattr__ = on_first_use(__name__, {"gauss_legendre": "sampling", "standard_noise": "sampling"})
+__getattr__ = on_first_use(
+    __name__,
+    {
+        "gauss_legendre": "sampling",
+        "noise_of_seed": "drawn_noise",
+        "standard_noise": "sampling",
+    },
+)

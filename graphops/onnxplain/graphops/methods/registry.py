@@ -11,7 +11,7 @@ from onnxplain.graphops.methods.method import Method
 __all__ = ["DEFAULT_METHOD", "METHODS", "find_method", "require_taken"]
 
 HERE = "onnxplain.graphops.methods"
-NOISY = (o.SAMPLES, o.NOISE_LEVEL, o.NOISE_SEED)
+NOISY = (o.SAMPLES, o.NOISE_LEVEL, o.NOISE, o.NOISE_SEED)
 MAPPED = (o.SCORE_LAYER, o.SCORE_CHANNEL_AXIS, o.UPSAMPLE)
 
 

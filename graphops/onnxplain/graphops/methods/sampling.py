@@ -29,6 +29,7 @@ from onnxplain.graphops.ir import (
     shape_of,
 )
 from onnxplain.graphops.methods.completeness import baseline_input, completeness_error
+from onnxplain.graphops.methods.drawn_noise import drawn_noise
 
 __all__ = [
     "gauss_legendre",
@@ -114,22 +115,37 @@ def gauss_legendre(steps: int) -> tuple[np.ndarray, np.ndarray]:
 def _over_noise(walk: Walk, statistic: Callable[[Emitter, Tensor], Tensor]) -> Attribution:
     """Return a statistic of the gradients at noisy copies, computed over axis 0, the copies."""
     op, target, options = walk.op, walk.path.target, walk.options
-    dtype, shape = _working_type(target), shape_of(target)[1:]
-    default = None
-    if is_static(shape):
-        drawn = standard_noise(options.noise_seed, tuple(shape))(options.samples)
-        default = drawn.astype(dtype)
-    dimensions = [_unused_dimension(walk), *shape]
-    noise = walk.interface.input(op, "noise", dtype, dimensions, default)
+    given = _seed_input(walk) if options.noise == "drawn" else _noise_input(walk)
     axes = list(range(1, rank_of(target)))
     with walk.in_seed_scope():
-        clean = op.widened(target)
+        clean, noise = op.widened(target), given
+        if options.noise == "drawn":
+            noise = drawn_noise(op, given, options.samples, op.shape(target, 1))
+            noise = op.narrowed(noise, onnx_type(clean))
         spread = op.Sub(op.reduced("ReduceMax", clean, axes), op.reduced("ReduceMin", clean, axes))
         deviation = op.Mul(spread, options.noise_level)
         values = op.Add(clean, op.Mul(deviation, op.Unsqueeze(noise, [1])))
         copies = op.Shape(noise, start=0, end=1)
     gradients, _ = _gradients(walk, values, copies)
     return Attribution(op.narrowed(statistic(op, gradients), op.signal_type(target)))
+
+
+def _noise_input(walk: Walk) -> Tensor:
+    """Add the noise as an input, with draws as its default where an image has a known size."""
+    target, options = walk.path.target, walk.options
+    dtype, shape = _working_type(target), shape_of(target)[1:]
+    default = None
+    if is_static(shape):
+        drawn = standard_noise(options.noise_seed, tuple(shape))(options.samples)
+        default = drawn.astype(dtype)
+    dimensions = [_unused_dimension(walk), *shape]
+    return walk.interface.input(walk.op, "noise", dtype, dimensions, default)
+
+
+def _seed_input(walk: Walk) -> Tensor:
+    """Add the seed of the noise as an input, int64 [], with the option's value as its default."""
+    default = np.array(walk.options.noise_seed, np.int64)
+    return walk.interface.input(walk.op, "noise_seed", np.int64, [], default)
 
 
 def _gradients(walk: Walk, values: Tensor, copies: Tensor) -> tuple[Tensor, Tensor]:

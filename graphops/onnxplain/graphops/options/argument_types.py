@@ -32,6 +32,7 @@ class OptionArguments(TypedDict, total=False):
     upsample: bool | None
     samples: int | None
     noise_level: float | None
+    noise: Literal["input", "drawn"] | None
     noise_seed: int | None
     steps: int | None
     low: float | Sequence[float] | None
@@ -46,6 +47,7 @@ class OwnOptions:
     upsample: bool
     samples: int
     noise_level: float
+    noise: Literal["input", "drawn"]
     noise_seed: int
     steps: int
     low: tuple[float, ...]

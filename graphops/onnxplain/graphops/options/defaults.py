@@ -26,6 +26,7 @@ __all__ = [
     "KEEP_SHAPE",
     "LOW",
     "NEGATE",
+    "NOISE",
     "NOISE_LEVEL",
     "NOISE_SEED",
     "OPTIONS",
@@ -130,6 +131,10 @@ NOISE_LEVEL = Option(
     "noise_level", float, 0.15, "the standard deviation of the noise, as a fraction of the input's "
     "range", bounds=(0, math.inf),
 )  # fmt: skip
+NOISE = Option(
+    "noise", str, "input", "where the noise comes from: an artefact's own input, or drawn from the "
+    "seed in the graph", choices=("input", "drawn"),
+)  # fmt: skip
 NOISE_SEED = Option("noise_seed", int, 0, "the seed of the noise", bounds=(0, 2**63 - 1))
 STEPS = Option(
     "steps", int, 50, "the number of points between baseline and input", bounds=(1, 1000)
@@ -151,7 +156,8 @@ HIGH = Option(
 OPTIONS: Mapping[str, Option] = {
     option.name: option
     for option in (
-        SCORE_LAYER, SCORE_CHANNEL_AXIS, UPSAMPLE, SAMPLES, NOISE_LEVEL, NOISE_SEED, STEPS,
+        SCORE_LAYER, SCORE_CHANNEL_AXIS, UPSAMPLE, SAMPLES, NOISE_LEVEL, NOISE, NOISE_SEED,
+        STEPS,
         BASELINE, LOW, HIGH,
     )
 }  # fmt: skip

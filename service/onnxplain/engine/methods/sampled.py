@@ -17,7 +17,7 @@ from onnxplain.engine.methods.baseline import baseline_row
 from onnxplain.engine.methods.seeds import Signal, Values, projections, signals
 from onnxplain.engine.run import Chosen, ProjectedUnits, Run
 from onnxplain.engine.runtime import Activity, Others, Plan, Stop
-from onnxplain.graphops.methods import METHODS, gauss_legendre, standard_noise
+from onnxplain.graphops.methods import METHODS, gauss_legendre, noise_of_seed, standard_noise
 
 __all__ = ["sampled"]
 
@@ -111,7 +111,8 @@ def _over_noise(
     own = runner.run.own
     samples = own["samples"]
     deviation = np.float32(own["noise_level"]) * (start.max() - start.min())
-    draw = standard_noise(own["noise_seed"], start.shape)
+    draws = noise_of_seed if own["noise"] == "drawn" else standard_noise
+    draw = draws(own["noise_seed"], start.shape)
     total: npt.NDArray[np.float64] = np.zeros(start.shape)
     squares: npt.NDArray[np.float64] = np.zeros(start.shape)
     chunks = runner.chunks(image, seed, samples, lambda a, b: start + deviation * draw(b - a))

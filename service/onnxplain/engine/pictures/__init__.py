@@ -15,7 +15,9 @@ from onnxplain.engine.pictures.network_input import (
     picture_input,
     required_inputs,
 )
-from onnxplain.engine.pictures.preprocess import PRESETS, Preprocess, parse
+from onnxplain.engine.pictures.photographs import read_photographs
+from onnxplain.engine.pictures.preprocess import Preprocess
+from onnxplain.engine.pictures.presets import PRESETS, parse
 from onnxplain.engine.pictures.read import (
     ARRAY_BYTES,
     Picture,
@@ -44,6 +46,7 @@ __all__ = [
     "prepare",
     "prepare_named",
     "read_arrays",
+    "read_photographs",
     "read_picture",
     "read_pictures",
     "required_inputs",

@@ -14,8 +14,10 @@ from PIL import Image
 
 from onnxplain.engine.pictures.arrays import fitting, split_images
 from onnxplain.engine.pictures.network_input import Input, picture_input
-from onnxplain.engine.pictures.preprocess import PRESETS, Preprocess, parse
-from onnxplain.engine.pictures.read import Picture, read_arrays, read_pictures
+from onnxplain.engine.pictures.photographs import fit_pictures
+from onnxplain.engine.pictures.preprocess import Preprocess
+from onnxplain.engine.pictures.presets import PRESETS, parse
+from onnxplain.engine.pictures.read import Picture, read_arrays
 from onnxplain.graphops import read_metadata
 from onnxplain.graphops.errors import OptionError, PictureError, UnsupportedModel
 
@@ -37,7 +39,8 @@ class PreparedInputs:
     pictures without a file; empty for arrays without one. sizes: the heights and widths of the
     pictures before; empty for arrays. named: arrays of an .npz file for further inputs, by name.
     others: for each picture, the values of the network's further inputs by name, without the batch
-    axis.
+    axis. photographs: the pictures as their files show them, uint8 [H, W, 3], of a bounded size;
+    `Preprocess.seen_box` tells which part the network sees. Empty for arrays.
     """
 
     rows: tuple[Array, ...]
@@ -48,6 +51,7 @@ class PreparedInputs:
     sizes: tuple[tuple[int, ...], ...] = ()
     named: NamedInputs = field(default_factory=dict)
     others: tuple[Mapping[str, Array], ...] = ()
+    photographs: tuple[npt.NDArray[np.uint8], ...] = ()
 
 
 def prepare(
@@ -78,14 +82,17 @@ def prepare(
         )
     chosen, notes = _choose(model, target, preprocess)
     if chosen.size is None:
-        chosen = replace(chosen, size=target.size)
-    fitted, sizes = [], []
-    for picture in read_pictures(pictures):
-        fitted.append(chosen.fit(picture))
-        sizes.append(picture.shape[:2])
-    rows = tuple(_row(chosen, picture, target) for picture in fitted)
-    names = tuple(map(_file_name, sources))
-    return PreparedInputs(rows, tuple(fitted), chosen, notes, names, tuple(sizes))
+        chosen = chosen.at(target.size)
+    shown = list(fit_pictures(pictures, chosen))
+    return PreparedInputs(
+        rows=tuple(_row(chosen, one.pixels, target) for one in shown),
+        pictures=tuple(one.pixels for one in shown),
+        preprocess=chosen,
+        notes=tuple(dict.fromkeys((*notes, *(note for one in shown for note in one.notes)))),
+        names=tuple(map(_file_name, sources)),
+        sizes=tuple(one.size for one in shown),
+        photographs=tuple(one.photograph for one in shown),
+    )
 
 
 def _load(
@@ -220,7 +227,7 @@ def _like(
     sources, _, arrays = _load(images, target)
     if arrays:
         return _prepared_arrays(sources, arrays, target, None)
-    return prepare(model, images, how and replace(how, size=target.size or how.size), target)
+    return prepare(model, images, how and how.at(target.size or how.size), target)
 
 
 def _file_name(source: Picture) -> str:

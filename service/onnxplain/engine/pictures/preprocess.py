@@ -4,24 +4,29 @@ from __future__ import annotations
 
 import json
 import math
-import re
-from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields, replace
-from types import MappingProxyType
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageOps
+from PIL import Image
 
-from onnxplain.graphops.errors import OptionError, nearest
+from onnxplain.engine.pictures.geometry import (
+    INTERPOLATIONS,
+    MAX_PIXELS,
+    Box,
+    Size,
+    centred,
+    covering_box,
+    cropped_box,
+)
+from onnxplain.graphops.errors import OptionError
 
-__all__ = ["PRESETS", "Preprocess", "parse"]
+__all__ = ["Preprocess"]
 
 COLORS = ("RGB", "BGR", "GRAY")
 CROPS = ("none", "center")
-MAX_TEXT = 1000  # characters of a preprocessing's text; splitting takes quadratic time
-MAX_PIXELS = 2**26  # 800 MB as float32 in three channels
+LATER = ("resize", "interpolation")  # fields that stored preprocessing names where not default
+REFERENCE = 224  # the crop's side that `resize` is for where there is no size
 
 
 @dataclass(frozen=True)
@@ -34,6 +39,9 @@ class Preprocess:
     color: "RGB", "BGR" or "GRAY", the order of the network's channels.
     mean, std: one number, or one per channel in the order of `color`.
     scale: the factor for pixels of 0 to 255.
+    resize: the shorter side in pixels before the crop to the centre; None for the smallest that
+        covers `size`. Without a size, that for a crop of 224, and in proportion for others.
+    interpolation: "nearest", "bilinear", "bicubic" or "lanczos", antialiased as Pillow does.
     """
 
     size: tuple[int, int] | None = None
@@ -42,15 +50,20 @@ class Preprocess:
     mean: tuple[float, ...] = (0.0,)
     std: tuple[float, ...] = (1.0,)
     scale: float = 1.0
+    resize: int | None = None
+    interpolation: str = "bilinear"
 
     def __post_init__(self) -> None:
         """Check the fields. Raises OptionError."""
         if self.size is not None:
             object.__setattr__(self, "size", _size(self.size))
-        if self.color not in COLORS:
-            raise OptionError(f"no color '{self.color}': choose one of {', '.join(COLORS)}")
-        if self.crop not in CROPS:
-            raise OptionError(f"no crop '{self.crop}': choose one of {', '.join(CROPS)}")
+        for name, known in (
+            ("color", COLORS), ("crop", CROPS), ("interpolation", tuple(INTERPOLATIONS))
+        ):  # fmt: skip
+            word = getattr(self, name)
+            if word not in known:
+                raise OptionError(f"no {name} '{word}': choose one of {', '.join(known)}")
+        self._check_resize()
         for name in ("mean", "std"):
             object.__setattr__(self, name, self._channel_values(name, getattr(self, name)))
         if not all(self.std):
@@ -74,17 +87,62 @@ class Preprocess:
         Raises:
             TypeError: the picture is no such array.
         """
-        image = Image.fromarray(picture)
+        return np.asarray(self.fit_image(Image.fromarray(picture)))
+
+    def fit_image(self, image: Image.Image) -> Image.Image:
+        """Fit a picture as `fit` does, without copying it.
+
+        Args:
+            image: a Pillow image in mode RGB.
+
+        Returns:
+            The picture as the network sees it; the same object where nothing changes.
+
+        Raises:
+            PictureError: a very long picture would be too large before its crop.
+        """
         if self.color == "GRAY":
             image = image.convert("L").convert("RGB")
-        if self.size is None:
-            return np.asarray(image)
-        height, width = self.size
+        if self.size is None or (self.resize is None and image.size == self.size[::-1]):
+            return image
         if self.crop == "center":
-            image = ImageOps.fit(image, (width, height), Image.Resampling.BILINEAR)
-        elif image.size != (width, height):
-            image = image.resize((width, height), Image.Resampling.BILINEAR)
-        return np.asarray(image)
+            return centred(image, self.size, self.resize, self.interpolation)
+        return image.resize(self.size[::-1], INTERPOLATIONS[self.interpolation])
+
+    def seen_box(self, height: int, width: int) -> Box:
+        """Return the part of a picture that the network's input shows.
+
+        Args:
+            height: of the picture, in pixels.
+            width: of the picture, in pixels.
+
+        Returns:
+            Top, left, bottom and right in pixels of the picture. They are outside it where `resize`
+            is smaller than `size`, so that the input has a black border.
+        """
+        if self.size is None or self.crop == "none":
+            return 0.0, 0.0, float(height), float(width)
+        if self.resize is None:
+            return covering_box((height, width), self.size)
+        return cropped_box((height, width), self.size, self.resize)
+
+    def at(self, size: Size | None) -> Preprocess:
+        """Return the preprocessing for a size, with `resize` in proportion.
+
+        Args:
+            size: height and width in pixels; None for any, which is that of `resize`.
+
+        Returns:
+            The preprocessing.
+
+        Raises:
+            OptionError: the size is none.
+        """
+        if self.resize is None:
+            return replace(self, size=size)
+        before, after = self.size or (REFERENCE, REFERENCE), size or (REFERENCE, REFERENCE)
+        resize = round(self.resize * max(after) / max(before))
+        return replace(self, size=after, resize=max(resize, 1))
 
     def values(self, fitted: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
         """Return the network's input for a fitted picture.
@@ -136,14 +194,19 @@ class Preprocess:
 
     def to_json(self) -> str:
         """Return the JSON text that `from_json` reads."""
-        return json.dumps(asdict(self))
+        stored = asdict(self)
+        for field in fields(self):
+            if field.name in LATER and stored[field.name] == field.default:
+                del stored[field.name]
+        return json.dumps(stored)
 
     @classmethod
     def from_json(cls, text: str) -> Preprocess:
         """Return the preprocessing of a JSON text.
 
         Args:
-            text: an object with exactly the names of the fields as keys.
+            text: an object with the names of the fields as keys, of which `resize` and
+                `interpolation` may be missing.
 
         Returns:
             The preprocessing.
@@ -156,11 +219,22 @@ class Preprocess:
             values = json.loads(text)
         except ValueError as e:
             raise OptionError(f"the preprocessing is not JSON: {e}") from e
-        if not isinstance(values, dict) or set(values) != names:
+        if not isinstance(values, dict) or not names - {*LATER} <= set(values) <= names:
             raise OptionError(
                 f"the preprocessing must be a JSON object with the keys {', '.join(sorted(names))}"
             )
         return cls(**values)
+
+    def _check_resize(self) -> None:
+        if self.resize is None:
+            return
+        whole = type(self.resize) is int and 0 < self.resize**2 <= MAX_PIXELS
+        if not whole:
+            raise OptionError(f"resize is {self.resize!r}: give the shorter side in pixels")
+        if self.crop != "center":
+            raise OptionError(
+                f"resize is {self.resize}, the shorter side before the crop: set crop=center too"
+            )
 
     def _channel_values(self, name: str, value: object) -> tuple[float, ...]:
         values = value if isinstance(value, (tuple, list)) else (value,)
@@ -170,31 +244,6 @@ class Preprocess:
                 "per channel"
             )
         return tuple(_number(name, v) for v in values)
-
-
-def parse(text: str) -> Preprocess:
-    """Read 'PRESET', 'KEY=VALUE,KEY=VALUE' or 'PRESET,KEY=VALUE', such as 'raw_bgr,size=224x224'.
-
-    The keys are the fields of Preprocess; without a preset they change 'raw'. Raises OptionError.
-    """
-    if len(text) > MAX_TEXT:
-        raise OptionError(f"the preprocessing has {len(text):,} characters: at most {MAX_TEXT:,}")
-    name, *pairs = re.split(r"[,;\s]+(?=\w+=)", text.strip())
-    if "=" in name:
-        pairs.insert(0, name)
-        name = "raw"
-    if name not in PRESETS:
-        raise OptionError(f"no preprocessing '{name}' ({nearest(name, PRESETS, len(PRESETS))})")
-    values = {}
-    for pair in pairs:
-        key, value = pair.split("=", 1)
-        if key not in _READERS:
-            raise OptionError(f"no preprocessing key '{key}': choose from {', '.join(_READERS)}")
-        try:
-            values[key] = _READERS[key](value)
-        except (ValueError, ZeroDivisionError) as e:
-            raise OptionError(f"cannot read the preprocessing '{pair}': {_EXAMPLES[key]}") from e
-    return replace(PRESETS[name], **values)
 
 
 def _size(value: object) -> tuple[int, int]:
@@ -213,52 +262,3 @@ def _number(name: str, value: object) -> float:
     if not isinstance(value, (int, float)) or isinstance(value, bool) or not math.isfinite(value):
         raise OptionError(f"{name} is {value!r}: give a finite number")
     return float(value)
-
-
-_IMAGENET_MEAN, _IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-_CAFFE_MEAN = (103.939, 116.779, 123.68)  # ImageNet's mean blue, green and red
-
-PRESETS: Mapping[str, Preprocess] = MappingProxyType(
-    {
-        "imagenet": Preprocess(
-            crop="center", mean=_IMAGENET_MEAN, std=_IMAGENET_STD, scale=1 / 255
-        ),
-        "unit": Preprocess(scale=1 / 255),
-        "signed": Preprocess(scale=2 / 255, mean=(1.0,)),
-        "raw": Preprocess(),
-        "raw_bgr": Preprocess(color="BGR"),
-        "caffe": Preprocess(crop="center", color="BGR", mean=_CAFFE_MEAN),
-        "gray": Preprocess(color="GRAY", scale=1 / 255),
-        "gray_raw": Preprocess(color="GRAY"),
-    }
-)
-
-
-def _read_size(text: str) -> tuple[int, int]:
-    height, _, width = text.lower().partition("x")
-    return int(height), int(width or height)
-
-
-def _read_number(text: str) -> float:
-    above, _, below = text.partition("/")
-    return float(above) / float(below or 1)
-
-
-def _read_numbers(text: str) -> tuple[float, ...]:
-    return tuple(_read_number(part) for part in re.split(r"[,:\s]+", text))
-
-
-_READERS: dict[str, Callable[[str], Any]] = {
-    "size": _read_size,
-    "crop": str,
-    "color": str.upper,
-    "mean": _read_numbers,
-    "std": _read_numbers,
-    "scale": _read_number,
-}
-_EXAMPLES = {
-    "size": "write size=224 or size=240x320, height first",
-    "mean": "write mean=127 or mean=0.5,0.5,0.5",
-    "std": "write std=128 or std=0.2,0.2,0.2",
-    "scale": "write scale=0.5 or scale=1/255",
-}

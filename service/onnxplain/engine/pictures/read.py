@@ -5,23 +5,25 @@ from __future__ import annotations
 import io
 import os
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageOps
+from PIL import ExifTags, Image, ImageOps
 
 from onnxplain.graphops.errors import PictureError, missing_file
 
 __all__ = [
-    "ARRAY_BYTES", "Picture", "is_array_file", "read_arrays", "read_file", "read_picture",
-    "read_pictures",
+    "ARRAY_BYTES", "Loaded", "Picture", "Pixels", "is_array_file", "load",
+    "names_in_errors", "read_arrays", "read_picture", "read_pictures",
 ]  # fmt: skip
 
 # Without the formats for which Pillow starts other programs or reads further files.
-FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
+FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
+LARGE = 2**25  # pixels above which a JPEG may be decoded at a reduced size
+TURNED = (5, 6, 7, 8)  # EXIF orientations that swap height and width
 ARRAY_FILES = (".npy", ".npz")
 ARRAY_BYTES = (b"\x93NUMPY", b"PK\x03\x04")  # what a .npy and a .npz file begin with
 # Pillow refuses pictures over 179 megapixels; its warning from half of that on helps nobody.
@@ -31,10 +33,24 @@ Pixels = npt.NDArray[np.uint8]
 Picture = str | os.PathLike[str] | bytes | Image.Image | npt.NDArray[Any]
 
 
+@dataclass(frozen=True)
+class Loaded:
+    """A picture as its file shows it.
+
+    image: upright, in mode RGB. size: its height and width in the file, where the image may be
+    smaller. notes: sentences about what of the file was left out.
+    """
+
+    image: Image.Image
+    size: tuple[int, int]
+    notes: tuple[str, ...] = ()
+
+
 def read_picture(source: Picture, name: str = "the picture") -> Pixels:
     """Read a picture.
 
-    Transparency is dropped, a camera's rotation is applied, and an animation's first frame counts.
+    Transparency is dropped, a camera's rotation is applied, and the first frame of an animation or
+    page of a TIFF counts.
 
     Args:
         source: a path, the bytes of a file, a Pillow image, or a uint8 array [H, W], [H, W, 1],
@@ -50,25 +66,61 @@ def read_picture(source: Picture, name: str = "the picture") -> Pixels:
     """
     if isinstance(source, np.ndarray):
         return _from_array(source, name)
+    return np.asarray(load(source, name).image)
+
+
+def load(
+    source: Picture, name: str, reduction: Callable[[int, int], float] | None = None
+) -> Loaded:
+    """Read a picture as `read_picture` does, as a Pillow image.
+
+    reduction: how many times smaller a JPEG of over LARGE pixels may be, for its height and width;
+        None for 1. Raises as `read_picture`.
+    """
+    if isinstance(source, np.ndarray):
+        return _loaded(Image.fromarray(_from_array(source, name)), name)
     if isinstance(source, Image.Image):
-        return _to_rgb(source, name)
+        return _loaded(source, name)
     name = name if isinstance(source, bytes) else f"'{os.fspath(source)}'"
     arrays = read_arrays(source, name)
     if arrays is not None:
-        return _from_file_of_arrays(arrays, name)
-    data = read_file(source, name)
-    try:
-        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
-            image.load()
-            upright = ImageOps.exif_transpose(image)
-    # Broken files make Pillow's decoders raise OSError, SyntaxError, struct.error, IndexError,
-    # DecompressionBombError and more.
-    except Exception as e:
-        raise PictureError(
-            f"{name} is not a picture that can be read ({type(e).__name__}): "
-            "give a PNG, a JPEG or another common format"
-        ) from e
-    return _to_rgb(upright, name)
+        return load(_from_file_of_arrays(arrays, name), name)
+    with open_file(source, name) as file:
+        try:
+            with Image.open(file, formats=FORMATS) as image:
+                pages = getattr(image, "n_frames", 1) if image.format == "TIFF" else 1
+                size = _decode(image, reduction)
+        except Image.DecompressionBombError as e:
+            most = 2 * (Image.MAX_IMAGE_PIXELS or 0)
+            raise PictureError(f"{name} has more than {most:,} pixels: make it smaller") from e
+        # Broken files make Pillow's decoders raise OSError, SyntaxError, struct.error, IndexError
+        # and more.
+        except Exception as e:
+            raise PictureError(
+                f"{name} is not a picture that can be read ({type(e).__name__}): "
+                "give a PNG, a JPEG or another common format"
+            ) from e
+    note = f"{name} has {pages} pages, and the first is read: save another as a file of its own"
+    return Loaded(_to_rgb(image, name), size, (note,) if pages > 1 else ())
+
+
+def _loaded(image: Image.Image, name: str) -> Loaded:
+    return Loaded(_to_rgb(image, name), (image.height, image.width))
+
+
+def _decode(image: Image.Image, reduction: Callable[[int, int], float] | None) -> tuple[int, int]:
+    """Decode an opened file and turn it upright. Return its height and width before a reduction."""
+    size = None
+    is_large = image.width * image.height > LARGE
+    if reduction is not None and is_large and image.format in ("JPEG", "MPO"):
+        turned = image.getexif().get(ExifTags.Base.Orientation) in TURNED
+        size = image.size if turned else (image.height, image.width)
+        factor = reduction(*size)
+        if factor >= 2:  # the decoder can halve it, and halve it again
+            image.draft(None, (int(image.width // factor), int(image.height // factor)))
+    image.load()
+    ImageOps.exif_transpose(image, in_place=True)
+    return size or (image.height, image.width)
 
 
 def read_arrays(source: object, name: str) -> Mapping[str, npt.NDArray[Any]] | None:
@@ -80,8 +132,9 @@ def read_arrays(source: object, name: str) -> Mapping[str, npt.NDArray[Any]] | N
     if not isinstance(source, (str, bytes, os.PathLike)) or not is_array_file(source):
         return None
     try:
-        loaded = np.load(io.BytesIO(read_file(source, name)), allow_pickle=False)
-        arrays = {"": loaded} if isinstance(loaded, np.ndarray) else dict(loaded)
+        with open_file(source, name) as file:
+            loaded = np.load(file, allow_pickle=False)
+            arrays = {"": loaded} if isinstance(loaded, np.ndarray) else dict(loaded)
     except Exception as e:  # zipfile, numpy and zlib raise errors of their own
         if isinstance(e, PictureError) or type(e).__module__.startswith("onnxplain."):
             raise
@@ -96,9 +149,15 @@ def read_arrays(source: object, name: str) -> Mapping[str, npt.NDArray[Any]] | N
 
 def read_pictures(sources: Sequence[Picture], what: str = "picture") -> Iterator[Pixels]:
     """Yield the result of `read_picture` for each source. what: the word for one in errors."""
-    for number, source in enumerate(sources, 1):
-        numbered = f"{what} {number} of {len(sources)}"
-        yield read_picture(source, numbered if len(sources) > 1 else f"the {what}")
+    for source, name in zip(sources, names_in_errors(len(sources), what), strict=True):
+        yield read_picture(source, name)
+
+
+def names_in_errors(count: int, what: str = "picture") -> list[str]:
+    """Return names of pictures without a file for errors. what: the word for one."""
+    if count == 1:
+        return [f"the {what}"]
+    return [f"{what} {number} of {count}" for number in range(1, count + 1)]
 
 
 def is_array_file(source: object) -> bool:
@@ -108,15 +167,19 @@ def is_array_file(source: object) -> bool:
     return isinstance(source, str | os.PathLike) and str(source).lower().endswith(ARRAY_FILES)
 
 
-def read_file(source: str | os.PathLike[str] | bytes, name: str) -> bytes:
-    """Return the bytes of a file, or the bytes themselves.
+def open_file(source: str | os.PathLike[str] | bytes, name: str) -> BinaryIO:
+    """Open a file, or the bytes of one, for reading at any place.
 
     name: that of the file in errors. Raises MissingFile, PictureError.
     """
     if isinstance(source, bytes):
-        return source
+        return io.BytesIO(source)
     try:
-        return Path(source).read_bytes()
+        file = open(source, "rb")  # noqa: SIM115
+        if file.seekable():
+            return file
+        with file:
+            return io.BytesIO(file.read())
     except (FileNotFoundError, NotADirectoryError) as e:
         raise missing_file(source, name) from e
     except OSError as e:
@@ -148,11 +211,11 @@ def _from_file_of_arrays(arrays: Mapping[str, npt.NDArray[Any]], name: str) -> P
     return _from_array(first, name)
 
 
-def _to_rgb(image: Image.Image, name: str) -> Pixels:
+def _to_rgb(image: Image.Image, name: str) -> Image.Image:
     if image.mode.startswith("I;16"):  # Pillow clips 16 bits to 8 instead of scaling
-        return _from_array((np.asarray(image) >> 8).astype(np.uint8), name)
+        image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
     if image.mode in ("I", "F"):
         raise PictureError(
             f"{name} has 32-bit values, whose range is unknown: scale it to 8 bits first"
         )
-    return _from_array(np.asarray(image.convert("RGB")), name)
+    return image if image.mode == "RGB" else image.convert("RGB")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,14 @@ from PIL import Image, ImageDraw
 
 from onnxplain.engine.drawing import Note, Panel, View, enlarged, figure, heat_bar, heat_grid
 from onnxplain.engine.engine import Engine
-from onnxplain.engine.pictures import Picture, Preprocess, picture_input, prepare, read_picture
+from onnxplain.engine.pictures import (
+    Picture,
+    Preprocess,
+    parse,
+    picture_input,
+    prepare,
+    read_picture,
+)
 from onnxplain.engine.runtime import Footprint, Model, Session, stored_labels
 from onnxplain.graphops import convolutionalize, read_metadata
 from onnxplain.graphops.analysis import NORMALIZERS
@@ -151,7 +158,10 @@ def slide(
     sliding = _sliding_metadata(network)
     window = (sliding["window"][0], sliding["window"][1])
     names = tuple(labels) if labels is not None else stored_labels(source)
-    prepared = prepare(network, [read_picture(picture)], preprocess)
+    how = parse(preprocess) if isinstance(preprocess, str) else preprocess
+    if how is not None and how.size is None:
+        how = replace(how, resize=None)  # nothing is cropped, so that windows see all of it
+    prepared = prepare(network, [read_picture(picture)], how)
     pixels = prepared.pictures[0]
     if any(n < w for n, w in zip(pixels.shape, window, strict=False)):
         raise PictureError(

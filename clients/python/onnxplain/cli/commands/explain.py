@@ -181,6 +181,7 @@ def _explanation(
     result: Result, images: Sequence[str], sources: Sequence[str | bytes]
 ) -> Explanation:
     from onnxplain.engine import Explanation, Preprocess
+    from onnxplain.engine.pictures import read_photographs
 
     used, count, rank = result.preprocess, len(result.score), result.attribution.ndim - 2
     return Explanation(
@@ -193,6 +194,7 @@ def _explanation(
         to=result.to,
         method=result.method,
         pictures=result.pictures,
+        photographs=read_photographs(sources) if result.pictures else (),
         labels=result.labels,
         completeness_error=result.completeness_error,
         probability=result.probability,
