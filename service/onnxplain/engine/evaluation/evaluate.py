@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from onnxplain.engine.engine import Engine
 from onnxplain.engine.evaluation import metrics
 from onnxplain.engine.evaluation.randomization import randomized, weights_from_top
+from onnxplain.engine.explainer import Explainer
 from onnxplain.engine.explanation import Explanation
 from onnxplain.engine.methods import METHODS, find_method
 from onnxplain.engine.pictures import Picture, PreparedInputs, Preprocess, prepare, read_pictures
+from onnxplain.engine.progress import Progress, unreported
 from onnxplain.engine.runtime import Model
 from onnxplain.engine.views import (
     choose_class,
@@ -30,7 +31,6 @@ RANDOM = "random"  # maps of noise, for comparison
 STEPS = 32  # of the deletion and insertion curves
 
 Array = npt.NDArray[Any]
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,16 +89,16 @@ class Evaluations(list[Evaluation]):
 
 
 def evaluate(
-    engine: Engine,
+    engine: Explainer,
     model: Model,
     pictures: Sequence[Picture],
-    methods: Sequence[str],
+    methods: Sequence[str] | None = None,
     *,
     class_index: int | None = None,
     masks: Sequence[Picture] = (),
     randomize: int = 0,
     preprocess: Preprocess | str | None = None,
-    progress: Progress = lambda done, total: None,
+    progress: Progress | None = None,
 ) -> Evaluations:
     """Measure the faithfulness of the maps of each picture's predicted class, or of one class.
 
@@ -106,10 +106,9 @@ def evaluate(
     (randomisation).
 
     Args:
-        engine: the engine that explains.
         model: a path, the bytes of a file, a ModelProto, or the result of `Engine.open`.
         pictures: paths, bytes, Pillow images or uint8 arrays [H, W, 3].
-        methods: the names of methods that explain a class, see `class_methods`.
+        methods: the names of methods that explain a class; None for all, see `class_methods`.
         class_index: the class; None for the predicted one of each picture.
         masks: one per picture, lighter than half of its maximum where the class is; or none.
         randomize: the number of pictures for the randomisation check, which explains them once per
@@ -129,7 +128,7 @@ def evaluate(
     """
     if randomize < 0:
         raise OptionError(f"randomize {randomize}: give a number of pictures, 0 or more")
-    names = [*methods, RANDOM]
+    names = [*(class_methods() if methods is None else methods), RANDOM]
     _require_class_methods(names[:-1])
     opened = engine.open(model)
     prepared = prepare(opened.model, list(pictures), preprocess)
@@ -138,12 +137,13 @@ def evaluate(
     few = replace(prepared, rows=prepared.rows[:randomize], pictures=prepared.pictures[:randomize])
     for_each = 2 * len(prepared.rows) + layers * len(few.rows)
     done, total = 0, len(names) * for_each
-    progress(0, total)
+    report = progress or unreported
+    report(0, total)
 
     def tick() -> None:
         nonlocal done
         done += 1
-        progress(done, total)
+        report(done, total)
 
     scores = class_scores(engine, opened, prepared.pictures, prepared.preprocess)
     predicted = np.array([choose_class(row, class_index) for row in scores], np.int64)
@@ -230,7 +230,7 @@ def _regions(prepared: PreparedInputs, masks: Sequence[Picture]) -> list[npt.NDA
 
 
 def _maps(
-    engine: Engine,
+    engine: Explainer,
     model: Model,
     prepared: PreparedInputs,
     method: str,
@@ -260,7 +260,7 @@ def _maps(
 
 
 def _curves(
-    engine: Engine,
+    engine: Explainer,
     model: Model,
     prepared: PreparedInputs,
     channels: npt.NDArray[np.int64],

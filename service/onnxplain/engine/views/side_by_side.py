@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Any, Unpack
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Unpack, cast
 
 import numpy.typing as npt
 from PIL import Image
 
+from onnxplain.engine.arguments import CheckedChoices
 from onnxplain.engine.choices import Choices
 from onnxplain.engine.drawing import (
     Note,
@@ -19,30 +20,53 @@ from onnxplain.engine.drawing import (
     figure,
     overlay,
 )
-from onnxplain.engine.engine import Engine
+from onnxplain.engine.explainer import Explainer
 from onnxplain.engine.explanation import Explanation
-from onnxplain.engine.methods import own_options
+from onnxplain.engine.methods import find_method, own_options
 from onnxplain.engine.pictures import Images
 from onnxplain.engine.runtime import Model
+from onnxplain.engine.signatures import with_choices
 from onnxplain.engine.units import Units
-from onnxplain.graphops.errors import OptionError
+from onnxplain.graphops import Method
+from onnxplain.graphops.errors import ModelError, OptionError, nearest, one_line
 
-__all__ = ["SideBySide", "maps"]
+__all__ = ["SideBySide", "explain_by_each", "maps"]
 
 SIDE = 128
 COLUMNS = 4
 
 
 @dataclass(frozen=True, eq=False)
-class SideBySide(View):
-    """Explanations of the same pictures, with as many units each, one per method."""
+class SideBySide(View, Mapping[str, Explanation]):
+    """Explanations of the same pictures, with as many units each, by the names of their methods.
+
+    explanations: one per method.
+    refused: by the name of each method that cannot explain the network so, the reason.
+    """
 
     explanations: tuple[Explanation, ...]
+    refused: Mapping[str, str] = field(default_factory=dict)
+
+    def __getitem__(self, method: str) -> Explanation:
+        for one in self.explanations:
+            if one.method == method:
+                return one
+        if method in self.refused:
+            raise KeyError(f"{method} is left out: {self.refused[method]}")
+        raise KeyError(f"no method '{method}' ({nearest(method, self)})")
+
+    def __iter__(self) -> Iterator[str]:
+        return (one.method for one in self.explanations)
+
+    def __len__(self) -> int:
+        return len(self.explanations)
 
     @property
     def notes(self) -> tuple[str, ...]:  # type: ignore[override]
-        """The notes of all explanations, each once."""
-        return tuple(dict.fromkeys(note for one in self.explanations for note in one.notes))
+        """The methods that are left out, and the notes of all explanations, each once."""
+        refused = (f"{method} is left out: {reason}" for method, reason in self.refused.items())
+        of_each = (note for one in self.explanations for note in one.notes)
+        return tuple(dict.fromkeys((*refused, *of_each)))
 
     def draw(self) -> Image.Image:
         """Draw each picture, then one panel per method: its map, and the map over the picture.
@@ -116,11 +140,12 @@ class SideBySide(View):
         return {f"{e.method}.{k}": v for e in self.explanations for k, v in e.arrays().items()}
 
 
+@with_choices
 def maps(
-    engine: Engine,
+    engine: Explainer,
     model: Model,
     pictures: Images,
-    methods: Sequence[str],
+    methods: Sequence[str | Method],
     layer: str | None = None,
     units: Units = None,
     **choices: Unpack[Choices],
@@ -128,7 +153,6 @@ def maps(
     """Explain units by one method, or by several side by side.
 
     Args:
-        engine: the engine that explains.
         model: as in `Engine.explain`, like the arguments below.
         pictures: one or several pictures, or one preprocessed float array.
         methods: the names of the methods.
@@ -143,10 +167,48 @@ def maps(
         OptionError: there are no methods, or none takes an option.
         InputError, ModelError, DeviceError, Cancelled: as `Engine.explain`.
     """
-    explanations = []
-    for method in methods:
-        own = own_options(choices, method, methods)
-        explanations.append(engine.explain(model, pictures, layer, method, units, **own))
-    if not explanations:
+    if len(methods) == 1:
+        return engine.explain(model, pictures, layer, methods[0], units, **choices)
+    return explain_by_each(engine, model, pictures, methods, layer, units, **choices)
+
+
+def explain_by_each(
+    engine: Explainer,
+    model: Model,
+    pictures: Images,
+    methods: Sequence[str | Method],
+    layer: str | None,
+    units: Units,
+    **choices: Unpack[Choices],
+) -> SideBySide:
+    """Explain units by each of several methods.
+
+    A method that cannot explain the network, or not with these options, is left out, and the result
+    says why. Raises the error of the first one where all are.
+    """
+    found = [find_method(method) for method in methods]
+    names = [method.name for method in found]
+    if not found:
         raise OptionError("there are no methods: give at least one")
-    return explanations[0] if len(explanations) == 1 else SideBySide(tuple(explanations))
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise OptionError(f"method '{twice}' is named twice: name each method once")
+    own = [own_options(choices, method, found) for method in found]
+    for method, options in zip(found, own, strict=True):
+        CheckedChoices.of(method, cast(Choices, options))  # refuses wrong options before the work
+    model = engine.open(model)
+    explanations: list[Explanation] = []
+    errors: dict[str, OptionError | ModelError] = {}
+    for method, options in zip(found, own, strict=True):
+        try:
+            explanations.append(engine.explain(model, pictures, layer, method, units, **options))
+        except (OptionError, ModelError) as e:
+            errors[method.name] = e
+    refused = {name: one_line(error) for name, error in errors.items()}
+    if not explanations:
+        first = next(iter(errors.values()))
+        if len(set(refused.values())) == 1:
+            raise first
+        reasons = "; ".join(f"{name}: {reason}" for name, reason in refused.items())
+        raise type(first)(f"none of the methods can explain this: {reasons}") from first
+    return SideBySide(tuple(explanations), refused)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,7 +13,7 @@ import onnx
 from PIL import Image, ImageDraw
 
 from onnxplain.engine.drawing import Note, Panel, View, enlarged, figure, heat_bar, heat_grid
-from onnxplain.engine.engine import Engine
+from onnxplain.engine.explainer import Explainer
 from onnxplain.engine.pictures import (
     Picture,
     Preprocess,
@@ -22,6 +22,7 @@ from onnxplain.engine.pictures import (
     prepare,
     read_picture,
 )
+from onnxplain.engine.progress import Progress, unreported
 from onnxplain.engine.runtime import Footprint, Model, Session, stored_labels
 from onnxplain.graphops import convolutionalize, read_metadata
 from onnxplain.graphops.analysis import NORMALIZERS
@@ -120,7 +121,7 @@ class Sliding(View):
 
 
 def slide(
-    engine: Engine,
+    engine: Explainer,
     model: Model,
     picture: Picture,
     channel: int | None = None,
@@ -128,12 +129,11 @@ def slide(
     size: tuple[int, int] | None = None,
     labels: Sequence[str] | None = None,
     preprocess: Preprocess | str | None = None,
-    progress: Callable[[int, int], None] = lambda done, total: None,
+    progress: Progress | None = None,
 ) -> Sliding:
     """Slide a classifier over a picture larger than its own, in one run.
 
     Args:
-        engine: the engine that runs the network.
         model: a classifier, or the output of `convolutionalize`: a path, the bytes of a file, a
             ModelProto, or the result of `Engine.open`.
         picture: a path, bytes, a Pillow image or a uint8 array [H, W, 3].
@@ -170,6 +170,7 @@ def slide(
         )
     _require_memory(network, prepared.rows[0].shape, engine.memory_bytes)
     session = Session(network, engine.device, engine.threads)
+    progress = progress or unreported
     progress(0, 1)
     with engine.stop().watching() as stop:
         feeds = {picture_input(network).name: prepared.rows[0][None]}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,8 +12,9 @@ import numpy.typing as npt
 from PIL import Image
 
 from onnxplain.engine.drawing import Chart, View, charts
-from onnxplain.engine.engine import Engine
+from onnxplain.engine.explainer import Explainer
 from onnxplain.engine.pictures import Picture, Preprocess, read_picture
+from onnxplain.engine.progress import Progress, unreported
 from onnxplain.engine.runtime import Model
 from onnxplain.engine.views.predictions import (
     choose_class,
@@ -94,7 +95,7 @@ class Invariance(View):
 
 
 def invariance(
-    engine: Engine,
+    engine: Explainer,
     model: Model,
     picture: Picture,
     layers: Sequence[str] = (),
@@ -102,14 +103,13 @@ def invariance(
     *,
     labels: Sequence[str] | None = None,
     preprocess: Preprocess | str | None = None,
-    progress: Callable[[int, int], None] = lambda done, total: None,
+    progress: Progress | None = None,
 ) -> Invariance:
     """Translate, scale and rotate a picture: compare the layers' values, and a class's probability.
 
     After Zeiler and Fergus 2014, figure 5. Uncovered areas have the picture's mean colour.
 
     Args:
-        engine: the engine that runs the network.
         model: a path, the bytes of a file, a ModelProto, or the result of `Engine.open`.
         picture: a path, bytes, a Pillow image or a uint8 array [H, W, 3].
         layers: tensors, nodes or modules, at least one.
@@ -143,6 +143,7 @@ def invariance(
     unchanged = {layer: next(values([pixels], layer)) for layer in layers}
     total = len(CHANGES) * len(unchanged) * STEPS
     steps = itertools.count(1)
+    progress = progress or unreported
     progress(0, total)
     curves = []
     for change, (low, high, _) in CHANGES.items():

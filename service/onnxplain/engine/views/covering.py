@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,9 +21,10 @@ from onnxplain.engine.drawing import (
     heat_bar,
     heat_grid,
 )
-from onnxplain.engine.engine import Engine
+from onnxplain.engine.explainer import Explainer
 from onnxplain.engine.methods import windows
 from onnxplain.engine.pictures import Picture, Preprocess, read_picture
+from onnxplain.engine.progress import Progress, unreported
 from onnxplain.engine.runtime import Model
 from onnxplain.engine.views.predictions import (
     choose_class,
@@ -34,7 +35,7 @@ from onnxplain.engine.views.predictions import (
 )
 from onnxplain.graphops.errors import OptionError
 
-__all__ = ["Covered", "covered", "summary"]
+__all__ = ["Covered", "occlusion", "summary"]
 
 GREY = 127
 SIDE = 224
@@ -128,8 +129,8 @@ class Covered(View):
         }
 
 
-def covered(
-    engine: Engine,
+def occlusion(
+    engine: Explainer,
     model: Model,
     picture: Picture,
     layer: str | None = None,
@@ -140,14 +141,13 @@ def covered(
     stride: int | None = None,
     labels: Sequence[str] | None = None,
     preprocess: Preprocess | str | None = None,
-    progress: Callable[[int, int], None] = lambda done, total: None,
+    progress: Progress | None = None,
 ) -> Covered:
     """Slide a grey square over a picture: watch the probability of a class, and a channel.
 
     After Zeiler and Fergus 2014, figure 7.
 
     Args:
-        engine: the engine that runs the network.
         model: a path, the bytes of a file, a ModelProto, or the result of `Engine.open`.
         picture: a path, bytes, a Pillow image or a uint8 array [H, W, 3].
         layer: the layer of the channel; None for the class score.
@@ -190,6 +190,7 @@ def covered(
     squares = windows(pixels.shape[:2], (size, size), (step, step))
     rows, columns = (sorted({square[axis].start for square in squares}) for axis in range(2))
     probability, strength = [], []
+    progress = progress or unreported
     progress(0, len(squares))
     for start in range(0, len(squares), AT_ONCE):
         frames = []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,9 +11,10 @@ import numpy.typing as npt
 from PIL import Image
 
 from onnxplain.engine.drawing import Note, Panel, View, figure, name_pictures
-from onnxplain.engine.engine import Engine
+from onnxplain.engine.explainer import Explainer
 from onnxplain.engine.explanation import Explanation
 from onnxplain.engine.pictures import Picture, Preprocess
+from onnxplain.engine.progress import Progress, unreported
 from onnxplain.engine.runtime import Model
 from onnxplain.engine.units import Units
 from onnxplain.graphops.errors import (
@@ -25,7 +26,7 @@ from onnxplain.graphops.errors import (
 )
 from onnxplain.graphops.methods import DEFAULT_METHOD
 
-__all__ = ["Training", "through_training"]
+__all__ = ["Training", "training"]
 
 SIDE = 192
 
@@ -80,8 +81,8 @@ class Training(View):
         }
 
 
-def through_training(
-    engine: Engine,
+def training(
+    engine: Explainer,
     checkpoints: Sequence[Model],
     picture: Picture,
     layer: str | None = None,
@@ -91,14 +92,13 @@ def through_training(
     names: Sequence[str] | None = None,
     labels: Sequence[str] | None = None,
     preprocess: Preprocess | str | None = None,
-    progress: Callable[[int, int], None] = lambda done, total: None,
+    progress: Progress | None = None,
 ) -> Training:
     """Explain the same channels of one picture at each checkpoint of a network.
 
     After Zeiler and Fergus 2014, figure 4.
 
     Args:
-        engine: the engine that explains.
         checkpoints: models, from the earliest to the last.
         picture: a path, bytes, a Pillow image or a uint8 array [H, W, 3].
         layer: a tensor, node or module; None for the class score.
@@ -131,6 +131,7 @@ def through_training(
         except (UnknownLayer, ChannelError, PictureError, ModelError) as e:
             raise type(e)(f"checkpoint '{titles[number]}': {e}") from e
 
+    progress = progress or unreported
     progress(0, len(checkpoints))
     last = explained(len(checkpoints) - 1, units)
     progress(1, len(checkpoints))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,9 +21,10 @@ from onnxplain.engine.drawing import (
     legend,
     name_pictures,
 )
-from onnxplain.engine.engine import Engine
+from onnxplain.engine.explainer import Explainer
 from onnxplain.engine.methods import drawn_as, find_method
 from onnxplain.engine.pictures import Picture, Preprocess, folder_pictures, names_in, prepare
+from onnxplain.engine.progress import Progress, unreported
 from onnxplain.engine.runtime import Model
 from onnxplain.engine.units import Units, top_count
 from onnxplain.engine.views.top_projection import Found, project
@@ -31,7 +32,7 @@ from onnxplain.engine.views.top_search import Collection, search
 from onnxplain.graphops.errors import OptionError
 from onnxplain.graphops.methods import DEFAULT_METHOD
 
-__all__ = ["Found", "Strongest", "rows", "strongest_pictures"]
+__all__ = ["Found", "Strongest", "rows", "top"]
 
 SIDE = 112  # pixels of a drawn patch's longer side
 NAMED = 10  # skipped pictures that a note names
@@ -92,8 +93,8 @@ class Strongest(View):
         return arrays
 
 
-def strongest_pictures(
-    engine: Engine,
+def top(
+    engine: Explainer,
     model: Model,
     pictures: str | os.PathLike[str] | Sequence[Picture],
     layer: str | None = None,
@@ -104,7 +105,7 @@ def strongest_pictures(
     names: Sequence[str] | None = None,
     labels: Sequence[str] | None = None,
     preprocess: Preprocess | str | None = None,
-    progress: Callable[[int, int], None] = lambda done, total: None,
+    progress: Progress | None = None,
 ) -> Strongest:
     """Find the pictures that excite channels of a layer most, and what excites the channels there.
 
@@ -113,7 +114,6 @@ def strongest_pictures(
     channel's values, in standard deviations of these; of the class score, the largest scores.
 
     Args:
-        engine: the engine that explains.
         model: a path, the bytes of a file, a ModelProto, or the result of `Engine.open`.
         pictures: a folder, which is searched with its subfolders; or paths, bytes, Pillow images or
             uint8 arrays [H, W, 3]. Files that cannot be read are skipped, and named in a note.
@@ -149,6 +149,7 @@ def strongest_pictures(
             f"method '{method}' does not carry a layer's units back to the pixels: choose "
             "deconvnet, guided_backprop or another that does"
         )
+    report = progress or unreported
     collection, steps = Collection(pictures, name_pictures(pictures, names)), 2 * len(pictures)
     _, sample = next(iter(collection))
     opened = engine.open(model)
@@ -164,11 +165,11 @@ def strongest_pictures(
     field = next(known for known in opened.layers if known.tensor == first.layer)
     maxima = search(
         engine, opened, collection, field, channels, count, preprocess,
-        lambda done: progress(done, steps),
+        lambda done: report(done, steps),
     )  # fmt: skip
     found, further = project(
         engine, opened, collection, field, method, preprocess, maxima,
-        lambda done: progress(len(pictures) + done, steps),
+        lambda done: report(len(pictures) + done, steps),
     )  # fmt: skip
     skipped = tuple(collection.titles[number] for number in sorted(collection.skipped))
     notes = dict.fromkeys([*prepared.notes, *further, *_skipped_notes(skipped, len(pictures))])
