@@ -25,7 +25,7 @@ from onnxplain.engine.views.top_projection import Found
 
 if TYPE_CHECKING:
     from onnxplain.engine.drawing import Pixels
-    from onnxplain.engine.views.top import Strongest
+    from onnxplain.engine.views.top_pictures import Strongest
 
 __all__ = ["strongest_pages"]
 
@@ -47,9 +47,7 @@ def strongest_pages(view: Strongest, style: Style) -> list[Page]:
     blocks = Blocks(_tile(view.rows), len(view.rows[0]))
     height, width = blocks.size
     room = (style.width or PAGE[0]) - EDGE - columns * BESIDE
-    panels = [
-        _panel(view, row, blocks, room / columns if several else BLOCK) for row in view.rows
-    ]
+    panels = [_panel(view, row, blocks, room / columns if several else BLOCK) for row in view.rows]
     rows: list[list[Panel | None]] = [
         list(panels[start : start + columns]) for start in range(0, channels, columns)
     ]
