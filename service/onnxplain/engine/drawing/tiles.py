@@ -85,7 +85,8 @@ def tiles_panel(
 ) -> Panel:
     """Return the panel of blocks of tiles, each tile at whole pixels, so that gaps stay even.
 
-    tiles: returns the tiles of each block, uint8 [h, w, 3], as many as there are. width: inches, where there is room.
+    tiles: returns the tiles of each block, uint8 [h, w, 3], as many as there are. width: inches,
+    where there is room.
     """
     height_units, width_units = blocks.size
 

@@ -9,17 +9,16 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
 
 from onnxplain.engine.drawing import (
-    Note,
+    Frame,
+    Page,
     Panel,
-    Pixels,
+    Style,
     View,
-    enlarged,
-    figure,
-    heat_bar,
-    heat_grid,
+    grid_panel,
+    number,
+    picture_panel,
 )
 from onnxplain.engine.engine import Engine
 from onnxplain.engine.methods import windows
@@ -37,8 +36,6 @@ from onnxplain.graphops.errors import OptionError
 __all__ = ["Covered", "covered", "summary"]
 
 GREY = 127
-SIDE = 224
-
 AT_ONCE = 16  # covered pictures per call of the engine
 
 
@@ -71,36 +68,42 @@ class Covered(View):
     notes: tuple[str, ...] = ()
     quantity: str = "probability"
 
-    def draw(self) -> Image.Image:
-        """Draw the picture and both maps beside it, dark where covering lowers the value most."""
-        panels: list[Panel | None] = [Panel(("input",), (enlarged(self.picture, SIDE),))]
-        maps = (
-            (f"{self.quantity} of {self.label}", self.probability),
-            (f"channel {self.channel}", self.strength),
-        )
-        notes = []
-        for (caption, values), whole in zip(maps, self.untouched, strict=True):
-            low, high = float(values.min()), float(max(values.max(), whole))
-            drawn = enlarged(self.loss_map(values, low, high), SIDE)
-            panels.append(Panel((caption,), (drawn,)))
-            ends = (f"{high:.3g}", f"{low:.3g}")
-            notes.append(Note(f"{caption}, untouched {whole:.3g}:", heat_bar(), ends))
-        notes.append(Note("Each colour lies at the centre of the covered square"))
-        return figure([panels], f"Covered piece by piece · {self.layer}", notes, self.notes)
-
-    def loss_map(self, values: npt.NDArray[np.float64], low: float, high: float) -> Pixels:
-        """Draw the loss at each position of the square over the picture.
+    def page(self, style: Style) -> Page:
+        """Draw the picture and both maps beside it, dark where covering lowers the value most.
 
         Args:
-            values: [rows, columns] by the square's position.
-            low: the value drawn as the greatest loss.
-            high: the value drawn as no loss.
+            style: how the figure looks.
 
         Returns:
-            uint8 [H, W, 3], each loss around the centre of the covered square.
+            The page.
+        """
+        size = self.picture.shape[:2]
+        frame = Frame.whole(size, self.picture)
+        panels: list[Panel | None] = [picture_panel(("input",), frame, "input")]
+        maps = (
+            ((f"{self.quantity} of {self.label}", self.quantity), self.probability, self.quantity),
+            ((f"channel {self.channel} of {self.layer}", f"channel {self.channel}"),
+             self.strength, "strength"),
+        )  # fmt: skip
+        legend = ["Each colour lies at the centre of the covered square; dark where it lowers most"]
+        for (captions, values, what), whole in zip(maps, self.untouched, strict=True):
+            limits = float(values.min()), float(max(values.max(), whole))
+            centres, reach = self.places()
+            panels.append(
+                grid_panel(
+                    captions, values, limits, centres, reach, size, frame, bar=captions[0],
+                    low_is_strong=True, name=what,
+                )
+            )  # fmt: skip
+            legend.append(f"{captions[0]}: {number(whole)} for the uncovered picture")
+        return Page(f"Covered piece by piece · {self.layer}", [panels], legend, self.notes)
 
-        Raises:
-            ValueError: the values have another shape.
+    def places(self) -> tuple[list[list[float]], float]:
+        """Return where the maps' values lie.
+
+        Returns:
+            The centres of the squares in pixels, down and across, and how far around each the
+            value is drawn.
         """
         sides = (self.rows, self.columns)
         centres = [
@@ -108,8 +111,7 @@ class Covered(View):
             for starts, size in zip(sides, self.picture.shape, strict=False)
         ]
         gaps = [b - a for starts in sides for a, b in itertools.pairwise(starts)]
-        reach = min(self.window, max(gaps, default=self.window)) / 2
-        return heat_grid(high - values, 0.0, high - low, self.picture, centres, reach)
+        return centres, min(self.window, max(gaps, default=self.window)) / 2
 
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
         """Return both maps, their class and channel, and the values for the uncovered picture."""

@@ -3,34 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Any, Unpack
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy.typing as npt
-from PIL import Image
 
 from onnxplain.engine.choices import Choices
 from onnxplain.engine.drawing import (
-    Note,
+    Page,
     Panel,
+    Style,
+    StyleOptions,
     View,
-    enlarged,
     even_columns,
-    figure,
-    overlay,
+    method_title,
 )
 from onnxplain.engine.engine import Engine
 from onnxplain.engine.explanation import Explanation
+from onnxplain.engine.explanation_page import What, title_of
 from onnxplain.engine.methods import own_options
 from onnxplain.engine.pictures import Images
 from onnxplain.engine.runtime import Model
 from onnxplain.engine.units import Units
 from onnxplain.graphops.errors import OptionError
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
 __all__ = ["SideBySide", "maps"]
 
-SIDE = 128
-COLUMNS = 4
+TOGETHER = 3  # the most methods of a row, each with its map and its overlay
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,8 +46,14 @@ class SideBySide(View):
         """The notes of all explanations, each once."""
         return tuple(dict.fromkeys(note for one in self.explanations for note in one.notes))
 
-    def draw(self) -> Image.Image:
-        """Draw each picture, then one panel per method: its map, and the map over the picture.
+    def page(self, style: Style) -> Page:
+        """Draw each picture, then by each method its map, and the map over the picture.
+
+        Args:
+            style: how the figure looks.
+
+        Returns:
+            The page.
 
         Raises:
             OptionError: an attribution has no height and width.
@@ -54,29 +62,82 @@ class SideBySide(View):
             explanation.require_drawable()
         first = self.explanations[0]
         images, units = first.channels.shape
-        shown = (explanation.shown_pictures() for explanation in self.explanations)
-        inputs = next(filter(None, shown), ())
-        wide = any(explanation.wide for explanation in self.explanations)
-        columns = 1 if wide else even_columns(len(self.explanations), COLUMNS)
+        shown = next((one for one in self.explanations if one.shown_pictures()), None)
+        columns = even_columns(len(self.explanations), TOGETHER)
+        if style.columns is not None:
+            columns = max(1, (style.columns - (shown is not None)) // 2)
+        if any(explanation.wide for explanation in self.explanations):
+            columns = 1
         rows: list[list[Panel | None]] = []
         for image in range(images):
             for unit in range(units):
-                panels = [self.panel(explanation, image, unit) for explanation in self.explanations]
-                if not inputs:
-                    captions = first.named(panels[0].captions, image)
-                    panels[0] = replace(panels[0], captions=captions)
-                for start in range(0, len(panels), columns):
-                    row: list[Panel | None] = list(panels[start : start + columns])
-                    if inputs:
-                        captions = first.named(first.captions(image, unit), image)
-                        picture = Panel(captions, (enlarged(inputs[image], SIDE),))
-                        row.insert(0, None if start else picture)
-                    rows.append(row)
-        title = f"{len(self.explanations)} methods · {first.layer}"
-        return figure(rows, title, self.legend(), self.notes)
+                row: list[Panel | None] = []
+                for number, explanation in enumerate(self.explanations):
+                    if shown is not None and number % columns == 0:
+                        picture = shown.panel(image, unit, style, "input", self._named(image, unit))
+                        row.append(None if number else picture)
+                    row += self.panels(explanation, image, unit, style)
+                    if (number + 1) % columns == 0 or explanation is self.explanations[-1]:
+                        rows.append(row)
+                        row = []
+        return Page(self._title(), rows, self.legend(style), self.notes)
 
-    def panel(self, explanation: Explanation, image: int, unit: int) -> Panel:
-        """Draw one method's map of a unit, and the map over the picture.
+    def plot(
+        self,
+        ax: Axes | None = None,
+        method: int | str = 0,
+        image: int = 0,
+        unit: int = 0,
+        what: What = "attribution",
+        **style: Unpack[StyleOptions],
+    ) -> Axes:
+        """Draw one panel of one method into axes of a figure of one's own.
+
+        Args:
+            ax: the axes; None for pyplot's current ones.
+            method: the method's name, or its index.
+            image: the index of the picture.
+            unit: the index of the unit.
+            what: "attribution", "overlay" or "input".
+            **style: see `Style`; without `title` no caption is written.
+
+        Returns:
+            The axes.
+
+        Raises:
+            OptionError: an option is wrong, there is no such method, or it cannot be drawn.
+            ChannelError: there is no such picture or unit.
+        """
+        names = [one.method for one in self.explanations]
+        number = names.index(method) if method in names else method
+        if not isinstance(number, int) or not 0 <= number < len(names):
+            raise OptionError(f"no method {method!r} among these: {', '.join(names)}")
+        return self.explanations[number].plot(ax, image, unit, what, **style)
+
+    def panels(self, explanation: Explanation, image: int, unit: int, style: Style) -> list[Panel]:
+        """Return the panels of one method's map of a unit, and of the map over the picture.
+
+        Args:
+            explanation: the method's explanation.
+            image: the index of the picture.
+            unit: the index of the unit.
+            style: how the figure looks.
+
+        Returns:
+            One or two panels; the caption names the unit where it differs from the first
+            explanation's.
+
+        Raises:
+            IndexError: there is no such picture or unit.
+        """
+        captions = self.captions(explanation, image, unit)
+        panels = [explanation.panel(image, unit, style, "attribution", captions)]
+        if explanation.shown_pictures() and explanation.drawn_as != "picture":
+            panels.append(explanation.panel(image, unit, style, "overlay", ()))
+        return panels
+
+    def captions(self, explanation: Explanation, image: int, unit: int) -> tuple[str, ...]:
+        """Return the captions of one method: its title, and the unit where it is another's.
 
         Args:
             explanation: the method's explanation.
@@ -84,32 +145,50 @@ class SideBySide(View):
             unit: the index of the unit.
 
         Returns:
-            The panel; its caption names the unit where it differs from the first explanation's.
+            The captions, the longest first.
 
         Raises:
             IndexError: there is no such picture or unit.
         """
-        pictures = [explanation.shown(image, unit, SIDE)]
-        shown = explanation.shown_pictures()
-        if shown and explanation.drawn_as != "picture":
-            over = overlay(explanation.denoised(image, unit), shown[image])
-            pictures.append(enlarged(over, SIDE))
-        first = self.explanations[0]
+        first, title = self.explanations[0], method_title(explanation.method)
         own, others = (one.captions(image, unit)[-1] for one in (explanation, first))
         if explanation.layer == first.layer and own == others:
-            return Panel((explanation.method,), tuple(pictures))
-        where = f"of {own} · {explanation.method}"
-        return Panel((f"{explanation.method} of {own}", where), tuple(pictures))
+            captions: tuple[str, ...] = (title,)
+        else:
+            captions = (f"{title} of {own}", f"of {own} · {title}")
+        if any(one.shown_pictures() for one in self.explanations) or explanation is not first:
+            return captions
+        return first.named(captions, image)
 
-    def legend(self) -> list[Note]:
-        """Return the meaning of the colours, and the methods that explain another layer."""
+    def legend(self, style: Style) -> list[str]:
+        """Return the meaning of the colours, and the methods that explain another layer.
+
+        Args:
+            style: how the figure looks.
+
+        Returns:
+            One line each.
+        """
         first = self.explanations[0]
-        notes = []
+        lines = []
         for one in self.explanations:
-            notes += one.legend(bool(one.shown_pictures()))
+            lines += one.legend(style, bool(one.shown_pictures()))
             if one.layer != first.layer:
-                notes.append(Note(f"{one.method} explains units of {one.layer}"))
-        return list({note.text: note for note in notes}.values())
+                lines.append(f"{method_title(one.method)} explains units of {one.layer}")
+        return list(dict.fromkeys(lines))
+
+    def _title(self) -> str:
+        """Return what is explained, by how many methods."""
+        first, count = self.explanations[0], len(self.explanations)
+        what = title_of(first).partition(" against " if first.negated else " of ")[2]
+        return f"{what[:1].upper()}{what[1:]}, by {count} methods"
+
+    def _named(self, image: int, unit: int) -> tuple[str, ...] | None:
+        """Return captions of a picture: its name, and the unit where there are several."""
+        first = self.explanations[0]
+        if first.channels.size == 1:
+            return None
+        return first.named(first.captions(image, unit), image)
 
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
         """Return the arrays of every explanation, named METHOD.NAME."""

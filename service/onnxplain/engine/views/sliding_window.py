@@ -10,9 +10,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import onnx
-from PIL import Image, ImageDraw
 
-from onnxplain.engine.drawing import Note, Panel, View, enlarged, figure, heat_bar, heat_grid
+from onnxplain.engine.drawing import (
+    Frame,
+    Page,
+    Panel,
+    Style,
+    View,
+    grid_panel,
+    number,
+    picture_panel,
+)
 from onnxplain.engine.engine import Engine
 from onnxplain.engine.pictures import (
     Picture,
@@ -30,9 +38,6 @@ from onnxplain.graphops.errors import ChannelError, OptionError, PictureError, U
 __all__ = ["Sliding", "slide", "summary"]
 
 SLIDING = "onnxplain.sliding"  # metadata: the geometry of a convolutional network's windows
-SIDE = 448  # pixels of a drawn picture's longer side
-
-OUTLINE = (214, 39, 40)
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -67,34 +72,41 @@ class Sliding(View):
         row, column = np.unravel_index(np.argmax(known), self.scores.shape)
         return int(row), int(column)
 
-    def draw(self) -> Image.Image:
-        """Draw the picture, with the strongest window outlined, beside the heat map."""
+    def page(self, style: Style) -> Page:
+        """Draw the picture, with the strongest window outlined, beside the heat map.
+
+        Args:
+            style: how the figure looks.
+
+        Returns:
+            The page.
+        """
         finite = self.scores[np.isfinite(self.scores)]
         low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
-        top, left = (p * s for p, s in zip(self.best, self.stride, strict=True))
-        shown = enlarged(self.picture, SIDE)
-        scale = shown.width / self.picture.shape[1]
-        box = [left, top, left + self.window[1] - 1, top + self.window[0] - 1]
-        ImageDraw.Draw(shown).rectangle([round(n * scale) for n in box], outline=OUTLINE, width=3)
-        name = self.label or f"channel {self.channel}"
+        top, left = (float(p * s) for p, s in zip(self.best, self.stride, strict=True))
+        size = self.picture.shape[:2]
+        frame = Frame.whole(size, self.picture)
+        window = (top, left, top + self.window[0], left + self.window[1])
         rows, columns = self.scores.shape
-        panels = (
-            Panel((f"strongest window, {high:.3g}", "input"), (shown,)),
-            Panel(
-                (f"heat map, {rows} x {columns} windows", "heat map"), (self._heat_map(low, high),)
-            ),
-        )
-
-        # A negligible probability, such as 1e-11, is written as 0.
-        ends = ("0" if abs(low) < 1e-3 * abs(high) else f"{low:.3g}", f"{high:.3g}")
-        notes = [
-            Note(f"The {self.quantity} of the window centred there:", heat_bar(), ends),
-            Note(
-                f"A window: {self.window[0]} x {self.window[1]} pixels. Grey: no window is centred "
-                "there"
-            ),
+        centres = [
+            np.arange(count) * stride + side / 2
+            for count, stride, side in zip(self.scores.shape, self.stride, self.window, strict=True)
         ]
-        return figure([panels], f"{name} · sliding window", notes, self.notes)
+        strongest = (f"strongest window, {self.quantity} {number(high)}", "strongest window")
+        heat = (f"{self.quantity} of {rows} x {columns} windows", self.quantity)
+        panels: list[Panel | None] = [
+            picture_panel(strongest, frame, "input", [window]),
+            grid_panel(
+                heat, np.nan_to_num(self.scores, nan=low, posinf=high, neginf=low), (low, high),
+                centres, max(self.stride) / 2, size, frame, bar=self.quantity, name="heat",
+            ),
+        ]  # fmt: skip
+        legend = [
+            f"Each colour lies at the centre of a window of {self.window[0]} x {self.window[1]} "
+            "pixels. Grey: no window is centred there"
+        ]
+        name = self.label or f"channel {self.channel}"
+        return Page(f"{name} · sliding window", [panels], legend, self.notes)
 
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
         """Return the scores, the class, the strongest window, and the windows' size and stride."""
@@ -107,16 +119,6 @@ class Sliding(View):
             "window": np.array(self.window),
             "stride": np.array(self.stride),
         }
-
-    def _heat_map(self, low: float, high: float) -> Image.Image:
-        centres = [
-            np.arange(count) * stride + window / 2
-            for count, stride, window in zip(
-                self.scores.shape, self.stride, self.window, strict=True
-            )
-        ]
-        reach = max(self.stride) / 2
-        return enlarged(heat_grid(self.scores, low, high, self.picture, centres, reach), SIDE)
 
 
 def slide(

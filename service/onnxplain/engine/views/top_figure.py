@@ -47,9 +47,7 @@ def strongest_pages(view: Strongest, style: Style) -> list[Page]:
     blocks = Blocks(_tile(view.rows), len(view.rows[0]))
     height, width = blocks.size
     room = (style.width or PAGE[0]) - EDGE - columns * BESIDE
-    panels = [
-        _panel(view, row, blocks, room / columns if several else BLOCK) for row in view.rows
-    ]
+    panels = [_panel(view, row, blocks, room / columns if several else BLOCK) for row in view.rows]
     rows: list[list[Panel | None]] = [
         list(panels[start : start + columns]) for start in range(0, channels, columns)
     ]

@@ -8,9 +8,16 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
 
-from onnxplain.engine.drawing import Note, Panel, View, figure, name_pictures
+from onnxplain.engine.drawing import (
+    Page,
+    Panel,
+    Style,
+    View,
+    method_title,
+    name_pictures,
+    number,
+)
 from onnxplain.engine.engine import Engine
 from onnxplain.engine.explanation import Explanation
 from onnxplain.engine.pictures import Picture, Preprocess
@@ -27,8 +34,6 @@ from onnxplain.graphops.methods import DEFAULT_METHOD
 
 __all__ = ["Training", "through_training"]
 
-SIDE = 192
-
 
 @dataclass(frozen=True, eq=False)
 class Training(View):
@@ -42,8 +47,14 @@ class Training(View):
     explanations: tuple[Explanation, ...]
     notes: tuple[str, ...] = ()
 
-    def draw(self) -> Image.Image:
+    def page(self, style: Style) -> Page:
         """Draw one row per channel and one column per checkpoint.
+
+        Args:
+            style: how the figure looks.
+
+        Returns:
+            The page.
 
         Raises:
             OptionError: the attributions have no height and width.
@@ -56,17 +67,16 @@ class Training(View):
             channel = last.captions(0, unit)[-1]
             row: list[Panel | None] = []
             for explanation, name in zip(self.explanations, self.checkpoints, strict=True):
-                value = f"{explanation.strength[0, unit]:.3g}"
+                value = number(float(explanation.strength[0, unit]))
                 captions = (f"{channel} · {name} ({value})", f"{channel} · {name}", channel)
-                row.append(Panel(captions, (explanation.shown(0, unit, SIDE),)))
+                row.append(explanation.panel(0, unit, style, "attribution", captions))
             rows.append(row)
-        notes = [
-            Note(
-                f"One row a channel, one column a checkpoint; in brackets the {last.strength_name}"
-            ),
-            *last.legend(False),
+        legend = [
+            f"One row a channel, one column a checkpoint; in brackets the {last.strength_name}",
+            *last.legend(style, False),
         ]
-        return figure(rows, f"{last.method} · {last.layer} through training", notes, self.notes)
+        title = f"{method_title(last.method)} of {last.layer} through training"
+        return Page(title, rows, legend, self.notes)
 
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
         """Return attribution [checkpoints, units, ...], score [checkpoints, units] and names."""
@@ -122,23 +132,23 @@ def through_training(
         name.removesuffix(".onnx") for name in name_pictures(checkpoints, names, what="checkpoint")
     )
 
-    def explained(number: int, channels: Units) -> Explanation:
+    def explained(index: int, channels: Units) -> Explanation:
         try:
             return engine.explain(
-                checkpoints[number], picture, layer, method, channels, preprocess=preprocess,
+                checkpoints[index], picture, layer, method, channels, preprocess=preprocess,
                 labels=labels,
             )  # fmt: skip
         except (UnknownLayer, ChannelError, PictureError, ModelError) as e:
-            raise type(e)(f"checkpoint '{titles[number]}': {e}") from e
+            raise type(e)(f"checkpoint '{titles[index]}': {e}") from e
 
     progress(0, len(checkpoints))
     last = explained(len(checkpoints) - 1, units)
     progress(1, len(checkpoints))
     channels: Units = "whole" if last.channels[0, 0] < 0 else last.channels[0].tolist()
     explanations = []
-    for number, name in enumerate(titles[:-1]):
-        one = explained(number, channels)
-        progress(number + 2, len(checkpoints))
+    for index, name in enumerate(titles[:-1]):
+        one = explained(index, channels)
+        progress(index + 2, len(checkpoints))
         shapes = [list(e.attribution.shape[2:]) for e in (one, last)]
         if shapes[0] != shapes[1]:
             raise OptionError(

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from onnxplain.engine.drawing import Chart, View, charts
+from onnxplain.engine.drawing import Page, Panel, Style, View, chart_panel
 from onnxplain.engine.engine import Engine
 from onnxplain.engine.pictures import Picture, Preprocess, read_picture
 from onnxplain.engine.runtime import Model
@@ -69,15 +69,28 @@ class Invariance(View):
     notes: tuple[str, ...] = ()
     quantity: str = "probability"
 
-    def draw(self) -> Image.Image:
-        """Draw one column per change: the layers' distances above the class probability."""
-        above, below = [], []
+    def page(self, style: Style) -> Page:
+        """Draw one column per change: the layers' distances above the class probability.
+
+        Args:
+            style: how the figure looks.
+
+        Returns:
+            The page.
+        """
+        above: list[Panel | None] = []
+        below: list[Panel | None] = []
         for one in self.curves:
             axis = f"{one.change}, {CHANGES[one.change][2]}"
-            above.append(Chart("distance from the original", axis, one.amounts, one.distance))
+            far = ("distance from the original",)
+            above.append(
+                chart_panel(far, one.amounts, one.distance, axis, f"{one.change}_distance")
+            )
+            what = (f"{self.quantity} of {self.label}", self.quantity)
             curves = {self.label: one.probability}
-            below.append(Chart(f"{self.quantity} of {self.label}", axis, one.amounts, curves))
-        return charts([above, below], "Translated, scaled and rotated", self.notes)
+            name = f"{one.change}_{self.quantity}"
+            below.append(chart_panel(what, one.amounts, curves, axis, name))
+        return Page("Translated, scaled and rotated", [above, below], (), self.notes)
 
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
         """Return the class, CHANGE.amounts, CHANGE.probability and CHANGE.distance.LAYER."""
