@@ -22,9 +22,11 @@ from onnxplain.engine.drawing import (
     style_of,
     unit_captions,
 )
+from onnxplain.engine.explanation_arrays import arrays_of, axes_of, coordinates_of, told_of
 from onnxplain.engine.explanation_page import What, legend_of, page_of, panel_of, plot_of
 from onnxplain.engine.methods import drawn_as
 from onnxplain.engine.pictures import Preprocess
+from onnxplain.engine.result import AxisNames, Coordinates
 from onnxplain.graphops.errors import OptionError
 
 if TYPE_CHECKING:
@@ -35,9 +37,9 @@ __all__ = ["Explanation"]
 Pixels = npt.NDArray[np.uint8]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Explanation(View):
-    """Projections of a layer's units back to one or more pictures.
+    """Projections of a layer's units back to one or more pictures; `to_numpy()` is `attribution`.
 
     attribution: float32 [images, units, *shape of `to` without its batch axis].
     score: float32 [images, units], the cotangent-weighted sum of the layer's values.
@@ -262,29 +264,16 @@ class Explanation(View):
 
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
         """Return the arrays and texts that `save_npz` writes, by name."""
-        arrays: dict[str, npt.NDArray[Any]] = {
-            "attribution": self.attribution,
-            "score": self.score,
-            "channels": self.channels,
-            "layer": np.array(self.layer),
-            "to": np.array(self.to),
-            "method": np.array(self.method),
-            "labels": np.array(self.labels, np.str_),
-            "notes": np.array(self.notes, np.str_),
-            "seed_value": np.array(self.seed_value),
-        }
-        arrays |= {f"attribution.{name}": values for name, values in self.others.items()}
-        if any(self.names):
-            arrays["names"] = np.array(self.names, np.str_)
-        if self.position is not None:
-            arrays["position"] = self.position
-        if self.box is not None:
-            arrays["box"] = self.box
-        if self.completeness_error is not None:
-            arrays["completeness_error"] = self.completeness_error
-        if self.probability is not None:
-            arrays["probability"] = self.probability
-        return arrays
+        return arrays_of(self)
+
+    def _axes(self) -> AxisNames:
+        return axes_of(self)
+
+    def _coordinates(self) -> Coordinates:
+        return coordinates_of(self)
+
+    def _told(self) -> tuple[str, str]:
+        return told_of(self)
 
     def captions(self, image: int, unit: int) -> tuple[str, ...]:
         """Return captions of a unit, its name, strength and probability, the longest first.

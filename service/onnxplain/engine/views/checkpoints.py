@@ -20,8 +20,10 @@ from onnxplain.engine.drawing import (
 )
 from onnxplain.engine.explainer import Explainer
 from onnxplain.engine.explanation import Explanation
+from onnxplain.engine.explanation_arrays import target_axes
 from onnxplain.engine.pictures import Picture, Preprocess
 from onnxplain.engine.progress import Progress, unreported
+from onnxplain.engine.result import AxisNames, Coordinates, counted, sizes
 from onnxplain.engine.runtime import Model
 from onnxplain.engine.units import Units
 from onnxplain.graphops.errors import (
@@ -36,9 +38,11 @@ from onnxplain.graphops.methods import DEFAULT_METHOD
 __all__ = ["Training", "training"]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Training(View):
     """The same channels in one picture, at each checkpoint.
+
+    `to_numpy()` is the attribution, [checkpoints, units, ...].
 
     checkpoints: their names. explanations: one per checkpoint, of the same picture and channels.
     notes: sentences about assumptions and oddities.
@@ -89,6 +93,28 @@ class Training(View):
             "layer": np.array(self.explanations[-1].layer),
             "method": np.array(self.explanations[-1].method),
         }
+
+    def _axes(self) -> AxisNames:
+        target = target_axes(self.explanations[-1])
+        return {
+            "attribution": ("checkpoint", "unit", *target),
+            "score": ("checkpoint", "unit"),
+        }
+
+    def _coordinates(self) -> Coordinates:
+        return {
+            "checkpoint": (("checkpoint",), list(self.checkpoints)),
+            "unit": (("unit",), self.explanations[-1].channels[0]),
+        }
+
+    def _told(self) -> tuple[str, str]:
+        last = self.explanations[-1]
+        counts = f"{counted(len(self.checkpoints), 'checkpoint')}, "
+        return (
+            f"{last.method} of '{last.layer}' [{counts}"
+            f"{counted(last.channels.shape[1], 'unit')}, {sizes(last.attribution.shape[2:])}]",
+            f"{self.checkpoints[0]} to {self.checkpoints[-1]}",
+        )
 
 
 def training(

@@ -24,6 +24,7 @@ from onnxplain.engine.explainer import Explainer
 from onnxplain.engine.methods import windows
 from onnxplain.engine.pictures import Picture, Preprocess, read_picture
 from onnxplain.engine.progress import Progress, unreported
+from onnxplain.engine.result import AxisNames, Coordinates, sizes
 from onnxplain.engine.runtime import Model
 from onnxplain.engine.views.predictions import (
     choose_class,
@@ -40,9 +41,11 @@ GREY = 127
 AT_ONCE = 16  # covered pictures per call of the engine
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Covered(View):
     """A class and a channel while a grey square slides over a picture.
+
+    `to_numpy()` is `probability`.
 
     picture: as the network sees it.
     class_index, label: the class and its name. layer, channel: the channel that is watched.
@@ -55,6 +58,7 @@ class Covered(View):
     notes: sentences about assumptions and oddities.
     """
 
+    main = "probability"
     picture: npt.NDArray[np.uint8]
     class_index: int
     label: str
@@ -129,6 +133,20 @@ class Covered(View):
             "rows": np.array(self.rows),
             "columns": np.array(self.columns),
         }
+
+    def _axes(self) -> AxisNames:
+        return {"probability": ("y", "x"), "strength": ("y", "x")}
+
+    def _coordinates(self) -> Coordinates:
+        return {"y": (("y",), list(self.rows)), "x": (("x",), list(self.columns))}
+
+    def _told(self) -> tuple[str, str]:
+        lowest = self.probability.min()
+        return (
+            f"{self.quantity} of '{self.label}' and channel {self.channel} of '{self.layer}' "
+            f"[{sizes(self.probability.shape)} squares of {self.window} pixels]",
+            f"{self.quantity} {self.untouched[0]:.3g} untouched, {lowest:.3g} at worst",
+        )
 
 
 def occlusion(

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Unpack, cast
 
+import numpy as np
 import numpy.typing as npt
 
 from onnxplain.engine.arguments import CheckedChoices
@@ -21,9 +22,11 @@ from onnxplain.engine.drawing import (
 )
 from onnxplain.engine.explainer import Explainer
 from onnxplain.engine.explanation import Explanation
+from onnxplain.engine.explanation_arrays import told_of
 from onnxplain.engine.explanation_page import What, title_of
 from onnxplain.engine.methods import find_method, own_options
 from onnxplain.engine.pictures import Images
+from onnxplain.engine.result import require_xarray
 from onnxplain.engine.runtime import Model
 from onnxplain.engine.signatures import with_choices
 from onnxplain.engine.units import Units
@@ -31,6 +34,7 @@ from onnxplain.graphops import Method
 from onnxplain.graphops.errors import ModelError, OptionError, nearest, one_line
 
 if TYPE_CHECKING:
+    import xarray
     from matplotlib.axes import Axes
 
 __all__ = ["SideBySide", "explain_by_each", "maps"]
@@ -38,7 +42,7 @@ __all__ = ["SideBySide", "explain_by_each", "maps"]
 TOGETHER = 3  # the most methods of a row, each with its map and its overlay
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class SideBySide(View, Mapping[str, Explanation]):
     """Explanations of the same pictures, with as many units each, by the names of their methods.
 
@@ -217,6 +221,38 @@ class SideBySide(View, Mapping[str, Explanation]):
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
         """Return the arrays of every explanation, named METHOD.NAME."""
         return {f"{e.method}.{k}": v for e in self.explanations for k, v in e.arrays().items()}
+
+    def to_numpy(self) -> npt.NDArray[np.float32]:
+        """Return the attributions of all methods, [methods, images, units, ...].
+
+        Raises:
+            OptionError: they differ in shape.
+        """
+        shapes = {one.method: one.attribution.shape for one in self.explanations}
+        if len(set(shapes.values())) > 1:
+            told = ", ".join(f"{method} {list(shape)}" for method, shape in shapes.items())
+            raise OptionError(
+                f"the attributions differ in shape ({told}), so that no one array holds them: take "
+                "them one by one, as result['gradient'].to_numpy()"
+            )
+        return np.stack([one.attribution for one in self.explanations])
+
+    def to_xarray(self) -> xarray.DataTree:  # type: ignore[override]
+        """Return an xarray DataTree with the Dataset of each method by its name.
+
+        Raises:
+            OptionError: xarray is not installed.
+        """
+        tree: xarray.DataTree = require_xarray().DataTree.from_dict(
+            {one.method: one.to_xarray() for one in self.explanations}
+        )
+        return tree
+
+    def _told(self) -> tuple[str, str]:
+        left_out = f"; left out: {', '.join(self.refused)}" if self.refused else ""
+        what, found = told_of(self.explanations[0])
+        _, _, rest = what.partition(" of ")
+        return f"{', '.join(self)} of {rest}", f"{found}{left_out}"
 
 
 @with_choices

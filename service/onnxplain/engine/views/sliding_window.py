@@ -31,6 +31,7 @@ from onnxplain.engine.pictures import (
     read_picture,
 )
 from onnxplain.engine.progress import Progress, unreported
+from onnxplain.engine.result import AxisNames, Coordinates, sizes
 from onnxplain.engine.runtime import Footprint, Model, Session, stored_labels
 from onnxplain.graphops import convolutionalize, read_metadata
 from onnxplain.graphops.analysis import NORMALIZERS
@@ -43,9 +44,9 @@ SLIDING = "onnxplain.sliding"  # metadata: the geometry of a convolutional netwo
 Pixels = npt.NDArray[np.uint8]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Sliding(View):
-    """The score of one class in every window of a picture.
+    """The score of one class in every window of a picture; `to_numpy()` is `scores`.
 
     scores: float32 [rows, columns], at [i, j] for the window whose first pixel is
         (i * stride[0], j * stride[1]).
@@ -57,6 +58,7 @@ class Sliding(View):
     notes: sentences about assumptions and oddities.
     """
 
+    main = "scores"
     scores: npt.NDArray[np.float32]
     channel: int
     label: str
@@ -120,6 +122,22 @@ class Sliding(View):
             "window": np.array(self.window),
             "stride": np.array(self.stride),
         }
+
+    def _axes(self) -> AxisNames:
+        return {"scores": ("y", "x")}
+
+    def _coordinates(self) -> Coordinates:
+        steps = zip(("y", "x"), self.scores.shape, self.stride, strict=True)
+        return {axis: ((axis,), np.arange(count) * stride) for axis, count, stride in steps}
+
+    def _told(self) -> tuple[str, str]:
+        rows, columns = self.window
+        return (
+            f"{self.quantity} of '{self.label or self.channel}' [{sizes(self.scores.shape)} "
+            f"windows of {rows}x{columns} pixels]",
+            f"{self.scores[self.best]:.3g} in the strongest, row {self.best[0]}, column "
+            f"{self.best[1]}",
+        )
 
 
 def slide(

@@ -15,6 +15,7 @@ from onnxplain.engine.explainer import Explainer
 from onnxplain.engine.methods import find_method
 from onnxplain.engine.pictures import Picture, Preprocess, folder_pictures, names_in, prepare
 from onnxplain.engine.progress import Progress, unreported
+from onnxplain.engine.result import AxisNames, Coordinates, counted
 from onnxplain.engine.runtime import Model
 from onnxplain.engine.units import Units, top_count
 from onnxplain.engine.views.top_figure import strongest_pages
@@ -28,9 +29,11 @@ __all__ = ["Found", "Strongest", "rows", "top"]
 NAMED = 10  # skipped pictures that a note names
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Strongest(View):
     """The pictures that excite channels of a layer most.
+
+    `to_numpy()` is the score, [channels, pictures], of the strongest picture first.
 
     rows: one per channel, the strongest picture first. layer: its tensor. method: the method of the
     projections. preprocess: the preprocessing of the pictures. labels: class names by channel, if
@@ -38,6 +41,7 @@ class Strongest(View):
     names of the pictures that could not be read.
     """
 
+    main = "score"
     rows: tuple[tuple[Found, ...], ...]
     layer: str
     method: str
@@ -92,6 +96,21 @@ class Strongest(View):
                 arrays[f"patch.{r}.{i}"] = one.patch
                 arrays[f"projection.{r}.{i}"] = one.projection
         return arrays
+
+    def _axes(self) -> AxisNames:
+        axes = dict.fromkeys(("picture", "name", "score"), ("unit", "rank"))
+        return {**axes, "position": ("unit", "rank", "axis"), "box": ("unit", "rank", "side")}
+
+    def _coordinates(self) -> Coordinates:
+        return {"unit": (("unit",), [row[0].channel for row in self.rows])}
+
+    def _told(self) -> tuple[str, str]:
+        first = self.rows[0][0]
+        return (
+            f"the pictures that excite '{self.layer}' most [{counted(len(self.rows), 'channel')}, "
+            f"{counted(len(self.rows[0]), 'picture')} each]",
+            f"channel {first.channel}: {first.name} ({first.score:.3g})",
+        )
 
 
 def top(

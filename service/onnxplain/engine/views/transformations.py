@@ -15,6 +15,7 @@ from onnxplain.engine.drawing import Page, Panel, Style, View, chart_panel
 from onnxplain.engine.explainer import Explainer
 from onnxplain.engine.pictures import Picture, Preprocess, read_picture
 from onnxplain.engine.progress import Progress, unreported
+from onnxplain.engine.result import AxisNames, Coordinates, counted
 from onnxplain.engine.runtime import Model
 from onnxplain.engine.views.predictions import (
     choose_class,
@@ -55,7 +56,7 @@ class Curve:
     probability: npt.NDArray[np.float64]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Invariance(View):
     """The response to each change of a picture.
 
@@ -105,6 +106,31 @@ class Invariance(View):
             arrays[f"{one.change}.probability"] = one.probability
             arrays |= {f"{one.change}.distance.{k}": v for k, v in one.distance.items()}
         return arrays
+
+    def to_numpy(self) -> npt.NDArray[np.float64]:
+        """Return the probability of the class, [changes, steps]."""
+        return np.stack([one.probability for one in self.curves])
+
+    def _axes(self) -> AxisNames:
+        return {
+            name: (name.partition(".")[0],)
+            for name, values in self.arrays().items()
+            if values.ndim and not name.endswith(".amounts")
+        }
+
+    def _coordinates(self) -> Coordinates:
+        return {one.change: ((one.change,), one.amounts) for one in self.curves}
+
+    def _told(self) -> tuple[str, str]:
+        layers = self.curves[0].distance
+        return (
+            f"'{self.label}' and {', '.join(layers)} [{counted(len(self.curves), 'change')}]",
+            "; ".join(
+                f"{one.change}: {self.quantity} {one.probability.min():.3g} to "
+                f"{one.probability.max():.3g}"
+                for one in self.curves
+            ),
+        )
 
 
 def invariance(
