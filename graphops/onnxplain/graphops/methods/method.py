@@ -73,6 +73,7 @@ class Taken:
 class Method:
     """A method: its rules, how it computes the attribution, and the defaults of its options.
 
+    name: the word by which `method=` chooses it.
     rules: the table of rules, by default the gradient's, or a function from path and options to
         one. compute: the function from a `Walk` to its attribution, by default the signal at the
         target. Either may be "module:attribute" text, which is imported on first use.

@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import onnx
-from PIL import Image, ImageDraw
 
-from onnxplain.engine.drawing import Note, Panel, View, enlarged, figure, heat_bar, heat_grid
-from onnxplain.engine.engine import Engine
+from onnxplain.engine.drawing import (
+    Frame,
+    Page,
+    Panel,
+    Style,
+    View,
+    grid_panel,
+    number,
+    picture_panel,
+)
+from onnxplain.engine.explainer import Explainer
 from onnxplain.engine.pictures import (
     Picture,
     Preprocess,
@@ -22,6 +30,8 @@ from onnxplain.engine.pictures import (
     prepare,
     read_picture,
 )
+from onnxplain.engine.progress import Progress, unreported
+from onnxplain.engine.result import AxisNames, Coordinates, sizes
 from onnxplain.engine.runtime import Footprint, Model, Session, stored_labels
 from onnxplain.graphops import convolutionalize, read_metadata
 from onnxplain.graphops.analysis import NORMALIZERS
@@ -30,16 +40,13 @@ from onnxplain.graphops.errors import ChannelError, OptionError, PictureError, U
 __all__ = ["Sliding", "slide", "summary"]
 
 SLIDING = "onnxplain.sliding"  # metadata: the geometry of a convolutional network's windows
-SIDE = 448  # pixels of a drawn picture's longer side
-
-OUTLINE = (214, 39, 40)
 
 Pixels = npt.NDArray[np.uint8]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Sliding(View):
-    """The score of one class in every window of a picture.
+    """The score of one class in every window of a picture; `to_numpy()` is `scores`.
 
     scores: float32 [rows, columns], at [i, j] for the window whose first pixel is
         (i * stride[0], j * stride[1]).
@@ -51,6 +58,7 @@ class Sliding(View):
     notes: sentences about assumptions and oddities.
     """
 
+    main = "scores"
     scores: npt.NDArray[np.float32]
     channel: int
     label: str
@@ -67,34 +75,41 @@ class Sliding(View):
         row, column = np.unravel_index(np.argmax(known), self.scores.shape)
         return int(row), int(column)
 
-    def draw(self) -> Image.Image:
-        """Draw the picture, with the strongest window outlined, beside the heat map."""
+    def page(self, style: Style) -> Page:
+        """Draw the picture, with the strongest window outlined, beside the heat map.
+
+        Args:
+            style: how the figure looks.
+
+        Returns:
+            The page.
+        """
         finite = self.scores[np.isfinite(self.scores)]
         low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
-        top, left = (p * s for p, s in zip(self.best, self.stride, strict=True))
-        shown = enlarged(self.picture, SIDE)
-        scale = shown.width / self.picture.shape[1]
-        box = [left, top, left + self.window[1] - 1, top + self.window[0] - 1]
-        ImageDraw.Draw(shown).rectangle([round(n * scale) for n in box], outline=OUTLINE, width=3)
-        name = self.label or f"channel {self.channel}"
+        top, left = (float(p * s) for p, s in zip(self.best, self.stride, strict=True))
+        size = self.picture.shape[:2]
+        frame = Frame.whole(size, self.picture)
+        window = (top, left, top + self.window[0], left + self.window[1])
         rows, columns = self.scores.shape
-        panels = (
-            Panel((f"strongest window, {high:.3g}", "input"), (shown,)),
-            Panel(
-                (f"heat map, {rows} x {columns} windows", "heat map"), (self._heat_map(low, high),)
-            ),
-        )
-
-        # A negligible probability, such as 1e-11, is written as 0.
-        ends = ("0" if abs(low) < 1e-3 * abs(high) else f"{low:.3g}", f"{high:.3g}")
-        notes = [
-            Note(f"The {self.quantity} of the window centred there:", heat_bar(), ends),
-            Note(
-                f"A window: {self.window[0]} x {self.window[1]} pixels. Grey: no window is centred "
-                "there"
-            ),
+        centres = [
+            np.arange(count) * stride + side / 2
+            for count, stride, side in zip(self.scores.shape, self.stride, self.window, strict=True)
         ]
-        return figure([panels], f"{name} · sliding window", notes, self.notes)
+        strongest = (f"strongest window, {self.quantity} {number(high)}", "strongest window")
+        heat = (f"{self.quantity} of {rows} x {columns} windows", self.quantity)
+        panels: list[Panel | None] = [
+            picture_panel(strongest, frame, "input", [window]),
+            grid_panel(
+                heat, np.nan_to_num(self.scores, nan=low, posinf=high, neginf=low), (low, high),
+                centres, max(self.stride) / 2, size, frame, bar=self.quantity, name="heat",
+            ),
+        ]  # fmt: skip
+        legend = [
+            f"Each colour lies at the centre of a window of {self.window[0]} x {self.window[1]} "
+            "pixels. Grey: no window is centred there"
+        ]
+        name = self.label or f"channel {self.channel}"
+        return Page(f"{name} · sliding window", [panels], legend, self.notes)
 
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
         """Return the scores, the class, the strongest window, and the windows' size and stride."""
@@ -108,19 +123,25 @@ class Sliding(View):
             "stride": np.array(self.stride),
         }
 
-    def _heat_map(self, low: float, high: float) -> Image.Image:
-        centres = [
-            np.arange(count) * stride + window / 2
-            for count, stride, window in zip(
-                self.scores.shape, self.stride, self.window, strict=True
-            )
-        ]
-        reach = max(self.stride) / 2
-        return enlarged(heat_grid(self.scores, low, high, self.picture, centres, reach), SIDE)
+    def _axes(self) -> AxisNames:
+        return {"scores": ("y", "x")}
+
+    def _coordinates(self) -> Coordinates:
+        steps = zip(("y", "x"), self.scores.shape, self.stride, strict=True)
+        return {axis: ((axis,), np.arange(count) * stride) for axis, count, stride in steps}
+
+    def _told(self) -> tuple[str, str]:
+        rows, columns = self.window
+        return (
+            f"{self.quantity} of '{self.label or self.channel}' [{sizes(self.scores.shape)} "
+            f"windows of {rows}x{columns} pixels]",
+            f"{self.scores[self.best]:.3g} in the strongest, row {self.best[0]}, column "
+            f"{self.best[1]}",
+        )
 
 
 def slide(
-    engine: Engine,
+    engine: Explainer,
     model: Model,
     picture: Picture,
     channel: int | None = None,
@@ -128,12 +149,11 @@ def slide(
     size: tuple[int, int] | None = None,
     labels: Sequence[str] | None = None,
     preprocess: Preprocess | str | None = None,
-    progress: Callable[[int, int], None] = lambda done, total: None,
+    progress: Progress | None = None,
 ) -> Sliding:
     """Slide a classifier over a picture larger than its own, in one run.
 
     Args:
-        engine: the engine that runs the network.
         model: a classifier, or the output of `convolutionalize`: a path, the bytes of a file, a
             ModelProto, or the result of `Engine.open`.
         picture: a path, bytes, a Pillow image or a uint8 array [H, W, 3].
@@ -170,6 +190,7 @@ def slide(
         )
     _require_memory(network, prepared.rows[0].shape, engine.memory_bytes)
     session = Session(network, engine.device, engine.threads)
+    progress = progress or unreported
     progress(0, 1)
     with engine.stop().watching() as stop:
         feeds = {picture_input(network).name: prepared.rows[0][None]}

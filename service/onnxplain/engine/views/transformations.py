@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,9 +11,11 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from onnxplain.engine.drawing import Chart, View, charts
-from onnxplain.engine.engine import Engine
+from onnxplain.engine.drawing import Page, Panel, Style, View, chart_panel
+from onnxplain.engine.explainer import Explainer
 from onnxplain.engine.pictures import Picture, Preprocess, read_picture
+from onnxplain.engine.progress import Progress, unreported
+from onnxplain.engine.result import AxisNames, Coordinates, counted
 from onnxplain.engine.runtime import Model
 from onnxplain.engine.views.predictions import (
     choose_class,
@@ -54,7 +56,7 @@ class Curve:
     probability: npt.NDArray[np.float64]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Invariance(View):
     """The response to each change of a picture.
 
@@ -69,15 +71,28 @@ class Invariance(View):
     notes: tuple[str, ...] = ()
     quantity: str = "probability"
 
-    def draw(self) -> Image.Image:
-        """Draw one column per change: the layers' distances above the class probability."""
-        above, below = [], []
+    def page(self, style: Style) -> Page:
+        """Draw one column per change: the layers' distances above the class probability.
+
+        Args:
+            style: how the figure looks.
+
+        Returns:
+            The page.
+        """
+        above: list[Panel | None] = []
+        below: list[Panel | None] = []
         for one in self.curves:
             axis = f"{one.change}, {CHANGES[one.change][2]}"
-            above.append(Chart("distance from the original", axis, one.amounts, one.distance))
+            far = ("distance from the original",)
+            above.append(
+                chart_panel(far, one.amounts, one.distance, axis, f"{one.change}_distance")
+            )
+            what = (f"{self.quantity} of {self.label}", self.quantity)
             curves = {self.label: one.probability}
-            below.append(Chart(f"{self.quantity} of {self.label}", axis, one.amounts, curves))
-        return charts([above, below], "Translated, scaled and rotated", self.notes)
+            name = f"{one.change}_{self.quantity}"
+            below.append(chart_panel(what, one.amounts, curves, axis, name))
+        return Page("Translated, scaled and rotated", [above, below], (), self.notes)
 
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
         """Return the class, CHANGE.amounts, CHANGE.probability and CHANGE.distance.LAYER."""
@@ -92,9 +107,34 @@ class Invariance(View):
             arrays |= {f"{one.change}.distance.{k}": v for k, v in one.distance.items()}
         return arrays
 
+    def to_numpy(self) -> npt.NDArray[np.float64]:
+        """Return the probability of the class, [changes, steps]."""
+        return np.stack([one.probability for one in self.curves])
+
+    def _axes(self) -> AxisNames:
+        return {
+            name: (name.partition(".")[0],)
+            for name, values in self.arrays().items()
+            if values.ndim and not name.endswith(".amounts")
+        }
+
+    def _coordinates(self) -> Coordinates:
+        return {one.change: ((one.change,), one.amounts) for one in self.curves}
+
+    def _told(self) -> tuple[str, str]:
+        layers = self.curves[0].distance
+        return (
+            f"'{self.label}' and {', '.join(layers)} [{counted(len(self.curves), 'change')}]",
+            "; ".join(
+                f"{one.change}: {self.quantity} {one.probability.min():.3g} to "
+                f"{one.probability.max():.3g}"
+                for one in self.curves
+            ),
+        )
+
 
 def invariance(
-    engine: Engine,
+    engine: Explainer,
     model: Model,
     picture: Picture,
     layers: Sequence[str] = (),
@@ -102,14 +142,13 @@ def invariance(
     *,
     labels: Sequence[str] | None = None,
     preprocess: Preprocess | str | None = None,
-    progress: Callable[[int, int], None] = lambda done, total: None,
+    progress: Progress | None = None,
 ) -> Invariance:
     """Translate, scale and rotate a picture: compare the layers' values, and a class's probability.
 
     After Zeiler and Fergus 2014, figure 5. Uncovered areas have the picture's mean colour.
 
     Args:
-        engine: the engine that runs the network.
         model: a path, the bytes of a file, a ModelProto, or the result of `Engine.open`.
         picture: a path, bytes, a Pillow image or a uint8 array [H, W, 3].
         layers: tensors, nodes or modules, at least one.
@@ -143,6 +182,7 @@ def invariance(
     unchanged = {layer: next(values([pixels], layer)) for layer in layers}
     total = len(CHANGES) * len(unchanged) * STEPS
     steps = itertools.count(1)
+    progress = progress or unreported
     progress(0, total)
     curves = []
     for change, (low, high, _) in CHANGES.items():

@@ -3,27 +3,28 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
 
 from onnxplain.engine.drawing import (
-    Note,
+    Frame,
+    Page,
     Panel,
-    Pixels,
+    Style,
     View,
-    enlarged,
-    figure,
-    heat_bar,
-    heat_grid,
+    grid_panel,
+    number,
+    picture_panel,
 )
-from onnxplain.engine.engine import Engine
+from onnxplain.engine.explainer import Explainer
 from onnxplain.engine.methods import windows
 from onnxplain.engine.pictures import Picture, Preprocess, read_picture
+from onnxplain.engine.progress import Progress, unreported
+from onnxplain.engine.result import AxisNames, Coordinates, sizes
 from onnxplain.engine.runtime import Model
 from onnxplain.engine.views.predictions import (
     choose_class,
@@ -34,17 +35,17 @@ from onnxplain.engine.views.predictions import (
 )
 from onnxplain.graphops.errors import OptionError
 
-__all__ = ["Covered", "covered", "summary"]
+__all__ = ["Covered", "occlusion", "summary"]
 
 GREY = 127
-SIDE = 224
-
 AT_ONCE = 16  # covered pictures per call of the engine
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Covered(View):
     """A class and a channel while a grey square slides over a picture.
+
+    `to_numpy()` is `probability`.
 
     picture: as the network sees it.
     class_index, label: the class and its name. layer, channel: the channel that is watched.
@@ -57,6 +58,7 @@ class Covered(View):
     notes: sentences about assumptions and oddities.
     """
 
+    main = "probability"
     picture: npt.NDArray[np.uint8]
     class_index: int
     label: str
@@ -71,36 +73,42 @@ class Covered(View):
     notes: tuple[str, ...] = ()
     quantity: str = "probability"
 
-    def draw(self) -> Image.Image:
-        """Draw the picture and both maps beside it, dark where covering lowers the value most."""
-        panels: list[Panel | None] = [Panel(("input",), (enlarged(self.picture, SIDE),))]
-        maps = (
-            (f"{self.quantity} of {self.label}", self.probability),
-            (f"channel {self.channel}", self.strength),
-        )
-        notes = []
-        for (caption, values), whole in zip(maps, self.untouched, strict=True):
-            low, high = float(values.min()), float(max(values.max(), whole))
-            drawn = enlarged(self.loss_map(values, low, high), SIDE)
-            panels.append(Panel((caption,), (drawn,)))
-            ends = (f"{high:.3g}", f"{low:.3g}")
-            notes.append(Note(f"{caption}, untouched {whole:.3g}:", heat_bar(), ends))
-        notes.append(Note("Each colour lies at the centre of the covered square"))
-        return figure([panels], f"Covered piece by piece · {self.layer}", notes, self.notes)
-
-    def loss_map(self, values: npt.NDArray[np.float64], low: float, high: float) -> Pixels:
-        """Draw the loss at each position of the square over the picture.
+    def page(self, style: Style) -> Page:
+        """Draw the picture and both maps beside it, dark where covering lowers the value most.
 
         Args:
-            values: [rows, columns] by the square's position.
-            low: the value drawn as the greatest loss.
-            high: the value drawn as no loss.
+            style: how the figure looks.
 
         Returns:
-            uint8 [H, W, 3], each loss around the centre of the covered square.
+            The page.
+        """
+        size = self.picture.shape[:2]
+        frame = Frame.whole(size, self.picture)
+        panels: list[Panel | None] = [picture_panel(("input",), frame, "input")]
+        maps = (
+            ((f"{self.quantity} of {self.label}", self.quantity), self.probability, self.quantity),
+            ((f"channel {self.channel} of {self.layer}", f"channel {self.channel}"),
+             self.strength, "strength"),
+        )  # fmt: skip
+        legend = ["Each colour lies at the centre of the covered square; dark where it lowers most"]
+        for (captions, values, what), whole in zip(maps, self.untouched, strict=True):
+            limits = float(values.min()), float(max(values.max(), whole))
+            centres, reach = self.places()
+            panels.append(
+                grid_panel(
+                    captions, values, limits, centres, reach, size, frame, bar=captions[0],
+                    low_is_strong=True, name=what,
+                )
+            )  # fmt: skip
+            legend.append(f"{captions[0]}: {number(whole)} for the uncovered picture")
+        return Page(f"Covered piece by piece · {self.layer}", [panels], legend, self.notes)
 
-        Raises:
-            ValueError: the values have another shape.
+    def places(self) -> tuple[list[list[float]], float]:
+        """Return where the maps' values lie.
+
+        Returns:
+            The centres of the squares in pixels, down and across, and how far around each the
+            value is drawn.
         """
         sides = (self.rows, self.columns)
         centres = [
@@ -108,8 +116,7 @@ class Covered(View):
             for starts, size in zip(sides, self.picture.shape, strict=False)
         ]
         gaps = [b - a for starts in sides for a, b in itertools.pairwise(starts)]
-        reach = min(self.window, max(gaps, default=self.window)) / 2
-        return heat_grid(high - values, 0.0, high - low, self.picture, centres, reach)
+        return centres, min(self.window, max(gaps, default=self.window)) / 2
 
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
         """Return both maps, their class and channel, and the values for the uncovered picture."""
@@ -127,9 +134,23 @@ class Covered(View):
             "columns": np.array(self.columns),
         }
 
+    def _axes(self) -> AxisNames:
+        return {"probability": ("y", "x"), "strength": ("y", "x")}
 
-def covered(
-    engine: Engine,
+    def _coordinates(self) -> Coordinates:
+        return {"y": (("y",), list(self.rows)), "x": (("x",), list(self.columns))}
+
+    def _told(self) -> tuple[str, str]:
+        lowest = self.probability.min()
+        return (
+            f"{self.quantity} of '{self.label}' and channel {self.channel} of '{self.layer}' "
+            f"[{sizes(self.probability.shape)} squares of {self.window} pixels]",
+            f"{self.quantity} {self.untouched[0]:.3g} untouched, {lowest:.3g} at worst",
+        )
+
+
+def occlusion(
+    engine: Explainer,
     model: Model,
     picture: Picture,
     layer: str | None = None,
@@ -140,14 +161,13 @@ def covered(
     stride: int | None = None,
     labels: Sequence[str] | None = None,
     preprocess: Preprocess | str | None = None,
-    progress: Callable[[int, int], None] = lambda done, total: None,
+    progress: Progress | None = None,
 ) -> Covered:
     """Slide a grey square over a picture: watch the probability of a class, and a channel.
 
     After Zeiler and Fergus 2014, figure 7.
 
     Args:
-        engine: the engine that runs the network.
         model: a path, the bytes of a file, a ModelProto, or the result of `Engine.open`.
         picture: a path, bytes, a Pillow image or a uint8 array [H, W, 3].
         layer: the layer of the channel; None for the class score.
@@ -190,6 +210,7 @@ def covered(
     squares = windows(pixels.shape[:2], (size, size), (step, step))
     rows, columns = (sorted({square[axis].start for square in squares}) for axis in range(2))
     probability, strength = [], []
+    progress = progress or unreported
     progress(0, len(squares))
     for start in range(0, len(squares), AT_ONCE):
         frames = []

@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
 
-from onnxplain.engine.drawing import Note, Panel, View, figure, name_pictures
-from onnxplain.engine.engine import Engine
+from onnxplain.engine.drawing import (
+    Page,
+    Panel,
+    Style,
+    View,
+    method_title,
+    name_pictures,
+    number,
+)
+from onnxplain.engine.explainer import Explainer
 from onnxplain.engine.explanation import Explanation
+from onnxplain.engine.explanation_arrays import target_axes
 from onnxplain.engine.pictures import Picture, Preprocess
+from onnxplain.engine.progress import Progress, unreported
+from onnxplain.engine.result import AxisNames, Coordinates, counted, sizes
 from onnxplain.engine.runtime import Model
 from onnxplain.engine.units import Units
 from onnxplain.graphops.errors import (
@@ -25,14 +35,14 @@ from onnxplain.graphops.errors import (
 )
 from onnxplain.graphops.methods import DEFAULT_METHOD
 
-__all__ = ["Training", "through_training"]
-
-SIDE = 192
+__all__ = ["Training", "training"]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Training(View):
     """The same channels in one picture, at each checkpoint.
+
+    `to_numpy()` is the attribution, [checkpoints, units, ...].
 
     checkpoints: their names. explanations: one per checkpoint, of the same picture and channels.
     notes: sentences about assumptions and oddities.
@@ -42,8 +52,14 @@ class Training(View):
     explanations: tuple[Explanation, ...]
     notes: tuple[str, ...] = ()
 
-    def draw(self) -> Image.Image:
+    def page(self, style: Style) -> Page:
         """Draw one row per channel and one column per checkpoint.
+
+        Args:
+            style: how the figure looks.
+
+        Returns:
+            The page.
 
         Raises:
             OptionError: the attributions have no height and width.
@@ -56,17 +72,16 @@ class Training(View):
             channel = last.captions(0, unit)[-1]
             row: list[Panel | None] = []
             for explanation, name in zip(self.explanations, self.checkpoints, strict=True):
-                value = f"{explanation.strength[0, unit]:.3g}"
+                value = number(float(explanation.strength[0, unit]))
                 captions = (f"{channel} · {name} ({value})", f"{channel} · {name}", channel)
-                row.append(Panel(captions, (explanation.shown(0, unit, SIDE),)))
+                row.append(explanation.panel(0, unit, style, "attribution", captions))
             rows.append(row)
-        notes = [
-            Note(
-                f"One row a channel, one column a checkpoint; in brackets the {last.strength_name}"
-            ),
-            *last.legend(False),
+        legend = [
+            f"One row a channel, one column a checkpoint; in brackets the {last.strength_name}",
+            *last.legend(style, False),
         ]
-        return figure(rows, f"{last.method} · {last.layer} through training", notes, self.notes)
+        title = f"{method_title(last.method)} of {last.layer} through training"
+        return Page(title, rows, legend, self.notes)
 
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
         """Return attribution [checkpoints, units, ...], score [checkpoints, units] and names."""
@@ -79,9 +94,31 @@ class Training(View):
             "method": np.array(self.explanations[-1].method),
         }
 
+    def _axes(self) -> AxisNames:
+        target = target_axes(self.explanations[-1])
+        return {
+            "attribution": ("checkpoint", "unit", *target),
+            "score": ("checkpoint", "unit"),
+        }
 
-def through_training(
-    engine: Engine,
+    def _coordinates(self) -> Coordinates:
+        return {
+            "checkpoint": (("checkpoint",), list(self.checkpoints)),
+            "unit": (("unit",), self.explanations[-1].channels[0]),
+        }
+
+    def _told(self) -> tuple[str, str]:
+        last = self.explanations[-1]
+        counts = f"{counted(len(self.checkpoints), 'checkpoint')}, "
+        return (
+            f"{last.method} of '{last.layer}' [{counts}"
+            f"{counted(last.channels.shape[1], 'unit')}, {sizes(last.attribution.shape[2:])}]",
+            f"{self.checkpoints[0]} to {self.checkpoints[-1]}",
+        )
+
+
+def training(
+    engine: Explainer,
     checkpoints: Sequence[Model],
     picture: Picture,
     layer: str | None = None,
@@ -91,14 +128,13 @@ def through_training(
     names: Sequence[str] | None = None,
     labels: Sequence[str] | None = None,
     preprocess: Preprocess | str | None = None,
-    progress: Callable[[int, int], None] = lambda done, total: None,
+    progress: Progress | None = None,
 ) -> Training:
     """Explain the same channels of one picture at each checkpoint of a network.
 
     After Zeiler and Fergus 2014, figure 4.
 
     Args:
-        engine: the engine that explains.
         checkpoints: models, from the earliest to the last.
         picture: a path, bytes, a Pillow image or a uint8 array [H, W, 3].
         layer: a tensor, node or module; None for the class score.
@@ -122,23 +158,24 @@ def through_training(
         name.removesuffix(".onnx") for name in name_pictures(checkpoints, names, what="checkpoint")
     )
 
-    def explained(number: int, channels: Units) -> Explanation:
+    def explained(index: int, channels: Units) -> Explanation:
         try:
             return engine.explain(
-                checkpoints[number], picture, layer, method, channels, preprocess=preprocess,
+                checkpoints[index], picture, layer, method, channels, preprocess=preprocess,
                 labels=labels,
             )  # fmt: skip
         except (UnknownLayer, ChannelError, PictureError, ModelError) as e:
-            raise type(e)(f"checkpoint '{titles[number]}': {e}") from e
+            raise type(e)(f"checkpoint '{titles[index]}': {e}") from e
 
+    progress = progress or unreported
     progress(0, len(checkpoints))
     last = explained(len(checkpoints) - 1, units)
     progress(1, len(checkpoints))
     channels: Units = "whole" if last.channels[0, 0] < 0 else last.channels[0].tolist()
     explanations = []
-    for number, name in enumerate(titles[:-1]):
-        one = explained(number, channels)
-        progress(number + 2, len(checkpoints))
+    for index, name in enumerate(titles[:-1]):
+        one = explained(index, channels)
+        progress(index + 2, len(checkpoints))
         shapes = [list(e.attribution.shape[2:]) for e in (one, last)]
         if shapes[0] != shapes[1]:
             raise OptionError(

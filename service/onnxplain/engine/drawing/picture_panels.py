@@ -1,0 +1,135 @@
+"""Panels of pictures, of attributions to them, and of heat over them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy.typing as npt
+
+from onnxplain.engine.drawing.colormaps import (
+    channels_last,
+    heat_colours,
+    is_picture,
+    limit_of,
+    pale,
+    reconstruction,
+    signed_colours,
+    signed_map,
+    strength,
+)
+from onnxplain.engine.drawing.frames import Box, Frame, dimmed, mark, show
+from onnxplain.engine.drawing.page import Panel
+from onnxplain.engine.drawing.style import Style
+from onnxplain.engine.pictures import Preprocess
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.cm import ScalarMappable
+
+__all__ = ["Kind", "attribution_panel", "heat_panel", "kind_of", "picture_panel"]
+
+Values = npt.NDArray[Any]
+Kind = Literal["map", "reconstruction", "picture"]
+BARS: dict[Kind, str] = {"map": "Maps", "reconstruction": "Projections", "picture": ""}
+STRENGTH = "Overlays"
+
+
+def picture_panel(
+    captions: Sequence[str], frame: Frame, name: str = "", marks: Sequence[Box] = ()
+) -> Panel:
+    """Return the panel of a frame's picture. marks: places in it that are outlined."""
+
+    def paint(ax: Axes, style: Style) -> None:
+        show(ax, dimmed(frame), frame.everything, frame)
+        for box in marks:
+            mark(ax, box, frame)
+
+    return Panel(tuple(captions), frame.aspect, paint, name)
+
+
+def attribution_panel(
+    captions: Sequence[str],
+    attribution: Callable[[], Values],
+    kind: Kind,
+    how: Preprocess | None,
+    frame: Frame,
+    name: str = "",
+    note: str = "",
+) -> Panel:
+    """Return the panel of an attribution [C, H, W], [H, W, C] or [H, W] to what a frame sees.
+
+    attribution: returns it. kind: see `kind_of`. how: the preprocessing, whose channel order the
+    attribution has.
+    """
+
+    def paint(ax: Axes, style: Style) -> ScalarMappable | None:
+        values = attribution()
+        if kind == "picture" and how is not None:
+            show(ax, how.pixels(values), frame.seen, frame)
+            return None
+        if kind == "reconstruction":
+            return _reconstructed(ax, values, how, frame)
+
+        def centred(shown: Values) -> dict[str, Any]:
+            limit = limit_of(shown) or 1.0
+            return {"X": shown, "vmin": -limit, "vmax": limit}
+
+        return show(
+            ax, signed_map(values), frame.seen, frame, centred, cmap=signed_colours(style.cmap)
+        )
+
+    return Panel(tuple(captions), frame.aspect, paint, name, BARS[kind], note)
+
+
+def heat_panel(
+    captions: Sequence[str],
+    attribution: Callable[[], Values],
+    frame: Frame,
+    name: str = "",
+    note: str = "",
+) -> Panel:
+    """Return the panel of an attribution's strength, regardless of its sign, over a picture."""
+
+    def paint(ax: Axes, style: Style) -> ScalarMappable:
+        show(ax, dimmed(frame, pale), frame.everything, frame)
+        values = strength(attribution())
+        limit = limit_of(values) or 1.0
+        colours = heat_colours(style.cmap, style.alpha)
+        return show(
+            ax, values, frame.seen, frame, cmap=colours, vmin=0.0, vmax=limit,
+            interpolation="bilinear",
+        )  # fmt: skip
+
+    return Panel(tuple(captions), frame.aspect, paint, name, STRENGTH, note)
+
+
+def kind_of(attribution: Values, drawn_as: str, how: Preprocess | None) -> Kind:
+    """Return how an attribution is drawn: as a signed map, in colours around grey, or a picture.
+
+    drawn_as: as its method declares.
+    """
+    if drawn_as == "picture" and how is not None:
+        return "picture"
+    coloured = attribution.ndim == 3 and is_picture(attribution) and drawn_as != "map"
+    return "reconstruction" if coloured else "map"
+
+
+def _reconstructed(
+    ax: Axes, values: Values, how: Preprocess | None, frame: Frame
+) -> ScalarMappable:
+    from matplotlib.cm import ScalarMappable
+    from matplotlib.colors import Normalize
+
+    limit = 1.0
+
+    def around_grey(shown: Values) -> dict[str, Any]:
+        nonlocal limit
+        limit = limit_of(shown) or 1.0
+        return {"X": reconstruction(shown, limit)}
+
+    channels = channels_last(values)
+    if how is not None and how.color == "BGR":
+        channels = channels[:, :, ::-1]
+    show(ax, channels, frame.seen, frame, around_grey)
+    return ScalarMappable(Normalize(-limit, limit), "gray")
