@@ -245,20 +245,16 @@ class Explanation(View):
             return self.pictures
         return tuple(picture_of(row, self.bands) for row in self.inputs)
 
-    def legend(self, style: Style, overlays: bool) -> list[str]:
-        """Return the meaning of the colours, and what is shown of inputs that are no pictures.
-
-        Args:
-            style: how the figure looks.
-            overlays: whether there are overlays.
+    def legend(self) -> list[str]:
+        """Return lines on what is drawn, and on inputs that are no pictures.
 
         Returns:
-            One line each.
+            The lines, each once.
 
         Raises:
             IndexError: there is no unit.
         """
-        return legend_of(self, style, overlays)
+        return legend_of(self)
 
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
         """Return the arrays and texts that `save_npz` writes, by name."""

@@ -44,9 +44,9 @@ What = Literal["attribution", "overlay", "input"]
 
 WITH_OVERLAYS = 16  # the most units of a picture that get an overlay each: more would only crowd
 TOGETHER = 3  # the most units of a row, each with its overlay
-MARKS = 16  # the most places that are outlined in a picture
+MARKS = 100  # the most places that are outlined in a picture
 SMALL = 4  # a receptive field of at most one in so many of the picture's side is shown enlarged
-MARGIN = 2  # the side of what is then shown over that of the receptive field
+MARGIN = 1.7  # the side of what is then shown over that of the receptive field
 
 
 def page_of(one: Explanation, style: Style) -> Page:
@@ -67,9 +67,7 @@ def page_of(one: Explanation, style: Style) -> Page:
             captions = _captions(one, image, unit)
             panels.append([panel_of(one, image, unit, "attribution", style, captions)])
             if overlays:
-                over: tuple[str, ...] = (
-                    () if images * units > 1 else (f"over the {_under(one, style)}",)
-                )
+                over = _over(one, image, unit, style)
                 panels[-1].append(panel_of(one, image, unit, "overlay", style, over))
         for start in range(0, units, columns):
             row = [panel for few in panels[start : start + columns] for panel in few]
@@ -85,7 +83,7 @@ def page_of(one: Explanation, style: Style) -> Page:
             [panel for row in rows[start : start + together] for panel in row]
             for start in range(0, images, together)
         ]
-    return Page(title_of(one), rows, legend_of(one, style, overlays), one.notes)
+    return Page(title_of(one), rows, legend_of(one), one.notes)
 
 
 def panel_of(
@@ -119,12 +117,17 @@ def panel_of(
         return signal_panel(words, given, denoised, name)
     frame, window = _frame(one, image, style), _window(one, image, unit)
     note = ""
+    if what == "attribution" and not has_overlays(one):
+        frame = frame.cropped(frame.seen)  # alone, a map needs not be in the picture's frame
     if window is not None and one.box is not None:
         frame = frame.cropped(frame.place(window, _network_size(one, image)))
         top, left, bottom, right = one.box[image, unit].tolist()
-        note = f"rows {top}–{bottom - 1}, columns {left}–{right - 1}"
+        note = f"y {top}–{bottom - 1}, x {left}–{right - 1}"
+        if what == "overlay":  # of a few pixels, heat would only hide what is there
+            place = frame.place(one.box[image, unit], _network_size(one, image))
+            return picture_panel(words, frame, name, [place])
     if what == "overlay":
-        return heat_panel(words, denoised, frame, name, note if not words else "")
+        return heat_panel(words, denoised, frame, name)
     kind = kind_of(values, one.drawn_as, one.preprocess)
     return attribution_panel(words, denoised, kind, one.preprocess, frame, name, note)
 
@@ -170,20 +173,17 @@ def title_of_unit(one: Explanation, image: int, unit: int) -> str:
     return f"{method_title(one.method)} {by} {name}"
 
 
-def legend_of(one: Explanation, style: Style, overlays: bool) -> list[str]:
-    """Return the meaning of the colours, and what is shown of inputs that are no pictures."""
-    values = one.attribution[0, 0]
-    scaled = "each scaled by its own largest values"
-    kind = kind_of(values, one.drawn_as, one.preprocess)
-    colours = "blue is negative, red positive" if style.cmap is None else "zero is in the middle"
-    lines = {
-        "map": [f"Maps: {colours}, {scaled}"],
-        "reconstruction": [f"Projections: grey is zero, {scaled}"],
-        "picture": ["Pictures that excite the unit, as the network would see them"],
-    }[kind]
-    if overlays:
-        lines.append("Overlays: the strength over all colours, regardless of its sign")
-    lines += input_legend(values, one.inputs[0] if one.inputs else None, one.bands)
+def legend_of(one: Explanation) -> list[str]:
+    """Return lines on what is drawn, and on inputs that are no pictures."""
+    given = one.inputs[0] if one.inputs else None
+    lines = input_legend(one.attribution[0, 0], given, one.bands)
+    if kind_of(one.attribution[0, 0], one.drawn_as, one.preprocess) == "picture":
+        lines.insert(0, "Pictures that excite the unit, as the network would see them")
+    if _window(one, 0, 0) is not None:
+        lines.append(
+            "Enlarged: what a unit sees, at the rows y and columns x of the network's input; its "
+            "place is outlined in the picture"
+        )
     if one.others:
         lines.append(f"Not drawn: the attributions to {', '.join(one.others)}")
     return lines
@@ -206,8 +206,14 @@ def _captions(one: Explanation, image: int, unit: int) -> tuple[str, ...]:
     return (f"{word}, {value}", value)
 
 
-def _under(one: Explanation, style: Style) -> str:
-    return "photograph" if style.at == "photograph" and one.photographs else "network's input"
+def _over(one: Explanation, image: int, unit: int, style: Style) -> tuple[str, ...]:
+    """Return the captions of an overlay, none where it shares those of the attribution."""
+    if one.channels.size > 1:
+        return ()
+    if _window(one, image, unit) is not None:
+        return ("what the unit sees",)
+    under = style.at == "photograph" and one.photographs
+    return (f"over the {'photograph' if under else 'network input'}",)
 
 
 def _frame(one: Explanation, image: int, style: Style) -> Frame:
@@ -249,7 +255,7 @@ def _window(one: Explanation, image: int, unit: int) -> Box | None:
     sides = (one.box[:, :, 2:] - one.box[:, :, :2]).reshape(-1, 2).max(axis=0)
     if sides.min() < 1 or SMALL * sides.max() > max(size):
         return None
-    side = min(MARGIN * int(sides.max()), *size)
+    side = min(math.ceil(MARGIN * int(sides.max())), *size)
     box = one.box[image, unit]
     starts = [
         int(np.clip((box[axis] + box[axis + 2] - side) // 2, 0, size[axis] - side))

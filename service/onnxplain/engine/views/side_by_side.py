@@ -80,7 +80,7 @@ class SideBySide(View):
                     if (number + 1) % columns == 0 or explanation is self.explanations[-1]:
                         rows.append(row)
                         row = []
-        return Page(self._title(), rows, self.legend(style), self.notes)
+        return Page(self._title(), rows, self.legend(), self.notes)
 
     def plot(
         self,
@@ -160,19 +160,12 @@ class SideBySide(View):
             return captions
         return first.named(captions, image)
 
-    def legend(self, style: Style) -> list[str]:
-        """Return the meaning of the colours, and the methods that explain another layer.
-
-        Args:
-            style: how the figure looks.
-
-        Returns:
-            One line each.
-        """
+    def legend(self) -> list[str]:
+        """Return lines on what is drawn, and the methods that explain another layer."""
         first = self.explanations[0]
         lines = []
         for one in self.explanations:
-            lines += one.legend(style, bool(one.shown_pictures()))
+            lines += one.legend()
             if one.layer != first.layer:
                 lines.append(f"{method_title(one.method)} explains units of {one.layer}")
         return list(dict.fromkeys(lines))

@@ -73,7 +73,7 @@ class Training(View):
             rows.append(row)
         legend = [
             f"One row a channel, one column a checkpoint; in brackets the {last.strength_name}",
-            *last.legend(style, False),
+            *last.legend(),
         ]
         title = f"{method_title(last.method)} of {last.layer} through training"
         return Page(title, rows, legend, self.notes)
