@@ -22,7 +22,8 @@ from onnxplain.engine.drawing import (
     style_of,
     unit_captions,
 )
-from onnxplain.engine.explanation_page import What, legend_of, page_of, panel_of, plot_of
+from onnxplain.engine.explanation_page import legend_of, page_of
+from onnxplain.engine.explanation_panels import What, panel_of, plot_of
 from onnxplain.engine.methods import drawn_as
 from onnxplain.engine.pictures import Preprocess
 from onnxplain.graphops.errors import OptionError

@@ -20,7 +20,8 @@ from onnxplain.engine.drawing import (
 )
 from onnxplain.engine.engine import Engine
 from onnxplain.engine.explanation import Explanation
-from onnxplain.engine.explanation_page import What, title_of
+from onnxplain.engine.explanation_page import title_of
+from onnxplain.engine.explanation_panels import What
 from onnxplain.engine.methods import own_options
 from onnxplain.engine.pictures import Images
 from onnxplain.engine.runtime import Model
