@@ -25,7 +25,7 @@ from torch import Tensor, nn
 
 FOLDER = Path(__file__).resolve().parent
 MODEL_FILE = FOLDER / "shapes.onnx"
-PICTURES = FOLDER / "pictures"
+PICTURES, MASKS = FOLDER / "pictures", FOLDER / "masks"
 
 TRAIN, TRAIN_SEED = 12_000, 1
 TEST, TEST_SEED = 2_000, 2
@@ -130,12 +130,13 @@ def run_exported(pictures: np.ndarray) -> np.ndarray:
 
 def save_pictures() -> int:
     """Write the test pictures and their masks; return how many the exported file gets right."""
-    (PICTURES / "masks").mkdir(parents=True, exist_ok=True)
+    for folder in (PICTURES, MASKS):
+        folder.mkdir(exist_ok=True)
     pictures, masks, labels = draw_set(SHOWN, SHOWN_SEED)
     for i, (picture, mask, label) in enumerate(zip(pictures, masks, labels, strict=True)):
         name = f"{CLASSES[label]}_{i // len(CLASSES) + 1}.png"
         Image.fromarray(picture).save(PICTURES / name)
-        Image.fromarray(mask * np.uint8(255)).save(PICTURES / "masks" / name)
+        Image.fromarray(mask * np.uint8(255)).save(MASKS / name)
     return int((run_exported(pictures).argmax(1) == labels).sum())
 
 

@@ -234,7 +234,7 @@ def test_a_folder_of_arrays(run: Run, tmp_path: Path) -> None:
     done = run("top", model, folder, "--layer", "y", "--channel", "0,2", "--count", "2")
     assert (done.code, done.error) == (0, "")
     assert {line.split()[1] for line in done.out.splitlines()[1:5]} <= {
-        str(folder / f"{i}.npy") for i in range(3)
+        f"{i}.npy" for i in range(3)
     }
     np.save(folder / "3.npy", np.zeros((2, 6, 10, 12), np.float32))
     many = run("top", model, folder, "--layer", "y", "--channel", "0")

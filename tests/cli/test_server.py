@@ -101,10 +101,13 @@ def test_a_server_draws_the_views_that_this_machine_does(
     run: Run, network: Path, picture: Path, server: str, tmp_path: Path
 ) -> None:
     folder = tmp_path / "folder"
-    folder.mkdir()
-    for name in ("a.png", "b.png"):
+    (folder / "sub").mkdir(parents=True)
+    for name in ("a.png", "sub/b.png"):
         (folder / name).write_bytes(picture.read_bytes())
+    (folder / "sub" / "bad.png").write_bytes(b"no picture")
     for command in (
+        ("top", "MODEL", folder, "--layer", "pool", "--channel", "top:2", "--method", "gradient"),
+        ("top", "MODEL", folder, "--layer", "pool", "--channel", "all", "--count", 1),
         ("top", "MODEL", folder, "--layer", "pool", "--channel", "2,0", "--count", 2),
         ("training", "MODEL", "MODEL", "--image", picture, "--layer", "pool", "--channel", "top:2"),
         ("invariance", "MODEL", picture, "--layer", "c", "--layer", "pool", "--class", 3),
@@ -118,6 +121,8 @@ def test_a_server_draws_the_views_that_this_machine_does(
             result = run(*words, "--preprocess", "unit", *files, *flags)
             assert result.code == 0, result.error
             outputs.append(result.out.replace(place, "PLACE"))
+            if command[0] == "top":
+                assert "skipped: sub/bad.png" in result.error
         assert outputs[0] == outputs[1]
         with np.load("here.npz") as expected, np.load("there.npz") as found:
             assert set(found) == set(expected)

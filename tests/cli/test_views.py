@@ -20,12 +20,19 @@ def is_picture(path):
         return image.format == "PNG" and image.width > 300
 
 
-def test_top(run: Run, tmp_path: Path) -> None:
-    folder = tmp_path / "pictures"
-    folder.mkdir()
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Pictures in a folder and a subfolder, among files that are none."""
+    top = tmp_path / "pictures"
+    (top / "more").mkdir(parents=True)
     for name in ("star_1.png", "ring_1.png", "heart_1.png"):
-        (folder / name).write_bytes((EXAMPLES / "pictures" / name).read_bytes())
-    (folder / "notes.txt").write_text("not a picture")
+        place = top / "more" if name.startswith("ring") else top
+        (place / name).write_bytes((EXAMPLES / "pictures" / name).read_bytes())
+    (top / "notes.txt").write_text("not a picture")
+    return top
+
+
+def test_top(run: Run, folder: Path, tmp_path: Path) -> None:
     result = run(
         "top", MODEL, folder, "--layer", "mixed", "--channel", "7,60", "--count", "2",
         "-o", tmp_path / "top.png", "--json",
@@ -34,7 +41,46 @@ def test_top(run: Run, tmp_path: Path) -> None:
     rows = json.loads(result.out)
     assert [row["channel"] for row in rows] == [7, 7, 60, 60]
     assert rows[0]["score"] >= rows[1]["score"]
+    for row in rows:
+        assert row["picture"] == str(folder / row["name"])
+        assert row["name"] in ("star_1.png", "more/ring_1.png", "heart_1.png")
     assert is_picture(tmp_path / "top.png")
+
+
+@pytest.mark.parametrize(
+    ("flags", "channels"),
+    [
+        (["--channel", "top:3"], 3),
+        (["--channel", "all"], 64),
+        (["--channel", "4:36"], 32),
+        ([], 9),
+    ],
+)
+def test_the_channels_of_top(run: Run, folder: Path, flags: list[str], channels: int) -> None:
+    files = ("--npz", "top.npz")
+    result = run("top", MODEL, folder, "--layer", "mixed", *flags, "--count", "1", *files)
+    assert result.code == 0, result.error
+    with np.load("top.npz") as found:
+        assert found["channels"].shape == (channels,)
+
+
+def test_pictures_that_cannot_be_read_are_named_at_the_end(run: Run, folder: Path) -> None:
+    """They end nothing while there are others; here and in the files of a subfolder."""
+    (folder / "more" / "bad.tiff").write_bytes(b"II*")
+    flags = ("--layer", "mixed", "--channel", "7", "-o", "top.png", "--npz", "top.npz")
+    result = run("top", MODEL, folder, *flags)
+    assert result.code == 0, result.error
+    last = result.error.splitlines()[-1]
+    skipped = "1 of 4 pictures could not be read and were skipped: more/bad.tiff"
+    assert last == f"onnxplain: {skipped}"
+    names = {line.split()[1] for line in result.out.splitlines()[1:4]}
+    assert names == {"star_1.png", "more/ring_1.png", "heart_1.png"}
+    assert run("top", MODEL, folder, *flags, "--json").error.splitlines()[-1] == last
+    for path in folder.rglob("*.png"):
+        path.write_bytes(b"")
+    result = run("top", MODEL, folder, *flags)
+    assert result.code == 2
+    assert "none of the 4 pictures can be read; '" in result.error
 
 
 def test_training(run: Run, tmp_path: Path) -> None:
@@ -140,7 +186,7 @@ def test_memory_changes_nothing_but_the_number_of_runs(run: Run, tmp_path: Path)
 
 def test_evaluate(run: Run, tmp_path: Path) -> None:
     result = run(
-        "evaluate", MODEL, STAR, "--masks", EXAMPLES / "pictures/masks", "--method", "gradient",
+        "evaluate", MODEL, STAR, "--masks", EXAMPLES / "masks", "--method", "gradient",
         "--json",
     )  # fmt: skip
     assert result.code == 0, result.error
@@ -184,6 +230,12 @@ def test_methods(run: Run) -> None:
     ("command", "message"),
     [
         (("top", MODEL, "nowhere", "--layer", "mixed", "--channel", "1"), "no folder 'nowhere'"),
+        (("top", MODEL, ".", "--layer", "mixed"), "no pictures in '.' and its subfolders"),
+        (("top", MODEL, STAR.parent, "--layer", "mixed", "--channel", "999"), "no channel 999"),
+        (("top", MODEL, STAR.parent, "--layer", "mixed", "--channel", "top:999"), "'top:999' are"),
+        (("top", MODEL, STAR.parent, "--layer", "mixed", "--channel", "whole"), "'whole'"),
+        (("top", MODEL, STAR.parent, "--layer", "mixed", "--count", "0"), "count of 0"),
+        (("top", MODEL, STAR.parent, "--layer", "mixed", "--method", "grad_cam"), "does not carry"),
         (("explain", MODEL, STAR, "--method", "gradient", "--samples", "3"), "takes no samples"),
         (("explain", MODEL, STAR, "--channel", "3:1"), "'3:1' is an empty range"),
         (("explain", MODEL, STAR, "--memory", "2T"), "'2T' is not a size"),

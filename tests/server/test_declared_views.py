@@ -17,6 +17,7 @@ from onnxplain.v1 import explain_pb2 as pb
 PROTO = (Path(pb.__file__).parent / "explain.proto").read_text()
 FIELDS = {field.name: field for field in pb.ViewRequest.DESCRIPTOR.oneofs_by_name["view"].fields}
 TYPES = {"text": "string", "integer": "int64", "channels": "int64", "class": "int64"}
+FIELDS_OF = {"size": ("height", "width"), "channels": ("channels", "all", "top")}
 MESSAGES = {"units": "Units", "method_options": "MethodOptions"}
 COMMON = {"engine", "labels", "preprocess", "progress"}
 KINDS = {"float": "f", "int64": "i", "uint8": "u", "text": "U"}
@@ -28,7 +29,11 @@ def type_of(field):
     """A field's type, as explain.proto writes it."""
     if field.message_type is not None:
         return field.message_type.name
-    return {FieldDescriptor.TYPE_STRING: "string", FieldDescriptor.TYPE_INT64: "int64"}[field.type]
+    return {
+        FieldDescriptor.TYPE_STRING: "string",
+        FieldDescriptor.TYPE_INT64: "int64",
+        FieldDescriptor.TYPE_BOOL: "bool",
+    }[field.type]
 
 
 def message_text(name):
@@ -46,12 +51,13 @@ def test_every_argument_has_its_field_and_every_field_its_argument(view):
     fields = FIELDS[view.name].message_type.fields_by_name
     expected = {"earlier"} if view.models == "several" else set()
     for argument in view.arguments:
-        names = ("height", "width") if argument.type == "size" else (argument.name,)
+        names = FIELDS_OF.get(argument.type, (argument.name,))
         expected |= set(names)
         for name in names:
             field = fields[name]
-            assert type_of(field) == {**TYPES, **MESSAGES, "size": "int64"}[argument.type], name
-            several = argument.many or argument.type == "channels"
+            expected_type = {**TYPES, **MESSAGES, "size": "int64"}[argument.type]
+            assert type_of(field) == ("bool" if name == "all" else expected_type), name
+            several = argument.many or name == "channels"
             assert field.is_repeated == several, name
             if argument.type in ("integer", "class"):
                 assert field.has_presence, f"0 is no different from unset in {name}"

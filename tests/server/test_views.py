@@ -10,7 +10,7 @@ from grpc import StatusCode
 from server.running import FLAT, model, pixels, running
 
 from onnxplain.client import Client, ClientError
-from onnxplain.engine import VIEWS, Engine, Preprocess, evaluate
+from onnxplain.engine import VIEWS, Engine, Preprocess
 from onnxplain.graphops import convolutionalize, load
 from onnxplain.graphops.errors import Cancelled
 from onnxplain.v1 import explain_pb2 as pb
@@ -98,7 +98,18 @@ def test_an_array_larger_than_a_message(client, folder):
 @pytest.mark.parametrize(
     ("view", "images", "options", "code", "text"),
     [
-        ("top", PICTURES, {"layer": "r"}, StatusCode.INVALID_ARGUMENT, "0 channels"),
+        ("top", PICTURES, {"layer": "r", "count": 0}, StatusCode.INVALID_ARGUMENT, "count of 0"),
+        ("top", PICTURES, {"layer": "r", "channels": []}, StatusCode.INVALID_ARGUMENT, "channels"),
+        ("top", PICTURES, {"layer": "r", "channels": "top:7"}, StatusCode.OUT_OF_RANGE, "top:6"),
+        ("top", PICTURES, {"channels": "whole"}, StatusCode.INVALID_ARGUMENT, "no channels 'wh"),
+        ("top", [b"a", b"b"], {}, StatusCode.INVALID_ARGUMENT, "none of the 2 pictures can be"),
+        (
+            "top",
+            PICTURES,
+            {"channels": [1], "all": True},
+            StatusCode.INVALID_ARGUMENT,
+            "channels, all, top: set only one",
+        ),
         ("top", PICTURES, {"layer": "r", "channels": [9]}, StatusCode.OUT_OF_RANGE, "channel 9"),
         ("invariance", PICTURES[:1], {}, StatusCode.INVALID_ARGUMENT, "no layers"),
         ("occlusion", PICTURES, {}, StatusCode.INVALID_ARGUMENT, "takes one, not 3"),
@@ -212,8 +223,8 @@ def test_evaluate(client, folder):
         "classifier", PICTURES, asked, masks=masks, randomize=1, preprocess=UNIT,
         progress=lambda *step: there.append(step),
     )  # fmt: skip
-    expected = evaluate(
-        Engine("cpu"), str(folder / "classifier.onnx"), PICTURES, asked, masks=masks, randomize=1,
+    expected = Engine("cpu").evaluate(
+        str(folder / "classifier.onnx"), PICTURES, asked, masks=masks, randomize=1,
         preprocess=Preprocess(**UNIT), progress=lambda *step: here.append(step),
     )  # fmt: skip
     layers = len(expected[0].randomization)
@@ -240,8 +251,7 @@ def test_evaluate_names_the_methods_that_refuse(tmp_path):
         with pytest.raises(ClientError, match="layer"):
             client.evaluate("flat", PICTURES[:1], ["grad_cam"], preprocess=UNIT)
     assert [one.method for one in found] == ["gradient", "random"]
-    expected = evaluate(
-        Engine("cpu"), model(FLAT), PICTURES[:1], ["grad_cam", "gradient"],
+    expected = Engine("cpu").evaluate(model(FLAT), PICTURES[:1], ["grad_cam", "gradient"],
         preprocess=Preprocess(**UNIT),
     )  # fmt: skip
     assert found.refused == expected.refused

@@ -714,18 +714,22 @@ class MapsView(_message.Message):
     def __init__(self, layer: _Optional[str] = ..., methods: _Optional[_Iterable[str]] = ..., units: _Optional[_Union[Units, _Mapping]] = ..., method_options: _Optional[_Union[MethodOptions, _Mapping]] = ..., names: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class TopView(_message.Message):
-    __slots__ = ("layer", "channels", "count", "method", "names")
+    __slots__ = ("layer", "channels", "count", "method", "names", "all", "top")
     LAYER_FIELD_NUMBER: _ClassVar[int]
     CHANNELS_FIELD_NUMBER: _ClassVar[int]
     COUNT_FIELD_NUMBER: _ClassVar[int]
     METHOD_FIELD_NUMBER: _ClassVar[int]
     NAMES_FIELD_NUMBER: _ClassVar[int]
+    ALL_FIELD_NUMBER: _ClassVar[int]
+    TOP_FIELD_NUMBER: _ClassVar[int]
     layer: str
     channels: _containers.RepeatedScalarFieldContainer[int]
     count: int
     method: str
     names: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, layer: _Optional[str] = ..., channels: _Optional[_Iterable[int]] = ..., count: _Optional[int] = ..., method: _Optional[str] = ..., names: _Optional[_Iterable[str]] = ...) -> None: ...
+    all: bool
+    top: int
+    def __init__(self, layer: _Optional[str] = ..., channels: _Optional[_Iterable[int]] = ..., count: _Optional[int] = ..., method: _Optional[str] = ..., names: _Optional[_Iterable[str]] = ..., all: _Optional[bool] = ..., top: _Optional[int] = ...) -> None: ...
 
 class TrainingView(_message.Message):
     __slots__ = ("earlier", "layer", "method", "units")

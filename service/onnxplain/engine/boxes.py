@@ -9,7 +9,7 @@ from onnxplain.engine.pictures import required_inputs
 from onnxplain.engine.run import Run
 from onnxplain.graphops import Layer
 
-__all__ = ["receptive_boxes", "unit_boxes"]
+__all__ = ["receptive_boxes", "receptive_frames", "unit_boxes"]
 
 Array = npt.NDArray[np.int64]
 
@@ -35,22 +35,31 @@ def unit_boxes(run: Run, image: int, positions: Array | None) -> Array | None:
 def receptive_boxes(layer: Layer, positions: Array, size: tuple[int, int]) -> Array:
     """Return the receptive fields of positions, clipped to the picture.
 
+    size: the picture's height and width in pixels. The others, and the result: as
+    `receptive_frames`, except that no box is empty.
+    """
+    frames = receptive_frames(layer, positions, size)
+    starts = np.clip(frames[:, :2], 0, np.array(size) - 1)
+    return np.concatenate([starts, np.clip(frames[:, 2:], starts + 1, size)], axis=1)
+
+
+def receptive_frames(layer: Layer, positions: Array, size: tuple[int, int]) -> Array:
+    """Return the receptive fields of positions, with what of them lies outside the picture.
+
     An axis along which the receptive field covers everything, or is not known, is whole.
 
     positions: int64 [units, rank]. size: the picture's height and width in pixels.
 
     Returns int64 [units, 4]: top, left, bottom and right, the latter two exclusive.
     """
-    boxes = np.tile(np.array([0, 0, *size], np.int64), (len(positions), 1))
+    frames = np.tile(np.array([0, 0, *size], np.int64), (len(positions), 1))
     if not (layer.receptive_field and layer.stride and layer.offset) or positions.shape[1] != 2:
-        return boxes
+        return frames
     for axis in range(2):
         field, stride, offset = (
             numbers[axis] for numbers in (layer.receptive_field, layer.stride, layer.offset)
         )
         if field is not None and stride is not None and offset is not None:
-            first = offset + positions[:, axis] * stride
-            start = np.clip(first, 0, size[axis] - 1)
-            boxes[:, axis] = start
-            boxes[:, axis + 2] = np.clip(first + field, start + 1, size[axis])
-    return boxes
+            frames[:, axis] = offset + positions[:, axis] * stride
+            frames[:, axis + 2] = frames[:, axis] + field
+    return frames

@@ -31,7 +31,6 @@ TOGETHER = 3  # the most units of a row, each with its overlay
 
 def page_of(one: Explanation, style: Style) -> Page:
     """Return the page of an explanation. Raises OptionError where it cannot be drawn."""
-    one.require_drawable()
     images, units = one.channels.shape
     inputs = bool(one.shown_pictures())
     overlays = has_overlays(one)

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from onnxplain.engine.explanation import Explanation
 
-__all__ = ["What", "has_overlays", "panel_of", "plot_of", "title_of_unit"]
+__all__ = ["What", "has_overlays", "panel_of", "plot_of", "require_drawable", "title_of_unit"]
 
 What = Literal["attribution", "overlay", "input"]
 
@@ -55,6 +55,7 @@ def panel_of(
         return picture_panel(
             words, frame, _file_name(one, image, 0, what), marks_of(one, image, frame)
         )
+    require_drawable(one)
     words = one.captions(image, unit) if captions is None else tuple(captions)
     name = _file_name(one, image, unit, what)
 
@@ -84,11 +85,20 @@ def panel_of(
     return attribution_panel(words, denoised, kind, one.preprocess, frame, name, note)
 
 
+def require_drawable(one: Explanation) -> None:
+    """Raise OptionError for an attribution to a vector that is no signal, or beyond a volume."""
+    if one.attribution.ndim not in (4, 5, 6) and not one.wide:
+        raise OptionError(
+            f"the attribution of '{one.method}' to '{one.to}' has the shape "
+            f"{list(one.attribution.shape[2:])}, is not a picture and cannot be drawn: save "
+            "its numbers (save_npz, on the command line --npz without -o)"
+        )
+
+
 def plot_of(
     one: Explanation, ax: Axes | None, image: int, unit: int, what: What, style: Style
 ) -> Axes:
     """Draw a panel into axes. Raises OptionError, ChannelError."""
-    one.require_drawable()
     if what not in get_args(What):
         raise OptionError(f"what is {what!r}: choose one of {', '.join(get_args(What))}")
     for index, count, word in zip(

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from onnxplain.engine import Engine, Evaluations, View, class_methods
+from onnxplain.engine import Engine, Evaluations, View
 from onnxplain.engine.views import DECLARED_VIEWS, ViewArgument, ViewDeclaration
 from onnxplain.graphops.errors import InputError, OptionError
 from onnxplain.server.progress import ProgressQueue
@@ -82,13 +82,23 @@ def _keywords(argument: ViewArgument, message: Any) -> dict[str, Any]:
             return method_options_of(message)
         case "size":
             return {argument.name: size_of(message)}
+        case "channels":
+            return {argument.name: _channels(message)}
         case "units":
             return {argument.name: units_of(getattr(message, argument.name))}
     fields = {field.name: value for field, value in message.ListFields()}
     value = fields.get(argument.name, argument.default)
     if value is None:
         return {}
-    return {argument.name: list(value) if argument.many or argument.type == "channels" else value}
+    return {argument.name: list(value) if argument.many else value}
+
+
+def _channels(message: Any) -> str | list[int] | None:
+    """Return the channels that a view's message selects, None where it selects none."""
+    chosen = [list(message.channels), "all" if message.all else "", message.top]
+    if sum(map(bool, chosen)) > 1:
+        raise InputError("channels, all, top: set only one of them")
+    return f"top:{message.top}" if message.top else chosen[0] or chosen[1] or None
 
 
 def view_parts(view: View) -> Iterator[pb.ViewResponse]:
@@ -111,7 +121,7 @@ def evaluate_arguments(request: pb.EvaluateRequest) -> dict[str, Any]:
     """Return the arguments of `engine.evaluate`, except the model. Raises InputError."""
     return {
         "pictures": _pictures("images", request.images),
-        "methods": list(request.methods) or class_methods(),
+        "methods": list(request.methods) or None,
         "masks": _pictures("masks", request.masks) if request.masks else (),
         "randomize": request.randomize,
         "class_index": request.class_index if request.HasField("class_index") else None,

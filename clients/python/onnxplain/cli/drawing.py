@@ -25,6 +25,7 @@ __all__ = [
     "forbid_engine_flags",
     "output_files",
     "report",
+    "report_notes",
     "write",
 ]
 
@@ -121,5 +122,10 @@ def report(view: View, files: Mapping[str, str]) -> None:
     """Print the files written, and the view's notes on stderr."""
     for path in files.values():
         print(printable(f"wrote {path}"))
+    report_notes(view)
+
+
+def report_notes(view: View) -> None:
+    """Print the view's notes on stderr."""
     for note in view.notes:
         print(in_flags(printable(f"onnxplain: {note}")), file=sys.stderr)

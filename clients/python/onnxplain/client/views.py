@@ -108,9 +108,10 @@ def view_request(
 def _fields(view: str, message: Descriptor, options: Mapping[str, Any]) -> dict[str, Any]:
     """Return a caller's options as the fields of a view's message.
 
-    In every view `units` is a Units, `earlier` holds models, `size` sets `height` and `width`, and
-    options that are no fields of the view belong to `method_options`. Raises TypeError for an
-    option that the view does not take.
+    In every view `units` is a Units, `earlier` holds models, `size` sets `height` and `width`,
+    `channels` of `top` may be "all" or "top:K", which set fields of these names, and options that
+    are no fields of the view belong to `method_options`. Raises TypeError for an option that the
+    view does not take.
     """
     known = [field.name for field in message.fields]
     named = {*known, "size"} if {"height", "width"} <= set(known) else set(known)
@@ -123,11 +124,26 @@ def _fields(view: str, message: Descriptor, options: Mapping[str, Any]) -> dict[
     with invalid_arguments():
         if "size" in fields:
             fields["height"], fields["width"] = fields.pop("size")
+        if "channels" in fields:
+            fields |= _channels(fields.pop("channels"))
         if "units" in fields:
             fields["units"] = pb.Units(**units_fields(fields["units"]))
         if "earlier" in fields:
             fields["earlier"] = [model_name(earlier) for earlier in fields["earlier"]]
     return fields
+
+
+def _channels(channels: Any) -> dict[str, Any]:
+    """Return the field of `TopView` that selects channels. Raises ClientError."""
+    fields = units_fields(channels)
+    numbers = fields.pop("channels", None)
+    if "whole" in fields or numbers is not None and not numbers.channels:
+        raise ClientError(
+            StatusCode.INVALID_ARGUMENT,
+            f"no channels {channels!r}: give channel numbers, 'all', or 'top:K' such as 'top:9'",
+            "OptionError",
+        )
+    return fields if numbers is None else {"channels": numbers.channels}
 
 
 def gather_view(

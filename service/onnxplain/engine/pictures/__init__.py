@@ -1,5 +1,6 @@
 """Reading pictures and preprocessing them into the network's input."""
 
+from onnxplain.engine.pictures.folder import folder_pictures, names_in
 from onnxplain.engine.pictures.inputs import (
     Images,
     NamedInputs,
@@ -36,8 +37,10 @@ __all__ = [
     "PreparedInputs",
     "Preprocess",
     "choose_picture_input",
+    "folder_pictures",
     "further_inputs",
     "is_array_file",
+    "names_in",
     "parse",
     "picture_input",
     "prepare",

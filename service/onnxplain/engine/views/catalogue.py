@@ -63,7 +63,7 @@ MAPS = ViewDeclaration(
 
 TOP = ViewDeclaration(
     name="top",
-    function="onnxplain.engine.views.top:strongest_pictures",
+    function="onnxplain.engine.views.top_pictures:top",
     pictures="several",
     arguments=(
         ViewArgument(
@@ -72,11 +72,10 @@ TOP = ViewDeclaration(
         ViewArgument(
             "channels",
             "channels",
-            "the layer's channels",
+            "the layer's channels, or the K that stand out most (default: top:9)",
             None,
             "--channel",
-            "C[,C]|A:B",
-            required=True,
+            "C[,C]|A:B|top:K|all",
         ),
         ViewArgument("count", "integer", "the number of pictures per channel", 9, "--count"),
         METHOD,
@@ -94,20 +93,21 @@ TOP = ViewDeclaration(
         "projection.ROW.PICTURE": "float [channels, height, width], the projection to these pixels",
         "layer": "text, the layer's tensor",
         "method": "text, the method",
+        "skipped": "text [skipped], the names of the pictures that could not be read",
     },
     command=ViewCommand(
         help="draw the pictures of a folder that excite channels most",
         description="Draw, for each channel, the pictures of a folder that excite it most: the "
         "patch that the channel sees at its strongest position, and its projection.",
         doing="searching the pictures",
-        rows="onnxplain.engine.views.top:rows",
-        columns=("channel", "picture", "score", "position"),
+        rows="onnxplain.engine.views.top_pictures:rows",
+        columns=("channel", "name", "score", "position"),
     ),
 )
 
 TRAINING = ViewDeclaration(
     name="training",
-    function="onnxplain.engine.views.training:through_training",
+    function="onnxplain.engine.views.checkpoints:training",
     models="several",
     arguments=(
         ViewArgument("layer", "text", LAYER_HELP, None, "--layer", "LAYER"),
@@ -162,7 +162,7 @@ INVARIANCE = ViewDeclaration(
 
 OCCLUSION = ViewDeclaration(
     name="occlusion",
-    function="onnxplain.engine.views.occlusion:covered",
+    function="onnxplain.engine.views.covering:occlusion",
     arguments=(
         ViewArgument("layer", "text", LAYER_HELP, None, "--layer", "LAYER"),
         ViewArgument(
@@ -199,7 +199,7 @@ OCCLUSION = ViewDeclaration(
         description="Slide a grey square over a picture: draw the probability of its class and the "
         "strength of a channel for each position of the square.",
         doing="covering",
-        summary="onnxplain.engine.views.occlusion:summary",
+        summary="onnxplain.engine.views.covering:summary",
     ),
 )  # fmt: skip
 

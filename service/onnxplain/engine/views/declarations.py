@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from onnxplain.engine.drawing import View
-    from onnxplain.engine.engine import Engine
+    from onnxplain.engine.explainer import Explainer
     from onnxplain.engine.pictures import Picture
     from onnxplain.engine.runtime import Model
 
@@ -28,7 +28,8 @@ class ViewArgument:
     """One argument of a view: a keyword of its function, a field of its message, a flag.
 
     name: that of the keyword and the field; the type "size" has two fields, `height` and `width`,
-    and the type "method_options" stands for the options of methods.
+    the type "channels" has `all` and `top` beside its own, for "all" and "top:K", and the type
+    "method_options" stands for the options of methods.
     default: the function's own, None where it depends on the model or the picture.
     flag: the command's flag, "" for none; `alias` is a second one. For the type "class", an
     integer, the flag also takes a class's name.
@@ -99,7 +100,7 @@ class ViewDeclaration:
 
     def compute(
         self,
-        engine: Engine,
+        engine: Explainer,
         models: Sequence[Model],
         pictures: Sequence[Picture],
         progress: Callback,

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import os
 import pkgutil
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from onnxplain.cli.arguments import add_model, add_size, channel_list
+from onnxplain.cli.arguments import add_model, add_size
 from onnxplain.cli.class_argument import chosen_class
 from onnxplain.cli.commands.explain import units
 from onnxplain.cli.drawing import (
@@ -20,6 +18,7 @@ from onnxplain.cli.drawing import (
     forbid_engine_flags,
     output_files,
     report,
+    report_notes,
     write,
 )
 from onnxplain.cli.inputs import IMAGE_HELP, opened, stem
@@ -35,11 +34,10 @@ __all__ = ["add_parser", "run"]
 PARSERS: Mapping[str, Callable[[str], Any]] = {
     "text": str,
     "integer": int,
-    "channels": channel_list,
+    "channels": units,
     "units": units,
     "class": str,
 }
-PICTURE_SUFFIXES = {".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"}
 
 
 def add_parser(commands: Any) -> None:
@@ -67,7 +65,9 @@ def _add_command(commands: Any, view: ViewDeclaration, command: ViewCommand) -> 
             help="ONNX files in the order of training, or with --server names of served models",
         )
     if view.pictures == "several":
-        parser.add_argument("folder", metavar="FOLDER", help="a folder of pictures")
+        parser.add_argument(
+            "folder", metavar="FOLDER", help="a folder of pictures, with subfolders"
+        )
     elif view.models == "one":
         parser.add_argument("image", metavar="IMAGE", help=IMAGE_HELP)
     else:  # a flag: argparse would take a positional argument as one of the models
@@ -100,7 +100,7 @@ def _add_flag(parser: argparse.ArgumentParser, argument: ViewArgument) -> None:
 def run(view: ViewDeclaration, command: ViewCommand, arguments: argparse.Namespace) -> None:
     """Draw the view on this machine or on a server, write its files and print its summary."""
     several = view.pictures == "several"
-    pictures = _pictures(arguments.folder) if several else [arguments.image]
+    pictures, names = _pictures(arguments.folder) if several else ([arguments.image], [])
     base = view.name if several else f"{stem(arguments.image)}_{view.name}"
     files = output_files(arguments, f"{base}.png", pictures)
     flags = {argument.name for argument in view.arguments if argument.flag}
@@ -108,6 +108,8 @@ def run(view: ViewDeclaration, command: ViewCommand, arguments: argparse.Namespa
     for argument in view.arguments:
         if argument.type == "class" and argument.name in options:
             options[argument.name] = chosen_class(arguments, options[argument.name])
+    if names:
+        options["names"] = names
     draw = _draw_remotely if arguments.server else _draw_locally
     drawn = draw(view, command, arguments, opened(pictures), options)
     write(drawn, files)
@@ -116,6 +118,7 @@ def run(view: ViewDeclaration, command: ViewCommand, arguments: argparse.Namespa
         rows = pkgutil.resolve_name(command.rows)(arrays, pictures)
         if arguments.json:
             print_json(rows)
+            report_notes(drawn)
             return
         print(table(command.columns, [[_cell(row[c]) for c in command.columns] for row in rows]))
     if command.summary:
@@ -157,9 +160,7 @@ def _draw_remotely(
     forbid_engine_flags(arguments)
     labels = read_labels(arguments.labels)
     *earlier, model = _models(arguments)
-    names: dict[str, Any] = {"earlier": earlier} if earlier else {}
-    if any(argument.name == "names" for argument in view.arguments):
-        names["names"] = [os.path.basename(picture) for picture in map(str, pictures)]
+    checkpoints: dict[str, Any] = {"earlier": earlier} if earlier else {}
     with working(f"waiting for {arguments.server}") as progress:
         from onnxplain.cli.served_view import RemoteView
         from onnxplain.client import Client
@@ -174,7 +175,7 @@ def _draw_remotely(
                 progress=progress,
                 passes=progress.runs,
                 **options,
-                **names,
+                **checkpoints,
             )
         return RemoteView(drawn)
 
@@ -183,18 +184,12 @@ def _models(arguments: argparse.Namespace) -> list[str]:
     return getattr(arguments, "models", None) or [arguments.model]
 
 
-def _pictures(folder: str) -> list[str]:
-    """Return the sorted paths of the pictures in a folder. Raises MissingFile if it has none."""
-    from onnxplain.graphops.errors import MissingFile, missing_file
+def _pictures(folder: str) -> tuple[list[str], list[str]]:
+    """Return the paths and names of the pictures in a folder. Raises MissingFile if it has none."""
+    from onnxplain.engine.pictures import folder_pictures, names_in
 
-    path = Path(folder)
-    if not path.is_dir():
-        raise missing_file(folder, what="folder")
-    for suffixes in (PICTURE_SUFFIXES, {".npy"}):
-        pictures = sorted(str(p) for p in path.iterdir() if p.suffix.lower() in suffixes)
-        if pictures:
-            return pictures
-    raise MissingFile(f"no pictures in '{folder}': name a folder of PNG, JPEG or other files")
+    paths = folder_pictures(folder)
+    return list(map(str, paths)), names_in(folder, paths)
 
 
 def _cell(value: Any) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import os
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -22,54 +23,44 @@ from onnxplain.engine.drawing import (
     number,
     picture_panel,
 )
-from onnxplain.engine.engine import Engine
+from onnxplain.engine.explainer import Explainer
 from onnxplain.engine.methods import drawn_as, find_method
-from onnxplain.engine.pictures import Picture, Preprocess, is_array_file, read_picture
+from onnxplain.engine.pictures import Picture, Preprocess, folder_pictures, names_in, prepare
+from onnxplain.engine.progress import Progress, unreported
+from onnxplain.engine.result import AxisNames, Coordinates, counted
 from onnxplain.engine.runtime import Model
-from onnxplain.graphops.errors import OptionError, PictureError
+from onnxplain.engine.units import Units, top_count
+from onnxplain.engine.views.top_projection import Found, project
+from onnxplain.engine.views.top_search import Collection, search
+from onnxplain.graphops.errors import OptionError
 from onnxplain.graphops.methods import DEFAULT_METHOD
 
-__all__ = ["Found", "Strongest", "rows", "strongest_pictures"]
+__all__ = ["Found", "Strongest", "rows", "top"]
+
+SIDE = 112  # pixels of a drawn patch's longer side
+NAMED = 10  # skipped pictures that a note names
 
 
-@dataclass(frozen=True, eq=False)
-class Found:
-    """A channel's strongest position in one picture.
-
-    picture, name: the picture's index, from 0, and its name.
-    channel, score: the channel and its value at the position.
-    position: (row, column) in the layer.
-    box: the position's receptive field within the picture as the network sees it, (top, left,
-        bottom, right) in pixels.
-    patch: the pixels in the box, uint8 [h, w, 3].
-    projection: the projection to them, [C, h, w] or [h, w, C] as the network's input has it.
-    """
-
-    picture: int
-    name: str
-    channel: int
-    score: float
-    position: tuple[int, ...]
-    box: tuple[int, int, int, int]
-    patch: npt.NDArray[np.uint8]
-    projection: npt.NDArray[np.float32]
-
-
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Strongest(View):
     """The pictures that excite channels of a layer most.
 
+    `to_numpy()` is the score, [channels, pictures], of the strongest picture first.
+
     rows: one per channel, the strongest picture first. layer: its tensor. method: the method of the
     projections. preprocess: the preprocessing of the pictures. labels: class names by channel, if
-    the layer is the class score. notes: sentences about assumptions and oddities.
+    the layer is the class score. notes: sentences about assumptions and oddities. skipped: the
+    names of the pictures that could not be read.
     """
 
+    main = "score"
     rows: tuple[tuple[Found, ...], ...]
     layer: str
     method: str
     preprocess: Preprocess | None
     labels: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    skipped: tuple[str, ...] = ()
 
     def page(self, style: Style) -> Page:
         """Draw one row per channel: each patch, and beside it its projection.
@@ -108,6 +99,7 @@ class Strongest(View):
             "channels": np.array([row[0].channel for row in self.rows]),
             "layer": np.array(self.layer),
             "method": np.array(self.method),
+            "skipped": np.array(self.skipped, np.str_),
         }
         for name in ("picture", "name", "score", "position", "box"):
             arrays[name] = np.array([[getattr(one, name) for one in row] for row in self.rows])
@@ -117,34 +109,51 @@ class Strongest(View):
                 arrays[f"projection.{r}.{i}"] = one.projection
         return arrays
 
+    def _axes(self) -> AxisNames:
+        axes = dict.fromkeys(("picture", "name", "score"), ("unit", "rank"))
+        return {**axes, "position": ("unit", "rank", "axis"), "box": ("unit", "rank", "side")}
 
-def strongest_pictures(
-    engine: Engine,
+    def _coordinates(self) -> Coordinates:
+        return {"unit": (("unit",), [row[0].channel for row in self.rows])}
+
+    def _told(self) -> tuple[str, str]:
+        first = self.rows[0][0]
+        return (
+            f"the pictures that excite '{self.layer}' most [{counted(len(self.rows), 'channel')}, "
+            f"{counted(len(self.rows[0]), 'picture')} each]",
+            f"channel {first.channel}: {first.name} ({first.score:.3g})",
+        )
+
+
+def top(
+    engine: Explainer,
     model: Model,
-    pictures: Sequence[Picture],
+    pictures: str | os.PathLike[str] | Sequence[Picture],
     layer: str | None = None,
-    channels: Sequence[int] = (),
+    channels: Units = None,
     count: int = 9,
     method: str = DEFAULT_METHOD,
     *,
     names: Sequence[str] | None = None,
     labels: Sequence[str] | None = None,
     preprocess: Preprocess | str | None = None,
-    progress: Callable[[int, int], None] = lambda done, total: None,
+    progress: Progress | None = None,
 ) -> Strongest:
     """Find the pictures that excite channels of a layer most, and what excites the channels there.
 
-    One patch per picture, after Zeiler and Fergus 2014, figure 2.
+    One patch per picture, after Zeiler and Fergus 2014, figure 2. "top:K" takes the channels whose
+    strongest pictures stand out most: the mean of the maxima in them, less the mean of all the
+    channel's values, in standard deviations of these; of the class score, the largest scores.
 
     Args:
-        engine: the engine that explains.
         model: a path, the bytes of a file, a ModelProto, or the result of `Engine.open`.
-        pictures: paths, bytes, Pillow images or uint8 arrays [H, W, 3].
+        pictures: a folder, which is searched with its subfolders; or paths, bytes, Pillow images or
+            uint8 arrays [H, W, 3]. Files that cannot be read are skipped, and named in a note.
         layer: a tensor, node or module; None for the class score.
-        channels: channels of the layer, at least one.
+        channels: "top:K", "all", or channels of the layer; None for the 9 that stand out most.
         count: the number of pictures per channel.
         method: the method of the projections.
-        names: the pictures' names; None for their file names.
+        names: the pictures' names; None for their file names, or their paths in the folder.
         labels: class names by channel; None for the model's own.
         preprocess: the preprocessing; None for the model's own, or a guess.
         progress: called with the steps done and their total.
@@ -154,85 +163,61 @@ def strongest_pictures(
 
     Raises:
         OptionError: there are no pictures or channels, or the method has no projections.
+        MissingFile: there is no such folder, or no picture in it.
+        PictureError: none of the pictures can be read.
+        AnswerTooLarge: the projections exceed a limit.
         InputError, ModelError, DeviceError, Cancelled: as `Engine.explain`.
     """
-    if not len(pictures) or not len(channels) or count < 1:
-        raise OptionError(
-            f"{len(pictures)} pictures, {len(channels)} channels and a count of {count}: give at "
-            "least one of each"
-        )
+    if isinstance(pictures, str | os.PathLike):
+        paths = folder_pictures(pictures)
+        names = names_in(pictures, paths) if names is None else names
+        pictures = paths
+    if count < 1:
+        raise OptionError(f"a count of {count} pictures per channel: give at least 1")
+    top_count(channels)  # refuses other words before the work
     declared = find_method(method)
     if declared.over != "target" or declared.drawn == "picture":
         raise OptionError(
             f"method '{method}' does not carry a layer's units back to the pixels: choose "
             "deconvnet, guided_backprop or another that does"
         )
-    titles = name_pictures(pictures, names)
-    first = engine.explain(
-        model, _read(pictures[0], titles[0]), layer, "activation", channels,
-        preprocess=preprocess, labels=labels,
-    )  # fmt: skip
+    report = progress or unreported
+    collection, steps = Collection(pictures, name_pictures(pictures, names)), 2 * len(pictures)
+    _, sample = next(iter(collection))
     opened = engine.open(model)
-    field = next(known for known in opened.layers if known.tensor == first.layer)
-    spatial = len(field.shape or ()) != 2  # a layer of rank 2 has no positions
-    scores: list[Any] = []
-    positions: list[Any] = []
-    notes = dict.fromkeys(first.notes)
-    for index, picture in enumerate(pictures):
-        progress(index, len(pictures))
-        result = engine.explain(
-            model, _read(picture, titles[index]), layer, "activation", channels,
-            position="max" if spatial else None, preprocess=preprocess,
-        )  # fmt: skip
-        if len(result.score) != 1:
-            raise PictureError(f"'{titles[index]}' holds {len(result.score)} images: split it")
-        scores.append(result.score[0])
-        positions.append(
-            result.position[0] if result.position is not None else [()] * len(channels)
+    prepared = prepare(opened.model, sample, preprocess, opened.inputs(layer)[0])
+    first = engine.explain(
+        opened, sample, layer, "activation", 0, position="all", preprocess=preprocess, labels=labels
+    )
+    if not first.shown_pictures():
+        raise OptionError(
+            f"the input '{opened.input.name}' is no picture to cut patches from: `explain` draws "
+            "signals and volumes"
         )
-        notes |= dict.fromkeys(result.notes)
-    ranked = np.argsort(-np.stack(scores), axis=0, kind="stable")[:count]
-    rows = []
-    for unit, channel in enumerate(channels):
-        row = []
-        for index in ranked[:, unit].tolist():
-            position = tuple(map(int, positions[index][unit]))
-            result = engine.explain(
-                model, pictures[index], layer, method, channel, position=position or None,
-                preprocess=preprocess,
-            )  # fmt: skip
-            shown = result.shown_pictures()
-            if not shown:
-                raise OptionError(
-                    f"the input '{opened.input.name}' is no picture to cut patches from: `explain` "
-                    "draws signals and volumes"
-                )
-            (pixels,) = shown
-            box = (0, 0, *pixels.shape[:2])
-            if result.box is not None:
-                box = tuple(result.box[0, 0].tolist())
-            top, left, bottom, right = box
-            patch = (slice(top, bottom), slice(left, right))
-            back = result.attribution[0, 0]
-            row.append(
-                Found(
-                    picture=index,
-                    name=titles[index],
-                    channel=int(channel),
-                    score=float(scores[index][unit]),
-                    position=position,
-                    box=box,
-                    patch=pixels[patch],
-                    projection=back[patch] if opened.input.channels_last else back[(..., *patch)],
-                )
-            )
-        rows.append(tuple(row))
-    return Strongest(tuple(rows), first.layer, method, first.preprocess, first.labels, tuple(notes))
+    field = next(known for known in opened.layers if known.tensor == first.layer)
+    maxima = search(
+        engine, opened, collection, field, channels, count, preprocess,
+        lambda done: report(done, steps),
+    )  # fmt: skip
+    found, further = project(
+        engine, opened, collection, field, method, preprocess, maxima,
+        lambda done: report(len(pictures) + done, steps),
+    )  # fmt: skip
+    skipped = tuple(collection.titles[number] for number in sorted(collection.skipped))
+    notes = dict.fromkeys([*prepared.notes, *further, *_skipped_notes(skipped, len(pictures))])
+    return Strongest(
+        found, first.layer, method, first.preprocess, first.labels, tuple(notes), skipped
+    )
 
 
-def _read(source: Picture, title: str) -> Picture:
-    """Return a picture that was read, under its own name in errors; files of arrays stay."""
-    return source if is_array_file(source) else read_picture(source, title)
+def _skipped_notes(skipped: Sequence[str], total: int) -> Iterator[str]:
+    """Yield a note that names the pictures that could not be read."""
+    if skipped:
+        more = f" and {len(skipped) - NAMED} more" if len(skipped) > NAMED else ""
+        yield (
+            f"{len(skipped)} of {total} pictures could not be read and were skipped: "
+            f"{', '.join(skipped[:NAMED])}{more}"
+        )
 
 
 def rows(arrays: Mapping[str, npt.NDArray[Any]], pictures: Sequence[str]) -> list[dict[str, Any]]:
@@ -244,6 +229,7 @@ def rows(arrays: Mapping[str, npt.NDArray[Any]], pictures: Sequence[str]) -> lis
         {
             "channel": channel,
             "picture": pictures[arrays["picture"][row, i]],
+            "name": str(arrays["name"][row, i]),
             "score": arrays["score"][row, i].item(),
             "position": arrays["position"][row, i].tolist(),
             "box": arrays["box"][row, i].tolist(),
