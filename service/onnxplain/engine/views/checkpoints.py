@@ -21,6 +21,7 @@ from onnxplain.engine.drawing import (
 from onnxplain.engine.explainer import Explainer
 from onnxplain.engine.explanation import Explanation
 from onnxplain.engine.explanation_arrays import target_axes
+from onnxplain.engine.explanation_page import legend_of
 from onnxplain.engine.pictures import Picture, Preprocess
 from onnxplain.engine.progress import Progress, unreported
 from onnxplain.engine.result import AxisNames, Coordinates, counted, sizes
@@ -64,8 +65,6 @@ class Training(View):
         Raises:
             OptionError: the attributions have no height and width.
         """
-        for explanation in self.explanations:
-            explanation.require_drawable()
         rows: list[list[Panel | None]] = []
         last = self.explanations[-1]
         for unit in range(last.channels.shape[1]):
@@ -78,7 +77,7 @@ class Training(View):
             rows.append(row)
         legend = [
             f"One row a channel, one column a checkpoint; in brackets the {last.strength_name}",
-            *last.legend(style, False),
+            *legend_of(last),
         ]
         title = f"{method_title(last.method)} of {last.layer} through training"
         return Page(title, rows, legend, self.notes)
