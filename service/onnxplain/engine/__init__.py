@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from onnxplain.engine.evaluation import Evaluation, Evaluations, class_methods, evaluate
     from onnxplain.engine.explanation import Explanation
     from onnxplain.engine.pictures import PRESETS, Preprocess, bake_preprocess, read_picture
-    from onnxplain.engine.runtime import verify
+    from onnxplain.engine.runtime import Cost, Measurement, measure, verify
     from onnxplain.engine.views import (
         VIEWS,
         Covered,
@@ -43,6 +43,7 @@ __all__ = [
     "PRESETS",
     "VIEWS",
     "Choices",
+    "Cost",
     "Covered",
     "Curve",
     "Engine",
@@ -52,6 +53,7 @@ __all__ = [
     "Explanation",
     "Found",
     "Invariance",
+    "Measurement",
     "Preprocess",
     "SideBySide",
     "Sliding",
@@ -65,6 +67,7 @@ __all__ = [
     "explain",
     "invariance",
     "maps",
+    "measure",
     "read_picture",
     "slide",
     "strongest_pictures",
@@ -76,6 +79,7 @@ __getattr__ = on_first_use(
     __name__,
     {
         "Choices": "choices",
+        "Cost": "runtime",
         "Covered": "views",
         "Curve": "views",
         "Engine": "engine",
@@ -84,6 +88,7 @@ __getattr__ = on_first_use(
         "Explanation": "explanation",
         "Found": "views",
         "Invariance": "views",
+        "Measurement": "runtime",
         "PRESETS": "pictures",
         "Preprocess": "pictures",
         "SideBySide": "views",
@@ -99,6 +104,7 @@ __getattr__ = on_first_use(
         "explain": "default_engine",
         "invariance": "views",
         "maps": "views",
+        "measure": "runtime",
         "read_picture": "pictures",
         "slide": "views",
         "strongest_pictures": "views",

@@ -7,6 +7,7 @@ from onnxplain.engine.pictures.inputs import (
     PreparedInputs,
     prepare,
     prepare_named,
+    stored_preprocess,
 )
 from onnxplain.engine.pictures.network_input import (
     Input,
@@ -46,4 +47,5 @@ __all__ = [
     "read_picture",
     "read_pictures",
     "required_inputs",
+    "stored_preprocess",
 ]

@@ -1,7 +1,9 @@
 """ONNX Runtime: opened models, plans and sessions, with their cache and memory."""
 
 from onnxplain.engine.runtime.cache import ByteCache
+from onnxplain.engine.runtime.cost import Cost
 from onnxplain.engine.runtime.footprint import Footprint, release_memory
+from onnxplain.engine.runtime.measure import Measurement, measure
 from onnxplain.engine.runtime.model import (
     Model,
     OpenedModel,
@@ -23,7 +25,9 @@ from onnxplain.engine.runtime.verify import verify
 __all__ = [
     "Activity",
     "ByteCache",
+    "Cost",
     "Footprint",
+    "Measurement",
     "Model",
     "OpenedModel",
     "Others",
@@ -36,6 +40,7 @@ __all__ = [
     "labels_in",
     "make_activity",
     "make_plan",
+    "measure",
     "open_model",
     "release_memory",
     "resolve_device",

@@ -3,13 +3,27 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 from typing import TYPE_CHECKING, Any
 
-from onnxplain.cli.arguments import add_model, add_option, add_path, exportable
-from onnxplain.cli.failures import in_flags
+from onnxplain.cli.arguments import (
+    add_method_options,
+    add_model,
+    add_option,
+    add_path,
+    chosen_method_options,
+    exportable,
+)
+from onnxplain.cli.failures import UsageError, in_flags
+from onnxplain.cli.measuring import (
+    add_measure,
+    measured,
+    measurement_lines,
+    print_measured_artefact,
+)
 from onnxplain.cli.output import print_json, printable, table, working
 from onnxplain.engine.methods import find_method
-from onnxplain.graphops.options import SCORE_CHANNEL_AXIS, SCORE_LAYER, TARGET
+from onnxplain.graphops.options import TARGET
 
 if TYPE_CHECKING:
     from onnxplain.graphops import Report
@@ -29,22 +43,29 @@ def add_parser(commands: Any) -> None:
     add_model(parser)
     add_path(parser, exportable())
     add_option(parser, TARGET, "RUNTIME")
-    add_option(parser, SCORE_LAYER, "LAYER", methods="class activation maps")
-    add_option(parser, SCORE_CHANNEL_AXIS, "AXIS", methods="class activation maps")
+    add_method_options(parser, exported=True)
+    add_measure(parser)
     parser.add_argument("--json", action="store_true", help="print JSON instead of a report")
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Print the report. Raises UnsupportedModel if no explanation is possible."""
+    if arguments.size is not None and not arguments.measure:
+        raise UsageError("--size is for --measure: give both, or neither")
+    if arguments.measure and print_measured_artefact(arguments):
+        return
     with working("checking the model"):
         from onnxplain import graphops
         from onnxplain.graphops.errors import UnsupportedModel
+        from onnxplain.graphops.methods import require_taken
 
+        method, own = find_method(arguments.method), chosen_method_options(arguments)
+        require_taken(method, list(own))
         report = graphops.check(
             arguments.model,
             arguments.layer,
-            find_method(arguments.method),
+            method,
             to=arguments.to,
             unpool=arguments.unpool,
             target=arguments.target,
@@ -52,10 +73,13 @@ def run(arguments: argparse.Namespace) -> None:
             score_layer=arguments.score_layer,
             score_channel_axis=arguments.score_channel_axis,
         )
+    measurement = measured(arguments) if arguments.measure and report.ok else None
     if arguments.json:
-        print_json(report)
+        found = {"measurement": measurement} if measurement is not None else {}
+        print_json({**dataclasses.asdict(report), **found})
     else:
-        print("\n".join(_lines(report)))
+        lines = measurement_lines(measurement) if measurement is not None else []
+        print("\n".join([*_lines(report), *([""] if lines else []), *lines]))
     if not report.ok:
         raise UnsupportedModel(report.problem)
 
