@@ -70,9 +70,7 @@ def reference_sections():
     return module
 
 
-@pytest.mark.parametrize(
-    "described", [each for each in classes() if is_dataclass(each.values[0])]
-)
+@pytest.mark.parametrize("described", [each for each in classes() if is_dataclass(each.values[0])])
 def test_every_field_is_documented(described, reference_sections):
     documented = {}
     for base in (b for b in described.__mro__ if b.__doc__):
