@@ -1,6 +1,6 @@
 """Explanations of pictures on ONNX Runtime, as arrays and as drawings.
 
-from onnxplain.engine import explain, occlusion
+from onnxplain.engine import explain
 
 explanation = explain("model.onnx", "cat.png", layer="layer4", units="top:9")
 explanation.save("cat-layer4.png")
