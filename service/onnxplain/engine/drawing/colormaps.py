@@ -123,7 +123,7 @@ def signed_colours(name: str | None) -> Colormap:
     """Return the colours of signed values: blue below zero, white at zero, red above."""
     from matplotlib import colormaps
 
-    return colormaps[name or SIGNED]
+    return colormaps[name or SIGNED].resampled(257)  # odd: zero has the middle colour
 
 
 def heat_colours(name: str | None, alpha: float, *, even: bool = False) -> Colormap:
