@@ -1,8 +1,11 @@
-"""Every function at a front door says what it takes, returns and raises."""
+"""Every function at a front door says what it takes, returns and raises, every class its fields."""
 
 import importlib
+import importlib.util
 import inspect
 import re
+from dataclasses import fields, is_dataclass
+from pathlib import Path
 
 import pytest
 
@@ -10,8 +13,20 @@ RAISE_NOTHING = {"read_metadata", "Option.described", "Preprocess.seen_box"}
 DOORS = ("onnxplain.graphops", "onnxplain.engine", "onnxplain.client", "onnxplain.server")
 
 
+ROOT = Path(__file__).parents[1]
+
+
 def arguments(function):
     return list(inspect.signature(function).parameters)
+
+
+def classes():
+    """Yield the public classes of the front doors."""
+    for door in DOORS:
+        module = importlib.import_module(door)
+        for name in module.__all__:
+            if inspect.isclass(value := getattr(module, name)):
+                yield pytest.param(value, id=f"{door}.{name}")
 
 
 def functions():
@@ -48,10 +63,45 @@ def test_a_function_is_documented(function, arguments):
     assert ("Raises:\n    " in rest) == raises or not arguments
 
 
-def test_a_class_is_documented():
-    for door in DOORS:
-        module = importlib.import_module(door)
-        for name in module.__all__:
-            value = getattr(module, name)
-            if inspect.isclass(value):
-                assert re.match(r"[A-Z][^\n]+[.:]", inspect.getdoc(value) or ""), name
+@pytest.mark.parametrize("described", list(classes()))
+def test_a_class_is_documented(described):
+    assert re.match(r"[A-Z][^\n]+[.:]", inspect.getdoc(described) or "")
+
+
+@pytest.fixture(scope="module")
+def reference_sections():
+    """The extension that reads the docstrings of classes for the reference."""
+    path = ROOT / "docs/reference_sections.py"
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize("described", [each for each in classes() if is_dataclass(each.values[0])])
+def test_every_field_is_documented(described, reference_sections):
+    documented = {}
+    for base in (b for b in described.__mro__ if b.__doc__):
+        documented |= reference_sections.documented_fields(base)
+    assert {field.name for field in fields(described)} <= documented.keys()
+
+
+def test_fields_are_told_from_prose(reference_sections):
+    class Example:
+        """One sentence: no entry.
+
+        kernel, step: of its window. note: prose: "b: c", in
+            two lines.
+
+        Note that a: b is prose.
+        """
+
+        kernel: int
+        step: int
+        note: str
+
+    assert reference_sections.documented_fields(Example) == {
+        "kernel": "of its window.",
+        "step": "of its window.",
+        "note": 'prose: "b: c", in two lines.',
+    }

@@ -31,6 +31,7 @@ __all__ = ["NodeReport", "Report", "check"]
 class NodeReport:
     """How the signal passes one node on the path.
 
+    node, operator: its name and its type. tensor: its first output.
     rule: "exact" (as the method defines it), "as gradient" (an activation for which the method has
     no rule of its own), or "no rule". unpool: the form of unpooling chosen for a max-pool, else
     None. note: a warning, or "".
@@ -48,11 +49,16 @@ class NodeReport:
 class Report:
     """The preflight report of one explanation.
 
-    batch: "free", "freed" (it was fixed at 1) or "fixed", with the reason in `batch_note`.
+    layer, to: the tensors projected from and to. method: the method's name. opset: that of the
+        source model. nodes: one report for each node on the path.
+    batch: "free", "freed" (it was fixed at 1) or "fixed". batch_note: the reason, or "".
+    warnings: sentences about assumptions and oddities.
+    ok: whether `rewrite` would succeed. problem: why not, or "".
     explainable_from: if `ok` is false, the first tensor to which the layer can be projected back,
-    or None. ok: whether `rewrite` would succeed. problem: why not, or "". quantity, other_outputs:
-    if the layer is the class score, what the output's numbers are ("probability",
-    "log probability", "score" or "value"), and the network's other float outputs.
+        or None.
+    quantity: if the layer is the class score, what the output's numbers are, "probability",
+        "log probability", "score" or "value"; else "".
+    other_outputs: if the layer is the class score, the network's other float outputs.
     """
 
     layer: str

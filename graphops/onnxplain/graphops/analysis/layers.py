@@ -24,7 +24,10 @@ __all__ = ["Layer", "list_layers"]
 class Layer:
     """One tensor of a network, as a layer to explain.
 
+    tensor: its name. node: the name of the node that computes it. operator: the node's type.
     module: the exporter's module path, or "".
+    dtype: the type of its values, such as "float32". channels: the number of its units,
+        None where that is unknown.
     shape: sizes as numbers, names of dynamic sizes, or None where unknown.
     receptive_field, stride, offset: one number per spatial axis of the input. The unit at position
         p sees `receptive_field` pixels from offset + p·stride on; a negative position lies in the

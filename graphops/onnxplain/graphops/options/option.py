@@ -20,6 +20,7 @@ __all__ = ["Option"]
 class Option:
     """The declaration of one option.
 
+    name: as Python spells it.
     type: of the value: int, float, bool or str. help: its meaning, in a phrase.
     default: the value if none is chosen. default_text: a phrase for a computed default, else "".
     bounds: the least and the greatest allowed value. inside: whether the bounds are excluded.

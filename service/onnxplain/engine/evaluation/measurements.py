@@ -96,14 +96,9 @@ class Evaluations(list[Evaluation], NamedArrays):
         }
 
     def _axes(self) -> AxisNames:
-        return {
-            "area": ("method", "curve"),
-            "deletion": ("method", "step"),
-            "insertion": ("method", "step"),
-            "pointing": ("method",),
-            "mass": ("method",),
-            "randomization": ("method", "layer"),
-        }
+        axes: AxisNames = dict.fromkeys(("deletion", "insertion"), ("method", "step"))
+        axes |= dict.fromkeys(("pointing", "mass"), ("method",))
+        return {**axes, "area": ("method", "curve"), "randomization": ("method", "layer")}
 
     def _coordinates(self) -> Coordinates:
         return {
