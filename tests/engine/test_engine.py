@@ -74,12 +74,13 @@ def same(a, b):
 
 def test_the_public_names():
     assert sorted(onnxplain.engine.__all__) == [
-        "Choices", "Covered", "Curve", "Engine", "EngineMethod", "Evaluation", "Evaluations",
-        "Explanation", "Found", "Invariance", "METHODS", "PRESETS", "Preprocess", "SideBySide",
-        "Sliding", "Strongest", "Training", "VIEWS", "View",
-        "bake_preprocess", "class_methods", "covered", "evaluate", "explain", "invariance", "maps",
-        "read_picture", "slide", "strongest_pictures", "through_training", "verify",
-    ]  # fmt: skip
+            "Choices", "Covered", "Curve", "Engine", "EngineMethod", "Evaluation", "Evaluations",
+            "Explanation", "Found", "Invariance", "METHODS", "Measurement", "PRESETS", "Preprocess",
+            "RunCost", "SideBySide", "Sliding", "Strongest", "Training", "VIEWS", "View",
+            "bake_preprocess", "class_methods", "covered", "evaluate", "explain", "invariance",
+            "maps", "measure", "read_picture", "slide", "strongest_pictures", "through_training",
+            "verify",
+        ]  # fmt: skip
 
 
 def test_a_gradient_is_pytorch_s(engine):

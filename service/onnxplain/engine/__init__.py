@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from onnxplain.engine.evaluation import Evaluation, Evaluations, class_methods, evaluate
     from onnxplain.engine.explanation import Explanation
     from onnxplain.engine.pictures import PRESETS, Preprocess, bake_preprocess, read_picture
-    from onnxplain.engine.runtime import Cost, Measurement, measure, verify
+    from onnxplain.engine.runtime import Measurement, RunCost, measure, verify
     from onnxplain.engine.views import (
         VIEWS,
         Covered,
@@ -43,7 +43,6 @@ __all__ = [
     "PRESETS",
     "VIEWS",
     "Choices",
-    "Cost",
     "Covered",
     "Curve",
     "Engine",
@@ -55,6 +54,7 @@ __all__ = [
     "Invariance",
     "Measurement",
     "Preprocess",
+    "RunCost",
     "SideBySide",
     "Sliding",
     "Strongest",
@@ -79,7 +79,6 @@ __getattr__ = on_first_use(
     __name__,
     {
         "Choices": "choices",
-        "Cost": "runtime",
         "Covered": "views",
         "Curve": "views",
         "Engine": "engine",
@@ -91,6 +90,7 @@ __getattr__ = on_first_use(
         "Measurement": "runtime",
         "PRESETS": "pictures",
         "Preprocess": "pictures",
+        "RunCost": "runtime",
         "SideBySide": "views",
         "Sliding": "views",
         "Strongest": "views",

@@ -91,7 +91,6 @@ def run(arguments: argparse.Namespace) -> None:
     check_writable(arguments.output, arguments.model)
     with working("rewriting the model"):
         from onnxplain import graphops
-        from onnxplain.engine.pictures import bake_preprocess
 
         method = find_method(arguments.method)
         general: dict[str, Any] = {name: getattr(arguments, name, None) for name in GENERAL}
@@ -111,6 +110,8 @@ def run(arguments: argparse.Namespace) -> None:
         network = graphops.Network(arguments.model)
         artefact = graphops.rewrite(network, arguments.layer, method, options)
         if arguments.bake_preprocess is not None:
+            from onnxplain.engine.pictures import bake_preprocess
+
             artefact = bake_preprocess(artefact, arguments.bake_preprocess)
         report = graphops.check(network, arguments.layer, method, **path)
         note = _verified(artefact, network.model) if arguments.verify else ""
