@@ -29,7 +29,7 @@ PICTURE_NAMES = ViewArgument("names", "text", many=True)
 
 MAPS = ViewDeclaration(
     name="maps",
-    function="onnxplain.engine.views.side_by_side:maps",
+    function="onnxplain.engine.views.each_method:maps",
     pictures="several",
     passes=True,
     arguments=(

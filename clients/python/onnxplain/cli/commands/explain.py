@@ -41,7 +41,7 @@ from onnxplain.cli.inputs import (
     stem,
 )
 from onnxplain.cli.output import print_json, working
-from onnxplain.cli.preprocessing import read_labels
+from onnxplain.engine.labels import read_labels
 from onnxplain.engine.methods import METHODS, own_options
 
 if TYPE_CHECKING:
