@@ -86,7 +86,7 @@ def _row(model: ServedModel) -> dict[str, Any]:
         "opset": model.opset,
         "inputs": model.inputs,
         "outputs": model.outputs,
-        "metadata": model.metadata,
+        "metadata": dict(sorted(model.metadata.items())),
         "problem": model.problem or None,
     }
 
