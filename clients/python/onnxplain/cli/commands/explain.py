@@ -192,11 +192,13 @@ def _explain_remotely(
                 explanation = _explanation(result, arguments.images, common["images"])
                 negated, bands = bool(arguments.negate), arguments.bands or ()
                 found.append(replace(explanation, negated=negated, bands=bands))
+    refused = {method: str(error) for method, error in errors.items()}
     if not found:
-        raise next(iter(errors.values()))
-    if len(methods) == 1:
-        return found[0]
-    return SideBySide(tuple(found), {method: str(error) for method, error in errors.items()})
+        first = next(iter(errors.values()))
+        reasons = "; ".join(f"{method}: {reason}" for method, reason in refused.items())
+        text = f"none of the methods can explain this: {reasons}"
+        raise ClientError(first.code, text, first.kind)
+    return SideBySide(tuple(found), refused) if len(methods) > 1 else found[0]
 
 
 def _explanation(
