@@ -10,7 +10,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STUBS := proto/onnxplain/v1
 
-.PHONY: demo test test-all lint wheel proto generate docs-methods bench-gpu bench-memory bench-pictures bench-rewriting bench-values default-layers gallery parity portability torchvision-preset clean
+.PHONY: demo docs test test-all lint wheel proto generate docs-methods bench-gpu bench-memory bench-pictures bench-rewriting bench-values default-layers gallery parity portability torchvision-preset clean
 
 demo: $(VENV)/run
 	$(BIN)/python examples/demo.py
@@ -30,6 +30,10 @@ lint: $(VENV)/dev
 	$(BIN)/buf breaking proto --against proto/explain.binpb
 	$(MAKE) proto PROTO_OUT=$(VENV)/stubs
 	for stub in $(VENV)/stubs/onnxplain/v1/*; do diff $$stub $(STUBS) || exit; done
+
+# Builds the documentation's site into site/.
+docs: $(VENV)/dev
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
 
 # Builds both wheels into dist/, then installs and tries them on every Python that is found.
 wheel: $(VENV)/run
@@ -104,9 +108,9 @@ $(VENV)/run: pyproject.toml
 	touch $@
 
 $(VENV)/dev: $(VENV)/run
-	$(BIN)/python $(PIP_INSTALL) --editable '.[$(RUNTIME),test,dev]'
+	$(BIN)/python $(PIP_INSTALL) --editable '.[$(RUNTIME),test,dev,docs]'
 	$(BIN)/python $(PIP_INSTALL) --no-deps zennit==0.5.1
 	touch $@
 
 clean:
-	rm -rf $(VENV) $(VENV)-parity $(VENV)-portability bench/web/node_modules demo-out dist .gallery .parity
+	rm -rf $(VENV) $(VENV)-parity $(VENV)-portability bench/web/node_modules demo-out dist site .gallery .parity

@@ -1,22 +1,26 @@
-"""The extension of mkdocs.yml for the reference: fields of a class become a list.
+"""The extensions of mkdocs.yml for the reference.
 
-Class docstrings describe the fields in their last paragraphs, as `name: text` entries. The
-reference shows these as sections of attributes, and the options of `**choices` as parameters.
+Class docstrings describe fields in their last paragraphs, as `name: text` entries: these become
+sections of attributes. What `**choices` may be becomes a list of parameters. Functions that are
+methods by assignment become methods.
 """
 
 from __future__ import annotations
 
+import copy
 import inspect
 import re
 from collections.abc import Iterator
 from pydoc import locate
 from textwrap import dedent
-from typing import Any, is_typeddict
+from typing import Any
 
 import griffe
 
-__all__ = ["Fields", "documented_fields"]
+__all__ = ["AssignedFunctions", "Fields", "NamedChoices", "documented_fields"]
 
+ENGINE, FUNCTIONS = "onnxplain.engine.engine.Engine", "onnxplain.engine.default_engine"
+POSITIONAL = griffe.ParameterKind.positional_or_keyword
 HEADED = re.compile(r"(?s)([A-Z][^\n]*):\n(    .*)")
 START = re.compile(r"(?:(?<=\. )|\n)(?=(?:\w+, )*\w+: )")
 
@@ -30,9 +34,69 @@ class Fields(griffe.Extension):
         if not inspect.isclass(described) or cls.docstring is None or cls.name.startswith("_"):
             return
         cls.docstring.value = "\n\n".join(sections(described))
-        if is_typeddict(described):  # unpack_typeddict makes parameters of these
-            for name, text in documented_fields(described).items():
-                cls.members[name].docstring = griffe.Docstring(text, parent=cls.members[name])
+
+
+class NamedChoices(griffe.Extension):
+    """Lists what a TypedDict allows in place of **choices, and shows defaults by their values."""
+
+    def on_function(self, *, func: griffe.Function, **_: Any) -> None:
+        """Rewrite the section of parameters."""
+        for parameter in func.parameters:
+            if parameter.default and str(parameter.default).isupper():
+                called = inspect.signature(locate(func.canonical_path))
+                parameter.default = repr(called.parameters[parameter.name].default)
+        last = next(reversed(list(func.parameters)), None)
+        unpacked = re.fullmatch(r"Unpack\[(\w+)\]", str(last.annotation)) if last else None
+        if unpacked is None or func.docstring is None:
+            return
+        choices = func.modules_collection.get_member(func.resolve(unpacked[1]))
+        texts = documented_fields(locate(choices.canonical_path))
+        defaults = inspect.signature(locate(func.canonical_path)).parameters
+        for section in func.docstring.parsed:
+            if section.kind is griffe.DocstringSectionKind.parameters:
+                section.value = [one for one in section.value if not one.name.startswith("**")]
+                section.value += (
+                    griffe.DocstringParameter(
+                        name,
+                        annotation=choices.members[name].annotation,
+                        description=text,
+                        value=repr(defaults[name].default) if name in defaults else None,
+                    )
+                    for name, text in texts.items()
+                )
+
+
+class AssignedFunctions(griffe.Extension):
+    """Shows the views as methods of Engine, and these as functions of the default engine."""
+
+    def on_package(self, *, loader: griffe.GriffeLoader, **_: Any) -> None:
+        """Put functions in the place of what is assigned."""
+        engine = loader.modules_collection.get_member(ENGINE)
+        functions = loader.modules_collection.get_member(FUNCTIONS)
+        for name, member in tuple(engine.members.items()):
+            if member.is_attribute and isinstance(member.value, griffe.Expr):
+                view = loader.modules_collection.get_member(member.value.canonical_path)
+                if view.is_module:  # of the name of its function
+                    view = view[name]
+                engine.set_member(name, copied(view, "self"))
+        for name in functions.exports or ():
+            functions.set_member(name, copied(engine.members[name]))
+
+
+def copied(function: griffe.Function, *first: str) -> griffe.Function:
+    """Return a copy of a function with other names for its first parameter, or without it."""
+    parameters = [griffe.Parameter(name, kind=POSITIONAL) for name in first]
+    for parameter in tuple(function.parameters)[1:]:
+        parameters.append(copy.copy(parameter))
+    docstring = griffe.Docstring(function.docstring.value, parser="google")
+    result = griffe.Function(
+        function.name,
+        parameters=griffe.Parameters(*parameters),
+        returns=function.returns,
+        docstring=docstring,
+    )
+    docstring.parent = result
+    return result
 
 
 def documented_fields(described: type) -> dict[str, str]:

@@ -1,12 +1,13 @@
-"""Every file and folder that a page names exists."""
+"""Every file and folder that a page names exists, and the reference has every public name."""
 
+import importlib
 import re
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(ROOT.glob("docs/*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(ROOT.glob("docs/**/*.md"))]
 PAGES.append(ROOT / "examples/README.md")
 PACKAGES = [ROOT / folder for folder in (
     "graphops/onnxplain/graphops", "service/onnxplain/engine", "service/onnxplain/server",
@@ -42,3 +43,12 @@ def test_a_name_that_is_gone_is_reported():
     page = "[map](map.md) of `operators/relu.py` in rooms/, see `tests/rules/test_*.py`, README.md"
     gone = ["map.md", "operators/relu.py", "rooms/", "tests/rules/test_*.py"]
     assert missing(page, ROOT / "docs") == gone
+
+
+@pytest.mark.parametrize("package", ["engine", "graphops", "client"])
+def test_the_reference_has_every_public_name(package):
+    page = (ROOT / f"docs/reference/{package}.md").read_text()
+    shown = re.findall(rf"^::: onnxplain\.{package}\.(?:\w+\.)*(\w+)$", page, re.MULTILINE)
+    public = importlib.import_module(f"onnxplain.{package}").__all__
+    assert sorted(set(shown) - {"errors"}) == sorted(public)
+    assert len(shown) == len(set(shown))

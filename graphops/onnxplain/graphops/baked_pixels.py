@@ -25,7 +25,7 @@ __all__ = ["PIXELS", "bake_pixels"]
 PIXELS = "pixels"  # the input's name in docs/contract.md
 LEVELS = 256
 # What red, green and blue contribute to a grey pixel, in 65536ths, rounded as Pillow does.
-LUMA, HALF, WHOLE = (19595, 38470, 7471), 32768, 65536
+LUMA, WHOLE = (19595, 38470, 7471), 65536
 COLORS = ("RGB", "BGR", "GRAY")
 FLOATS = {
     onnx.TensorProto.FLOAT,
@@ -113,56 +113,56 @@ def _lookup(
     values: npt.NDArray[np.floating[Any]],
     color: str,
     channel_axis: int,
-) -> _Chain:
+) -> _Nodes:
     """Return the nodes that look the value of each pixel up.
 
     value: the tensor that they compute. values, color, channel_axis: as in `bake_pixels`.
     """
     kind, channels = value.type.tensor_type, len(values)
     last = len(kind.shape.dim) - 1
-    chain = _Chain(f"onnxplain/{pixels}", pixels)
-    chain.add("Cast", to=onnx.TensorProto.INT32)
+    op = _Nodes(f"onnxplain/{pixels}")
+    level = op.add("Cast", pixels, to=onnx.TensorProto.INT32)
     if color == "GRAY":
-        chain.add("Mul", np.array(LUMA, np.int32))
-        chain.add("ReduceSum", np.array([last], np.int64), keepdims=1)
-        chain.add("Add", np.array(HALF, np.int32))
-        chain.add("Div", np.array(WHOLE, np.int32))
+        weighted = op.add("Mul", level, np.array(LUMA, np.int32))
+        total = op.add("ReduceSum", weighted, np.array([last], np.int64), keepdims=1)
+        rounded = op.add("Add", total, np.array(WHOLE // 2, np.int32))
+        # OpenVINO divides integers as floats and rounds, so that only quotients without a
+        # remainder are the same everywhere.
+        remainder = op.add("Mod", rounded, np.array(WHOLE, np.int32))
+        level = op.add("Div", op.add("Sub", rounded, remainder), np.array(WHOLE, np.int32))
     elif color == "BGR":
-        chain.add("Gather", np.array([2, 1, 0], np.int64), axis=last)
+        level = op.add("Gather", level, np.array([2, 1, 0], np.int64), axis=last)
     if channel_axis != last:
-        chain.add("Transpose", perm=[*range(channel_axis), last, *range(channel_axis, last)])
+        order = [*range(channel_axis), last, *range(channel_axis, last)]
+        level = op.add("Transpose", level, perm=order)
     if channels > 1:  # each channel has its own part of the table
         start = LEVELS * np.arange(channels, dtype=np.int32)
-        chain.add("Add", start.reshape(channels, *[1] * (last - channel_axis)))
+        level = op.add("Add", level, start.reshape(channels, *[1] * (last - channel_axis)))
     table = values.astype(helper.tensor_dtype_to_np_dtype(kind.elem_type)).ravel()
-    chain.add("Gather", table, data_first=True, axis=0)
-    chain.nodes[-1].output[0] = value.name
-    return chain
+    op.add("Gather", table, level, axis=0)
+    op.nodes[-1].output[0] = value.name
+    return op
 
 
-class _Chain:
-    """A chain of nodes, each on the output of the one before."""
+class _Nodes:
+    """Nodes with constants, all with names that begin with `prefix`."""
 
-    def __init__(self, prefix: str, start: str) -> None:
-        self.prefix, self.tensor = prefix, start
+    def __init__(self, prefix: str) -> None:
+        self.prefix = prefix
         self.nodes: list[onnx.NodeProto] = []
         self.constants: list[onnx.TensorProto] = []
 
-    def add(
-        self,
-        operator: str,
-        constant: npt.NDArray[Any] | None = None,
-        data_first: bool = False,
-        **attributes: Any,
-    ) -> None:
-        """Append a node. constant: its other input. data_first: whether that is its first."""
-        name = f"{self.prefix}/{len(self.nodes)}_{operator}"
-        inputs = [self.tensor]
-        if constant is not None:
-            self.constants.append(numpy_helper.from_array(constant, f"{name}/constant"))
-            inputs.insert(0 if data_first else 1, f"{name}/constant")
-        self.nodes.append(helper.make_node(operator, inputs, [name], name, **attributes))
-        self.tensor = name
+    def add(self, operator: str, *inputs: str | npt.NDArray[Any], **attributes: Any) -> str:
+        """Append a node that reads tensors and constants, and return its output."""
+        output = f"{self.prefix}/{len(self.nodes)}_{operator}"
+        names = []
+        for one in inputs:
+            if not isinstance(one, str):
+                self.constants.append(numpy_helper.from_array(one, f"{output}/constant"))
+                one = f"{output}/constant"
+            names.append(one)
+        self.nodes.append(helper.make_node(operator, names, [output], output, **attributes))
+        return output
 
 
 def _input(graph: onnx.GraphProto, name: str) -> tuple[int, onnx.ValueInfoProto]:

@@ -1,25 +1,25 @@
 """Every error that onnxplain raises on purpose, as one tree.
 
-OnnxplainError
-├── InputError                an argument of the caller is wrong
-│   ├── UnknownLayer          no tensor, node or module of that name
-│   ├── UnknownMethod         no method of that name
-│   ├── OptionError           an option's value is wrong, or two options exclude each other
-│   ├── ChannelError          a channel, image index or position is out of range
-│   ├── MissingFile           a file or folder does not exist
-│   ├── MissingModel          the service lists no such model or version
-│   ├── PictureError          a picture cannot be read, or does not fit the network
-│   └── AnswerTooLarge        an answer exceeds the size of one gRPC message
-├── ModelError                the model is wrong
-│   ├── CorruptModel          not ONNX, or not valid ONNX
-│   ├── UnsafeModel           the model refers to files outside its folder
-│   ├── UnsupportedOperator   no rule for an operator on the path
-│   └── UnsupportedModel      a graph, opset or shape that onnxplain cannot process
-├── OutputError               a result could not be written
-├── DeviceError               the requested device is missing, or cannot run the graph
-│   └── MissingRuntime        ONNX Runtime is not installed, too old, or cannot be imported
-├── ServiceError              the service could not start, or cannot be reached
-└── Cancelled                 the caller cancelled, or the deadline passed
+    OnnxplainError
+    ├── InputError                an argument of the caller is wrong
+    │   ├── UnknownLayer          no tensor, node or module of that name
+    │   ├── UnknownMethod         no method of that name
+    │   ├── OptionError           an option's value is wrong, or two options exclude each other
+    │   ├── ChannelError          a channel, image index or position is out of range
+    │   ├── MissingFile           a file or folder does not exist
+    │   ├── MissingModel          the service lists no such model or version
+    │   ├── PictureError          a picture cannot be read, or does not fit the network
+    │   └── AnswerTooLarge        an answer exceeds the size of one gRPC message
+    ├── ModelError                the model is wrong
+    │   ├── CorruptModel          not ONNX, or not valid ONNX
+    │   ├── UnsafeModel           the model refers to files outside its folder
+    │   ├── UnsupportedOperator   no rule for an operator on the path
+    │   └── UnsupportedModel      a graph, opset or shape that onnxplain cannot process
+    ├── OutputError               a result could not be written
+    ├── DeviceError               the requested device is missing, or cannot run the graph
+    │   └── MissingRuntime        ONNX Runtime is not installed, too old, or cannot be imported
+    ├── ServiceError              the service could not start, or cannot be reached
+    └── Cancelled                 the caller cancelled, or the deadline passed
 
 Each message says what is wrong, where, and what to do.
 """

@@ -1,6 +1,6 @@
 """Explanations of pictures on ONNX Runtime, as arrays and as drawings.
 
-from onnxplain.engine import explain, occlusion
+from onnxplain.engine import explain
 
 explanation = explain("model.onnx", "cat.png", layer="layer4", units="top:9")
 explanation.save("cat-layer4.png")
@@ -28,7 +28,13 @@ if TYPE_CHECKING:
     from onnxplain.engine.evaluation import Evaluation, Evaluations, class_methods
     from onnxplain.engine.explanation import Explanation
     from onnxplain.engine.pictures import PRESETS, Preprocess, bake_preprocess, read_picture
-    from onnxplain.engine.runtime import InstallationWarning, verify
+    from onnxplain.engine.runtime import (
+        Cost,
+        InstallationWarning,
+        Measurement,
+        measure,
+        verify,
+    )
     from onnxplain.engine.views import (
         VIEWS,
         Covered,
@@ -46,6 +52,7 @@ __all__ = [
     "PRESETS",
     "VIEWS",
     "Choices",
+    "Cost",
     "Covered",
     "Curve",
     "Engine",
@@ -56,6 +63,7 @@ __all__ = [
     "Found",
     "InstallationWarning",
     "Invariance",
+    "Measurement",
     "Preprocess",
     "SideBySide",
     "Sliding",
@@ -68,6 +76,7 @@ __all__ = [
     "explain",
     "invariance",
     "maps",
+    "measure",
     "occlusion",
     "read_picture",
     "slide",
@@ -80,6 +89,7 @@ __getattr__ = on_first_use(
     __name__,
     {
         "Choices": "choices",
+        "Cost": "runtime",
         "Covered": "views",
         "Curve": "views",
         "Engine": "engine",
@@ -89,6 +99,7 @@ __getattr__ = on_first_use(
         "Found": "views",
         "InstallationWarning": "runtime",
         "Invariance": "views",
+        "Measurement": "runtime",
         "PRESETS": "pictures",
         "Preprocess": "pictures",
         "SideBySide": "views",
@@ -103,6 +114,7 @@ __getattr__ = on_first_use(
         "explain": "default_engine",
         "invariance": "default_engine",
         "maps": "default_engine",
+        "measure": "runtime",
         "occlusion": "default_engine",
         "read_picture": "pictures",
         "slide": "default_engine",

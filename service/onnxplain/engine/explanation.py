@@ -23,11 +23,11 @@ from onnxplain.engine.drawing import (
     unit_captions,
 )
 from onnxplain.engine.explanation_arrays import arrays_of, axes_of, coordinates_of, told_of
-from onnxplain.engine.explanation_page import What, legend_of, page_of, panel_of, plot_of
+from onnxplain.engine.explanation_page import page_of
+from onnxplain.engine.explanation_panels import What, panel_of, plot_of
 from onnxplain.engine.methods import drawn_as
 from onnxplain.engine.pictures import Preprocess
 from onnxplain.engine.result import AxisNames, Coordinates
-from onnxplain.graphops.errors import OptionError
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -165,6 +165,7 @@ class Explanation(View):
             The panel.
 
         Raises:
+            OptionError: the attribution can be drawn in no way.
             IndexError: there is no such picture or unit.
         """
         return panel_of(self, image, unit, what, style, captions)
@@ -199,21 +200,6 @@ class Explanation(View):
         name = self.name(image)
         return tuple(f"{caption} · {name}" for caption in captions) if name else captions
 
-    def require_drawable(self) -> None:
-        """Check that the attribution can be drawn.
-
-        Raises:
-            OptionError: it is that of a vector that is no signal, or has more dimensions than a
-                volume.
-        """
-        drawable = self.attribution.ndim in (4, 5, 6) or self.wide
-        if not drawable:
-            raise OptionError(
-                f"the attribution of '{self.method}' to '{self.to}' has the shape "
-                f"{list(self.attribution.shape[2:])}, is not a picture and cannot be drawn: save "
-                "its numbers (save_npz, on the command line --npz without -o)"
-            )
-
     def denoised(self, image: int, unit: int) -> npt.NDArray[np.float32]:
         """Return one unit's attribution as it is drawn: zeros where it is only rounding noise.
 
@@ -246,21 +232,6 @@ class Explanation(View):
         if self.pictures or not self.inputs or self.inputs[0].ndim != 3:
             return self.pictures
         return tuple(picture_of(row, self.bands) for row in self.inputs)
-
-    def legend(self, style: Style, overlays: bool) -> list[str]:
-        """Return the meaning of the colours, and what is shown of inputs that are no pictures.
-
-        Args:
-            style: how the figure looks.
-            overlays: whether there are overlays.
-
-        Returns:
-            One line each.
-
-        Raises:
-            IndexError: there is no unit.
-        """
-        return legend_of(self, style, overlays)
 
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
         """Return the arrays and texts that `save_npz` writes, by name."""

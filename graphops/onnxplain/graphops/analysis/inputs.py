@@ -8,8 +8,8 @@ __all__ = ["needed_inputs", "single_image_inputs", "unbatched_tensors"]
 
 # The operators of a preprocessing inside the network: arithmetic on pixels, and moving their axes.
 PIXELWISE = {
-    "Add", "Cast", "CastLike", "Clip", "DequantizeLinear", "Div", "Gather", "Identity", "Mul",
-    "QuantizeLinear", "ReduceSum", "Sub", "Transpose",
+    "Add", "Cast", "CastLike", "Clip", "DequantizeLinear", "Div", "Gather", "Identity", "Mod",
+    "Mul", "QuantizeLinear", "ReduceSum", "Sub", "Transpose",
 }  # fmt: skip
 
 

@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 
 __all__ = ["draw_bar", "draw_shared_bar", "round_ticks"]
 
-MUTED = "#5a5a5a"
+INK, MUTED = "#191919", "#5a5a5a"
 
 
 def round_ticks(low: float, high: float, most: int = 3) -> list[float]:
     """Return up to `most` round numbers from low to high."""
     if not high > low:
         return [low]
-    for bins in range(most, 0, -1):
+    for bins in range(most + 2, 0, -1):
         ticks = MaxNLocator(bins, steps=[1, 2, 5, 10], min_n_ticks=1).tick_values(low, high)
         slack = 1e-9 * (high - low)
         inside = [float(t) for t in ticks if low - slack <= t <= high + slack]
@@ -33,11 +33,15 @@ def round_ticks(low: float, high: float, most: int = 3) -> list[float]:
     return [low, high]
 
 
-def draw_bar(ax: Axes, of: ScalarMappable, letters: Lettering, size: float) -> None:
-    """Draw the colour bar of one panel, with round numbers."""
+def draw_bar(
+    ax: Axes, of: ScalarMappable, letters: Lettering, size: float, marked: float | None = None
+) -> None:
+    """Draw the colour bar of one panel, with round numbers, and a triangle at a marked value."""
     low, high = _limits(of)
     ticks = round_ticks(low, high)
     _draw(ax, of, letters, size, ticks, [number(tick) for tick in ticks])
+    if marked is not None:
+        ax.plot([marked], [1.0], "v", color=INK, markersize=3.5, clip_on=False)
 
 
 def draw_shared_bar(ax: Axes, of: Sequence[ScalarMappable], letters: Lettering, size: float) -> str:

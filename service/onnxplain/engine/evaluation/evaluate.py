@@ -14,6 +14,7 @@ from onnxplain.engine.evaluation.measurements import Evaluation, Evaluations
 from onnxplain.engine.evaluation.randomization import randomized, weights_from_top
 from onnxplain.engine.explainer import Explainer
 from onnxplain.engine.explanation import Explanation
+from onnxplain.engine.explanation_panels import require_drawable
 from onnxplain.engine.methods import METHODS, find_method
 from onnxplain.engine.pictures import Picture, PreparedInputs, Preprocess, prepare, read_pictures
 from onnxplain.engine.progress import Progress, unreported
@@ -199,7 +200,7 @@ def _maps(
                 units=int(channel),
                 preprocess=prepared.preprocess,
             )
-            result.require_drawable()
+            require_drawable(result)
             maps.append(metrics.strength(result.attribution[0, 0], *size))
         tick()
     return maps

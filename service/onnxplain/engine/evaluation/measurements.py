@@ -96,7 +96,7 @@ class Evaluations(list[Evaluation], Result):
         }
 
     def _axes(self) -> AxisNames:
-        axes = dict.fromkeys(("deletion", "insertion"), ("method", "step"))
+        axes: AxisNames = dict.fromkeys(("deletion", "insertion"), ("method", "step"))
         axes |= dict.fromkeys(("pointing", "mass"), ("method",))
         return {**axes, "area": ("method", "curve"), "randomization": ("method", "layer")}
 

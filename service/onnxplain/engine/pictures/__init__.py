@@ -8,6 +8,7 @@ from onnxplain.engine.pictures.inputs import (
     PreparedInputs,
     prepare,
     prepare_named,
+    stored_preprocess,
 )
 from onnxplain.engine.pictures.network_input import (
     Input,
@@ -52,4 +53,5 @@ __all__ = [
     "read_picture",
     "read_pictures",
     "required_inputs",
+    "stored_preprocess",
 ]

@@ -11,25 +11,18 @@ import numpy.typing as npt
 
 from onnxplain.engine.arguments import CheckedChoices
 from onnxplain.engine.choices import Choices
-from onnxplain.engine.drawing import (
-    Page,
-    Panel,
-    Style,
-    StyleOptions,
-    View,
-    even_columns,
-    method_title,
-)
+from onnxplain.engine.drawing import Page, Style, StyleOptions, View
 from onnxplain.engine.explainer import Explainer
 from onnxplain.engine.explanation import Explanation
 from onnxplain.engine.explanation_arrays import told_of
-from onnxplain.engine.explanation_page import What, title_of
+from onnxplain.engine.explanation_panels import What
 from onnxplain.engine.methods import find_method, own_options
 from onnxplain.engine.pictures import Images
 from onnxplain.engine.result import require_xarray
 from onnxplain.engine.runtime import Model
 from onnxplain.engine.signatures import with_choices
 from onnxplain.engine.units import Units
+from onnxplain.engine.views.side_by_side_page import page_of_methods
 from onnxplain.graphops import Method
 from onnxplain.graphops.errors import ModelError, OptionError, nearest, one_line
 
@@ -38,8 +31,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 __all__ = ["SideBySide", "explain_by_each", "maps"]
-
-TOGETHER = 3  # the most methods of a row, each with its map and its overlay
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -86,29 +77,7 @@ class SideBySide(View, Mapping[str, Explanation]):
         Raises:
             OptionError: an attribution has no height and width.
         """
-        for explanation in self.explanations:
-            explanation.require_drawable()
-        first = self.explanations[0]
-        images, units = first.channels.shape
-        shown = next((one for one in self.explanations if one.shown_pictures()), None)
-        columns = even_columns(len(self.explanations), TOGETHER)
-        if style.columns is not None:
-            columns = max(1, (style.columns - (shown is not None)) // 2)
-        if any(explanation.wide for explanation in self.explanations):
-            columns = 1
-        rows: list[list[Panel | None]] = []
-        for image in range(images):
-            for unit in range(units):
-                row: list[Panel | None] = []
-                for number, explanation in enumerate(self.explanations):
-                    if shown is not None and number % columns == 0:
-                        picture = shown.panel(image, unit, style, "input", self._named(image, unit))
-                        row.append(None if number else picture)
-                    row += self.panels(explanation, image, unit, style)
-                    if (number + 1) % columns == 0 or explanation is self.explanations[-1]:
-                        rows.append(row)
-                        row = []
-        return Page(self._title(), rows, self.legend(style), self.notes)
+        return page_of_methods(self.explanations, style, self.notes)
 
     def plot(
         self,
@@ -141,82 +110,6 @@ class SideBySide(View, Mapping[str, Explanation]):
         if not isinstance(number, int) or not 0 <= number < len(names):
             raise OptionError(f"no method {method!r} among these: {', '.join(names)}")
         return self.explanations[number].plot(ax, image, unit, what, **style)
-
-    def panels(self, explanation: Explanation, image: int, unit: int, style: Style) -> list[Panel]:
-        """Return the panels of one method's map of a unit, and of the map over the picture.
-
-        Args:
-            explanation: the method's explanation.
-            image: the index of the picture.
-            unit: the index of the unit.
-            style: how the figure looks.
-
-        Returns:
-            One or two panels; the caption names the unit where it differs from the first
-            explanation's.
-
-        Raises:
-            IndexError: there is no such picture or unit.
-        """
-        captions = self.captions(explanation, image, unit)
-        panels = [explanation.panel(image, unit, style, "attribution", captions)]
-        if explanation.shown_pictures() and explanation.drawn_as != "picture":
-            panels.append(explanation.panel(image, unit, style, "overlay", ()))
-        return panels
-
-    def captions(self, explanation: Explanation, image: int, unit: int) -> tuple[str, ...]:
-        """Return the captions of one method: its title, and the unit where it is another's.
-
-        Args:
-            explanation: the method's explanation.
-            image: the index of the picture.
-            unit: the index of the unit.
-
-        Returns:
-            The captions, the longest first.
-
-        Raises:
-            IndexError: there is no such picture or unit.
-        """
-        first, title = self.explanations[0], method_title(explanation.method)
-        own, others = (one.captions(image, unit)[-1] for one in (explanation, first))
-        if explanation.layer == first.layer and own == others:
-            captions: tuple[str, ...] = (title,)
-        else:
-            captions = (f"{title} of {own}", f"of {own} · {title}")
-        if any(one.shown_pictures() for one in self.explanations) or explanation is not first:
-            return captions
-        return first.named(captions, image)
-
-    def legend(self, style: Style) -> list[str]:
-        """Return the meaning of the colours, and the methods that explain another layer.
-
-        Args:
-            style: how the figure looks.
-
-        Returns:
-            One line each.
-        """
-        first = self.explanations[0]
-        lines = []
-        for one in self.explanations:
-            lines += one.legend(style, bool(one.shown_pictures()))
-            if one.layer != first.layer:
-                lines.append(f"{method_title(one.method)} explains units of {one.layer}")
-        return list(dict.fromkeys(lines))
-
-    def _title(self) -> str:
-        """Return what is explained, by how many methods."""
-        first, count = self.explanations[0], len(self.explanations)
-        what = title_of(first).partition(" against " if first.negated else " of ")[2]
-        return f"{what[:1].upper()}{what[1:]}, by {count} methods"
-
-    def _named(self, image: int, unit: int) -> tuple[str, ...] | None:
-        """Return captions of a picture: its name, and the unit where there are several."""
-        first = self.explanations[0]
-        if first.channels.size == 1:
-            return None
-        return first.named(first.captions(image, unit), image)
 
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
         """Return the arrays of every explanation, named METHOD.NAME."""

@@ -102,12 +102,12 @@ def run(arguments: argparse.Namespace) -> None:
     opened_once(paths)
     explain = _explain_remotely if arguments.server else _explain_locally
     view = explain(arguments, methods, _common(arguments))
-    write(view, files)
+    written = write(view, files)
     if arguments.json:
         print_json(_summary(arguments, view, files))
     else:
         print(_table(arguments.images, view))
-    report(view, {} if arguments.json else files)
+    report(view, () if arguments.json else written)
 
 
 def _summary(
