@@ -40,8 +40,9 @@ from onnxplain.cli.inputs import (
     read_region,
     stem,
 )
-from onnxplain.cli.output import print_json, working
+from onnxplain.cli.output import print_json
 from onnxplain.cli.preprocessing import read_labels
+from onnxplain.cli.progress import working
 from onnxplain.engine.methods import METHODS, own_options
 
 if TYPE_CHECKING:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from onnxplain.cli.commands.layers import shape_text
 from onnxplain.cli.drawing import add_server
 from onnxplain.cli.failures import UsageError
-from onnxplain.cli.output import print_json, printable, size, table, working
+from onnxplain.cli.output import print_json, printable, size, table
+from onnxplain.cli.progress import working
 
 if TYPE_CHECKING:
     from onnxplain.server import ServedModel, Value
