@@ -81,7 +81,6 @@ def test_the_public_names():
         "class_methods", "evaluate", "explain", "invariance", "maps", "measure",
         "occlusion", "read_picture", "slide", "top", "training", "verify",
     ]  # fmt: skip
-    ]  # fmt: skip
 
 
 def test_a_gradient_is_pytorch_s(engine):

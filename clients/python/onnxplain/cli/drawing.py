@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from onnxplain.cli.arguments import byte_count
 from onnxplain.cli.failures import UsageError, in_flags
-from onnxplain.cli.output import check_writable, printable, working
+from onnxplain.cli.output import check_writable, printable
 from onnxplain.cli.preprocessing import LABELS_HELP, PREPROCESS_HELP
+from onnxplain.cli.progress import working
 
 if TYPE_CHECKING:
     from onnxplain.engine import View

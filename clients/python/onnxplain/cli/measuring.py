@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from onnxplain.cli.arguments import add_size, chosen_method_options
 from onnxplain.cli.failures import UsageError, in_flags
-from onnxplain.cli.output import print_json, printable, size, table, working
+from onnxplain.cli.output import print_json, printable, size, table
+from onnxplain.cli.progress import working
 from onnxplain.engine.methods import find_method
 from onnxplain.graphops.options import HIGH, LOW, TARGET
 
