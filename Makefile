@@ -1,12 +1,16 @@
 # Every target installs what it needs into .venv, once. `parity` uses .venv-parity (a newer PyTorch),
-# `portability` uses .venv-portability (OpenVINO) and bench/web/node_modules. Nothing is installed
-# elsewhere.
+# `portability` uses .venv-portability (OpenVINO) and bench/web/node_modules, `wheel` throw-away
+# environments. Nothing is installed elsewhere.
 PYTHON ?= python3
+# The extra that brings ONNX Runtime: gpu where that wheel exists. After `make clean`, another one can
+# be chosen: `make test RUNTIME=cpu`.
+RUNTIME ?= $(if $(filter Linux-x86_64 MINGW%-x86_64 MSYS%-x86_64,$(shell uname -s)-$(shell uname -m)),gpu,cpu)
+PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
 VENV := .venv
 BIN := $(VENV)/bin
 STUBS := proto/onnxplain/v1
 
-.PHONY: demo test test-all lint proto generate docs-methods bench-gpu bench-memory bench-rewriting bench-values default-layers gallery parity portability clean
+.PHONY: demo test test-all lint wheel proto generate docs-methods bench-gpu bench-memory bench-rewriting bench-values default-layers gallery parity portability clean
 
 demo: $(VENV)/run
 	$(BIN)/python examples/demo.py
@@ -26,6 +30,13 @@ lint: $(VENV)/dev
 	$(BIN)/buf breaking proto --against proto/explain.binpb
 	$(MAKE) proto PROTO_OUT=$(VENV)/stubs
 	for stub in $(VENV)/stubs/onnxplain/v1/*; do diff $$stub $(STUBS) || exit; done
+
+# Builds both wheels into dist/, then installs and tries them on every Python that is found.
+wheel: $(VENV)/run
+	rm -rf dist
+	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir dist \
+	    . ./clients/python
+	$(PYTHON) packaging/try_wheels.py dist
 
 PROTO_OUT ?= proto
 proto: $(VENV)/dev
@@ -64,8 +75,8 @@ default-layers: $(VENV)-parity/run
 
 $(VENV)-parity/run: pyproject.toml
 	$(PYTHON) -m venv $(VENV)-parity
-	$(VENV)-parity/bin/python -m pip install --quiet --disable-pip-version-check \
-	    torch==2.15.0 torchvision==0.29.2 timm onnxscript --editable .
+	$(VENV)-parity/bin/python $(PIP_INSTALL) \
+	    torch==2.15.0 torchvision==0.29.2 timm onnxscript --editable '.[$(RUNTIME)]'
 	touch $@
 
 portability: $(VENV)-portability/run bench/web/node_modules
@@ -73,8 +84,8 @@ portability: $(VENV)-portability/run bench/web/node_modules
 
 $(VENV)-portability/run: pyproject.toml
 	$(PYTHON) -m venv $(VENV)-portability
-	$(VENV)-portability/bin/python -m pip install --quiet --disable-pip-version-check \
-	    torch==2.13.0 openvino==2026.4.1 --editable .
+	$(VENV)-portability/bin/python $(PIP_INSTALL) \
+	    torch==2.13.0 openvino==2026.4.1 --editable '.[$(RUNTIME)]'
 	touch $@
 
 bench/web/node_modules: bench/web/package.json
@@ -83,13 +94,13 @@ bench/web/node_modules: bench/web/package.json
 
 $(VENV)/run: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	$(BIN)/python $(PIP_INSTALL) --editable '.[$(RUNTIME)]'
 	touch $@
 
 $(VENV)/dev: $(VENV)/run
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test,dev]'
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps zennit==0.5.1
+	$(BIN)/python $(PIP_INSTALL) --editable '.[$(RUNTIME),test,dev]'
+	$(BIN)/python $(PIP_INSTALL) --no-deps zennit==0.5.1
 	touch $@
 
 clean:
-	rm -rf $(VENV) $(VENV)-parity $(VENV)-portability bench/web/node_modules demo-out .gallery .parity
+	rm -rf $(VENV) $(VENV)-parity $(VENV)-portability bench/web/node_modules demo-out dist .gallery .parity

@@ -9,7 +9,7 @@ import pytest
 from cli.running import Run, write_model
 from PIL import Image
 
-from onnxplain.engine import Engine, slide
+from onnxplain.engine import Engine
 
 # Its windows have 16 x 16 pixels and the stride 2; nothing pads.
 CLASSIFIER = """
@@ -73,8 +73,8 @@ def test_the_scores_are_those_of_the_windows(run: Run, classifier: Path, large: 
 
 
 def test_a_preset_s_crop_does_not_cut_the_picture(classifier: Path, large: Path) -> None:
-    expected = slide(Engine("cpu"), classifier, large, 1, preprocess="imagenet")
-    found = slide(Engine("cpu"), classifier, large, 1, preprocess="torchvision")
+    expected = Engine("cpu").slide(classifier, large, 1, preprocess="imagenet")
+    found = Engine("cpu").slide(classifier, large, 1, preprocess="torchvision")
     np.testing.assert_array_equal(found.scores, expected.scores)
 
 
@@ -90,7 +90,7 @@ def test_the_strongest_class_is_drawn_unless_one_is_named(
 
 def test_the_drawing_colours_each_window_at_its_centre(classifier: Path, large: Path) -> None:
     """The strongest window's colour is dark red, and it lies where that window's centre is."""
-    found = slide(Engine("cpu"), classifier, large, 1, preprocess="unit")
+    found = Engine("cpu").slide(classifier, large, 1, preprocess="unit")
     page = np.asarray(found.draw()).astype(int)
     scale = 448 // 41  # pixels of a drawn pixel; panels begin at 20 and end with 20
     heat_map = page[:, page.shape[1] - 20 - 41 * scale : page.shape[1] - 20]

@@ -8,8 +8,7 @@ from heads import Heads
 from nets import to_onnx
 from PIL import Image
 
-from onnxplain.engine import Engine, evaluate, explain
-from onnxplain.engine.views import covered, invariance
+from onnxplain.engine import Engine, explain
 from onnxplain.graphops.errors import UnsupportedModel
 
 SIZE = (24, 20)
@@ -113,29 +112,31 @@ def test_a_number_is_a_probability_only_behind_a_sigmoid(engine, kind):
     value = float(np.ravel(scores(net, picture()))[0])
     expected = 1 / (1 + np.exp(-value)) if kind == "binary" else value
     name, quantity = ("class 0", "probability") if kind == "binary" else ("y", "value")
-    map_ = covered(engine, model, picture(), preprocess=UNIT)
+    map_ = engine.occlusion(model, picture(), preprocess=UNIT)
     assert (map_.quantity, map_.label, map_.class_index) == (quantity, name, 0)
     assert map_.untouched[0] == pytest.approx(expected, rel=1e-5)
     assert str(map_.arrays()["quantity"]) == quantity
     body = next(one.tensor for one in engine.open(model).layers if one.operator == "Relu")
-    moved = invariance(engine, model, picture(), [body], preprocess=UNIT)
+    moved = engine.invariance(model, picture(), [body], preprocess=UNIT)
     assert moved.quantity == quantity
     assert moved.curves[0].probability[12] == pytest.approx(expected, rel=1e-5)
 
 
 def test_a_softmax_that_the_network_lacks_is_told(engine):
     net, model = exported("scores")
-    map_ = covered(engine, model, picture(), preprocess=UNIT)
+    map_ = engine.occlusion(model, picture(), preprocess=UNIT)
     values = scores(net, picture()).astype(float)
     expected = np.exp(values.max()) / np.exp(values).sum()
     assert map_.untouched[0] == pytest.approx(expected, rel=1e-5)
     assert any("is the softmax of the class scores" in note for note in map_.notes)
-    assert not any("softmax" in n for n in covered(engine, exported("softmax")[1], picture()).notes)
+    assert not any(
+        "softmax" in n for n in engine.occlusion(exported("softmax")[1], picture()).notes
+    )
 
 
 def test_an_evaluation_of_a_regression_is_scaled_by_untouched_and_blank(engine):
     net, model = exported("regression")
-    found = evaluate(engine, model, [picture()], ["gradient"], preprocess=UNIT)[0]
+    found = engine.evaluate(model, [picture()], ["gradient"], preprocess=UNIT)[0]
     grey = np.rint(np.asarray(picture()).reshape(-1, 3).mean(axis=0)).astype(np.uint8)
     untouched = scores(net, picture())[0]
     blank = scores(net, Image.fromarray(np.tile(grey, (*SIZE, 1))))[0]
@@ -151,7 +152,7 @@ def test_an_evaluation_of_a_regression_is_scaled_by_untouched_and_blank(engine):
 
 def test_an_evaluation_of_a_chosen_class(engine):
     net, model = exported("softmax")
-    found = evaluate(engine, model, [picture()], ["gradient"], class_index=3, preprocess=UNIT)[0]
+    found = engine.evaluate(model, [picture()], ["gradient"], class_index=3, preprocess=UNIT)[0]
     values = scores(net, picture()).astype(float)
     assert found.deletion[0] == pytest.approx(np.exp(values[3]) / np.exp(values).sum(), rel=1e-4)
 

@@ -75,10 +75,10 @@ def same(a, b):
 def test_the_public_names():
     assert sorted(onnxplain.engine.__all__) == [
         "Choices", "Covered", "Curve", "Engine", "EngineMethod", "Evaluation", "Evaluations",
-        "Explanation", "Found", "Invariance", "METHODS", "PRESETS", "Preprocess", "SideBySide",
-        "Sliding", "Strongest", "Training", "VIEWS", "View",
-        "class_methods", "covered", "evaluate", "explain", "invariance", "maps", "read_picture",
-        "slide", "strongest_pictures", "through_training", "verify",
+        "Explanation", "Found", "InstallationWarning", "Invariance", "METHODS", "PRESETS",
+        "Preprocess", "SideBySide", "Sliding", "Strongest", "Training", "VIEWS", "View",
+        "class_methods", "evaluate", "explain", "invariance", "maps", "occlusion", "read_picture",
+        "slide", "top", "training", "verify",
     ]  # fmt: skip
 
 

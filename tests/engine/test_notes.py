@@ -9,7 +9,6 @@ from onnx import numpy_helper
 
 from onnxplain.engine import Engine
 from onnxplain.engine.conservation import is_incomplete, is_noise
-from onnxplain.engine.views import maps
 from onnxplain.graphops import Method
 from onnxplain.graphops.backward import Attribution
 from onnxplain.graphops.options import BASELINE
@@ -172,7 +171,7 @@ def test_the_drawing_shows_the_notes_but_not_their_advice(engine):
     below = np.asarray(guessed.draw())[known.draw().height - 20 :]
     assert (below.min(axis=2) < 100).any(), "dark text"
     views = [
-        maps(engine, classifier(), PICTURE, ["gradient", "lrp"], preprocess=how)
+        engine.maps(classifier(), PICTURE, ["gradient", "lrp"], preprocess=how)
         for how in (None, "imagenet")
     ]
     assert views[0].draw().height > views[1].draw().height

@@ -10,7 +10,7 @@ from grpc import StatusCode
 from server.running import FLAT, model, pixels, running
 
 from onnxplain.client import Client, ClientError
-from onnxplain.engine import VIEWS, Engine, Preprocess, evaluate
+from onnxplain.engine import VIEWS, Engine, Preprocess
 from onnxplain.graphops import convolutionalize, load
 from onnxplain.graphops.errors import Cancelled
 from onnxplain.v1 import explain_pb2 as pb
@@ -223,8 +223,8 @@ def test_evaluate(client, folder):
         "classifier", PICTURES, asked, masks=masks, randomize=1, preprocess=UNIT,
         progress=lambda *step: there.append(step),
     )  # fmt: skip
-    expected = evaluate(
-        Engine("cpu"), str(folder / "classifier.onnx"), PICTURES, asked, masks=masks, randomize=1,
+    expected = Engine("cpu").evaluate(
+        str(folder / "classifier.onnx"), PICTURES, asked, masks=masks, randomize=1,
         preprocess=Preprocess(**UNIT), progress=lambda *step: here.append(step),
     )  # fmt: skip
     layers = len(expected[0].randomization)
@@ -251,8 +251,7 @@ def test_evaluate_names_the_methods_that_refuse(tmp_path):
         with pytest.raises(ClientError, match="layer"):
             client.evaluate("flat", PICTURES[:1], ["grad_cam"], preprocess=UNIT)
     assert [one.method for one in found] == ["gradient", "random"]
-    expected = evaluate(
-        Engine("cpu"), model(FLAT), PICTURES[:1], ["grad_cam", "gradient"],
+    expected = Engine("cpu").evaluate(model(FLAT), PICTURES[:1], ["grad_cam", "gradient"],
         preprocess=Preprocess(**UNIT),
     )  # fmt: skip
     assert found.refused == expected.refused

@@ -17,6 +17,7 @@ OnnxplainError
 │   └── UnsupportedModel      a graph, opset or shape that onnxplain cannot process
 ├── OutputError               a result could not be written
 ├── DeviceError               the requested device is missing, or cannot run the graph
+│   └── MissingRuntime        ONNX Runtime is not installed, too old, or cannot be imported
 ├── ServiceError              the service could not start, or cannot be reached
 └── Cancelled                 the caller cancelled, or the deadline passed
 
@@ -39,6 +40,7 @@ __all__ = [
     "InputError",
     "MissingFile",
     "MissingModel",
+    "MissingRuntime",
     "ModelError",
     "OnnxplainError",
     "OptionError",
@@ -123,6 +125,10 @@ class OutputError(OnnxplainError):
 
 class DeviceError(OnnxplainError):
     """The requested device is missing, or cannot run the graph."""
+
+
+class MissingRuntime(DeviceError):
+    """ONNX Runtime is not installed, too old, or cannot be imported."""
 
 
 class ServiceError(OnnxplainError):

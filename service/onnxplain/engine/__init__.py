@@ -1,6 +1,6 @@
 """Explanations of pictures on ONNX Runtime, as arrays and as drawings.
 
-from onnxplain.engine import explain
+from onnxplain.engine import explain, occlusion
 
 explanation = explain("model.onnx", "cat.png", layer="layer4", units="top:9")
 explanation.save("cat-layer4.png")
@@ -13,13 +13,22 @@ from onnxplain.graphops.lazy_import import on_first_use
 
 if TYPE_CHECKING:
     from onnxplain.engine.choices import Choices
-    from onnxplain.engine.default_engine import explain
+    from onnxplain.engine.default_engine import (
+        evaluate,
+        explain,
+        invariance,
+        maps,
+        occlusion,
+        slide,
+        top,
+        training,
+    )
     from onnxplain.engine.drawing import View
     from onnxplain.engine.engine import Engine
-    from onnxplain.engine.evaluation import Evaluation, Evaluations, class_methods, evaluate
+    from onnxplain.engine.evaluation import Evaluation, Evaluations, class_methods
     from onnxplain.engine.explanation import Explanation
     from onnxplain.engine.pictures import PRESETS, Preprocess, read_picture
-    from onnxplain.engine.runtime import verify
+    from onnxplain.engine.runtime import InstallationWarning, verify
     from onnxplain.engine.views import (
         VIEWS,
         Covered,
@@ -30,12 +39,6 @@ if TYPE_CHECKING:
         Sliding,
         Strongest,
         Training,
-        covered,
-        invariance,
-        maps,
-        slide,
-        strongest_pictures,
-        through_training,
     )
 
 __all__ = [
@@ -51,6 +54,7 @@ __all__ = [
     "Evaluations",
     "Explanation",
     "Found",
+    "InstallationWarning",
     "Invariance",
     "Preprocess",
     "SideBySide",
@@ -59,15 +63,15 @@ __all__ = [
     "Training",
     "View",
     "class_methods",
-    "covered",
     "evaluate",
     "explain",
     "invariance",
     "maps",
+    "occlusion",
     "read_picture",
     "slide",
-    "strongest_pictures",
-    "through_training",
+    "top",
+    "training",
     "verify",
 ]
 
@@ -82,6 +86,7 @@ __getattr__ = on_first_use(
         "Evaluations": "evaluation",
         "Explanation": "explanation",
         "Found": "views",
+        "InstallationWarning": "runtime",
         "Invariance": "views",
         "PRESETS": "pictures",
         "Preprocess": "pictures",
@@ -92,15 +97,15 @@ __getattr__ = on_first_use(
         "VIEWS": "views",
         "View": "drawing",
         "class_methods": "evaluation",
-        "covered": "views",
-        "evaluate": "evaluation",
+        "evaluate": "default_engine",
         "explain": "default_engine",
-        "invariance": "views",
-        "maps": "views",
+        "invariance": "default_engine",
+        "maps": "default_engine",
+        "occlusion": "default_engine",
         "read_picture": "pictures",
-        "slide": "views",
-        "strongest_pictures": "views",
-        "through_training": "views",
+        "slide": "default_engine",
+        "top": "default_engine",
+        "training": "default_engine",
         "verify": "runtime",
     },
 )

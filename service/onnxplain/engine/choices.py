@@ -23,22 +23,27 @@ class Choices(TypedDict, total=False):
     """The choices of an explanation besides model, images, layer, method and units.
 
     Choices:
-        position: "all", "max", or coordinates: one position for all units, or one for each unit,
-            [images, units, rank]; None for the method's default.
+        position: where the signal starts: "all", "max", or coordinates, of one position for all
+            units or one for each, [images, units, rank]; None for the method's default.
         region: a mask of the layer's positions, in place of a position: a picture that is light
             inside, a .npy file or an array of weights, of the size of the layer or the picture.
-        seed_value: "activation" or "one"; None for the method's default.
+        seed_value: what the signal starts with, "activation" or "one"; None for the method's
+            default.
         negate: explain the evidence against the unit: the signal starts with the opposite sign.
         to: the tensor projected back to, or "all" for every float input; None for the picture.
         inputs: the values of the network's further inputs by name, given as images are.
-        unpool, channel_axis: see `onnxplain.graphops.Options`.
+        unpool: the form of max-unpooling, "maxunpool", "scatter", "portable" or "window"; None for
+            what suits the pool and the device.
+        channel_axis: the layer's channel axis, counted with the batch axis; None for what the
+            network tells.
         preprocess: a Preprocess, or its text as on the command line, "unit" or
             "raw_bgr,size=224x224"; None for the model's own, or a guess.
-        labels: class names by channel, for drawings of class scores.
+        labels: class names by channel: a list, a text file of one name a line, or "imagenet"; None
+            for the model's own.
         names: the names of the pictures in a drawing of several; None for their file names.
         bands: of arrays with more than three channels, the one or three that a drawing shows; None
             for the mean.
-        timeout: seconds after which Cancelled is raised.
+        timeout: seconds after which Cancelled is raised; None for no limit.
         cancel: an event after which, once set, Cancelled is raised.
         progress: called with the number of projections done and their total.
         passes: called with the number of runs done for the current projections and their total, by
@@ -87,7 +92,7 @@ class Choices(TypedDict, total=False):
     position: str | Sequence[int] | npt.NDArray[np.int64] | None
     region: Images | None
     seed_value: str | None
-    negate: bool | None
+    negate: bool
     to: str | None
     inputs: NamedInputs | None
     unpool: str | None

@@ -1,41 +1,51 @@
-"""`explain`, by one engine that all callers of the process share."""
+"""The methods of one engine that all callers of the process share, as functions."""
 
 from __future__ import annotations
 
+import functools
+import inspect
 import threading
-from inspect import cleandoc
-from typing import Unpack
+from collections.abc import Callable
+from typing import Any, cast
 
-from onnxplain.engine.choices import Choices
 from onnxplain.engine.engine import Engine
-from onnxplain.engine.explanation import Explanation
-from onnxplain.engine.pictures import Images
-from onnxplain.engine.runtime import Model
-from onnxplain.engine.units import Units
-from onnxplain.graphops import Method
-from onnxplain.graphops.methods import DEFAULT_METHOD
 
-__all__ = ["explain"]
-
-_engine: list[Engine] = []
-_lock = threading.Lock()
+__all__ = [
+    "evaluate", "explain", "invariance", "maps", "occlusion", "slide", "top", "training",
+]  # fmt: skip
 
 
-def explain(
-    model: Model,
-    images: Images,
-    layer: str | None = None,
-    method: str | Method = DEFAULT_METHOD,
-    units: Units = None,
-    **choices: Unpack[Choices],
-) -> Explanation:
-    """Explain units of a layer for each image, by an Engine that all callers share."""
-    with _lock:
-        if not _engine:
-            _engine.append(Engine())
-    return _engine[0].explain(model, images, layer, method, units, **choices)
+class _Shared:
+    """Stands for the engine that all callers share, which is made at the first call."""
+
+    def __init__(self) -> None:
+        self._engine: Engine | None = None
+        self._lock = threading.Lock()
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        method: Callable[..., Any] = getattr(Engine, name)
+
+        @functools.wraps(method)
+        def shared(*arguments: Any, **options: Any) -> Any:
+            with self._lock:
+                self._engine = self._engine or Engine()
+            return method(self._engine, *arguments, **options)
+
+        signature = inspect.signature(method)
+        own = list(signature.parameters.values())[1:]
+        vars(shared)["__signature__"] = signature.replace(parameters=own)
+        shared.__name__ = shared.__qualname__ = name
+        shared.__module__ = __name__
+        return shared
 
 
-# The sections are those of Engine.explain, then the choices.
-_sections = (cleandoc(one.__doc__ or "").partition("\n\n")[2] for one in (Engine.explain, Choices))
-explain.__doc__ = "\n\n".join((explain.__doc__ or "", *_sections))
+_shared = cast(Engine, _Shared())
+
+evaluate = _shared.evaluate
+explain = _shared.explain
+invariance = _shared.invariance
+maps = _shared.maps
+occlusion = _shared.occlusion
+slide = _shared.slide
+top = _shared.top
+training = _shared.training

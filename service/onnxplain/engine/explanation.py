@@ -22,10 +22,12 @@ from onnxplain.engine.drawing import (
     style_of,
     unit_captions,
 )
-from onnxplain.engine.explanation_page import What, legend_of, page_of, panel_of, plot_of
+from onnxplain.engine.explanation_arrays import arrays_of, axes_of, coordinates_of, told_of
+from onnxplain.engine.explanation_page import page_of
+from onnxplain.engine.explanation_panels import What, panel_of, plot_of
 from onnxplain.engine.methods import drawn_as
 from onnxplain.engine.pictures import Preprocess
-from onnxplain.graphops.errors import OptionError
+from onnxplain.engine.result import AxisNames, Coordinates
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -35,9 +37,9 @@ __all__ = ["Explanation"]
 Pixels = npt.NDArray[np.uint8]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Explanation(View):
-    """Projections of a layer's units back to one or more pictures.
+    """Projections of a layer's units back to one or more pictures; `to_numpy()` is `attribution`.
 
     attribution: float32 [images, units, *shape of `to` without its batch axis].
     score: float32 [images, units], the cotangent-weighted sum of the layer's values.
@@ -163,6 +165,7 @@ class Explanation(View):
             The panel.
 
         Raises:
+            OptionError: the attribution can be drawn in no way.
             IndexError: there is no such picture or unit.
         """
         return panel_of(self, image, unit, what, style, captions)
@@ -197,21 +200,6 @@ class Explanation(View):
         name = self.name(image)
         return tuple(f"{caption} · {name}" for caption in captions) if name else captions
 
-    def require_drawable(self) -> None:
-        """Check that the attribution can be drawn.
-
-        Raises:
-            OptionError: it is that of a vector that is no signal, or has more dimensions than a
-                volume.
-        """
-        drawable = self.attribution.ndim in (4, 5, 6) or self.wide
-        if not drawable:
-            raise OptionError(
-                f"the attribution of '{self.method}' to '{self.to}' has the shape "
-                f"{list(self.attribution.shape[2:])}, is not a picture and cannot be drawn: save "
-                "its numbers (save_npz, on the command line --npz without -o)"
-            )
-
     def denoised(self, image: int, unit: int) -> npt.NDArray[np.float32]:
         """Return one unit's attribution as it is drawn: zeros where it is only rounding noise.
 
@@ -245,46 +233,18 @@ class Explanation(View):
             return self.pictures
         return tuple(picture_of(row, self.bands) for row in self.inputs)
 
-    def legend(self, style: Style, overlays: bool) -> list[str]:
-        """Return the meaning of the colours, and what is shown of inputs that are no pictures.
-
-        Args:
-            style: how the figure looks.
-            overlays: whether there are overlays.
-
-        Returns:
-            One line each.
-
-        Raises:
-            IndexError: there is no unit.
-        """
-        return legend_of(self, style, overlays)
-
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
         """Return the arrays and texts that `save_npz` writes, by name."""
-        arrays: dict[str, npt.NDArray[Any]] = {
-            "attribution": self.attribution,
-            "score": self.score,
-            "channels": self.channels,
-            "layer": np.array(self.layer),
-            "to": np.array(self.to),
-            "method": np.array(self.method),
-            "labels": np.array(self.labels, np.str_),
-            "notes": np.array(self.notes, np.str_),
-            "seed_value": np.array(self.seed_value),
-        }
-        arrays |= {f"attribution.{name}": values for name, values in self.others.items()}
-        if any(self.names):
-            arrays["names"] = np.array(self.names, np.str_)
-        if self.position is not None:
-            arrays["position"] = self.position
-        if self.box is not None:
-            arrays["box"] = self.box
-        if self.completeness_error is not None:
-            arrays["completeness_error"] = self.completeness_error
-        if self.probability is not None:
-            arrays["probability"] = self.probability
-        return arrays
+        return arrays_of(self)
+
+    def _axes(self) -> AxisNames:
+        return axes_of(self)
+
+    def _coordinates(self) -> Coordinates:
+        return coordinates_of(self)
+
+    def _told(self) -> tuple[str, str]:
+        return told_of(self)
 
     def captions(self, image: int, unit: int) -> tuple[str, ...]:
         """Return captions of a unit, its name, strength and probability, the longest first.

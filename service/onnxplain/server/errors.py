@@ -37,6 +37,7 @@ STATUS: dict[type[Exception], StatusCode] = {
     errors.UnsupportedOperator: StatusCode.FAILED_PRECONDITION,
     errors.UnsupportedModel: StatusCode.FAILED_PRECONDITION,
     errors.DeviceError: StatusCode.UNAVAILABLE,
+    errors.MissingRuntime: StatusCode.UNAVAILABLE,
     errors.ServiceError: StatusCode.UNAVAILABLE,
     errors.Cancelled: StatusCode.DEADLINE_EXCEEDED,
     errors.OutputError: StatusCode.INTERNAL,

@@ -14,7 +14,7 @@ from weakref import WeakSet
 
 import grpc
 
-from onnxplain.engine import METHODS, Engine, evaluate
+from onnxplain.engine import METHODS, Engine
 from onnxplain.graphops import Network, check, convolutionalize, layers, rewrite
 from onnxplain.graphops.errors import AnswerTooLarge, UnsupportedModel
 from onnxplain.graphops.ir import fits
@@ -207,7 +207,7 @@ class ExplainServicer(explain_pb2_grpc.ExplainServiceServicer):
         engine = self._engine.limited(call.timeout, call.cancelled)
         arguments = views.evaluate_arguments(request)
         with self._models.use(request.model) as (_, path):
-            evaluations = evaluate(engine, str(path), **arguments, progress=progress.steps)
+            evaluations = engine.evaluate(str(path), **arguments, progress=progress.steps)
         yield from views.evaluate_parts(evaluations)
 
     def _convolutionalize(

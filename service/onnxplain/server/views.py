@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from onnxplain.engine import Engine, Evaluations, View, class_methods
+from onnxplain.engine import Engine, Evaluations, View
 from onnxplain.engine.views import DECLARED_VIEWS, ViewArgument, ViewDeclaration
 from onnxplain.graphops.errors import InputError, OptionError
 from onnxplain.server.progress import ProgressQueue
@@ -121,7 +121,7 @@ def evaluate_arguments(request: pb.EvaluateRequest) -> dict[str, Any]:
     """Return the arguments of `engine.evaluate`, except the model. Raises InputError."""
     return {
         "pictures": _pictures("images", request.images),
-        "methods": list(request.methods) or class_methods(),
+        "methods": list(request.methods) or None,
         "masks": _pictures("masks", request.masks) if request.masks else (),
         "randomize": request.randomize,
         "class_index": request.class_index if request.HasField("class_index") else None,

@@ -9,7 +9,7 @@ import pytest
 from artefacts import network
 from onnx import numpy_helper
 
-from onnxplain.engine import Engine, Preprocess, class_methods, evaluate
+from onnxplain.engine import Engine, Preprocess, class_methods
 from onnxplain.engine.evaluation.metrics import grey, ranked_pixels, replaced
 from onnxplain.engine.evaluation.randomization import randomized
 from onnxplain.graphops import METHODS
@@ -52,10 +52,9 @@ def mask(quarter):
 @pytest.fixture(scope="module")
 def found():
     pictures, masks = [picture(0), picture(3, 1)], [mask(0), mask(3)]
-    result = evaluate(
-        Engine("cpu"), quarters(), pictures, ["input_x_gradient"], masks=masks, randomize=2,
-        preprocess=PLAIN,
-    )  # fmt: skip
+    result = Engine("cpu").evaluate(
+        quarters(), pictures, ["input_x_gradient"], masks=masks, randomize=2, preprocess=PLAIN
+    )
     return {evaluation.method: evaluation for evaluation in result}
 
 
@@ -118,8 +117,7 @@ def test_one_shuffled_network_is_held_at_a_time(monkeypatch):
 
     monkeypatch.setattr(evaluation, "randomized", told)
     monkeypatch.setattr(evaluation, "weights_from_top", lambda model: [[]] * 3)
-    evaluate(
-        Engine("cpu"), quarters(), [picture(0)], ["gradient"], randomize=1, preprocess=PLAIN,
+    Engine("cpu").evaluate(quarters(), [picture(0)], ["gradient"], randomize=1, preprocess=PLAIN,
         progress=lambda done, total: happened.append(done),
     )  # fmt: skip
     assert happened == [*range(5), "shuffled", 5, 6, "shuffled", 7, 8, "shuffled", 9, 10]
@@ -128,15 +126,14 @@ def test_one_shuffled_network_is_held_at_a_time(monkeypatch):
 def test_the_others_are_evaluated_where_a_method_refuses():
     """The network has no layer with positions for a class activation map."""
     asked, steps = ["grad_cam", "gradient", "layer_cam"], []
-    found = evaluate(
-        Engine("cpu"), quarters(), [picture(0)], asked, randomize=1, preprocess=PLAIN,
+    found = Engine("cpu").evaluate(quarters(), [picture(0)], asked, randomize=1, preprocess=PLAIN,
         progress=lambda done, total: steps.append((done, total)),
     )  # fmt: skip
     assert [one.method for one in found] == ["gradient", "random"]
     assert list(found.refused) == ["grad_cam", "layer_cam"]
     assert all("layer" in reason for reason in found.refused.values())
     assert steps[-1] == (6, 6) and [done for done, _ in steps] == sorted(done for done, _ in steps)
-    alone = evaluate(Engine("cpu"), quarters(), [picture(0)], ["gradient"], preprocess=PLAIN)
+    alone = Engine("cpu").evaluate(quarters(), [picture(0)], ["gradient"], preprocess=PLAIN)
     assert alone.refused == {}
     np.testing.assert_array_equal(found[0].deletion, alone[0].deletion)
 
@@ -156,21 +153,20 @@ def test_a_refusal_advises_no_layer_or_target_which_an_evaluation_does_not_take(
     with pytest.raises(ModelError, match=r"explain '\w+' \(`layer`\)"):
         Engine("cpu").explain(model, picture(0), method="lrp_epsilon", **chosen)
     methods = ["lrp_epsilon", "gradient"]
-    found = evaluate(Engine("cpu"), model, [picture(0)], methods, **chosen)
+    found = Engine("cpu").evaluate(model, [picture(0)], methods, **chosen)
     assert "bias" in found.refused["lrp_epsilon"] and "`" not in found.refused["lrp_epsilon"]
     with pytest.raises(ModelError, match="bias[^`]*$"):
-        evaluate(Engine("cpu"), model, [picture(0)], ["lrp_epsilon"], **chosen)
+        Engine("cpu").evaluate(model, [picture(0)], ["lrp_epsilon"], **chosen)
 
 
 def test_an_evaluation_without_any_method_left_is_an_error():
     with pytest.raises((ModelError, OptionError), match="layer"):
-        evaluate(Engine("cpu"), quarters(), [picture(0)], ["grad_cam"], preprocess=PLAIN)
+        Engine("cpu").evaluate(quarters(), [picture(0)], ["grad_cam"], preprocess=PLAIN)
 
 
 def test_masks_that_do_not_fit():
     with pytest.raises(OptionError, match="2 masks for 1"):
-        evaluate(
-            Engine("cpu"), quarters(), [picture(0)], ["gradient"], masks=[mask(0)] * 2,
+        Engine("cpu").evaluate(quarters(), [picture(0)], ["gradient"], masks=[mask(0)] * 2,
             preprocess=PLAIN,
         )  # fmt: skip
 
@@ -179,8 +175,8 @@ def test_masks_that_do_not_fit():
 def test_masks_say_inside_by_any_number(light):
     """Label files hold 0 and 1, drawings 0 and 255."""
     masks = [np.where(mask(0) > 0, light, 0).astype(np.uint8)]
-    noise, true = evaluate(
-        Engine("cpu"), quarters(), [picture(0)], ["input_x_gradient"], masks=masks, preprocess=PLAIN
+    noise, true = Engine("cpu").evaluate(
+        quarters(), [picture(0)], ["input_x_gradient"], masks=masks, preprocess=PLAIN
     )[::-1]
     assert true.pointing == 1
     assert true.mass == pytest.approx(1)
@@ -198,7 +194,7 @@ def test_masks_in_colours(colour):
     masks = [np.where(mask(0)[:, :, :1] > 0, np.array(colour, np.uint8), 0).astype(np.uint8)]
     grey = Preprocess(color="GRAY", scale=1 / 255)
     found = [
-        evaluate(Engine("cpu"), network(text), [picture(0)], ["gradient"], masks=m, preprocess=grey)
+        Engine("cpu").evaluate(network(text), [picture(0)], ["gradient"], masks=m, preprocess=grey)
         for m in (masks, [mask(0)])
     ]
     assert found[0][0].mass == found[1][0].mass > 0
@@ -207,8 +203,8 @@ def test_masks_in_colours(colour):
 def test_a_mask_with_nothing_inside_is_refused():
     masks = [mask(0), np.zeros_like(mask(0))]
     with pytest.raises(OptionError, match="mask 2 of 2 has no light pixel"):
-        evaluate(
-            Engine("cpu"), quarters(), [picture(0)] * 2, ["gradient"], masks=masks, preprocess=PLAIN
+        Engine("cpu").evaluate(
+            quarters(), [picture(0)] * 2, ["gradient"], masks=masks, preprocess=PLAIN
         )
 
 
@@ -216,16 +212,15 @@ def test_what_is_no_map_is_refused():
     steps = []
     for method in ("activation", "activation_maximisation"):
         with pytest.raises(OptionError, match=f"'{method}' does not explain a class .* gradient,"):
-            evaluate(
-                Engine("cpu"), quarters(), [picture(0)], ["gradient", method], preprocess=PLAIN,
+            Engine("cpu").evaluate(quarters(), [picture(0)], ["gradient", method], preprocess=PLAIN,
                 progress=lambda *step: steps.append(step),
             )  # fmt: skip
     with pytest.raises(UnknownMethod, match="gradeint"):
-        evaluate(Engine("cpu"), quarters(), [picture(0)], ["gradient", "gradeint"])
+        Engine("cpu").evaluate(quarters(), [picture(0)], ["gradient", "gradeint"])
     assert not steps  # nothing was worked on
     with pytest.raises(OptionError, match="randomize -1"):
-        evaluate(
-            Engine("cpu"), quarters(), [picture(0)], ["gradient"], randomize=-1, preprocess=PLAIN
+        Engine("cpu").evaluate(
+            quarters(), [picture(0)], ["gradient"], randomize=-1, preprocess=PLAIN
         )
 
 

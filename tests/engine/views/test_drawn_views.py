@@ -12,10 +12,6 @@ from onnxplain.engine import (
     Engine,
     Preprocess,
     SideBySide,
-    covered,
-    maps,
-    strongest_pictures,
-    through_training,
 )
 from onnxplain.engine.drawing.colormaps import diverging, heat, reconstruction
 from onnxplain.graphops.errors import OptionError
@@ -35,10 +31,10 @@ def test_every_drawing_has_the_picture_s_colours(engine, model, pictures):
     values = alone.attribution[0, 0].transpose(1, 2, 0)[:, :, ::-1]
     expected = reconstruction(values)
     np.testing.assert_array_equal(alone.drawn(0, 0), expected)
-    training = through_training(engine, [model], pictures[0], "s", units=[1], preprocess=how)
+    training = engine.training([model], pictures[0], "s", units=[1], preprocess=how)
     np.testing.assert_array_equal(training.explanations[0].drawn(0, 0), expected)
-    top = strongest_pictures(engine, model, pictures[:1], "s", [1], preprocess=how)
-    both = maps(engine, model, pictures[0], ["deconvnet", "lrp"], "s", [1], preprocess=how)
+    top = engine.top(model, pictures[:1], "s", [1], preprocess=how)
+    both = engine.maps(model, pictures[0], ["deconvnet", "lrp"], "s", [1], preprocess=how)
     for view in (alone, training, both, top):
         page = np.asarray(view.draw())
         shown = expected
@@ -118,7 +114,7 @@ def test_a_result_with_its_method_s_name_alone_is_drawn_as_that_declares(engine,
 
 
 def test_panels_of_other_units_say_so(engine, model, pictures):
-    found = maps(engine, model, pictures[0], ["gradient", "grad_cam"], "s", [3], preprocess=UNIT)
+    found = engine.maps(model, pictures[0], ["gradient", "grad_cam"], "s", [3], preprocess=UNIT)
     first, cam = found.explanations
     assert (first.layer, cam.layer) == ("s", "y")
     assert found.panel(first, 0, 0).captions == ("gradient",)
@@ -136,7 +132,7 @@ def test_a_signal_of_activity_has_the_unit_s_own_strength(engine, model, picture
 
 def test_where_a_covered_part_lies(engine, model, pictures):
     """Each place's colour is at the middle of what the square covered there."""
-    found = covered(engine, model, pictures[0], "s", 2, window=6, stride=6, preprocess=UNIT)
+    found = engine.occlusion(model, pictures[0], "s", 2, window=6, stride=6, preprocess=UNIT)
     assert found.rows == (0, 6, 12, 18)
     assert found.columns == (0, 6, 12, 18)  # the last is cut off after two pixels
     low, high = found.strength.min(), max(found.strength.max(), found.untouched[1])
@@ -150,7 +146,7 @@ def test_where_a_covered_part_lies(engine, model, pictures):
 
 
 def test_what_no_square_covered_has_no_colour(engine, model, pictures):
-    found = covered(engine, model, pictures[0], "s", 2, window=4, stride=10, preprocess=UNIT)
+    found = engine.occlusion(model, pictures[0], "s", 2, window=4, stride=10, preprocess=UNIT)
     drawn = found.loss_map(found.strength, found.strength.min(), found.strength.max())
     grey = np.array([[len(set(pixel)) == 1 for pixel in row] for row in drawn.tolist()])
     expected = np.ones((24, 20), bool)
@@ -161,7 +157,7 @@ def test_what_no_square_covered_has_no_colour(engine, model, pictures):
     with pytest.raises(
         OptionError, match="a window of 24 pixels covers the whole picture of 24x20"
     ):
-        covered(engine, model, pictures[0], "s", 2, window=24, preprocess=UNIT)
+        engine.occlusion(model, pictures[0], "s", 2, window=24, preprocess=UNIT)
 
 
 def test_what_cannot_be_drawn_shows_nothing_in_a_notebook(engine, model, pictures):

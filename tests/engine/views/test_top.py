@@ -8,7 +8,7 @@ import pytest
 from engine.viewed import UNIT, pixels, values
 from onnx import numpy_helper
 
-from onnxplain.engine import Engine, strongest_pictures
+from onnxplain.engine import Engine
 from onnxplain.engine.views import top_search
 from onnxplain.graphops.errors import ChannelError, MissingFile, OptionError, PictureError
 
@@ -19,7 +19,7 @@ def engine():
 
 
 def test_the_strongest_pictures(engine, model, pictures):
-    found = strongest_pictures(engine, model, pictures, "s", [4, 1], 3, preprocess=UNIT)
+    found = engine.top(model, pictures, "s", [4, 1], 3, preprocess=UNIT)
     assert [[one.channel for one in row] for row in found.rows] == [[4] * 3, [1] * 3]
     for row, channel in zip(found.rows, (4, 1), strict=True):
         maps = [values(model, "s", pixels(path))[channel] for path in pictures]
@@ -52,7 +52,7 @@ def test_the_strongest_pictures(engine, model, pictures):
 
 def test_the_strongest_pictures_of_classes(engine, model, pictures):
     """Class scores have no positions; the patch is then the whole picture."""
-    found = strongest_pictures(engine, model, pictures, None, [1], 2, "gradient", preprocess=UNIT)
+    found = engine.top(model, pictures, None, [1], 2, "gradient", preprocess=UNIT)
     scores = [values(model, "y", pixels(path))[1] for path in pictures]
     assert [one.picture for one in found.rows[0]] == np.argsort(scores)[::-1][:2].tolist()
     for one in found.rows[0]:
@@ -63,7 +63,7 @@ def test_the_strongest_pictures_of_classes(engine, model, pictures):
 @pytest.mark.parametrize("method", ["activation", "grad_cam", "activation_maximisation"])
 def test_what_is_no_projection_cannot_show_what_excites(engine, model, pictures, method):
     with pytest.raises(OptionError, match=f"'{method}' does not carry"):
-        strongest_pictures(engine, model, pictures, "s", [1], method=method, preprocess=UNIT)
+        engine.top(model, pictures, "s", [1], method=method, preprocess=UNIT)
 
 
 def layer_maps(model, pictures):
@@ -84,9 +84,9 @@ def standing_out(maps, count):
 def test_the_channels_that_stand_out_most(engine, model, pictures, count):
     expected = np.argsort(-standing_out(layer_maps(model, pictures), count), kind="stable")
     assert list(expected) != sorted(expected)
-    found = strongest_pictures(engine, model, pictures, "e", "top:4", count, preprocess=UNIT)
+    found = engine.top(model, pictures, "e", "top:4", count, preprocess=UNIT)
     assert [row[0].channel for row in found.rows] == expected[:4].tolist()
-    every = strongest_pictures(engine, model, pictures, "e", count=count, preprocess=UNIT)
+    every = engine.top(model, pictures, "e", count=count, preprocess=UNIT)
     assert [row[0].channel for row in every.rows] == expected.tolist()  # of six, not nine
     assert [len(row) for row in every.rows] == [min(count, 4)] * 6
 
@@ -100,8 +100,7 @@ def test_a_channel_does_not_stand_out_by_its_scale(engine, model, pictures, tmp_
     weights.CopyFrom(numpy_helper.from_array(array.astype(np.float32), "v"))
     onnx.save(scaled, tmp_path / "scaled.onnx")
     before, after = (
-        [row[0].channel for row in strongest_pictures(
-            engine, path, pictures, "e", "top:6", preprocess=UNIT
+        [row[0].channel for row in engine.top(path, pictures, "e", "top:6", preprocess=UNIT
         ).rows]
         for path in (model, tmp_path / "scaled.onnx")
     )  # fmt: skip
@@ -111,12 +110,12 @@ def test_a_channel_does_not_stand_out_by_its_scale(engine, model, pictures, tmp_
 def test_classes_are_ranked_by_their_scores(engine, model, pictures):
     """They share one scale."""
     scores = np.stack([values(model, "y", pixels(path)) for path in pictures])
-    found = strongest_pictures(engine, model, pictures, channels="top:3", preprocess=UNIT)
+    found = engine.top(model, pictures, channels="top:3", preprocess=UNIT)
     assert [row[0].channel for row in found.rows] == np.argsort(-scores.max(axis=0))[:3].tolist()
 
 
 def test_all_channels(engine, model, pictures):
-    found = strongest_pictures(engine, model, pictures, "e", "all", 1, preprocess=UNIT)
+    found = engine.top(model, pictures, "e", "all", 1, preprocess=UNIT)
     assert [row[0].channel for row in found.rows] == [0, 1, 2, 3, 4, 5]
     strongest = layer_maps(model, pictures).max(axis=(2, 3)).argmax(axis=0)
     assert [row[0].picture for row in found.rows] == strongest.tolist()
@@ -126,10 +125,10 @@ def test_all_channels(engine, model, pictures):
 def test_many_pictures_come_in_batches(engine, model, pictures, monkeypatch, most, kept):
     """Of equally strong pictures the first comes first, whatever the batches, and what is kept."""
     many = [*pictures, *pictures, *pictures[:1]]
-    expected = strongest_pictures(engine, model, many, "e", "all", 5, preprocess=UNIT)
+    expected = engine.top(model, many, "e", "all", 5, preprocess=UNIT)
     monkeypatch.setattr(top_search, "BATCH", most)
     monkeypatch.setattr(top_search, "KEPT_BYTES", kept)
-    found = strongest_pictures(engine, model, many, "e", "all", 5, preprocess=UNIT)
+    found = engine.top(model, many, "e", "all", 5, preprocess=UNIT)
     assert found.arrays()["picture"].tolist() == expected.arrays()["picture"].tolist()
     for row in found.rows:
         numbers = [one.picture for one in row]
@@ -149,8 +148,7 @@ def test_each_picture_is_explained_once(engine, model, pictures, monkeypatch):
         return original(self, model, images, layer, method, units, **choices)
 
     monkeypatch.setattr(Engine, "explain_units", explain_units)
-    found = strongest_pictures(
-        engine, model, pictures, "s", "all", 2, preprocess=UNIT,
+    found = engine.top(model, pictures, "s", "all", 2, preprocess=UNIT,
         progress=lambda *step: steps.append(step),
     )  # fmt: skip
     assert len(asked) == len({one.picture for row in found.rows for one in row}) <= 4
@@ -175,9 +173,8 @@ def folder(tmp_path, pictures):
 
 @pytest.mark.parametrize("kind", [str, os.fspath, lambda path: path])
 def test_a_folder_is_searched_with_its_subfolders(engine, model, pictures, folder, kind):
-    found = strongest_pictures(engine, model, kind(folder), "s", [2], preprocess=UNIT)
-    expected = strongest_pictures(
-        engine, model, [pictures[i] for i in (2, 1, 0)], "s", [2], preprocess=UNIT,
+    found = engine.top(model, kind(folder), "s", [2], preprocess=UNIT)
+    expected = engine.top(model, [pictures[i] for i in (2, 1, 0)], "s", [2], preprocess=UNIT,
         names=["a/b/c.png", "a/z.PNG", "b.png"],
     )  # fmt: skip
     assert [one.name for one in found.rows[0]] == [one.name for one in expected.rows[0]]
@@ -194,7 +191,7 @@ def test_a_folder_is_searched_with_its_subfolders(engine, model, pictures, folde
 def test_files_and_bytes_that_cannot_be_read_are_skipped(engine, model, pictures):
     """Their indices stay taken; a note names the first ten."""
     given = [b"no picture", "nowhere.png", pictures[1], *[b""] * 10, pictures[0].read_bytes()]
-    found = strongest_pictures(engine, model, given, "s", [1], preprocess=UNIT)
+    found = engine.top(model, given, "s", [1], preprocess=UNIT)
     assert sorted(one.picture for one in found.rows[0]) == [2, 13]
     assert len(found.skipped) == 12
     assert found.skipped[:2] == ("picture 0", "nowhere.png")
@@ -205,7 +202,7 @@ def test_files_and_bytes_that_cannot_be_read_are_skipped(engine, model, pictures
 def test_what_a_caller_gets_wrong(engine, model, pictures, tmp_path):
     def refused(error, match, pictures=pictures, channels=(1,), **choices):
         with pytest.raises(error, match=match):
-            strongest_pictures(engine, model, pictures, "s", channels, preprocess=UNIT, **choices)
+            engine.top(model, pictures, "s", channels, preprocess=UNIT, **choices)
 
     refused(OptionError, "no pictures to search", [])
     refused(OptionError, "count of 0", count=0)
@@ -222,7 +219,7 @@ def test_what_a_caller_gets_wrong(engine, model, pictures, tmp_path):
 
 
 def test_parts_do_not_keep_whole_pictures(engine, model, pictures):
-    found = strongest_pictures(engine, model, pictures, "s", "all", preprocess=UNIT)
+    found = engine.top(model, pictures, "s", "all", preprocess=UNIT)
     for one in (one for row in found.rows for one in row):
         assert one.patch.base is None
         assert one.projection.base is None
@@ -230,12 +227,12 @@ def test_parts_do_not_keep_whole_pictures(engine, model, pictures):
 
 def test_a_frame_has_the_place_of_the_unit_in_its_middle(engine, model, pictures):
     """It is as large for all units; what lies outside the picture is not in the box."""
-    found = strongest_pictures(engine, model, pictures, "s", "all", preprocess=UNIT)
+    found = engine.top(model, pictures, "s", "all", preprocess=UNIT)
     for one in (one for row in found.rows for one in row):
         top, left, bottom, right = one.frame
         assert (bottom - top, right - left) == (8, 8)
         assert [top, left] == [2 * p - 1 for p in one.position]
         clipped = max(top, 0), max(left, 0), min(bottom, 24), min(right, 20)
         assert one.box == clipped
-    whole = strongest_pictures(engine, model, pictures, "y", [1], preprocess=UNIT)
+    whole = engine.top(model, pictures, "y", [1], preprocess=UNIT)
     assert whole.rows[0][0].frame == whole.rows[0][0].box == (0, 0, 24, 20)

@@ -14,11 +14,6 @@ from onnxplain.engine import (
     VIEWS,
     Engine,
     SideBySide,
-    covered,
-    invariance,
-    maps,
-    slide,
-    through_training,
 )
 from onnxplain.engine.drawing.charts import Chart, charts
 from onnxplain.engine.views.transformations import CHANGES, changed
@@ -45,8 +40,8 @@ def probability(model, picture, class_):
 
 
 def test_covering_is_a_slow_loop(engine, model, pictures):
-    found = covered(
-        engine, model, pictures[0], "s", 2, class_index=1, window=6, stride=5, preprocess=UNIT
+    found = engine.occlusion(
+        model, pictures[0], "s", 2, class_index=1, window=6, stride=5, preprocess=UNIT
     )
     rows, columns = range(0, 24, 5), range(0, 20, 5)
     rows = [r for r in rows if r - 5 + 6 < 24]
@@ -65,11 +60,11 @@ def test_covering_is_a_slow_loop(engine, model, pictures):
     assert found.untouched == pytest.approx((whole[0], whole[1].sum()), rel=1e-4)
     assert found.draw().width > 400
     with pytest.raises(ChannelError, match="no class 9"):
-        covered(engine, model, pictures[0], "s", 2, class_index=9, preprocess=UNIT)
+        engine.occlusion(model, pictures[0], "s", 2, class_index=9, preprocess=UNIT)
 
 
 def test_the_curves_of_invariance(engine, model, pictures):
-    found = invariance(engine, model, pictures[1], ["r", "s"], 2, preprocess=UNIT)
+    found = engine.invariance(model, pictures[1], ["r", "s"], 2, preprocess=UNIT)
     assert [one.change for one in found.curves] == list(CHANGES)
     untouched = pixels(pictures[1])
     for one in found.curves:
@@ -108,7 +103,7 @@ def test_through_training_takes_the_last_checkpoint_s_channels(engine, tmp_path,
     for seed in range(3):
         paths.append(tmp_path / f"epoch_{seed}.onnx")
         onnx.save(network(NET, seed=seed), paths[-1])
-    found = through_training(engine, paths, pictures[0], "s", units="top:2", preprocess=UNIT)
+    found = engine.training(paths, pictures[0], "s", units="top:2", preprocess=UNIT)
     last = engine.explain(paths[2], pictures[0], "s", units="top:2", preprocess=UNIT)
     assert found.checkpoints == ("epoch_0", "epoch_1", "epoch_2")
     for explanation, path in zip(found.explanations, paths, strict=True):
@@ -120,7 +115,7 @@ def test_through_training_takes_the_last_checkpoint_s_channels(engine, tmp_path,
     assert found.draw().width > 300
     assert found.arrays()["attribution"].shape == (3, 2, 3, 24, 20)
     with pytest.raises(OptionError, match="no checkpoints"):
-        through_training(engine, [], pictures[0], "s")
+        engine.training([], pictures[0], "s")
 
 
 def test_pictures_have_their_files_names(engine, model, pictures):
@@ -145,12 +140,12 @@ def test_pictures_have_their_files_names(engine, model, pictures):
 def test_names_of_arrays_are_drawn_and_long_ones_cut(engine, model):
     x = np.random.default_rng(0).random((3, 3, 24, 20)).astype(np.float32)
     pages = [
-        maps(engine, model, x, methods, "s", [1], names=names).png()
+        engine.maps(model, x, methods, "s", [1], names=names).png()
         for methods in (["gradient"], ["gradient", "lrp"])
         for names in (list("abc"), list("abd"), ["a" * 500] * 3)
     ]
     assert len(set(pages)) == 6
-    several = maps(engine, model, x, ["gradient", "lrp"], "s", [1], names=["x", "y", "z"])
+    several = engine.maps(model, x, ["gradient", "lrp"], "s", [1], names=["x", "y", "z"])
     captions = several.explanations[0].named(("channel 1",), 2)
     assert captions == ("channel 1 · z",)
 
@@ -189,12 +184,12 @@ def test_checkpoints_of_different_networks_are_told_apart(engine, tmp_path, pict
     ):
         paths = [tmp_path / f"{one}.onnx" for one in ("two", name, "two")]
         with pytest.raises(error, match=message):
-            through_training(engine, paths, pictures[0], "s", units=[1], preprocess=UNIT)
+            engine.training(paths, pictures[0], "s", units=[1], preprocess=UNIT)
 
 
 def test_methods_side_by_side(engine, model, pictures):
     methods = ("gradient", "grad_cam", "lrp", "occlusion", "smoothgrad")
-    found = maps(engine, model, pictures[:2], methods, samples=3, preprocess=UNIT)
+    found = engine.maps(model, pictures[:2], methods, samples=3, preprocess=UNIT)
     assert found.draw().height > 4 * 128  # two pictures of two rows each
     arrays = found.arrays()
     for method in methods:
@@ -202,7 +197,7 @@ def test_methods_side_by_side(engine, model, pictures):
         alone = engine.explain(model, pictures[:2], method=method, preprocess=UNIT, **own)
         np.testing.assert_array_equal(arrays[f"{method}.attribution"], alone.attribution)
     with pytest.raises(OptionError, match="takes no steps"):
-        maps(engine, model, pictures[0], ["gradient", "lrp"], steps=3, preprocess=UNIT)
+        engine.maps(model, pictures[0], ["gradient", "lrp"], steps=3, preprocess=UNIT)
     vector = engine.explain(model, pictures[0], to="f", method="gradient", preprocess=UNIT)
     with pytest.raises(OptionError, match="not a picture"):
         SideBySide((vector,)).draw()
@@ -233,30 +228,30 @@ def test_every_view_shows_itself_and_saves(engine, model, pictures, tmp_path):
 
 def test_views_take_pictures(engine, model):
     values = np.zeros((1, 3, 24, 20), np.float32)
-    for view in (covered, invariance, VIEWS["top"]):
+    for view in ("occlusion", "invariance", "top"):
         with pytest.raises(PictureError, match="not a picture"):
-            view(engine, model, values, ["s"] if view is invariance else "s", [1])
+            getattr(engine, view)(model, values, ["s"] if view == "invariance" else "s", 1)
 
 
 def test_work_of_many_calls_has_one_end(engine, model, pictures):
     with pytest.raises(Cancelled):
-        covered(engine.limited(0.0), model, pictures[0], preprocess=UNIT)
+        engine.limited(0.0).occlusion(model, pictures[0], preprocess=UNIT)
     cancel = threading.Event()
     limited = engine.limited(None, cancel)
-    assert covered(limited, model, pictures[0], window=12, preprocess=UNIT).probability.size
+    assert limited.occlusion(model, pictures[0], window=12, preprocess=UNIT).probability.size
     cancel.set()
     small = engine.limited(None, result_bytes=3 * pixels(pictures[0]).size * 4)
-    assert maps(small, model, pictures[0], ["gradient"], "s", [0, 1, 2], preprocess=UNIT).score.size
+    assert small.maps(model, pictures[0], ["gradient"], "s", [0, 1, 2], preprocess=UNIT).score.size
     with pytest.raises(AnswerTooLarge, match="17,280 bytes"):
-        maps(small, model, pictures[:2], ["gradient"], "s", [0, 1, 2], preprocess=UNIT)
+        small.maps(model, pictures[:2], ["gradient"], "s", [0, 1, 2], preprocess=UNIT)
     with pytest.raises(Cancelled):
-        slide(limited, model, pictures[0], preprocess=UNIT)
+        limited.slide(model, pictures[0], preprocess=UNIT)
 
 
 def test_a_picture_too_large_for_the_memory_is_refused(model, pictures):
     """A picture is slid over in one run, so there is nothing to run one after the other."""
     with pytest.raises(OptionError, match="MiB are allowed: name a smaller size"):
-        slide(Engine("cpu", memory_bytes=1000), model, pictures[0], preprocess=UNIT)
+        Engine("cpu", memory_bytes=1000).slide(model, pictures[0], preprocess=UNIT)
 
 
 @pytest.mark.parametrize("view", ["invariance", "occlusion", "top", "training"])
@@ -284,9 +279,9 @@ def test_one_number_per_picture_is_one_unit(engine, pictures):
     net (float[N, 3, 24, 20] x) => (float[N] y)
     { y = ReduceMax <axes = [1, 2, 3], keepdims = 0> (x) }
     """
-    for view in (covered, invariance):
-        arguments = {"layers": ["y"]} if view is invariance else {}
-        found = view(engine, network(text), pictures[0], preprocess=UNIT, **arguments)
+    for view in ("occlusion", "invariance"):
+        arguments = {"layers": ["y"]} if view == "invariance" else {}
+        found = getattr(engine, view)(network(text), pictures[0], preprocess=UNIT, **arguments)
         assert (found.class_index, found.label, found.quantity) == (0, "y", "value")
     assert found.curves[0].probability.max() == np.float32(pixels(pictures[0]).max() / 255)
 

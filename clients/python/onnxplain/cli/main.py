@@ -7,8 +7,10 @@ import contextlib
 import io
 import os
 import sys
+import warnings
 from collections.abc import Sequence
 from importlib.metadata import version
+from typing import TextIO
 
 from onnxplain.cli.commands import (
     check,
@@ -45,8 +47,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     _prepare_streams()
     try:
         try:
-            arguments = build_parser().parse_args(argv)
-            arguments.run(arguments)
+            with warnings.catch_warnings():
+                warnings.showwarning = _show_warning
+                arguments = build_parser().parse_args(argv)
+                arguments.run(arguments)
         finally:
             sys.stdout.flush()  # a failing write raises here, not while the program exits
         return 0
@@ -84,6 +88,21 @@ class _Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> None:  # type: ignore[override]
         raise UsageError(f"{message} (see `{self.prog} --help`)")
+
+
+def _show_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
+    """Print a warning of onnxplain as the notes are, another one as Python does."""
+    if category.__module__.startswith("onnxplain."):
+        print(f"onnxplain: warning: {message}", file=sys.stderr)
+    else:
+        sys.stderr.write(warnings.formatwarning(message, category, filename, lineno, line))
 
 
 def _prepare_streams() -> None:

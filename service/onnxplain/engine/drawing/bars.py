@@ -24,7 +24,7 @@ def round_ticks(low: float, high: float, most: int = 3) -> list[float]:
     """Return up to `most` round numbers from low to high."""
     if not high > low:
         return [low]
-    for bins in range(most, 0, -1):
+    for bins in range(most + 2, 0, -1):
         ticks = MaxNLocator(bins, steps=[1, 2, 5, 10], min_n_ticks=1).tick_values(low, high)
         slack = 1e-9 * (high - low)
         inside = [float(t) for t in ticks if low - slack <= t <= high + slack]

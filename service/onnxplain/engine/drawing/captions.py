@@ -53,6 +53,8 @@ def unit_captions(
         short = label.partition(",")[0]
         names = (f"{label}{share} ({strength})", f"{short}{share} ({strength})", f"{short}{share}")
         return (*dict.fromkeys((*names, short)),)
-    what = f"{against}{'channel' if probability is None else 'class'} {channel}{share}"
-    brief = f"{against}{channel}"
-    return (f"{what} ({strength})", what, f"{brief} ({number(value)})", brief)
+    short = f"{against}{channel}"
+    if probability is None:
+        return (f"{against}channel {channel} ({strength})", f"{short} ({brief})", short)
+    what = f"{against}class {channel}{share}"
+    return (f"{what} ({strength})", what, short)

@@ -36,8 +36,10 @@ PERCENTILE = 99.5  # of the magnitudes, drawn at full strength: a few extremes d
 BLUR = 1 / 120  # of the longer side: joins the dots of a strided network, keeps its outlines
 FINEST, COARSEST = 512, 224  # the longer side of a map of heat, before it is drawn
 GREY = 127.5
+RAMP = 0.75  # the power of the strength that is the opacity of heat: below 1, weak heat is yellow
 SIGNED, HEAT = "RdBu_r", "YlOrRd"  # ColorBrewer's, which colour-blind readers can distinguish
-HEAT_FROM = 0.22  # without the near-white end of the colours of heat, which lie on a pale picture
+# Of the colours of heat, without the near-white end, since it lies on a pale picture.
+HEAT_RANGE = (0.2, 0.88)
 
 
 def signed_map(attribution: Values) -> Floats:
@@ -133,13 +135,13 @@ def heat_colours(name: str | None, alpha: float, *, even: bool = False) -> Color
     from matplotlib import colormaps
     from matplotlib.colors import ListedColormap
 
-    start = 0.0 if name else HEAT_FROM
+    start, end = (0.0, 1.0) if name else HEAT_RANGE
     colours = colormaps[name or HEAT]
     if name:
         low, middle, high = colours([0.0, 0.5, 1.0])[:, :3] @ (0.299, 0.587, 0.114)
         start = 0.5 if middle > max(low, high) + 0.2 else 0.0
-    table = colours(np.linspace(start, 1, 256))
-    table[:, 3] = alpha if even else alpha * np.linspace(0, 1, 256)
+    table = colours(np.linspace(start, end, 256))
+    table[:, 3] = alpha if even else alpha * np.linspace(0, 1, 256) ** RAMP
     return ListedColormap(table, name=f"{colours.name}-heat")
 
 

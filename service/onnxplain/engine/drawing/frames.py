@@ -20,7 +20,7 @@ __all__ = ["Box", "Frame", "dimmed", "mark", "prepared_axes", "show"]
 Box = tuple[float, float, float, float]  # top, left, bottom, right
 
 OUTSIDE = "#ececec"  # of what the network does not see, where no picture lies under a map
-DIM = 0.35  # of a picture's colours remain where the network does not see it
+DIM = 0.5  # of a picture's colours remain where the network does not see it
 MARK, LEAST_MARK = "#d62728", 0.03  # the colour of marks, and their least side over the frame's
 
 
@@ -119,7 +119,7 @@ def dimmed(frame: Frame, colours: Callable[[Pixels], Pixels] = lambda picture: p
     return outside
 
 
-def mark(ax: Axes, box: Box, frame: Frame) -> None:
+def mark(ax: Axes, box: Box, frame: Frame, line: float) -> None:
     """Outline a place; a small one is outlined with a margin, so that it can be found."""
     from matplotlib.patches import Rectangle
 
@@ -129,7 +129,7 @@ def mark(ax: Axes, box: Box, frame: Frame) -> None:
     ax.add_patch(
         Rectangle(
             (left - across, top - down), right - left + 2 * across, bottom - top + 2 * down,
-            fill=False, edgecolor=MARK, linewidth=1.2,
+            fill=False, edgecolor=MARK, linewidth=line,
         )
     )  # fmt: skip
 

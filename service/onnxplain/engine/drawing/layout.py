@@ -20,6 +20,7 @@ LEAST_WIDTH = 3.4  # of a page whose width is not given: text needs some
 TALLEST = 1.6  # a panel's height over its width, at most
 AREA = 4000.0  # square inches of a page at most; many panels are smaller
 BAR, BAR_ROOM, BAR_LENGTH = 0.06, 0.24, 1.6
+LIMITS = 1.5  # the room for the limits of a shared colour bar
 BARS = 16  # panels with a colour bar of their own, at most
 CHART_LEFT, CHART_BELOW = 0.46, 0.36  # the room for ticks and labels
 NOTES, FOOTNOTES = 8, 40  # lines of their kind at most; the others are counted
@@ -72,8 +73,7 @@ def laid_out(page: Page, style: Style, letters: Lettering) -> Layout:
     own = sum(bool(panel.bar) for panel in page.panels) <= BARS
     for row in page.rows:
         layout.row(row, own)
-    shared = dict.fromkeys(panel.bar for panel in page.panels if panel.bar)
-    layout.below(page, [] if own else list(shared))
+    layout.below(page, shared=not own)
     result = layout.layout
     pixels = result.width * style.dpi * result.height * style.dpi
     if pixels > PIXELS or max(result.width, result.height) * style.dpi >= 2**16:
@@ -155,15 +155,11 @@ class _Page:
         self.layout.panels.append(Placed(panel, (left + before, top, width, height), bar))
         return end
 
-    def below(self, page: Page, shared: Sequence[str]) -> None:
+    def below(self, page: Page, shared: bool) -> None:
         """Add the lines below the panels: shared colour bars, legend, full captions, notes."""
-        layout, letters = self.layout, self._letters
-        for name in shared:
-            text = letters.cut(f"{name}:", SMALL, self._room - BAR_LENGTH - GAP)
-            self._text(MARGIN, layout.height + 0.1, text, SMALL, muted=True)
-            left = MARGIN + letters.width(text, SMALL) + GAP
-            layout.shared[name] = (left, layout.height + 0.04, BAR_LENGTH, BAR)
-            layout.height += BAR_ROOM + 0.04
+        layout = self.layout
+        for text in dict.fromkeys(panel.bar for panel in page.panels if panel.bar):
+            self._meaning(text, shared)
         for line in page.legend:
             self._paragraph(line, muted=True)
         cut = [f"[{number}] {text}" for text, number in self._cut.items()]
@@ -177,6 +173,20 @@ class _Page:
         for note in notes:
             self._paragraph(note)
         layout.height += MARGIN - 0.06
+
+    def _meaning(self, text: str, shared: bool) -> None:
+        """Add what a colour bar shows, and the bar itself if it is shared."""
+        if not shared:
+            self._paragraph(text, muted=True)
+            return
+        layout, left = self.layout, MARGIN
+        if self._letters.fits(text, SMALL, self._room - BAR_LENGTH - LIMITS - GAP):
+            self._text(MARGIN, layout.height + 0.1, text, SMALL, muted=True)
+            left += self._letters.width(text, SMALL) + GAP
+        else:
+            self._paragraph(text, muted=True)
+        layout.shared[text] = (left, layout.height + 0.04, BAR_LENGTH, BAR)
+        layout.height += BAR_ROOM + 0.04
 
     def _paragraph(self, text: str, muted: bool = False) -> None:
         for line in self._letters.wrapped(text, SMALL, self._room):

@@ -28,7 +28,8 @@ class Panel:
     aspect: the height of what is painted over its width.
     paint: draws into axes that have these proportions; returns what a colour bar is of, or None.
     name: that of the panel's own file, without a suffix.
-    bar: what the colour bar shows, "" for none. Many panels of one quantity share a colour bar.
+    bar: what the colour bar shows, a line below the figure, "" for none. Many panels of one such
+        line share a colour bar beside it.
     note: a small line below the panel.
     width: inches, where there is room.
     chart: whether the axes have ticks and labels, which need room.

@@ -31,8 +31,14 @@ __all__ = ["Kind", "attribution_panel", "heat_panel", "kind_of", "picture_panel"
 
 Values = npt.NDArray[Any]
 Kind = Literal["map", "reconstruction", "picture"]
-BARS: dict[Kind, str] = {"map": "Maps", "reconstruction": "Projections", "picture": ""}
-STRENGTH = "Overlays"
+SCALED = "each scaled by its own largest values"
+BARS: dict[Kind, str] = {
+    "map": f"Maps, {SCALED}",
+    "reconstruction": f"Projections: grey is zero, {SCALED}",
+    "picture": "",
+}
+LINE, FEW = 1.2, 16  # the width of marks in points, halved where there are more than a few
+STRENGTH = f"Overlays: the strength over all colours, regardless of its sign, {SCALED}"
 
 
 def picture_panel(
@@ -43,7 +49,7 @@ def picture_panel(
     def paint(ax: Axes, style: Style) -> None:
         show(ax, dimmed(frame), frame.everything, frame)
         for box in marks:
-            mark(ax, box, frame)
+            mark(ax, box, frame, LINE if len(marks) <= FEW else LINE / 2)
 
     return Panel(tuple(captions), frame.aspect, paint, name)
 
@@ -71,13 +77,7 @@ def attribution_panel(
         if kind == "reconstruction":
             return _reconstructed(ax, values, how, frame)
 
-        def centred(shown: Values) -> dict[str, Any]:
-            limit = limit_of(shown) or 1.0
-            return {"X": shown, "vmin": -limit, "vmax": limit}
-
-        return show(
-            ax, signed_map(values), frame.seen, frame, centred, cmap=signed_colours(style.cmap)
-        )
+        return _mapped(ax, values, frame, style)
 
     return Panel(tuple(captions), frame.aspect, paint, name, BARS[kind], note)
 
@@ -91,15 +91,16 @@ def heat_panel(
 ) -> Panel:
     """Return the panel of an attribution's strength, regardless of its sign, over a picture."""
 
-    def paint(ax: Axes, style: Style) -> ScalarMappable:
+    def paint(ax: Axes, style: Style) -> ScalarMappable | None:
         show(ax, dimmed(frame, pale), frame.everything, frame)
         values = strength(attribution())
-        limit = limit_of(values) or 1.0
+        limit = limit_of(values)
         colours = heat_colours(style.cmap, style.alpha)
-        return show(
-            ax, values, frame.seen, frame, cmap=colours, vmin=0.0, vmax=limit,
+        image = show(
+            ax, values, frame.seen, frame, cmap=colours, vmin=0.0, vmax=limit or 1.0,
             interpolation="bilinear",
         )  # fmt: skip
+        return image if limit else None
 
     return Panel(tuple(captions), frame.aspect, paint, name, STRENGTH, note)
 
@@ -115,21 +116,35 @@ def kind_of(attribution: Values, drawn_as: str, how: Preprocess | None) -> Kind:
     return "reconstruction" if coloured else "map"
 
 
+def _mapped(ax: Axes, values: Values, frame: Frame, style: Style) -> ScalarMappable | None:
+    """Draw a signed map around zero; return None for one of zeros, which has no scale."""
+    limit = 0.0
+
+    def around_zero(shown: Values) -> dict[str, Any]:
+        nonlocal limit
+        limit = limit_of(shown)
+        return {"X": shown, "vmin": -(limit or 1.0), "vmax": limit or 1.0}
+
+    colours = signed_colours(style.cmap)
+    image = show(ax, signed_map(values), frame.seen, frame, around_zero, cmap=colours)
+    return image if limit else None
+
+
 def _reconstructed(
     ax: Axes, values: Values, how: Preprocess | None, frame: Frame
-) -> ScalarMappable:
+) -> ScalarMappable | None:
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import Normalize
 
-    limit = 1.0
+    limit = 0.0
 
     def around_grey(shown: Values) -> dict[str, Any]:
         nonlocal limit
-        limit = limit_of(shown) or 1.0
+        limit = limit_of(shown)
         return {"X": reconstruction(shown, limit)}
 
     channels = channels_last(values)
     if how is not None and how.color == "BGR":
         channels = channels[:, :, ::-1]
     show(ax, channels, frame.seen, frame, around_grey)
-    return ScalarMappable(Normalize(-limit, limit), "gray")
+    return ScalarMappable(Normalize(-limit, limit), "gray") if limit else None

@@ -45,7 +45,9 @@ def drawn_page(page: Page, style: Style) -> Figure:
         spans = draw_shared_bar(
             _axes(figure, (left, top, width, height), letters), mappables, letters, SMALL
         )
-        _write(figure, layout, left + width + 0.08, top + height, spans, letters, MUTED, SMALL)
+        beside = left + width + 0.08
+        spans = letters.cut(spans, SMALL, layout.width - beside)
+        _write(figure, layout, beside, top + height, spans, letters, MUTED, SMALL)
     for text in layout.texts:
         colour = MUTED if text.muted else INK
         _write(figure, layout, text.left, text.baseline, text.text, letters, colour, text.size)

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import abc
-import io
 import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
-import numpy as np
-import numpy.typing as npt
-
 from onnxplain.engine.drawing.formats import encoded, encoded_pages, format_of
 from onnxplain.engine.drawing.page import Page
 from onnxplain.engine.drawing.style import Style, StyleOptions, style_of
+from onnxplain.engine.result import Result
 from onnxplain.graphops.errors import OptionError, OutputError
 from onnxplain.graphops.ir import write_atomically
 
@@ -26,13 +23,11 @@ if TYPE_CHECKING:
 __all__ = ["View", "name_pictures"]
 
 
-class View(abc.ABC):
-    """Arrays and their drawing, which a notebook shows.
+class View(Result):
+    """A result that can be drawn, which a notebook shows.
 
     notes: sentences about assumptions and oddities.
     """
-
-    notes: tuple[str, ...]
 
     @abc.abstractmethod
     def page(self, style: Style) -> Page:
@@ -61,10 +56,6 @@ class View(abc.ABC):
             OptionError: the arrays cannot be drawn.
         """
         return [self.page(style)]
-
-    @abc.abstractmethod
-    def arrays(self) -> dict[str, npt.NDArray[Any]]:
-        """Return the arrays and texts that `save_npz` writes, by name."""
 
     def figure(self, **style: Unpack[StyleOptions]) -> Figure:
         """Draw a figure of matplotlib, of the first page where there are several.
@@ -184,19 +175,6 @@ class View(abc.ABC):
         for panel, path in zip(panels, paths, strict=True):
             write_atomically(path, encoded(drawn_panel(panel, how), form))
         return paths
-
-    def save_npz(self, path: str | os.PathLike[str]) -> None:
-        """Write the arrays and texts as an npz file, whole or not at all.
-
-        Args:
-            path: the file.
-
-        Raises:
-            OutputError: the file cannot be written.
-        """
-        file = io.BytesIO()
-        np.savez_compressed(file, allow_pickle=False, **self.arrays())
-        write_atomically(path, file.getvalue())
 
     def _repr_png_(self) -> bytes | None:
         try:

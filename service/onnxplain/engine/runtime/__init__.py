@@ -2,6 +2,7 @@
 
 from onnxplain.engine.runtime.cache import ByteCache
 from onnxplain.engine.runtime.footprint import Footprint, release_memory
+from onnxplain.engine.runtime.installation import InstallationWarning
 from onnxplain.engine.runtime.model import (
     Model,
     OpenedModel,
@@ -24,6 +25,7 @@ __all__ = [
     "Activity",
     "ByteCache",
     "Footprint",
+    "InstallationWarning",
     "Model",
     "OpenedModel",
     "Others",

@@ -4,24 +4,22 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import importlib.metadata
 import io
-import os
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 import onnx
 
-# ONNX Runtime's wheels send telemetry unless this is set when they are imported.
-os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
-
-import onnxruntime
-from onnxruntime.capi.onnxruntime_pybind11_state import OrtMemoryInfo
-
+from onnxplain.engine.runtime.installation import (
+    installed_wheels,
+    onnx_runtime,
+    two_wheels,
+    warn_of_two_wheels,
+)
 from onnxplain.graphops.errors import (
     Cancelled,
     DeviceError,
@@ -30,6 +28,9 @@ from onnxplain.graphops.errors import (
     UnsupportedModel,
 )
 from onnxplain.graphops.ir import fits, size_of, split
+
+if TYPE_CHECKING:
+    import onnxruntime
 
 __all__ = ["Session", "Stop", "load_session", "resolve_device"]
 
@@ -42,11 +43,13 @@ def resolve_device(device: str) -> str:
     """Return "cpu" or "cuda:N" for "auto", "cpu", "cuda" or "cuda:N".
 
     "auto" is the first CUDA device if ONNX Runtime runs a graph there, else the CPU.
-    Raises DeviceError where CUDA is asked for and cannot run, OptionError for other text.
+    Raises MissingRuntime where there is no ONNX Runtime, DeviceError where CUDA is asked for and
+    cannot run, OptionError for other text.
     """
     kind, _, index = device.partition(":")
     if device not in ("auto", "cpu", "cuda") and not (kind == "cuda" and index.isdecimal()):
         raise OptionError(f"no device '{device}': choose one of auto, cpu, cuda, cuda:N")
+    onnx_runtime()
     if device == "cpu":
         return device
     resolved = f"cuda:{int(index or 0)}"
@@ -63,7 +66,7 @@ class Stop:
     """The end of a call: `timeout` seconds from now, or when `cancel` is set."""
 
     def __init__(self, timeout: float | None = None, cancel: threading.Event | None = None) -> None:
-        self.run_options = onnxruntime.RunOptions()
+        self.run_options = onnx_runtime().RunOptions()
         self.run_options.log_severity_level = FATAL
         self._timeout = timeout
         self._deadline = None if timeout is None else time.monotonic() + timeout
@@ -153,7 +156,8 @@ def load_session(
     Raises UnsupportedModel where ONNX Runtime cannot load the graph, DeviceError where the device
     cannot run.
     """
-    options = onnxruntime.SessionOptions()
+    warn_of_two_wheels()
+    options = onnx_runtime().SessionOptions()
     if fits(model):
         return _open(model.SerializeToString(), device, threads, options), []
     light, large = split(model)
@@ -164,7 +168,7 @@ def load_session(
         headers[tensor.name].external_data.add(key="location", value="in memory")
     options.add_external_initializers(
         [tensor.name for tensor in large],
-        [onnxruntime.OrtValue.ortvalue_from_numpy(array) for array in arrays],
+        [onnx_runtime().OrtValue.ortvalue_from_numpy(array) for array in arrays],
     )
     return _open(light.SerializeToString(), device, threads, options), arrays
 
@@ -175,7 +179,7 @@ def _open(
     threads: int = 0,
     options: onnxruntime.SessionOptions | None = None,
 ) -> onnxruntime.InferenceSession:
-    options = options or onnxruntime.SessionOptions()
+    options = options or onnx_runtime().SessionOptions()
     options.log_severity_level = FATAL
     options.intra_op_num_threads = threads
     providers: list[Any] = ["CPUExecutionProvider"]
@@ -187,7 +191,7 @@ def _open(
         settings = {"device_id": device.partition(":")[2], "use_tf32": "0"}
         providers.insert(0, (CUDA, settings))
     try:
-        session = onnxruntime.InferenceSession(
+        session = onnx_runtime().InferenceSession(
             data, options, providers=providers, enable_fallback=0
         )
     except Exception as e:  # ONNX Runtime's exceptions share no other base
@@ -200,10 +204,11 @@ def _open(
 @functools.cache
 def _share_arena() -> None:
     """Share one arena between all sessions: otherwise each cached one would keep its own peak."""
-    info = OrtMemoryInfo(
-        "Cpu", onnxruntime.OrtAllocatorType.ORT_ARENA_ALLOCATOR, 0, onnxruntime.OrtMemType.DEFAULT
+    ort = onnx_runtime()
+    info = ort.capi.onnxruntime_pybind11_state.OrtMemoryInfo(
+        "Cpu", ort.OrtAllocatorType.ORT_ARENA_ALLOCATOR, 0, ort.OrtMemType.DEFAULT
     )
-    onnxruntime.create_and_register_allocator(info, None)
+    ort.create_and_register_allocator(info, None)
 
 
 def _translated(error: Exception, what: str) -> OnnxplainError:
@@ -218,16 +223,17 @@ def _translated(error: Exception, what: str) -> OnnxplainError:
 
 def _probe_cuda(device: str) -> None:
     """Run a graph of one node on a CUDA device. Raises DeviceError."""
-    if CUDA not in onnxruntime.get_available_providers():
+    ort = onnx_runtime()
+    if CUDA not in ort.get_available_providers():
         raise DeviceError(f"device '{device}' cannot run: {_cuda_advice()}")
     graph = onnx.parser.parse_model(
         '<ir_version: 8, opset_import: ["": 17]> probe (float[1] x) => (float[1] y) { y = Relu(x) }'
     )
     # A missing library is reported on stdout or in the process's log only.
-    onnxruntime.set_default_logger_severity(FATAL)
+    ort.set_default_logger_severity(FATAL)
     try:
         with contextlib.redirect_stdout(io.StringIO()):
-            onnxruntime.preload_dlls()
+            ort.preload_dlls()
         session = _open(graph.SerializeToString(), device)
         session.run(None, {"x": np.ones(1, np.float32)})
     except DeviceError:
@@ -235,27 +241,15 @@ def _probe_cuda(device: str) -> None:
     except Exception as e:  # a device number that does not exist, a driver that does not answer
         raise DeviceError(f"device '{device}' cannot run: {' '.join(str(e).split())}") from e
     finally:
-        onnxruntime.set_default_logger_severity(WARNING)
+        ort.set_default_logger_severity(WARNING)
 
 
 def _cuda_advice() -> str:
-    wheels = [w for w in ("onnxruntime", "onnxruntime-gpu") if _installed(w)]
-    if len(wheels) == 2:
-        return (
-            "onnxruntime and onnxruntime-gpu are both installed and overwrite each other: "
-            "uninstall both, then install onnxruntime-gpu"
-        )
-    if CUDA not in onnxruntime.get_available_providers():
-        return "this ONNX Runtime is built without CUDA: install onnxruntime-gpu"
+    if len(installed_wheels()) > 1:
+        return two_wheels()
+    if CUDA not in onnx_runtime().get_available_providers():
+        return "this ONNX Runtime is built without CUDA: install onnxruntime-gpu in its place"
     return (
         "ONNX Runtime could not start CUDA, since its libraries or a GPU are missing: install "
         "onnxplain[cuda], and check that nvidia-smi lists the GPU"
     )
-
-
-def _installed(distribution: str) -> bool:
-    try:
-        importlib.metadata.distribution(distribution)
-    except importlib.metadata.PackageNotFoundError:
-        return False
-    return True

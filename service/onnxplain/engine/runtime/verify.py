@@ -5,7 +5,7 @@ from __future__ import annotations
 import onnx
 
 from onnxplain.engine.runtime.sessions import load_session
-from onnxplain.graphops.errors import OnnxplainError, UnsupportedModel
+from onnxplain.graphops.errors import MissingRuntime, OnnxplainError, UnsupportedModel
 
 __all__ = ["verify"]
 
@@ -25,6 +25,7 @@ def verify(artefact: onnx.ModelProto, source: onnx.ModelProto) -> str:
 
     Raises:
         UnsupportedModel: ONNX Runtime loads the network, but not the rewritten model.
+        MissingRuntime: there is no ONNX Runtime.
     """
     domains = {node.domain for node in artefact.graph.node}
     plug_ins = sorted(d for d in domains if not _is_built_in(d))
@@ -36,6 +37,8 @@ def verify(artefact: onnx.ModelProto, source: onnx.ModelProto) -> str:
         )
     try:
         load_session(artefact, "cpu", threads=1)
+    except MissingRuntime:
+        raise
     except OnnxplainError as e:
         try:
             load_session(source, "cpu", threads=1)

@@ -10,17 +10,17 @@ from onnxplain.engine.views.declarations import ViewArgument, ViewCommand, ViewD
 from onnxplain.graphops.lazy_import import on_first_use
 
 if TYPE_CHECKING:
-    from onnxplain.engine.views.occlusion import Covered, covered
+    from onnxplain.engine.views.checkpoints import Training, training
+    from onnxplain.engine.views.covering import Covered, occlusion
     from onnxplain.engine.views.predictions import (
         choose_class,
         class_probabilities,
         class_quantity,
         class_scores,
     )
-    from onnxplain.engine.views.side_by_side import SideBySide, maps
+    from onnxplain.engine.views.side_by_side import SideBySide, explain_by_each, maps
     from onnxplain.engine.views.sliding_window import Sliding, slide
-    from onnxplain.engine.views.top import Found, Strongest, strongest_pictures
-    from onnxplain.engine.views.training import Training, through_training
+    from onnxplain.engine.views.top_pictures import Found, Strongest, top
     from onnxplain.engine.views.transformations import Curve, Invariance, invariance
 
 __all__ = [
@@ -41,34 +41,36 @@ __all__ = [
     "class_probabilities",
     "class_quantity",
     "class_scores",
-    "covered",
+    "explain_by_each",
     "invariance",
     "maps",
+    "occlusion",
     "slide",
-    "strongest_pictures",
-    "through_training",
+    "top",
+    "training",
 ]
 
 __getattr__ = on_first_use(
     __name__,
     {
-        "Covered": "occlusion",
+        "Covered": "covering",
         "Curve": "transformations",
-        "Found": "top",
+        "Found": "top_pictures",
         "Invariance": "transformations",
         "SideBySide": "side_by_side",
         "Sliding": "sliding_window",
-        "Strongest": "top",
-        "Training": "training",
+        "Strongest": "top_pictures",
+        "Training": "checkpoints",
         "choose_class": "predictions",
         "class_probabilities": "predictions",
         "class_quantity": "predictions",
         "class_scores": "predictions",
-        "covered": "occlusion",
+        "explain_by_each": "side_by_side",
         "invariance": "transformations",
         "maps": "side_by_side",
+        "occlusion": "covering",
         "slide": "sliding_window",
-        "strongest_pictures": "top",
-        "through_training": "training",
+        "top": "top_pictures",
+        "training": "checkpoints",
     },
 )

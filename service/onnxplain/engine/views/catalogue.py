@@ -63,7 +63,7 @@ MAPS = ViewDeclaration(
 
 TOP = ViewDeclaration(
     name="top",
-    function="onnxplain.engine.views.top:strongest_pictures",
+    function="onnxplain.engine.views.top_pictures:top",
     pictures="several",
     arguments=(
         ViewArgument(
@@ -100,14 +100,14 @@ TOP = ViewDeclaration(
         description="Draw, for each channel, the pictures of a folder that excite it most: the "
         "patch that the channel sees at its strongest position, and its projection.",
         doing="searching the pictures",
-        rows="onnxplain.engine.views.top:rows",
+        rows="onnxplain.engine.views.top_pictures:rows",
         columns=("channel", "name", "score", "position"),
     ),
 )
 
 TRAINING = ViewDeclaration(
     name="training",
-    function="onnxplain.engine.views.training:through_training",
+    function="onnxplain.engine.views.checkpoints:training",
     models="several",
     arguments=(
         ViewArgument("layer", "text", LAYER_HELP, None, "--layer", "LAYER"),
@@ -162,7 +162,7 @@ INVARIANCE = ViewDeclaration(
 
 OCCLUSION = ViewDeclaration(
     name="occlusion",
-    function="onnxplain.engine.views.occlusion:covered",
+    function="onnxplain.engine.views.covering:occlusion",
     arguments=(
         ViewArgument("layer", "text", LAYER_HELP, None, "--layer", "LAYER"),
         ViewArgument(
@@ -199,7 +199,7 @@ OCCLUSION = ViewDeclaration(
         description="Slide a grey square over a picture: draw the probability of its class and the "
         "strength of a channel for each position of the square.",
         doing="covering",
-        summary="onnxplain.engine.views.occlusion:summary",
+        summary="onnxplain.engine.views.covering:summary",
     ),
 )  # fmt: skip
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from onnxplain.engine.drawing import View
-    from onnxplain.engine.engine import Engine
+    from onnxplain.engine.explainer import Explainer
     from onnxplain.engine.pictures import Picture
     from onnxplain.engine.runtime import Model
 
@@ -100,7 +100,7 @@ class ViewDeclaration:
 
     def compute(
         self,
-        engine: Engine,
+        engine: Explainer,
         models: Sequence[Model],
         pictures: Sequence[Picture],
         progress: Callback,

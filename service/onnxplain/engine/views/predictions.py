@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from onnxplain.engine.engine import Engine
+from onnxplain.engine.explainer import Explainer
 from onnxplain.engine.pictures import Preprocess
 from onnxplain.engine.probabilities import normalize
 from onnxplain.engine.runtime import Model
@@ -27,14 +27,14 @@ Array = npt.NDArray[Any]
 
 
 def class_scores(
-    engine: Engine, model: Model, pictures: Sequence[Array], preprocess: Preprocess | None
+    engine: Explainer, model: Model, pictures: Sequence[Array], preprocess: Preprocess | None
 ) -> npt.NDArray[np.float64]:
     """Return the class scores [pictures, classes], at the strongest position of each class."""
     return _values(engine, model, pictures, None, preprocess)
 
 
 def class_probabilities(
-    engine: Engine, model: Model, pictures: Sequence[Array], preprocess: Preprocess | None
+    engine: Explainer, model: Model, pictures: Sequence[Array], preprocess: Preprocess | None
 ) -> npt.NDArray[np.float64]:
     """Return the class probabilities [pictures, classes], at the strongest position of each class.
 
@@ -53,7 +53,7 @@ def class_probabilities(
     return values if score.quantity == "score" and sums_to_one else normalize(score, values)
 
 
-def class_quantity(engine: Engine, model: Model) -> str:
+def class_quantity(engine: Explainer, model: Model) -> str:
     """Return what `class_probabilities` returns: "probability", or "value" for a regression.
 
     A regression is a network with a single number that no Softmax or Sigmoid turned into a
@@ -63,7 +63,7 @@ def class_quantity(engine: Engine, model: Model) -> str:
     return "value" if score is not None and score.quantity == "value" else "probability"
 
 
-def quantity_notes(engine: Engine, model: Model) -> tuple[str, ...]:
+def quantity_notes(engine: Explainer, model: Model) -> tuple[str, ...]:
     """Return a note where the probabilities are not the network's own."""
     score = engine.open(model).network.class_score
     if score is None or score.quantity != "score":
@@ -83,7 +83,7 @@ def choose_class(scores: Array, class_index: int | None) -> int:
     return class_index
 
 
-def class_label(engine: Engine, model: Model, labels: Sequence[str], class_index: int) -> str:
+def class_label(engine: Explainer, model: Model, labels: Sequence[str], class_index: int) -> str:
     """Return the name of a class; of one without, "class N", or a regression's output."""
     if class_index < len(labels):
         return labels[class_index]
@@ -94,7 +94,7 @@ def class_label(engine: Engine, model: Model, labels: Sequence[str], class_index
 
 
 def _values(
-    engine: Engine,
+    engine: Explainer,
     model: Model,
     pictures: Sequence[Array],
     layer: str | None,

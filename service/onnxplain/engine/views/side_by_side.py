@@ -2,49 +2,68 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Unpack
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Unpack, cast
 
+import numpy as np
 import numpy.typing as npt
 
+from onnxplain.engine.arguments import CheckedChoices
 from onnxplain.engine.choices import Choices
-from onnxplain.engine.drawing import (
-    Page,
-    Panel,
-    Style,
-    StyleOptions,
-    View,
-    even_columns,
-    method_title,
-)
-from onnxplain.engine.engine import Engine
+from onnxplain.engine.drawing import Page, Style, StyleOptions, View
+from onnxplain.engine.explainer import Explainer
 from onnxplain.engine.explanation import Explanation
-from onnxplain.engine.explanation_page import What, title_of
-from onnxplain.engine.methods import own_options
+from onnxplain.engine.explanation_arrays import told_of
+from onnxplain.engine.explanation_panels import What
+from onnxplain.engine.methods import find_method, own_options
 from onnxplain.engine.pictures import Images
+from onnxplain.engine.result import require_xarray
 from onnxplain.engine.runtime import Model
+from onnxplain.engine.signatures import with_choices
 from onnxplain.engine.units import Units
-from onnxplain.graphops.errors import OptionError
+from onnxplain.engine.views.side_by_side_page import page_of_methods
+from onnxplain.graphops import Method
+from onnxplain.graphops.errors import ModelError, OptionError, nearest, one_line
 
 if TYPE_CHECKING:
+    import xarray
     from matplotlib.axes import Axes
 
-__all__ = ["SideBySide", "maps"]
-
-TOGETHER = 3  # the most methods of a row, each with its map and its overlay
+__all__ = ["SideBySide", "explain_by_each", "maps"]
 
 
-@dataclass(frozen=True, eq=False)
-class SideBySide(View):
-    """Explanations of the same pictures, with as many units each, one per method."""
+@dataclass(frozen=True, eq=False, repr=False)
+class SideBySide(View, Mapping[str, Explanation]):
+    """Explanations of the same pictures, with as many units each, by the names of their methods.
+
+    explanations: one per method.
+    refused: by the name of each method that cannot explain the network so, the reason.
+    """
 
     explanations: tuple[Explanation, ...]
+    refused: Mapping[str, str] = field(default_factory=dict)
+
+    def __getitem__(self, method: str) -> Explanation:
+        for one in self.explanations:
+            if one.method == method:
+                return one
+        if method in self.refused:
+            raise KeyError(f"{method} is left out: {self.refused[method]}")
+        raise KeyError(f"no method '{method}' ({nearest(method, self)})")
+
+    def __iter__(self) -> Iterator[str]:
+        return (one.method for one in self.explanations)
+
+    def __len__(self) -> int:
+        return len(self.explanations)
 
     @property
     def notes(self) -> tuple[str, ...]:  # type: ignore[override]
-        """The notes of all explanations, each once."""
-        return tuple(dict.fromkeys(note for one in self.explanations for note in one.notes))
+        """The methods that are left out, and the notes of all explanations, each once."""
+        refused = (f"{method} is left out: {reason}" for method, reason in self.refused.items())
+        of_each = (note for one in self.explanations for note in one.notes)
+        return tuple(dict.fromkeys((*refused, *of_each)))
 
     def page(self, style: Style) -> Page:
         """Draw each picture, then by each method its map, and the map over the picture.
@@ -58,29 +77,7 @@ class SideBySide(View):
         Raises:
             OptionError: an attribution has no height and width.
         """
-        for explanation in self.explanations:
-            explanation.require_drawable()
-        first = self.explanations[0]
-        images, units = first.channels.shape
-        shown = next((one for one in self.explanations if one.shown_pictures()), None)
-        columns = even_columns(len(self.explanations), TOGETHER)
-        if style.columns is not None:
-            columns = max(1, (style.columns - (shown is not None)) // 2)
-        if any(explanation.wide for explanation in self.explanations):
-            columns = 1
-        rows: list[list[Panel | None]] = []
-        for image in range(images):
-            for unit in range(units):
-                row: list[Panel | None] = []
-                for number, explanation in enumerate(self.explanations):
-                    if shown is not None and number % columns == 0:
-                        picture = shown.panel(image, unit, style, "input", self._named(image, unit))
-                        row.append(None if number else picture)
-                    row += self.panels(explanation, image, unit, style)
-                    if (number + 1) % columns == 0 or explanation is self.explanations[-1]:
-                        rows.append(row)
-                        row = []
-        return Page(self._title(), rows, self.legend(style), self.notes)
+        return page_of_methods(self.explanations, style, self.notes)
 
     def plot(
         self,
@@ -114,92 +111,49 @@ class SideBySide(View):
             raise OptionError(f"no method {method!r} among these: {', '.join(names)}")
         return self.explanations[number].plot(ax, image, unit, what, **style)
 
-    def panels(self, explanation: Explanation, image: int, unit: int, style: Style) -> list[Panel]:
-        """Return the panels of one method's map of a unit, and of the map over the picture.
-
-        Args:
-            explanation: the method's explanation.
-            image: the index of the picture.
-            unit: the index of the unit.
-            style: how the figure looks.
-
-        Returns:
-            One or two panels; the caption names the unit where it differs from the first
-            explanation's.
-
-        Raises:
-            IndexError: there is no such picture or unit.
-        """
-        captions = self.captions(explanation, image, unit)
-        panels = [explanation.panel(image, unit, style, "attribution", captions)]
-        if explanation.shown_pictures() and explanation.drawn_as != "picture":
-            panels.append(explanation.panel(image, unit, style, "overlay", ()))
-        return panels
-
-    def captions(self, explanation: Explanation, image: int, unit: int) -> tuple[str, ...]:
-        """Return the captions of one method: its title, and the unit where it is another's.
-
-        Args:
-            explanation: the method's explanation.
-            image: the index of the picture.
-            unit: the index of the unit.
-
-        Returns:
-            The captions, the longest first.
-
-        Raises:
-            IndexError: there is no such picture or unit.
-        """
-        first, title = self.explanations[0], method_title(explanation.method)
-        own, others = (one.captions(image, unit)[-1] for one in (explanation, first))
-        if explanation.layer == first.layer and own == others:
-            captions: tuple[str, ...] = (title,)
-        else:
-            captions = (f"{title} of {own}", f"of {own} · {title}")
-        if any(one.shown_pictures() for one in self.explanations) or explanation is not first:
-            return captions
-        return first.named(captions, image)
-
-    def legend(self, style: Style) -> list[str]:
-        """Return the meaning of the colours, and the methods that explain another layer.
-
-        Args:
-            style: how the figure looks.
-
-        Returns:
-            One line each.
-        """
-        first = self.explanations[0]
-        lines = []
-        for one in self.explanations:
-            lines += one.legend(style, bool(one.shown_pictures()))
-            if one.layer != first.layer:
-                lines.append(f"{method_title(one.method)} explains units of {one.layer}")
-        return list(dict.fromkeys(lines))
-
-    def _title(self) -> str:
-        """Return what is explained, by how many methods."""
-        first, count = self.explanations[0], len(self.explanations)
-        what = title_of(first).partition(" against " if first.negated else " of ")[2]
-        return f"{what[:1].upper()}{what[1:]}, by {count} methods"
-
-    def _named(self, image: int, unit: int) -> tuple[str, ...] | None:
-        """Return captions of a picture: its name, and the unit where there are several."""
-        first = self.explanations[0]
-        if first.channels.size == 1:
-            return None
-        return first.named(first.captions(image, unit), image)
-
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
         """Return the arrays of every explanation, named METHOD.NAME."""
         return {f"{e.method}.{k}": v for e in self.explanations for k, v in e.arrays().items()}
 
+    def to_numpy(self) -> npt.NDArray[np.float32]:
+        """Return the attributions of all methods, [methods, images, units, ...].
 
+        Raises:
+            OptionError: they differ in shape.
+        """
+        shapes = {one.method: one.attribution.shape for one in self.explanations}
+        if len(set(shapes.values())) > 1:
+            told = ", ".join(f"{method} {list(shape)}" for method, shape in shapes.items())
+            raise OptionError(
+                f"the attributions differ in shape ({told}), so that no one array holds them: take "
+                "them one by one, as result['gradient'].to_numpy()"
+            )
+        return np.stack([one.attribution for one in self.explanations])
+
+    def to_xarray(self) -> xarray.DataTree:  # type: ignore[override]
+        """Return an xarray DataTree with the Dataset of each method by its name.
+
+        Raises:
+            OptionError: xarray is not installed.
+        """
+        tree: xarray.DataTree = require_xarray().DataTree.from_dict(
+            {one.method: one.to_xarray() for one in self.explanations}
+        )
+        return tree
+
+    def _told(self) -> tuple[str, str]:
+        left_out = f"; left out: {', '.join(self.refused)}" if self.refused else ""
+        what, found = told_of(self.explanations[0])
+        _, _, rest = what.partition(" of ")
+        return f"{', '.join(self)} of {rest}", f"{found}{left_out}"
+
+
+@with_choices
 def maps(
-    engine: Engine,
+    engine: Explainer,
     model: Model,
     pictures: Images,
-    methods: Sequence[str],
+    methods: Sequence[str | Method],
     layer: str | None = None,
     units: Units = None,
     **choices: Unpack[Choices],
@@ -207,7 +161,6 @@ def maps(
     """Explain units by one method, or by several side by side.
 
     Args:
-        engine: the engine that explains.
         model: as in `Engine.explain`, like the arguments below.
         pictures: one or several pictures, or one preprocessed float array.
         methods: the names of the methods.
@@ -222,10 +175,48 @@ def maps(
         OptionError: there are no methods, or none takes an option.
         InputError, ModelError, DeviceError, Cancelled: as `Engine.explain`.
     """
-    explanations = []
-    for method in methods:
-        own = own_options(choices, method, methods)
-        explanations.append(engine.explain(model, pictures, layer, method, units, **own))
-    if not explanations:
+    if len(methods) == 1:
+        return engine.explain(model, pictures, layer, methods[0], units, **choices)
+    return explain_by_each(engine, model, pictures, methods, layer, units, **choices)
+
+
+def explain_by_each(
+    engine: Explainer,
+    model: Model,
+    pictures: Images,
+    methods: Sequence[str | Method],
+    layer: str | None,
+    units: Units,
+    **choices: Unpack[Choices],
+) -> SideBySide:
+    """Explain units by each of several methods.
+
+    A method that cannot explain the network, or not with these options, is left out, and the result
+    says why. Raises the error of the first one where all are.
+    """
+    found = [find_method(method) for method in methods]
+    names = [method.name for method in found]
+    if not found:
         raise OptionError("there are no methods: give at least one")
-    return explanations[0] if len(explanations) == 1 else SideBySide(tuple(explanations))
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise OptionError(f"method '{twice}' is named twice: name each method once")
+    own = [own_options(choices, method, found) for method in found]
+    for method, options in zip(found, own, strict=True):
+        CheckedChoices.of(method, cast(Choices, options))  # refuses wrong options before the work
+    model = engine.open(model)
+    explanations: list[Explanation] = []
+    errors: dict[str, OptionError | ModelError] = {}
+    for method, options in zip(found, own, strict=True):
+        try:
+            explanations.append(engine.explain(model, pictures, layer, method, units, **options))
+        except (OptionError, ModelError) as e:
+            errors[method.name] = e
+    refused = {name: one_line(error) for name, error in errors.items()}
+    if not explanations:
+        first = next(iter(errors.values()))
+        if len(set(refused.values())) == 1:
+            raise first
+        reasons = "; ".join(f"{name}: {reason}" for name, reason in refused.items())
+        raise type(first)(f"none of the methods can explain this: {reasons}") from first
+    return SideBySide(tuple(explanations), refused)

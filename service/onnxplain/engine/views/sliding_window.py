@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -21,7 +21,7 @@ from onnxplain.engine.drawing import (
     number,
     picture_panel,
 )
-from onnxplain.engine.engine import Engine
+from onnxplain.engine.explainer import Explainer
 from onnxplain.engine.pictures import (
     Picture,
     Preprocess,
@@ -30,6 +30,8 @@ from onnxplain.engine.pictures import (
     prepare,
     read_picture,
 )
+from onnxplain.engine.progress import Progress, unreported
+from onnxplain.engine.result import AxisNames, Coordinates, sizes
 from onnxplain.engine.runtime import Footprint, Model, Session, stored_labels
 from onnxplain.graphops import convolutionalize, read_metadata
 from onnxplain.graphops.analysis import NORMALIZERS
@@ -42,9 +44,9 @@ SLIDING = "onnxplain.sliding"  # metadata: the geometry of a convolutional netwo
 Pixels = npt.NDArray[np.uint8]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Sliding(View):
-    """The score of one class in every window of a picture.
+    """The score of one class in every window of a picture; `to_numpy()` is `scores`.
 
     scores: float32 [rows, columns], at [i, j] for the window whose first pixel is
         (i * stride[0], j * stride[1]).
@@ -56,6 +58,7 @@ class Sliding(View):
     notes: sentences about assumptions and oddities.
     """
 
+    main = "scores"
     scores: npt.NDArray[np.float32]
     channel: int
     label: str
@@ -120,9 +123,25 @@ class Sliding(View):
             "stride": np.array(self.stride),
         }
 
+    def _axes(self) -> AxisNames:
+        return {"scores": ("y", "x")}
+
+    def _coordinates(self) -> Coordinates:
+        steps = zip(("y", "x"), self.scores.shape, self.stride, strict=True)
+        return {axis: ((axis,), np.arange(count) * stride) for axis, count, stride in steps}
+
+    def _told(self) -> tuple[str, str]:
+        rows, columns = self.window
+        return (
+            f"{self.quantity} of '{self.label or self.channel}' [{sizes(self.scores.shape)} "
+            f"windows of {rows}x{columns} pixels]",
+            f"{self.scores[self.best]:.3g} in the strongest, row {self.best[0]}, column "
+            f"{self.best[1]}",
+        )
+
 
 def slide(
-    engine: Engine,
+    engine: Explainer,
     model: Model,
     picture: Picture,
     channel: int | None = None,
@@ -130,12 +149,11 @@ def slide(
     size: tuple[int, int] | None = None,
     labels: Sequence[str] | None = None,
     preprocess: Preprocess | str | None = None,
-    progress: Callable[[int, int], None] = lambda done, total: None,
+    progress: Progress | None = None,
 ) -> Sliding:
     """Slide a classifier over a picture larger than its own, in one run.
 
     Args:
-        engine: the engine that runs the network.
         model: a classifier, or the output of `convolutionalize`: a path, the bytes of a file, a
             ModelProto, or the result of `Engine.open`.
         picture: a path, bytes, a Pillow image or a uint8 array [H, W, 3].
@@ -172,6 +190,7 @@ def slide(
         )
     _require_memory(network, prepared.rows[0].shape, engine.memory_bytes)
     session = Session(network, engine.device, engine.threads)
+    progress = progress or unreported
     progress(0, 1)
     with engine.stop().watching() as stop:
         feeds = {picture_input(network).name: prepared.rows[0][None]}

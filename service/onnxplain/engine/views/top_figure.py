@@ -25,7 +25,7 @@ from onnxplain.engine.views.top_projection import Found
 
 if TYPE_CHECKING:
     from onnxplain.engine.drawing import Pixels
-    from onnxplain.engine.views.top import Strongest
+    from onnxplain.engine.views.top_pictures import Strongest
 
 __all__ = ["strongest_pages"]
 

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from onnxplain.engine.boxes import receptive_frames
-from onnxplain.engine.engine import Engine
+from onnxplain.engine.explainer import Explainer
 from onnxplain.engine.explanation import Explanation
 from onnxplain.engine.pictures import Preprocess
 from onnxplain.engine.runtime import Model
@@ -49,7 +49,7 @@ class Found:
 
 
 def project(
-    engine: Engine,
+    engine: Explainer,
     model: Model,
     pictures: Collection,
     layer: Layer,

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from onnxplain.engine.engine import Engine
+from onnxplain.engine.explainer import Explainer
 from onnxplain.engine.pictures import Picture, Preprocess, is_array_file, read_picture
 from onnxplain.engine.runtime import Model
 from onnxplain.engine.units import Units, choose_channels, top_count
@@ -110,7 +110,7 @@ class Maxima:
 
 
 def search(
-    engine: Engine,
+    engine: Explainer,
     model: Model,
     pictures: Collection,
     layer: Layer,
@@ -142,7 +142,7 @@ def search(
 
 
 def _runs(
-    engine: Engine,
+    engine: Explainer,
     model: Model,
     pictures: Collection,
     layer: Layer,

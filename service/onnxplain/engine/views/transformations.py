@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,8 +12,10 @@ import numpy.typing as npt
 from PIL import Image
 
 from onnxplain.engine.drawing import Page, Panel, Style, View, chart_panel
-from onnxplain.engine.engine import Engine
+from onnxplain.engine.explainer import Explainer
 from onnxplain.engine.pictures import Picture, Preprocess, read_picture
+from onnxplain.engine.progress import Progress, unreported
+from onnxplain.engine.result import AxisNames, Coordinates, counted
 from onnxplain.engine.runtime import Model
 from onnxplain.engine.views.predictions import (
     choose_class,
@@ -54,7 +56,7 @@ class Curve:
     probability: npt.NDArray[np.float64]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Invariance(View):
     """The response to each change of a picture.
 
@@ -105,9 +107,34 @@ class Invariance(View):
             arrays |= {f"{one.change}.distance.{k}": v for k, v in one.distance.items()}
         return arrays
 
+    def to_numpy(self) -> npt.NDArray[np.float64]:
+        """Return the probability of the class, [changes, steps]."""
+        return np.stack([one.probability for one in self.curves])
+
+    def _axes(self) -> AxisNames:
+        return {
+            name: (name.partition(".")[0],)
+            for name, values in self.arrays().items()
+            if values.ndim and not name.endswith(".amounts")
+        }
+
+    def _coordinates(self) -> Coordinates:
+        return {one.change: ((one.change,), one.amounts) for one in self.curves}
+
+    def _told(self) -> tuple[str, str]:
+        layers = self.curves[0].distance
+        return (
+            f"'{self.label}' and {', '.join(layers)} [{counted(len(self.curves), 'change')}]",
+            "; ".join(
+                f"{one.change}: {self.quantity} {one.probability.min():.3g} to "
+                f"{one.probability.max():.3g}"
+                for one in self.curves
+            ),
+        )
+
 
 def invariance(
-    engine: Engine,
+    engine: Explainer,
     model: Model,
     picture: Picture,
     layers: Sequence[str] = (),
@@ -115,14 +142,13 @@ def invariance(
     *,
     labels: Sequence[str] | None = None,
     preprocess: Preprocess | str | None = None,
-    progress: Callable[[int, int], None] = lambda done, total: None,
+    progress: Progress | None = None,
 ) -> Invariance:
     """Translate, scale and rotate a picture: compare the layers' values, and a class's probability.
 
     After Zeiler and Fergus 2014, figure 5. Uncovered areas have the picture's mean colour.
 
     Args:
-        engine: the engine that runs the network.
         model: a path, the bytes of a file, a ModelProto, or the result of `Engine.open`.
         picture: a path, bytes, a Pillow image or a uint8 array [H, W, 3].
         layers: tensors, nodes or modules, at least one.
@@ -156,6 +182,7 @@ def invariance(
     unchanged = {layer: next(values([pixels], layer)) for layer in layers}
     total = len(CHANGES) * len(unchanged) * STEPS
     steps = itertools.count(1)
+    progress = progress or unreported
     progress(0, total)
     curves = []
     for change, (low, high, _) in CHANGES.items():

@@ -91,13 +91,12 @@ def _evaluate_locally(
     arguments: argparse.Namespace, methods: list[str], masks: list[str]
 ) -> Evaluations:
     with working("evaluating") as progress:
-        from onnxplain.engine import Engine, class_methods, evaluate
+        from onnxplain.engine import Engine
 
-        return evaluate(
-            Engine(**engine_arguments(arguments)),
+        return Engine(**engine_arguments(arguments)).evaluate(
             arguments.model,
             arguments.images,
-            methods=methods or class_methods(),
+            methods=methods or None,
             class_index=chosen_class(arguments, arguments.class_name),
             masks=masks,
             randomize=arguments.randomize,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,9 +20,11 @@ from onnxplain.engine.drawing import (
     number,
     picture_panel,
 )
-from onnxplain.engine.engine import Engine
+from onnxplain.engine.explainer import Explainer
 from onnxplain.engine.methods import windows
 from onnxplain.engine.pictures import Picture, Preprocess, read_picture
+from onnxplain.engine.progress import Progress, unreported
+from onnxplain.engine.result import AxisNames, Coordinates, sizes
 from onnxplain.engine.runtime import Model
 from onnxplain.engine.views.predictions import (
     choose_class,
@@ -33,15 +35,17 @@ from onnxplain.engine.views.predictions import (
 )
 from onnxplain.graphops.errors import OptionError
 
-__all__ = ["Covered", "covered", "summary"]
+__all__ = ["Covered", "occlusion", "summary"]
 
 GREY = 127
 AT_ONCE = 16  # covered pictures per call of the engine
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Covered(View):
     """A class and a channel while a grey square slides over a picture.
+
+    `to_numpy()` is `probability`.
 
     picture: as the network sees it.
     class_index, label: the class and its name. layer, channel: the channel that is watched.
@@ -54,6 +58,7 @@ class Covered(View):
     notes: sentences about assumptions and oddities.
     """
 
+    main = "probability"
     picture: npt.NDArray[np.uint8]
     class_index: int
     label: str
@@ -129,9 +134,23 @@ class Covered(View):
             "columns": np.array(self.columns),
         }
 
+    def _axes(self) -> AxisNames:
+        return {"probability": ("y", "x"), "strength": ("y", "x")}
 
-def covered(
-    engine: Engine,
+    def _coordinates(self) -> Coordinates:
+        return {"y": (("y",), list(self.rows)), "x": (("x",), list(self.columns))}
+
+    def _told(self) -> tuple[str, str]:
+        lowest = self.probability.min()
+        return (
+            f"{self.quantity} of '{self.label}' and channel {self.channel} of '{self.layer}' "
+            f"[{sizes(self.probability.shape)} squares of {self.window} pixels]",
+            f"{self.quantity} {self.untouched[0]:.3g} untouched, {lowest:.3g} at worst",
+        )
+
+
+def occlusion(
+    engine: Explainer,
     model: Model,
     picture: Picture,
     layer: str | None = None,
@@ -142,14 +161,13 @@ def covered(
     stride: int | None = None,
     labels: Sequence[str] | None = None,
     preprocess: Preprocess | str | None = None,
-    progress: Callable[[int, int], None] = lambda done, total: None,
+    progress: Progress | None = None,
 ) -> Covered:
     """Slide a grey square over a picture: watch the probability of a class, and a channel.
 
     After Zeiler and Fergus 2014, figure 7.
 
     Args:
-        engine: the engine that runs the network.
         model: a path, the bytes of a file, a ModelProto, or the result of `Engine.open`.
         picture: a path, bytes, a Pillow image or a uint8 array [H, W, 3].
         layer: the layer of the channel; None for the class score.
@@ -192,6 +210,7 @@ def covered(
     squares = windows(pixels.shape[:2], (size, size), (step, step))
     rows, columns = (sorted({square[axis].start for square in squares}) for axis in range(2))
     probability, strength = [], []
+    progress = progress or unreported
     progress(0, len(squares))
     for start in range(0, len(squares), AT_ONCE):
         frames = []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,9 +18,13 @@ from onnxplain.engine.drawing import (
     name_pictures,
     number,
 )
-from onnxplain.engine.engine import Engine
+from onnxplain.engine.explainer import Explainer
 from onnxplain.engine.explanation import Explanation
+from onnxplain.engine.explanation_arrays import target_axes
+from onnxplain.engine.explanation_page import legend_of
 from onnxplain.engine.pictures import Picture, Preprocess
+from onnxplain.engine.progress import Progress, unreported
+from onnxplain.engine.result import AxisNames, Coordinates, counted, sizes
 from onnxplain.engine.runtime import Model
 from onnxplain.engine.units import Units
 from onnxplain.graphops.errors import (
@@ -32,12 +36,14 @@ from onnxplain.graphops.errors import (
 )
 from onnxplain.graphops.methods import DEFAULT_METHOD
 
-__all__ = ["Training", "through_training"]
+__all__ = ["Training", "training"]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Training(View):
     """The same channels in one picture, at each checkpoint.
+
+    `to_numpy()` is the attribution, [checkpoints, units, ...].
 
     checkpoints: their names. explanations: one per checkpoint, of the same picture and channels.
     notes: sentences about assumptions and oddities.
@@ -59,8 +65,6 @@ class Training(View):
         Raises:
             OptionError: the attributions have no height and width.
         """
-        for explanation in self.explanations:
-            explanation.require_drawable()
         rows: list[list[Panel | None]] = []
         last = self.explanations[-1]
         for unit in range(last.channels.shape[1]):
@@ -73,7 +77,7 @@ class Training(View):
             rows.append(row)
         legend = [
             f"One row a channel, one column a checkpoint; in brackets the {last.strength_name}",
-            *last.legend(style, False),
+            *legend_of(last),
         ]
         title = f"{method_title(last.method)} of {last.layer} through training"
         return Page(title, rows, legend, self.notes)
@@ -89,9 +93,31 @@ class Training(View):
             "method": np.array(self.explanations[-1].method),
         }
 
+    def _axes(self) -> AxisNames:
+        target = target_axes(self.explanations[-1])
+        return {
+            "attribution": ("checkpoint", "unit", *target),
+            "score": ("checkpoint", "unit"),
+        }
 
-def through_training(
-    engine: Engine,
+    def _coordinates(self) -> Coordinates:
+        return {
+            "checkpoint": (("checkpoint",), list(self.checkpoints)),
+            "unit": (("unit",), self.explanations[-1].channels[0]),
+        }
+
+    def _told(self) -> tuple[str, str]:
+        last = self.explanations[-1]
+        counts = f"{counted(len(self.checkpoints), 'checkpoint')}, "
+        return (
+            f"{last.method} of '{last.layer}' [{counts}"
+            f"{counted(last.channels.shape[1], 'unit')}, {sizes(last.attribution.shape[2:])}]",
+            f"{self.checkpoints[0]} to {self.checkpoints[-1]}",
+        )
+
+
+def training(
+    engine: Explainer,
     checkpoints: Sequence[Model],
     picture: Picture,
     layer: str | None = None,
@@ -101,14 +127,13 @@ def through_training(
     names: Sequence[str] | None = None,
     labels: Sequence[str] | None = None,
     preprocess: Preprocess | str | None = None,
-    progress: Callable[[int, int], None] = lambda done, total: None,
+    progress: Progress | None = None,
 ) -> Training:
     """Explain the same channels of one picture at each checkpoint of a network.
 
     After Zeiler and Fergus 2014, figure 4.
 
     Args:
-        engine: the engine that explains.
         checkpoints: models, from the earliest to the last.
         picture: a path, bytes, a Pillow image or a uint8 array [H, W, 3].
         layer: a tensor, node or module; None for the class score.
@@ -141,6 +166,7 @@ def through_training(
         except (UnknownLayer, ChannelError, PictureError, ModelError) as e:
             raise type(e)(f"checkpoint '{titles[index]}': {e}") from e
 
+    progress = progress or unreported
     progress(0, len(checkpoints))
     last = explained(len(checkpoints) - 1, units)
     progress(1, len(checkpoints))

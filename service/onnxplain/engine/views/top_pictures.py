@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,9 +11,11 @@ import numpy as np
 import numpy.typing as npt
 
 from onnxplain.engine.drawing import Page, Style, View, name_pictures
-from onnxplain.engine.engine import Engine
+from onnxplain.engine.explainer import Explainer
 from onnxplain.engine.methods import find_method
 from onnxplain.engine.pictures import Picture, Preprocess, folder_pictures, names_in, prepare
+from onnxplain.engine.progress import Progress, unreported
+from onnxplain.engine.result import AxisNames, Coordinates, counted
 from onnxplain.engine.runtime import Model
 from onnxplain.engine.units import Units, top_count
 from onnxplain.engine.views.top_figure import strongest_pages
@@ -22,14 +24,16 @@ from onnxplain.engine.views.top_search import Collection, search
 from onnxplain.graphops.errors import OptionError
 from onnxplain.graphops.methods import DEFAULT_METHOD
 
-__all__ = ["Found", "Strongest", "rows", "strongest_pictures"]
+__all__ = ["Found", "Strongest", "rows", "top"]
 
 NAMED = 10  # skipped pictures that a note names
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Strongest(View):
     """The pictures that excite channels of a layer most.
+
+    `to_numpy()` is the score, [channels, pictures], of the strongest picture first.
 
     rows: one per channel, the strongest picture first. layer: its tensor. method: the method of the
     projections. preprocess: the preprocessing of the pictures. labels: class names by channel, if
@@ -37,6 +41,7 @@ class Strongest(View):
     names of the pictures that could not be read.
     """
 
+    main = "score"
     rows: tuple[tuple[Found, ...], ...]
     layer: str
     method: str
@@ -92,9 +97,24 @@ class Strongest(View):
                 arrays[f"projection.{r}.{i}"] = one.projection
         return arrays
 
+    def _axes(self) -> AxisNames:
+        axes = dict.fromkeys(("picture", "name", "score"), ("unit", "rank"))
+        return {**axes, "position": ("unit", "rank", "axis"), "box": ("unit", "rank", "side")}
 
-def strongest_pictures(
-    engine: Engine,
+    def _coordinates(self) -> Coordinates:
+        return {"unit": (("unit",), [row[0].channel for row in self.rows])}
+
+    def _told(self) -> tuple[str, str]:
+        first = self.rows[0][0]
+        return (
+            f"the pictures that excite '{self.layer}' most [{counted(len(self.rows), 'channel')}, "
+            f"{counted(len(self.rows[0]), 'picture')} each]",
+            f"channel {first.channel}: {first.name} ({first.score:.3g})",
+        )
+
+
+def top(
+    engine: Explainer,
     model: Model,
     pictures: str | os.PathLike[str] | Sequence[Picture],
     layer: str | None = None,
@@ -105,7 +125,7 @@ def strongest_pictures(
     names: Sequence[str] | None = None,
     labels: Sequence[str] | None = None,
     preprocess: Preprocess | str | None = None,
-    progress: Callable[[int, int], None] = lambda done, total: None,
+    progress: Progress | None = None,
 ) -> Strongest:
     """Find the pictures that excite channels of a layer most, and what excites the channels there.
 
@@ -114,7 +134,6 @@ def strongest_pictures(
     channel's values, in standard deviations of these; of the class score, the largest scores.
 
     Args:
-        engine: the engine that explains.
         model: a path, the bytes of a file, a ModelProto, or the result of `Engine.open`.
         pictures: a folder, which is searched with its subfolders; or paths, bytes, Pillow images or
             uint8 arrays [H, W, 3]. Files that cannot be read are skipped, and named in a note.
@@ -150,6 +169,7 @@ def strongest_pictures(
             f"method '{method}' does not carry a layer's units back to the pixels: choose "
             "deconvnet, guided_backprop or another that does"
         )
+    report = progress or unreported
     collection, steps = Collection(pictures, name_pictures(pictures, names)), 2 * len(pictures)
     _, sample = next(iter(collection))
     opened = engine.open(model)
@@ -165,11 +185,11 @@ def strongest_pictures(
     field = next(known for known in opened.layers if known.tensor == first.layer)
     maxima = search(
         engine, opened, collection, field, channels, count, preprocess,
-        lambda done: progress(done, steps),
+        lambda done: report(done, steps),
     )  # fmt: skip
     found, further = project(
         engine, opened, collection, field, method, preprocess, maxima,
-        lambda done: progress(len(pictures) + done, steps),
+        lambda done: report(len(pictures) + done, steps),
     )  # fmt: skip
     skipped = tuple(collection.titles[number] for number in sorted(collection.skipped))
     notes = dict.fromkeys([*prepared.notes, *further, *_skipped_notes(skipped, len(pictures))])
