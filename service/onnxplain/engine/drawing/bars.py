@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["draw_bar", "draw_shared_bar", "round_ticks"]
 
-MUTED = "#5a5a5a"
+INK, MUTED = "#191919", "#5a5a5a"
 
 
 def round_ticks(low: float, high: float) -> list[float]:
@@ -44,11 +44,15 @@ def _round(value: float) -> float:
     return float(f"{digit}e{power}")
 
 
-def draw_bar(ax: Axes, of: ScalarMappable, letters: Lettering, size: float) -> None:
-    """Draw the colour bar of one panel, with round numbers."""
+def draw_bar(
+    ax: Axes, of: ScalarMappable, letters: Lettering, size: float, marked: float | None = None
+) -> None:
+    """Draw the colour bar of one panel, with round numbers, and a triangle at a marked value."""
     low, high = _limits(of)
     ticks = round_ticks(low, high)
     _draw(ax, of, letters, size, ticks, [number(tick) for tick in ticks])
+    if marked is not None:
+        ax.plot([marked], [1.0], "v", color=INK, markersize=3.5, clip_on=False)
 
 
 def draw_shared_bar(ax: Axes, of: Sequence[ScalarMappable], letters: Lettering, size: float) -> str:
