@@ -115,7 +115,7 @@ def test_panels_of_one_name_and_of_odd_names_have_files(tmp_path):
     assert sorted(os.listdir(tmp_path)) == sorted(names)
     assert names[0] == "a_b_c.svg"
     unnamed = Shown(1, ("", "..")).save_panels(tmp_path / "x")
-    assert [path.name for path in unnamed] == ["panel-1.png", "panel-2.png"]
+    assert [path.name for path in unnamed] == ["panel.png", "panel-2.png"]
     with pytest.raises(OptionError, match="does not end"):
         Shown().save_panels(tmp_path, "gif")
 

@@ -28,7 +28,6 @@ __all__ = [
     "forbid_engine_flags",
     "output_files",
     "report",
-    "report_notes",
     "style_options",
     "write",
 ]
@@ -147,36 +146,32 @@ def output_files(
     return files
 
 
-def write(view: View, files: Mapping[str, str], arguments: argparse.Namespace) -> dict[str, str]:
+def write(view: View, files: Mapping[str, str], arguments: argparse.Namespace) -> list[str]:
     """Write the figure to files["picture"], the arrays to files["npz"], and panels to --panels.
 
-    The figure comes first: a view that cannot be drawn leaves no file behind. Returns what is
-    written: of a figure of several pages, the file of each.
+    The figure comes first: a view that cannot be drawn leaves no file behind.
+
+    Returns the files written: a figure of several pages may be as many, and a folder of panels is
+    one.
     """
-    style, written = style_options(arguments), dict(files)
+    written: list[str] = []
+    style = style_options(arguments)
     with working("writing"):
         if "picture" in files:
-            paths = view.save(files["picture"], **style)
-            if len(paths) > 1:
-                del written["picture"]
-                written |= {f"picture {n + 1}": str(path) for n, path in enumerate(paths)}
+            written += map(str, view.save(files["picture"], **style))
         if arguments.panels:
             form = format_of(files["picture"]) if "picture" in files else "png"
             view.save_panels(arguments.panels, form, **style)
-            written["panels"] = os.path.join(arguments.panels, "")
+            written.append(os.path.join(arguments.panels, ""))
         if "npz" in files:
             view.save_npz(files["npz"])
+            written.append(files["npz"])
     return written
 
 
-def report(view: View, files: Mapping[str, str]) -> None:
+def report(view: View, written: Sequence[str]) -> None:
     """Print the files written, and the view's notes on stderr."""
-    for path in files.values():
+    for path in written:
         print(printable(f"wrote {path}"))
-    report_notes(view)
-
-
-def report_notes(view: View) -> None:
-    """Print the view's notes on stderr."""
     for note in view.notes:
         print(in_flags(printable(f"onnxplain: {note}")), file=sys.stderr)
