@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+import itertools
 import os
 import re
 from collections.abc import Iterator, Sequence
