@@ -30,10 +30,12 @@ if TYPE_CHECKING:
         volume_panel,
     )
     from onnxplain.engine.drawing.style import Style, StyleOptions, style_of
+    from onnxplain.engine.drawing.tiles import Blocks, tile_pixels, tiles_panel
     from onnxplain.engine.drawing.view import View, name_pictures
 
 __all__ = [
     "SUFFIXES",
+    "Blocks",
     "Box",
     "Frame",
     "Page",
@@ -66,6 +68,8 @@ __all__ = [
     "plotted",
     "signal_panel",
     "style_of",
+    "tile_pixels",
+    "tiles_panel",
     "unit_captions",
     "unit_name",
     "volume_panel",
@@ -74,6 +78,7 @@ __all__ = [
 __getattr__ = on_first_use(
     __name__,
     {
+        "Blocks": "tiles",
         "Box": "frames",
         "Frame": "frames",
         "Page": "page",
@@ -107,6 +112,8 @@ __getattr__ = on_first_use(
         "plotted": "axes",
         "signal_panel": "signals",
         "style_of": "style",
+        "tile_pixels": "tiles",
+        "tiles_panel": "tiles",
         "unit_captions": "captions",
         "unit_name": "captions",
         "volume_panel": "signals",

@@ -5,31 +5,20 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from onnxplain.engine.drawing import (
-    Frame,
-    Page,
-    Panel,
-    Style,
-    View,
-    attribution_panel,
-    kind_of,
-    name_pictures,
-    number,
-    picture_panel,
-)
+from onnxplain.engine.drawing import Page, Style, View, name_pictures
 from onnxplain.engine.explainer import Explainer
-from onnxplain.engine.methods import drawn_as, find_method
+from onnxplain.engine.methods import find_method
 from onnxplain.engine.pictures import Picture, Preprocess, folder_pictures, names_in, prepare
 from onnxplain.engine.progress import Progress, unreported
 from onnxplain.engine.result import AxisNames, Coordinates, counted
 from onnxplain.engine.runtime import Model
 from onnxplain.engine.units import Units, top_count
+from onnxplain.engine.views.top_figure import strongest_pages
 from onnxplain.engine.views.top_projection import Found, project
 from onnxplain.engine.views.top_search import Collection, search
 from onnxplain.graphops.errors import OptionError
@@ -37,7 +26,6 @@ from onnxplain.graphops.methods import DEFAULT_METHOD
 
 __all__ = ["Found", "Strongest", "rows", "top"]
 
-SIDE = 112  # pixels of a drawn patch's longer side
 NAMED = 10  # skipped pictures that a note names
 
 
@@ -63,35 +51,35 @@ class Strongest(View):
     skipped: tuple[str, ...] = ()
 
     def page(self, style: Style) -> Page:
-        """Draw one row per channel: each patch, and beside it its projection.
+        """Return the first page, see `pages`.
 
         Args:
-            style: how the figure looks.
+            style: how the figure looks; `columns` are the channels of a row.
 
         Returns:
             The page.
+
+        Raises:
+            OptionError: a projection cannot be drawn.
         """
-        rows: list[list[Panel | None]] = []
-        for found in self.rows:
-            row: list[Panel | None] = []
-            for one in found:
-                channel = (*self.labels[one.channel : one.channel + 1], str(one.channel))[0]
-                score = number(one.score) if one.score > 0 or self.labels else "not active"
-                captions = (
-                    f"{channel}: {one.name} ({score})", f"{channel}: {one.name}", f"{channel}",
-                )  # fmt: skip
-                frame = Frame.whole(one.patch.shape[:2], one.patch)
-                kind = kind_of(one.projection, drawn_as(self.method), self.preprocess)
-                row.append(picture_panel(captions, frame, f"{channel}_{one.name}_patch"))
-                row.append(
-                    attribution_panel(
-                        (), partial(getattr, one, "projection"), kind, self.preprocess, frame,
-                        f"{channel}_{one.name}_projection",
-                    )
-                )  # fmt: skip
-            rows.append(row)
-        legend = ["Each patch is what the unit sees of the picture; beside it, its projection"]
-        return Page(f"What excites {self.layer} most · {self.method}", rows, legend, self.notes)
+        return self.pages(style)[0]
+
+    def pages(self, style: Style) -> Sequence[Page]:
+        """Return the pages: for each channel its projections beside their patches, in blocks.
+
+        All tiles are of one size, and the unit is in the middle of each. Up to 24 channels are on
+        one page, more on pages of the proportions of A4.
+
+        Args:
+            style: how the figures look; `columns` are the channels of a row.
+
+        Returns:
+            The pages, each of whole rows of channels.
+
+        Raises:
+            OptionError: a projection cannot be drawn.
+        """
+        return strongest_pages(self, style)
 
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
         """Return arrays [rows, pictures], and patch.ROW.PICTURE and projection.ROW.PICTURE."""
