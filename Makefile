@@ -10,7 +10,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STUBS := proto/onnxplain/v1
 
-.PHONY: demo docs test test-all lint wheel proto generate docs-methods bench-gpu bench-memory bench-rewriting bench-values default-layers gallery parity portability clean
+.PHONY: demo docs test test-all lint wheel proto generate docs-methods bench-gpu bench-memory bench-pictures bench-rewriting bench-values default-layers gallery parity portability torchvision-preset clean
 
 demo: $(VENV)/run
 	$(BIN)/python examples/demo.py
@@ -59,6 +59,9 @@ bench-gpu: $(VENV)/run
 bench-memory: $(VENV)/run
 	$(BIN)/python bench/memory.py
 
+bench-pictures: $(VENV)/run
+	$(BIN)/python bench/large_pictures.py
+
 gallery: $(VENV)/dev
 	test -e .gallery/epoch_10.onnx || $(BIN)/python examples/train_checkpoints.py .gallery
 	$(BIN)/python examples/gallery.py
@@ -82,6 +85,9 @@ $(VENV)-parity/run: pyproject.toml
 	$(VENV)-parity/bin/python $(PIP_INSTALL) \
 	    torch==2.15.0 torchvision==0.29.2 timm onnxscript --editable '.[$(RUNTIME)]'
 	touch $@
+
+torchvision-preset: $(VENV)-parity/run
+	$(VENV)-parity/bin/python bench/torchvision_preset.py
 
 portability: $(VENV)-portability/run bench/web/node_modules
 	$(VENV)-portability/bin/python bench/portability.py

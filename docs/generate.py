@@ -55,12 +55,13 @@ def page(text: str) -> str:
 
 def tables() -> Iterator[str]:
     """Yield the lines of the table of methods, then of that of options."""
-    yield "| method | what it shows | after | defined as in | options | artefact |"
-    yield "|---|---|---|---|---|---|"
+    yield "| method | name | what it shows | after | defined as in | options | artefact |"
+    yield "|---|---|---|---|---|---|---|"
     for method in METHODS.values():
         takes = ", ".join(f"`{option.name}`" for option in method.takes)
         exportable = "yes" if method.exportable else "no"
-        cells = (f"`{method.name}`", method.summary, method.paper, method.peer, takes, exportable)
+        shown = (method.title, method.summary, method.paper, method.peer)
+        cells = (f"`{method.name}`", *shown, takes, exportable)
         yield "| " + " | ".join(cells) + " |"
     yield ""
     yield "| option | what it means | default | values |"

@@ -12,12 +12,12 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+from onnxplain.engine.drawing.attribution import drawn
+from onnxplain.engine.drawing.figure import Note, Panel, figure
 from PIL import Image
 
 from onnxplain.client import Client, Result
-from onnxplain.engine.drawing.attribution import drawn
 from onnxplain.engine.drawing.colormaps import enlarged, heat, overlay
-from onnxplain.engine.drawing.figure import Note, Panel, figure
 from onnxplain.engine.methods import drawn_as
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -1,6 +1,7 @@
 """`onnxplain check`."""
 
 import json
+import re
 from pathlib import Path
 
 from cli.running import Run, write_model
@@ -53,3 +54,53 @@ def test_no_explanation_possible(run: Run, tmp_path: Path) -> None:
     assert json.loads(result.out)["ok"] is False
 
     assert run("check", model, "--layer", "b", "--to", "h").code == 0
+
+
+TIME_AND_MEMORY = r" +[\d.e+]+ ms +[\d.]+ [kMG]B +\d+"
+
+
+def test_measuring(run: Run, network: Path) -> None:
+    flags = ["--method", "smoothgrad", "--samples", "3", "--noise", "drawn"]
+    result = run("check", network, *flags, "--measure")
+    assert (result.code, result.error) == (0, "")
+    report, table = result.out.split("an explanation is possible\n")
+    assert "smoothgrad" in report
+    _, _, forward, explanation, about = table.splitlines()
+    assert re.fullmatch(f"forward pass{TIME_AND_MEMORY}", forward)
+    assert re.fullmatch(f"explanation, with the forward pass{TIME_AND_MEMORY}", explanation)
+    assert re.fullmatch(
+        r"on cpu, \d+ threads?, ONNX Runtime [\d.]+: image float32\[1, 3, 16, 16\], "
+        r"channel int64\[1\]",
+        about,
+    )
+
+
+def test_measuring_an_artefact(run: Run, network: Path) -> None:
+    flags = ["--method", "gradient", "--bake-preprocess", "unit", "--select", "predicted"]
+    assert run("rewrite", network, *flags, "-o", "out.onnx").code == 0
+    found = json.loads(run("check", "out.onnx", "--measure", "--json").out)
+    measurement = found.pop("measurement")
+    assert found == {"layer": "scores", "method": "gradient", "to": "image"}
+    assert measurement["inputs"] == {"pixels": "uint8[1, 16, 16, 3]"}
+    assert measurement["explanation"]["memory"] > 0
+    lines = run("check", "out.onnx", "--measure").out.splitlines()
+    assert lines[:3] == ["layer   scores", "method  gradient", "to      image"]
+
+
+def test_measuring_needs_an_explanation(run: Run, tmp_path: Path) -> None:
+    model = write_model(tmp_path / "odd.onnx", UNSUPPORTED)
+    result = run("check", model, "--layer", "b", "--measure", "--json")
+    assert result.code == 3
+    assert "measurement" not in json.loads(result.out)
+
+
+def test_a_size_is_for_measuring(run: Run, network: Path) -> None:
+    assert run("check", network, "--size", "8x8").code == 2
+    result = run("check", network, "--measure", "--size", "8x8")
+    assert (result.code, "has a fixed size" in result.error) == (2, True)
+
+
+def test_options_of_other_methods_are_refused(run: Run, network: Path) -> None:
+    result = run("check", network, "--method", "gradient", "--samples", "3")
+    assert result.code == 2
+    assert "takes no samples" in result.error

@@ -7,6 +7,7 @@ import onnx
 import onnxruntime
 import pytest
 from cli.running import Run, write_model
+from PIL import Image
 
 POINTWISE = """
 <ir_version: 8, opset_import: ["": 17]>
@@ -196,3 +197,26 @@ def test_a_model_with_a_plug_in_is_written_with_a_warning(run: Run, tmp_path: Pa
     result = run("rewrite", model, "--layer", "y", "-o", "bare.onnx")
     assert "boxes float32, attribution" in result.out
     onnxruntime.InferenceSession("out.onnx")
+
+
+def test_a_baked_preprocessing_takes_pictures(run: Run, network: Path, picture: Path) -> None:
+    flags = ["--method", "gradient", "--channel", "2"]
+    result = run("rewrite", network, *flags, "--bake-preprocess", "caffe", "-o", "out.onnx")
+    assert (result.code, result.error) == (0, "")
+    assert "inputs   pixels uint8[Nx16x16x3]\n" in result.out
+    plain = ["--method", "gradient", "--channel", "2", "-o", "out.png", "--npz", "out.npz"]
+    assert run("explain", network, picture, *plain, "--preprocess", "caffe").code == 0
+    expected = np.load("out.npz")["attribution"]
+    session = onnxruntime.InferenceSession("out.onnx", providers=["CPUExecutionProvider"])
+    pixels = np.asarray(Image.open(picture))[None]
+    (attribution,) = session.run(["attribution"], {"pixels": pixels})
+    np.testing.assert_allclose(attribution, expected[0], rtol=1e-6)
+    again = run("explain", "out.onnx", picture, *plain)
+    assert (again.code, again.error) == (0, "")  # no assumption is printed
+    np.testing.assert_allclose(np.load("out.npz")["attribution"], expected, rtol=1e-6)
+
+
+def test_a_preprocessing_that_does_not_exist_is_refused(run: Run, network: Path) -> None:
+    result = run("rewrite", network, "--bake-preprocess", "imagnet", "-o", "out.onnx")
+    assert (result.code, Path("out.onnx").exists()) == (2, False)
+    assert "no preprocessing 'imagnet'" in result.error

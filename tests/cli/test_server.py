@@ -82,7 +82,7 @@ def test_a_server_s_result_lies_over_the_photograph(
     path = tmp_path / "wide.png"
     Image.fromarray(pixels).save(path)
     written: list[View] = []
-    monkeypatch.setattr(explain, "write", lambda view, files: written.append(view))
+    monkeypatch.setattr(explain, "write", lambda view, files: written.append(view) or [])
     sent = path.read_bytes()
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(sent)))
     for source in (path, "-"):

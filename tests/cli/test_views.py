@@ -64,6 +64,18 @@ def test_the_channels_of_top(run: Run, folder: Path, flags: list[str], channels:
         assert found["channels"].shape == (channels,)
 
 
+def test_many_channels_are_several_pages(run: Run, folder: Path) -> None:
+    """Of a PNG file each page is a file, and all their names are printed."""
+    flags = ("--layer", "mixed", "--channel", "all", "--count", "4")
+    result = run("top", MODEL, folder, *flags, "-o", "top.png", "--npz", "top.npz")
+    assert result.code == 0, result.error
+    written = [line.split()[1] for line in result.out.splitlines() if line.startswith("wrote ")]
+    assert written == [*(f"top-{page}.png" for page in range(1, len(written))), "top.npz"]
+    assert len(written) > 2
+    assert sorted(written) == sorted(path.name for path in Path().glob("top*.*"))
+    assert all(is_picture(path) for path in written[:-1])
+
+
 def test_pictures_that_cannot_be_read_are_named_at_the_end(run: Run, folder: Path) -> None:
     """They end nothing while there are others; here and in the files of a subfolder."""
     (folder / "more" / "bad.tiff").write_bytes(b"II*")

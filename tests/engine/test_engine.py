@@ -74,11 +74,11 @@ def same(a, b):
 
 def test_the_public_names():
     assert sorted(onnxplain.engine.__all__) == [
-        "Choices", "Covered", "Curve", "Engine", "EngineMethod", "Evaluation", "Evaluations",
-        "Explanation", "Found", "InstallationWarning", "Invariance", "METHODS", "PRESETS",
-        "Preprocess", "SideBySide", "Sliding", "Strongest", "Training", "VIEWS", "View",
-        "class_methods", "evaluate", "explain", "invariance", "maps", "occlusion", "read_picture",
-        "slide", "top", "training", "verify",
+        "Choices", "Cost", "Covered", "Curve", "Engine", "EngineMethod", "Evaluation",
+        "Evaluations", "Explanation", "Found", "InstallationWarning", "Invariance", "METHODS",
+        "Measurement", "PRESETS", "Preprocess", "SideBySide", "Sliding", "Strongest", "Training", "VIEWS", "View",
+        "bake_preprocess", "class_methods", "evaluate", "explain", "invariance", "maps",
+        "measure", "occlusion", "read_picture", "slide", "top", "training", "verify",
     ]  # fmt: skip
 
 

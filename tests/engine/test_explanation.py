@@ -7,10 +7,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from onnxplain.engine.drawing.figure import Note, Panel, figure
 from PIL import Image
 
 from onnxplain.engine import PRESETS, Explanation
-from onnxplain.engine.drawing.figure import Note, Panel, figure
 from onnxplain.graphops.errors import OptionError, OutputError
 
 RNG = np.random.default_rng(0)

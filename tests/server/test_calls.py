@@ -13,7 +13,7 @@ from grpc import StatusCode
 from PIL import Image
 from server.running import CLASSIFIER, model, pixels, running
 
-from onnxplain.engine import Engine, Preprocess
+from onnxplain.engine import Engine, Preprocess, bake_preprocess
 from onnxplain.graphops import Options, check, layers, load, network, rewrite
 from onnxplain.graphops.errors import Cancelled
 from onnxplain.graphops.options import BACKWARDS, POSITIONS, SEED_VALUES, SELECTS, TARGETS, UNPOOLS
@@ -125,6 +125,14 @@ def test_rewrite_streams_a_model_in_pieces(stub, folder):
     assert (parts[0].size, parts[0].sha256) == (len(data), hashlib.sha256(data).hexdigest())
     assert (parts[1].size, parts[1].sha256) == (0, "")
     onnx.checker.check_model(onnx.load_from_string(data), full_check=True)
+
+
+def test_rewrite_bakes_a_preprocessing_in(stub, folder):
+    request = pb.RewriteRequest(model="models/classifier", bake_preprocess="signed")
+    data = b"".join(part.data for part in stub.Rewrite(request))
+    artefact = rewrite(load(folder / "classifier.onnx"))
+    assert data == bake_preprocess(artefact, "signed").SerializeToString()
+    assert onnx.load_from_string(data).graph.input[0].name == "pixels"
 
 
 def test_rewrite_passes_its_options_on(stub, folder):

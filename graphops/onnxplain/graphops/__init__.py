@@ -14,7 +14,8 @@ from onnxplain.graphops.options import Option, Options
 
 if TYPE_CHECKING:
     from onnxplain.graphops.analysis import Arithmetic, Layer
-    from onnxplain.graphops.cutting import begin_at, forward
+    from onnxplain.graphops.baked_pixels import bake_pixels
+    from onnxplain.graphops.cutting import begin_at, forward, without_explanation
     from onnxplain.graphops.fully_convolutional import convolutionalize
     from onnxplain.graphops.ir import load, read_metadata, save
     from onnxplain.graphops.network import Network, layers
@@ -31,6 +32,7 @@ __all__ = [
     "Option",
     "Options",
     "Report",
+    "bake_pixels",
     "begin_at",
     "check",
     "convolutionalize",
@@ -40,6 +42,7 @@ __all__ = [
     "read_metadata",
     "rewrite",
     "save",
+    "without_explanation",
 ]
 
 __getattr__ = on_first_use(
@@ -50,6 +53,7 @@ __getattr__ = on_first_use(
         "Network": "network",
         "NodeReport": "preflight",
         "Report": "preflight",
+        "bake_pixels": "baked_pixels",
         "begin_at": "cutting",
         "check": "preflight",
         "convolutionalize": "fully_convolutional",
@@ -59,5 +63,6 @@ __getattr__ = on_first_use(
         "read_metadata": "ir",
         "rewrite": "rewriter",
         "save": "ir",
+        "without_explanation": "cutting",
     },
 )

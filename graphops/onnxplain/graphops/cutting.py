@@ -5,10 +5,10 @@ from __future__ import annotations
 import onnx
 
 from onnxplain.graphops.backward import Interface
-from onnxplain.graphops.ir import Emitter, diagnosing, write
+from onnxplain.graphops.ir import Emitter, diagnosing, read_metadata, write
 from onnxplain.graphops.network import NetworkSource, as_network
 
-__all__ = ["begin_at", "forward"]
+__all__ = ["begin_at", "forward", "without_explanation"]
 
 
 def forward(
@@ -65,4 +65,35 @@ def begin_at(model: NetworkSource, tensor: str) -> onnx.ModelProto:
             start.inputs.clear()
             graph.inputs.append(start)
         graph.cleanup()
+        return write(graph, network.model)
+
+
+def without_explanation(artefact: NetworkSource) -> onnx.ModelProto:
+    """Leave out of an artefact what a rewrite added.
+
+    Args:
+        artefact: a path, the bytes of a file, a ModelProto or a Network; it is not changed.
+
+    Returns:
+        The network with its own outputs, or, where the artefact has none of them, with the
+        explained layer as its output.
+
+    Raises:
+        UnsupportedModel: the artefact does not say which layer it explains.
+        MissingFile, CorruptModel, UnsafeModel: the model cannot be read.
+    """
+    network = as_network(artefact)
+    with diagnosing(network.model):
+        canonical = network.canonical(keep_shape=True)
+        graph = canonical.graph
+        own = [tensor for tensor in graph.outputs if tensor.name not in graph.added]
+        layer = read_metadata(network.model).get("onnxplain.layer")
+        graph.outputs = own or [canonical.tensor(layer)]
+        graph.cleanup()
+        graph.drop_unread_inputs()
+        outputs = {tensor.name for tensor in graph.outputs}
+        for node in graph.nodes:
+            unread = [t for t in node.outputs[1:] if not t.outputs and t.name not in outputs]
+            if node.op == "MaxPool" and unread:  # the indices, which only the explanation needed
+                node.outputs = node.outputs[:1]
         return write(graph, network.model)

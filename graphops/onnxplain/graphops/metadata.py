@@ -9,9 +9,31 @@ import onnx
 
 from onnxplain.graphops.options import Options
 
-__all__ = ["CONTRACT", "describe_artefact", "package_version"]
+__all__ = ["CONTRACT", "added_outputs", "describe_artefact", "package_version", "renamed_names"]
 
-CONTRACT = 2  # the version of docs/contract.md that artefacts keep, raised with every change of it
+CONTRACT = 3  # the version of docs/contract.md that artefacts keep, raised with every change of it
+
+
+def added_outputs(model: onnx.ModelProto) -> frozenset[str]:
+    """Return the names of the outputs that a rewrite added to a model; none for a source.
+
+    They stand behind the network's own, and `attribution` is the first.
+    """
+    if all(entry.key != "onnxplain.contract" for entry in model.metadata_props):
+        return frozenset()
+    first = renamed_names(model).get("attribution", "attribution")
+    names = [value.name for value in model.graph.output]
+    return frozenset(names[names.index(first) :]) if first in names else frozenset()
+
+
+def renamed_names(model: onnx.ModelProto) -> dict[str, str]:
+    """Return the names that inputs and outputs of an artefact have in place of the contract's."""
+    stored = {p.key: p.value for p in model.metadata_props}.get("onnxplain.renamed", "{}")
+    try:
+        renamed = json.loads(stored)
+    except ValueError:  # anyone may write metadata
+        return {}
+    return renamed if isinstance(renamed, dict) else {}
 
 
 def package_version() -> str:

@@ -44,6 +44,7 @@ from onnxplain.graphops.metadata import describe_artefact
 from onnxplain.graphops.methods import DEFAULT_METHOD, Method, find_method, require_taken
 from onnxplain.graphops.network import Network, NetworkSource, as_network
 from onnxplain.graphops.options import Options
+from onnxplain.graphops.prediction import prediction
 from onnxplain.graphops.ways_out import naming_ways_out
 
 __all__ = ["append_explanation", "rewrite"]
@@ -68,8 +69,9 @@ def rewrite(
         The artefact, one self-contained model. Its inputs are the network's own and those that
         `options.select` and `options.position` add. Its outputs are the network's own, then
         `attribution` [B, ...shape of `to`], `attribution.NAME` for each further input where `to` is
-        "all", `score` [B] and, for positions `max` and `given`, `position` int64[B, spatial rank].
-        See docs/contract.md.
+        "all", `score` [B], for positions `max` and `given`, `position` int64[B, spatial rank], and
+        for select `predicted`, `class` int64[B] and its `probability` [B] where the network
+        computes one. See docs/contract.md.
 
     Raises:
         UnknownLayer, UnknownMethod, OptionError, ChannelError: an argument is wrong.
@@ -139,6 +141,8 @@ def append_explanation(
     if seed.position is not None:
         rank = len(canonical.shape_with_batch(ends.layer)) - 2
         outputs.append(interface.output(op, "position", seed.position, [interface.results, rank]))
+    if options.select == "predicted":
+        outputs += prediction(walk, ends)
     graph.outputs = outputs
     graph.cleanup()
     if not options.keep_outputs:
@@ -179,7 +183,7 @@ def _start_walk(
     images = {t.name: t for t in graph.inputs if t.name in canonical.batched}
     if not images:  # the batch is fixed, or its axis is unknown
         images = {t.name: t for t in graph.inputs if is_float(t)}
-    image, scope = None, "seed"
+    image, scope, channel = None, "seed", None
     lacks_batch, shape = layer.name in canonical.unbatched, list(shape_of(layer))
     if lacks_batch:
         with op.scoped(scope):
@@ -202,7 +206,7 @@ def _start_walk(
             select = options.select or "channel"
             of_units = layer if rank_of(layer) > 1 else column(op, layer)
             unit = select_unit(op, interface, of_units, axis or 1, select, options.channels)
-        image = unit.image
+        image, channel = unit.image, unit.channel
         if image is not None and not _can_gather_images(path, canonical):
             copies = _gather_images(op, interface, graph, image, list(images.values()))
             images = {name: copies[name] for name in images}
@@ -226,7 +230,7 @@ def _start_walk(
         seed.cotangent.shape, axis = shape, axis - 1
     return Walk(
         op, interface, canonical, path, axis, ends.target_axes, images, image, seed, method.rules,
-        options, scope,
+        options, scope, channel,
     )  # fmt: skip
 
 

@@ -27,8 +27,14 @@ if TYPE_CHECKING:
     from onnxplain.engine.engine import Engine
     from onnxplain.engine.evaluation import Evaluation, Evaluations, class_methods
     from onnxplain.engine.explanation import Explanation
-    from onnxplain.engine.pictures import PRESETS, Preprocess, read_picture
-    from onnxplain.engine.runtime import InstallationWarning, verify
+    from onnxplain.engine.pictures import PRESETS, Preprocess, bake_preprocess, read_picture
+    from onnxplain.engine.runtime import (
+        Cost,
+        InstallationWarning,
+        Measurement,
+        measure,
+        verify,
+    )
     from onnxplain.engine.views import (
         VIEWS,
         Covered,
@@ -46,6 +52,7 @@ __all__ = [
     "PRESETS",
     "VIEWS",
     "Choices",
+    "Cost",
     "Covered",
     "Curve",
     "Engine",
@@ -56,17 +63,20 @@ __all__ = [
     "Found",
     "InstallationWarning",
     "Invariance",
+    "Measurement",
     "Preprocess",
     "SideBySide",
     "Sliding",
     "Strongest",
     "Training",
     "View",
+    "bake_preprocess",
     "class_methods",
     "evaluate",
     "explain",
     "invariance",
     "maps",
+    "measure",
     "occlusion",
     "read_picture",
     "slide",
@@ -79,6 +89,7 @@ __getattr__ = on_first_use(
     __name__,
     {
         "Choices": "choices",
+        "Cost": "runtime",
         "Covered": "views",
         "Curve": "views",
         "Engine": "engine",
@@ -88,6 +99,7 @@ __getattr__ = on_first_use(
         "Found": "views",
         "InstallationWarning": "runtime",
         "Invariance": "views",
+        "Measurement": "runtime",
         "PRESETS": "pictures",
         "Preprocess": "pictures",
         "SideBySide": "views",
@@ -96,11 +108,13 @@ __getattr__ = on_first_use(
         "Training": "views",
         "VIEWS": "views",
         "View": "drawing",
+        "bake_preprocess": "pictures",
         "class_methods": "evaluation",
         "evaluate": "default_engine",
         "explain": "default_engine",
         "invariance": "default_engine",
         "maps": "default_engine",
+        "measure": "runtime",
         "occlusion": "default_engine",
         "read_picture": "pictures",
         "slide": "default_engine",

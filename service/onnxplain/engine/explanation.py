@@ -2,39 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
 
 from onnxplain.engine.conservation import is_noise
 from onnxplain.engine.drawing import (
-    Note,
+    Page,
+    Panel,
+    Style,
+    StyleOptions,
     View,
-    drawn,
-    enlarged,
-    has_own_size,
-    input_legend,
-    legend,
+    is_signal,
+    is_volume,
     picture_of,
+    style_of,
     unit_captions,
 )
+from onnxplain.engine.explanation_arrays import arrays_of, axes_of, coordinates_of, told_of
 from onnxplain.engine.explanation_page import page_of
+from onnxplain.engine.explanation_panels import What, panel_of, plot_of
 from onnxplain.engine.methods import drawn_as
 from onnxplain.engine.pictures import Preprocess
-from onnxplain.graphops.errors import OptionError
+from onnxplain.engine.result import AxisNames, Coordinates
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 __all__ = ["Explanation"]
 
 Pixels = npt.NDArray[np.uint8]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Explanation(View):
-    """Projections of a layer's units back to one or more pictures.
+    """Projections of a layer's units back to one or more pictures; `to_numpy()` is `attribution`.
 
     attribution: float32 [images, units, *shape of `to` without its batch axis].
     score: float32 [images, units], the cotangent-weighted sum of the layer's values.
@@ -96,16 +101,74 @@ class Explanation(View):
     def __post_init__(self) -> None:
         object.__setattr__(self, "drawn_as", self.drawn_as or drawn_as(self.method))
 
-    def draw(self) -> Image.Image:
-        """Draw one row per picture: the picture, each unit's projection and its overlay.
+    def page(self, style: Style) -> Page:
+        """Draw one row per picture: the picture, each unit's attribution and its overlay.
 
         Many units take several rows, and more than 16 have no overlays; many pictures of one unit
         each share rows.
 
+        Args:
+            style: how the figure looks.
+
+        Returns:
+            The page.
+
         Raises:
             OptionError: the attribution can be drawn in no way.
         """
-        return page_of(self)
+        return page_of(self, style)
+
+    def plot(
+        self,
+        ax: Axes | None = None,
+        image: int = 0,
+        unit: int = 0,
+        what: What = "attribution",
+        **style: Unpack[StyleOptions],
+    ) -> Axes:
+        """Draw one panel into axes of a figure of one's own.
+
+        Args:
+            ax: the axes; None for pyplot's current ones.
+            image: the index of the picture.
+            unit: the index of the unit.
+            what: "attribution", "overlay" or "input".
+            **style: see `Style`; without `title` no caption is written.
+
+        Returns:
+            The axes.
+
+        Raises:
+            OptionError: an option is wrong, or the attribution can be drawn in no way.
+            ChannelError: there is no such picture or unit.
+        """
+        return plot_of(self, ax, image, unit, what, style_of(style))
+
+    def panel(
+        self,
+        image: int,
+        unit: int,
+        style: Style,
+        what: What = "attribution",
+        captions: Sequence[str] | None = None,
+    ) -> Panel:
+        """Return one panel of a page.
+
+        Args:
+            image: the index of the picture.
+            unit: the index of the unit.
+            style: how the figure looks.
+            what: "attribution", "overlay" or "input".
+            captions: the captions, the longest first; None for the unit's or the picture's own.
+
+        Returns:
+            The panel.
+
+        Raises:
+            OptionError: the attribution can be drawn in no way.
+            IndexError: there is no such picture or unit.
+        """
+        return panel_of(self, image, unit, what, style, captions)
 
     def name(self, image: int) -> str:
         """Return a picture's name, "" where it is the only one or has none.
@@ -137,37 +200,6 @@ class Explanation(View):
         name = self.name(image)
         return tuple(f"{caption} · {name}" for caption in captions) if name else captions
 
-    def require_drawable(self) -> None:
-        """Check that the attribution can be drawn.
-
-        Raises:
-            OptionError: it is that of a vector that is no signal, or has more dimensions than a
-                volume.
-        """
-        drawable = self.attribution.ndim in (4, 5, 6) or self.wide
-        if not drawable:
-            raise OptionError(
-                f"the attribution of '{self.method}' to '{self.to}' has the shape "
-                f"{list(self.attribution.shape[2:])}, is not a picture and cannot be drawn: save "
-                "its numbers (save_npz, on the command line --npz without -o)"
-            )
-
-    def drawn(self, image: int, unit: int) -> Pixels:
-        """Draw one unit's attribution.
-
-        Args:
-            image: the index of the picture.
-            unit: the index of the unit.
-
-        Returns:
-            uint8 [H, W, 3]: for an attribution to a signal its curves, to a volume its slices.
-
-        Raises:
-            IndexError: there is no such picture or unit.
-        """
-        values = self.denoised(image, unit)
-        return drawn(values, self.drawn_as, self.preprocess, self._input(image))
-
     def denoised(self, image: int, unit: int) -> npt.NDArray[np.float32]:
         """Return one unit's attribution as it is drawn: zeros where it is only rounding noise.
 
@@ -185,27 +217,11 @@ class Explanation(View):
         noise = error is not None and is_noise(attribution, error[image, unit : unit + 1])[0]
         return np.asarray(np.zeros_like(attribution[0]) if noise else attribution[0])
 
-    def shown(self, image: int, unit: int, side: int) -> Image.Image:
-        """Draw one unit's attribution for a page.
-
-        Args:
-            image: the index of the picture.
-            unit: the index of the unit.
-            side: the pixels of the longer side of a picture; curves and slices have their own size.
-
-        Returns:
-            The drawing.
-
-        Raises:
-            IndexError: there is no such picture or unit.
-        """
-        pixels = self.drawn(image, unit)
-        return Image.fromarray(pixels) if self.wide else enlarged(pixels, side)
-
     @property
     def wide(self) -> bool:
         """Whether the drawing of a unit is as wide as a page: curves, or a row of slices."""
-        return has_own_size(self.attribution[0, 0], self._input(0))
+        one = self.attribution[0, 0]
+        return is_volume(one) or is_signal(one, self.inputs[0] if self.inputs else None)
 
     def shown_pictures(self) -> tuple[Pixels, ...]:
         """Return the pictures, or inputs drawn as pictures; empty for signals and volumes.
@@ -217,52 +233,18 @@ class Explanation(View):
             return self.pictures
         return tuple(picture_of(row, self.bands) for row in self.inputs)
 
-    def legend(self, overlays: bool) -> list[Note]:
-        """Return the meaning of the colours, and what is shown of inputs that are no pictures.
-
-        Args:
-            overlays: whether there are overlays.
-
-        Returns:
-            One note a line.
-
-        Raises:
-            IndexError: there is no unit.
-        """
-        one = self.attribution[0, 0]
-        own = input_legend(one, self._input(0), self.bands)
-        if self.others:
-            own.append(Note(f"Not drawn: the attributions to {', '.join(self.others)}"))
-        return legend(one, self.drawn_as, overlays) + own
-
-    def _input(self, image: int) -> npt.NDArray[Any] | None:
-        return self.inputs[image] if self.inputs else None
-
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
         """Return the arrays and texts that `save_npz` writes, by name."""
-        arrays: dict[str, npt.NDArray[Any]] = {
-            "attribution": self.attribution,
-            "score": self.score,
-            "channels": self.channels,
-            "layer": np.array(self.layer),
-            "to": np.array(self.to),
-            "method": np.array(self.method),
-            "labels": np.array(self.labels, np.str_),
-            "notes": np.array(self.notes, np.str_),
-            "seed_value": np.array(self.seed_value),
-        }
-        arrays |= {f"attribution.{name}": values for name, values in self.others.items()}
-        if any(self.names):
-            arrays["names"] = np.array(self.names, np.str_)
-        if self.position is not None:
-            arrays["position"] = self.position
-        if self.box is not None:
-            arrays["box"] = self.box
-        if self.completeness_error is not None:
-            arrays["completeness_error"] = self.completeness_error
-        if self.probability is not None:
-            arrays["probability"] = self.probability
-        return arrays
+        return arrays_of(self)
+
+    def _axes(self) -> AxisNames:
+        return axes_of(self)
+
+    def _coordinates(self) -> Coordinates:
+        return coordinates_of(self)
+
+    def _told(self) -> tuple[str, str]:
+        return told_of(self)
 
     def captions(self, image: int, unit: int) -> tuple[str, ...]:
         """Return captions of a unit, its name, strength and probability, the longest first.

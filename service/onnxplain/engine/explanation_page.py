@@ -5,50 +5,113 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from PIL import Image
+import numpy as np
 
-from onnxplain.engine.drawing import Panel, Pixels, enlarged, even_columns, figure, overlay
+from onnxplain.engine.drawing import (
+    Page,
+    Panel,
+    Style,
+    even_columns,
+    input_legend,
+    kind_of,
+    method_title,
+    number,
+    unit_name,
+)
+from onnxplain.engine.explanation_frames import window_of
+from onnxplain.engine.explanation_panels import has_overlays, panel_of, title_of_unit
 
 if TYPE_CHECKING:
     from onnxplain.engine.explanation import Explanation
 
-__all__ = ["page_of"]
+__all__ = ["legend_of", "page_of", "title_of"]
 
-SIDE = 224  # pixels of a drawn picture's longer side, where there is room
-PAGE = 30e6  # the most pixels of all drawn pictures of a page together
-WITH_OVERLAYS = 16  # the most units of a picture that get an overlay each: more would only crowd
+TOGETHER = 3  # the most units of a row, each with its overlay
 
 
-def page_of(one: Explanation) -> Image.Image:
-    """Draw an explanation, see `Explanation.draw`. Raises OptionError where it cannot be drawn."""
-    one.require_drawable()
-    (images, units), shown = one.channels.shape, one.shown_pictures()
-    overlays = bool(shown) and units <= WITH_OVERLAYS and one.drawn_as != "picture"
-    side = int(min(SIDE, math.sqrt(PAGE / (images * units * (1 + overlays)))))
-    columns = even_columns(units, 4) if overlays else math.ceil(math.sqrt(units))
-    columns = 1 if one.wide else columns
+def page_of(one: Explanation, style: Style) -> Page:
+    """Return the page of an explanation. Raises OptionError where it cannot be drawn."""
+    images, units = one.channels.shape
+    inputs = bool(one.shown_pictures())
+    overlays = has_overlays(one)
+    each = 2 if overlays else 1
+    columns = even_columns(units, TOGETHER) if overlays else math.ceil(math.sqrt(units))
+    if style.columns is not None:
+        columns = max(1, (style.columns - inputs) // each)
+    columns = 1 if one.wide else min(columns, units)
     rows: list[list[Panel | None]] = []
-    for i in range(images):
-        panels = [_panel(one, i, u, side, shown[i] if overlays else None) for u in range(units)]
+    for image in range(images):
+        panels: list[list[Panel | None]] = []
+        for unit in range(units):
+            captions = _captions(one, image, unit)
+            panels.append([panel_of(one, image, unit, "attribution", style, captions)])
+            if overlays:
+                over = _over(one, image, unit, style)
+                panels[-1].append(panel_of(one, image, unit, "overlay", style, over))
         for start in range(0, units, columns):
-            row: list[Panel | None] = list(panels[start : start + columns])
-            if shown:
-                picture = Panel((one.name(i) or "input",), (enlarged(shown[i], side),))
-                row.insert(0, None if start else picture)
+            row = [panel for few in panels[start : start + columns] for panel in few]
+            if inputs:
+                row.insert(0, None if start else panel_of(one, image, 0, "input", style))
             rows.append(row)
     if units == 1 and not one.wide:
-        together = max(1, round(math.sqrt(images / 3)))  # panels are three times as wide
+        across = len(rows[0])
+        together = max(1, round(math.sqrt(images / across)))
+        if style.columns is not None:
+            together = max(1, style.columns // across)
         rows = [
             [panel for row in rows[start : start + together] for panel in row]
             for start in range(0, images, together)
         ]
-    return figure(rows, f"{one.method} · {one.layer}", one.legend(overlays), one.notes)
+    return Page(title_of(one), rows, legend_of(one), one.notes)
 
 
-def _panel(one: Explanation, image: int, unit: int, side: int, picture: Pixels | None) -> Panel:
-    pictures = [one.shown(image, unit, side)]
-    if picture is not None:
-        over = overlay(one.denoised(image, unit), picture)
-        pictures.append(enlarged(over, side))
-    captions = one.captions(image, unit)
-    return Panel(captions if one.shown_pictures() else one.named(captions, image), tuple(pictures))
+def title_of(one: Explanation) -> str:
+    """Return the title: the method, and what it explains."""
+    title, by = method_title(one.method), "against" if one.negated else "of"
+    if one.channels.size == 1:
+        return title_of_unit(one, 0, 0)
+    channels = np.unique(one.channels)
+    if len(channels) == 1:
+        return f"{title} {by} {unit_name(int(channels[0]), one.labels, one.layer, None)}"
+    if not one.labels and one.probability is None:
+        return f"{title} {by} {one.layer}"
+    if one.channels.shape[1] == 1:
+        return f"{title} {by} a class of each picture"
+    return f"{title} {by} {one.channels.shape[1]} classes"
+
+
+def legend_of(one: Explanation) -> list[str]:
+    """Return lines on what is drawn, and on inputs that are no pictures."""
+    given = one.inputs[0] if one.inputs else None
+    lines = input_legend(one.attribution[0, 0], given, one.bands)
+    if kind_of(one.attribution[0, 0], one.drawn_as, one.preprocess) == "picture":
+        lines.insert(0, "Pictures that excite the unit, as the network would see them")
+    if window_of(one, 0, 0) is not None:
+        lines.append(
+            "Enlarged: what a unit sees, at the rows y and columns x of the network's input; its "
+            "place is outlined in the picture"
+        )
+    if one.others:
+        lines.append(f"Not drawn: the attributions to {', '.join(one.others)}")
+    return lines
+
+
+def _captions(one: Explanation, image: int, unit: int) -> tuple[str, ...]:
+    """Return a unit's captions; alone it is named by the title."""
+    if one.channels.size > 1:
+        captions = one.captions(image, unit)
+        return captions if one.shown_pictures() else one.named(captions, image)
+    kind = kind_of(one.attribution[0, 0], one.drawn_as, one.preprocess)
+    word = {"map": "attribution", "reconstruction": "projection", "picture": "picture"}[kind]
+    value = f"{one.strength_name} {number(float(one.strength[image, unit]))}"
+    return (f"{word}, {value}", value)
+
+
+def _over(one: Explanation, image: int, unit: int, style: Style) -> tuple[str, ...]:
+    """Return the captions of an overlay, none where it shares those of the attribution."""
+    if one.channels.size > 1:
+        return ()
+    if window_of(one, image, unit) is not None:
+        return ("what the unit sees",)
+    under = style.at == "photograph" and one.photographs
+    return (f"over the {'photograph' if under else 'network input'}",)

@@ -14,7 +14,7 @@ from weakref import WeakSet
 
 import grpc
 
-from onnxplain.engine import METHODS, Engine
+from onnxplain.engine import METHODS, Engine, bake_preprocess
 from onnxplain.graphops import Network, check, convolutionalize, layers, rewrite
 from onnxplain.graphops.errors import AnswerTooLarge, UnsupportedModel
 from onnxplain.graphops.ir import fits
@@ -157,6 +157,8 @@ class ExplainServicer(explain_pb2_grpc.ExplainServiceServicer):
     def _rewrite(self, request: pb.RewriteRequest) -> Iterator[pb.RewriteResponse]:
         with self._network(request.model) as network:
             artefact = rewrite(network, **requests.rewrite_arguments(request))
+        if request.bake_preprocess:
+            artefact = bake_preprocess(artefact, request.bake_preprocess)
         if not fits(artefact):
             raise UnsupportedModel(
                 "the rewritten model exceeds 2 GiB, which no ONNX file in one piece can: write it "
@@ -199,7 +201,7 @@ class ExplainServicer(explain_pb2_grpc.ExplainServiceServicer):
         engine = self._engine.limited(call.timeout, call.cancelled, MAX_VIEW_BYTES)
         with self._models.use_all(view_call.models) as used:
             view = view_call.compute(engine, [str(path) for _, path in used], progress)
-            yield from views.view_parts(view)
+            yield from view_call.parts(view)
 
     def _evaluate(
         self, request: pb.EvaluateRequest, call: Call, progress: ProgressQueue[pb.EvaluateResponse]

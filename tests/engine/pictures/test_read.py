@@ -1,6 +1,8 @@
 """Reading pictures from all that holds them, and refusing what is none."""
 
 import io
+import os
+import threading
 
 import numpy as np
 import pytest
@@ -101,3 +103,40 @@ def test_arrays_of_another_form_are_refused(array):
 def test_values_of_unknown_range_are_refused():
     with pytest.raises(PictureError, match="32-bit"):
         read_picture(Image.fromarray(np.ones((3, 3), np.float32)))
+
+
+@pytest.mark.parametrize("kind", ["AVIF", "BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP"])
+@pytest.mark.parametrize("mode", ["RGB", "L"])
+def test_every_format_is_read_as_pillow_reads_it(tmp_path, kind, mode):
+    image = Image.fromarray(PICTURE).resize((40, 30)).convert(mode)
+    path = tmp_path / "picture"
+    image.save(path, kind)
+    with Image.open(path) as opened:
+        expected = np.asarray(opened.convert("RGB"))
+    for source in (path, path.read_bytes()):
+        np.testing.assert_array_equal(read_picture(source), expected)
+
+
+@pytest.mark.parametrize("kind", ["AVIF", "BMP", "GIF", "JPEG", "PNG", "TIFF", "WEBP"])
+@pytest.mark.parametrize("part", [0.1, 0.5, 0.9])
+def test_a_cut_file_is_named_in_every_format(tmp_path, kind, part):
+    path = tmp_path / "cut"
+    Image.fromarray(RNG.integers(0, 256, (90, 80, 3), np.uint8)).save(path, kind)
+    path.write_bytes(path.read_bytes()[: int(path.stat().st_size * part)])
+    with pytest.raises(PictureError, match="cut' is not a picture that can be read"):
+        read_picture(path)
+
+
+def test_a_picture_of_too_many_pixels_is_refused_as_such(monkeypatch):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 20)
+    with pytest.raises(PictureError, match="more than 40 pixels: make it smaller"):
+        read_picture(png(Image.fromarray(PICTURE)))
+
+
+def test_a_pipe_is_read(tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    writer = threading.Thread(target=pipe.write_bytes, args=[png(Image.fromarray(PICTURE))])
+    writer.start()
+    np.testing.assert_array_equal(read_picture(pipe), PICTURE)
+    writer.join()

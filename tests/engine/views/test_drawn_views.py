@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from engine.viewed import UNIT, pixels
+from onnxplain.engine.drawing.attribution import legend
 
 from onnxplain.engine import (
     METHODS,
@@ -12,7 +13,6 @@ from onnxplain.engine import (
     Preprocess,
     SideBySide,
 )
-from onnxplain.engine.drawing.attribution import legend
 from onnxplain.engine.drawing.colormaps import diverging, heat, reconstruction
 from onnxplain.graphops.errors import OptionError
 

@@ -6,7 +6,8 @@ import pytest
 from check_rule import run
 from onnx import numpy_helper
 
-from onnxplain.graphops import Options, check, forward, rewrite
+from onnxplain.graphops import Network, Options, check, forward, rewrite
+from onnxplain.graphops.analysis import track_batch
 from onnxplain.graphops.errors import UnsupportedModel
 
 RNG = np.random.default_rng(0)
@@ -381,3 +382,25 @@ def network(text, batch=1, spatial=(4, 5)):
     inferred = onnx.shape_inference.infer_shapes(model, data_prop=True)
     model.graph.output[0].CopyFrom(inferred.graph.output[0])
     return model
+
+
+@pytest.mark.parametrize(
+    ("node", "shape", "state"),
+    [
+        ("y = Gather (table, ids)", "N, 4, 3", "batched"),  # each image picks rows of its own
+        ("y = Gather <axis = 1> (table, ids)", "2, N, 4", "mixed"),  # the table's rows come first
+        ("f = Cast <to = 1> (ids) y = Gather (f, ids)", "N, 4, 4", "mixed"),  # it picks images
+        ("f = Cast <to = 1> (ids) y = Gather <axis = 1> (f, two)", "N, 2", "batched"),
+    ],
+)
+def test_values_looked_up_in_a_table(node, shape, state):
+    text = f"""
+    <ir_version: 8, opset_import: ["": 17]>
+    net (int64[N, 4] ids) => (float[{shape}] y) {{
+        two = Constant <value_ints = [1, 0]> ()
+        table = Constant <value = float[2, 3] {{1, 2, 3, 4, 5, 6}}> ()
+        {node}
+    }}
+    """
+    graph = Network(onnx.parser.parse_model(text)).canonical().graph
+    assert track_batch(graph)["y"] == state

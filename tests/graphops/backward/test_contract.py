@@ -81,7 +81,10 @@ def test_inputs_and_outputs_of_a_given_cotangent():
 def test_inputs_and_outputs_of_the_predicted_class():
     made = artefact(network(SMALL), None, select="predicted")
     assert signature(made.graph.input) == {"x": IMAGES}
-    assert list(signature(made.graph.output)) == ["y", "attribution", "score"]
+    outputs = signature(made.graph.output)
+    assert list(outputs) == ["y", "attribution", "score", "class", "probability"]
+    assert outputs["class"] == ("int64", ("N",))
+    assert outputs["probability"] == ("float32", ("N",))
 
 
 @pytest.mark.parametrize("net", [SMALL, CONVOLUTIONAL, DENSE], ids=["small", "whole", "dense"])

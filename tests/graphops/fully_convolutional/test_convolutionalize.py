@@ -229,3 +229,12 @@ def test_the_source_stays_as_it_is():
     before = model.SerializeToString(deterministic=True)
     convolutionalize(model)
     assert model.SerializeToString(deterministic=True) == before
+
+
+def test_the_stored_preprocessing_no_longer_resizes_or_crops():
+    model = network(DENSE)
+    stored = {"size": [27, 23], "crop": "center", "resize": 30, "interpolation": "bicubic"}
+    onnx.helper.set_model_props(model, {"onnxplain.preprocess": json.dumps(stored)})
+    made, _ = sliding(model)
+    found = json.loads(read_metadata(made)["onnxplain.preprocess"])
+    assert found == {"size": None, "crop": "none", "interpolation": "bicubic"}

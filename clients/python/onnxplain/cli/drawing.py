@@ -25,7 +25,6 @@ __all__ = [
     "forbid_engine_flags",
     "output_files",
     "report",
-    "report_notes",
     "write",
 ]
 
@@ -106,26 +105,26 @@ def output_files(
     return files
 
 
-def write(view: View, files: Mapping[str, str]) -> None:
+def write(view: View, files: Mapping[str, str]) -> list[str]:
     """Write the drawing to files["picture"] and the arrays to files["npz"], if named.
 
     The drawing comes first: a view that cannot be drawn leaves no file behind.
+
+    Returns the files written: a drawing of several pages may be as many.
     """
+    written: list[str] = []
     with working("writing"):
         if "picture" in files:
-            view.save(files["picture"])
+            written += map(str, view.save(files["picture"]))
         if "npz" in files:
             view.save_npz(files["npz"])
+            written.append(files["npz"])
+    return written
 
 
-def report(view: View, files: Mapping[str, str]) -> None:
+def report(view: View, written: Sequence[str]) -> None:
     """Print the files written, and the view's notes on stderr."""
-    for path in files.values():
+    for path in written:
         print(printable(f"wrote {path}"))
-    report_notes(view)
-
-
-def report_notes(view: View) -> None:
-    """Print the view's notes on stderr."""
     for note in view.notes:
         print(in_flags(printable(f"onnxplain: {note}")), file=sys.stderr)

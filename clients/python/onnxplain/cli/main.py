@@ -19,6 +19,7 @@ from onnxplain.cli.commands import (
     explain,
     layers,
     methods,
+    models,
     rewrite,
     serve,
     views,
@@ -28,7 +29,7 @@ from onnxplain.cli.failures import UsageError, fail
 __all__ = ["build_parser", "main"]
 
 COMMANDS = (
-    layers, methods, check, rewrite, explain, views, evaluate, convolutionalize, serve,
+    layers, methods, check, rewrite, explain, views, evaluate, convolutionalize, serve, models,
 )  # fmt: skip
 
 EPILOG = """\

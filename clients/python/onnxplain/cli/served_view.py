@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import io
-from typing import Any
+from typing import Any, Unpack
 
+import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
 from onnxplain.client import ServedView
 from onnxplain.engine import View
+from onnxplain.engine.drawing import Frame, Page, Style, StyleOptions, picture_panel
 
 __all__ = ["RemoteView"]
 
@@ -21,11 +23,12 @@ class RemoteView(View):
         self.notes = view.notes
         self._view = view
 
-    def draw(self) -> Image.Image:
-        """Return the drawing."""
-        return Image.open(io.BytesIO(self._view.png))
+    def page(self, style: Style) -> Page:
+        """Return the drawing as one picture, its page's texts included."""
+        pixels = np.asarray(Image.open(io.BytesIO(self._view.png)).convert("RGB"))
+        return Page("", [[picture_panel((), Frame.whole(pixels.shape[:2], pixels))]])
 
-    def png(self) -> bytes:
+    def png(self, **style: Unpack[StyleOptions]) -> bytes:
         """Return the bytes of the drawing, a PNG file."""
         return self._view.png
 

@@ -123,6 +123,7 @@ class ModelCalls(Connection):
         keep_shape: bool = False,
         target: str | None = None,
         backward: str | None = None,
+        bake_preprocess: str | None = None,
         **method_options: Any,
     ) -> bytes:
         """Rewrite a model into one ONNX file that also computes the explanation of a layer.
@@ -144,6 +145,8 @@ class ModelCalls(Connection):
             keep_shape: leave a fixed batch fixed.
             target: the runtime that the file is for; None for "cpu".
             backward: the backward pass's precision in half-precision networks: "same" or "float32".
+            bake_preprocess: the preprocessing, such as "imagenet" or "raw_bgr,mean=127", of a file
+                that takes 8-bit pictures [N, H, W, 3]; None: it takes the network's input.
             **method_options: the method's own options, such as `samples=25`.
 
         Returns:
@@ -170,6 +173,7 @@ class ModelCalls(Connection):
             keep_shape=keep_shape,
             target=target,
             backward=backward,
+            bake_preprocess=bake_preprocess,
             method_options=options_of_method(method_options),
         )
         with self._stream(self._stub.Rewrite, request) as stream:

@@ -111,10 +111,11 @@ def score_and_axes(graph: Graph) -> tuple[ClassScore | str, Mapping[str, Axes]]:
 
 def _search(graph: Graph, axes: Mapping[str, Axes]) -> tuple[ClassScore, Trail] | tuple[str, None]:
     """Return the class score and the trail to it, or the reason why there is no default."""
-    trails = [(t, trail_of(t, axes)) for t in graph.outputs]
-    behind = _before_suppression(graph, axes)
+    outputs = [t for t in graph.outputs if t.name not in graph.added]
+    trails = [(t, trail_of(t, axes)) for t in outputs]
+    behind = _before_suppression(graph, axes) if outputs else None
     if behind is not None and not any(trail.tells for _, trail in trails):
-        output = next((t for t in graph.outputs if is_float(t)), graph.outputs[0])
+        output = next((t for t in outputs if is_float(t)), outputs[0])
         trails = [(output, behind)]
     known = [(t, trail) for t, trail in trails if _is_score(graph, t, trail)]
     if not known:
@@ -129,7 +130,7 @@ def _search(graph: Graph, axes: Mapping[str, Axes]) -> tuple[ClassScore, Trail] 
             f"there is no default layer: name one of {names}"
         )
         return reason, None
-    others = [t.name for t in graph.outputs if is_float(t) and t is not output]
+    others = [t.name for t in outputs if is_float(t) and t is not output]
     return _described(output, trail, axes, tuple(others)), trail
 
 
@@ -238,7 +239,7 @@ def _ancestors(graph: Graph, tensors: list[Tensor]) -> set[str]:
 
 def _why_none(graph: Graph) -> str:
     """Return why there is no default layer, and the tensors that can be named instead."""
-    ends = [t.inputs[0] for t in graph.outputs if t.inputs]
+    ends = [t.inputs[0] for t in graph.outputs if t.inputs and t.name not in graph.added]
     behind = [n for n in graph.nodes if n.domain == "ai.onnx.ml"] + [*filter(_is_foreign, ends)]
     foreign = next(iter(behind), None)
     if foreign is not None:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from onnxplain.graphops.ir import Graph, Node, Tensor, attribute, is_constant, is_known_size, reads
 
 __all__ = ["needed_inputs", "single_image_inputs", "unbatched_tensors"]
 
 # The operators of a preprocessing inside the network: arithmetic on pixels, and moving their axes.
 PIXELWISE = {
-    "Add", "Cast", "CastLike", "Clip", "DequantizeLinear", "Div", "Identity", "Mul",
-    "QuantizeLinear", "Sub", "Transpose",
+    "Add", "Cast", "CastLike", "Clip", "DequantizeLinear", "Div", "Gather", "Identity", "Mod",
+    "Mul", "QuantizeLinear", "ReduceSum", "Sub", "Transpose",
 }  # fmt: skip
 
 
@@ -30,32 +28,42 @@ def single_image_inputs(graph: Graph) -> set[str]:
     It is the network that adds the axis: after its preprocessing of pixels, if any, it has an
     Unsqueeze at axis 0, or a Reshape that prepends a size of 1.
     """
-    return {t.name for t in graph.inputs if any(map(_adds_batch_axis, _first_readers(t)))}
+    return {tensor.name for tensor, _ in _single_images(graph)}
 
 
 def unbatched_tensors(graph: Graph) -> frozenset[str]:
     """Return the names of the tensors without a batch axis, where the network takes one image.
 
-    A tensor of such a network has a batch axis if its first size is 1.
+    Behind its preprocessing, a tensor of such a network has a batch axis if its first size is 1.
     """
-    single = single_image_inputs(graph)
+    single = _single_images(graph)
     if not single:
         return frozenset()
     shapes = {name: tensor.shape for name, tensor in graph.tensors().items()}
     without = {name for name, shape in shapes.items() if shape is not None and shape[:1] != [1]}
-    return frozenset(single | without)
+    return frozenset(without.union(*(preprocessed for _, preprocessed in single)))
 
 
-def _first_readers(tensor: Tensor) -> Iterator[Node]:
-    """Yield the nodes that read a tensor of the same rank, behind operators on pixels."""
-    waiting, seen = [tensor], {tensor.name}
-    while waiting:
-        for node in waiting.pop().outputs:
-            yield node
+def _single_images(graph: Graph) -> list[tuple[Tensor, set[str]]]:
+    """Return the inputs of one image, each with the names of the tensors that are still pixels."""
+    found = []
+    for tensor in graph.inputs:
+        pixels = _preprocessed(tensor)
+        if any(_adds_batch_axis(node) for t in pixels for node in t.outputs):
+            found.append((tensor, {t.name for t in pixels}))
+    return found
+
+
+def _preprocessed(tensor: Tensor) -> list[Tensor]:
+    """Return a tensor, and those of the same rank behind operators on pixels."""
+    found, seen = [tensor], {tensor.name}
+    for current in found:  # which grows
+        for node in current.outputs:
             for output in node.outputs if node.op in PIXELWISE else ():
                 if _rank(output) == _rank(tensor) and output.name not in seen:
                     seen.add(output.name)
-                    waiting.append(output)
+                    found.append(output)
+    return found
 
 
 def _adds_batch_axis(node: Node) -> bool:

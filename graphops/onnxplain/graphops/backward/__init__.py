@@ -13,6 +13,8 @@ from onnxplain.graphops.backward.reverse import (
     reverse,
 )
 from onnxplain.graphops.backward.seed import (
+    Unit,
+    channel_values,
     column,
     negated,
     seed_at_layer,
@@ -26,8 +28,10 @@ __all__ = [
     "Interface",
     "Path",
     "Rules",
+    "Unit",
     "Walk",
     "chained",
+    "channel_values",
     "column",
     "find_path",
     "has_rule",

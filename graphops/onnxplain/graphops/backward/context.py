@@ -50,6 +50,7 @@ class Walk:
         tensors of the forward pass cannot be.
     image: int64[B], the image of each result; None for one result per image, in order.
     rules: the method's.
+    channel: int64[B], the unit of each result, None where there is none.
     scope: the name scope of the seed's nodes, and of a method's nodes before its backward pass.
     """
 
@@ -65,6 +66,7 @@ class Walk:
     rules: Rules
     options: Options
     scope: str = "seed"
+    channel: Tensor | None = None
 
     @property
     def graph(self) -> Graph:

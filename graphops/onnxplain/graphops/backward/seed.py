@@ -11,6 +11,7 @@ from onnxplain.graphops.ir import Emitter, Tensor, dtype_of, rank_of, reshape, s
 __all__ = [
     "Seed",
     "Unit",
+    "channel_values",
     "column",
     "negated",
     "seed_at_layer",
@@ -95,7 +96,7 @@ def seed_at_unit(
     if rank_of(layer) == 1:
         seed = seed_at_unit(op, column(op, layer), 1, unit, position, seed_value)
         return replace(seed, cotangent=op.Squeeze(seed.cotangent, [1]))
-    activity = _activity(op, layer, axis, unit)  # [B, *spatial]
+    activity = channel_values(op, layer, axis, unit)  # [B, *spatial]
     if position in ("all", "region"):
         rank = rank_of(layer)
         picked, score, where = _at_all_positions(op, activity, rank, seed_value, unit.region)
@@ -142,8 +143,8 @@ def _at_one_position(
     return picked, score, position
 
 
-def _activity(op: Emitter, layer: Tensor, axis: int, unit: Unit) -> Tensor:
-    """Return the channel's values, [B, *spatial]. One out of range is an error of the runtime."""
+def channel_values(op: Emitter, layer: Tensor, axis: int, unit: Unit) -> Tensor:
+    """Return each unit's values, [B, *spatial]. One out of range is an error of the runtime."""
     if axis != 1:
         order = [0, axis, *(i for i in range(1, rank_of(layer)) if i != axis)]
         layer = op.raw("Transpose", layer, perm=order)

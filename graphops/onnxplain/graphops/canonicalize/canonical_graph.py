@@ -40,6 +40,7 @@ from onnxplain.graphops.ir import (
     split,
     write,
 )
+from onnxplain.graphops.metadata import added_outputs
 
 __all__ = ["CanonicalGraph", "canonicalize"]
 
@@ -130,6 +131,7 @@ def canonicalize(model: onnx.ModelProto, keep_shape: bool = False) -> CanonicalG
     else:
         batch, note = free_batch(graph)
     states = track_batch(graph)
+    graph.added = added_outputs(source)
     score, axes = score_and_axes(graph)
     return CanonicalGraph(
         graph=graph,

@@ -64,9 +64,10 @@ class Graph(gs.Graph):
 
     name_scopes: PyTorch's module scopes, by the names of the tensors computed in them.
     other_types: the types of values that are no tensors (sequences, maps, optionals), by name.
-    Such a value has no `dtype`.
+    Such a value has no `dtype`. added: the names of the outputs that a rewrite has added already.
     """
 
+    added: frozenset[str] = frozenset()
     name_scopes: dict[str, str]
     other_types: dict[str, onnx.TypeProto]
 
@@ -102,6 +103,7 @@ class Graph(gs.Graph):
     def copy(self, tensor_map: dict[str, Tensor] | None = None) -> Graph:
         """Return an editable copy that shares weights and attributes."""
         copied = Graph.of(super().copy(tensor_map), self.name_scopes, self.other_types)
+        copied.added = self.added
         bodies = zip(
             [self, *self.subgraphs(recursive=True)],
             [copied, *copied.subgraphs(recursive=True)],

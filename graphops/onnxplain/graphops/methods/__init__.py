@@ -3,13 +3,10 @@
 from typing import TYPE_CHECKING
 
 from onnxplain.graphops.lazy_import import on_first_use
+from onnxplain.graphops.methods.lookup import find_method, require_taken
 from onnxplain.graphops.methods.method import Imported, Method
-from onnxplain.graphops.methods.registry import (
-    DEFAULT_METHOD,
-    METHODS,
-    find_method,
-    require_taken,
-)
+from onnxplain.graphops.methods.registry import DEFAULT_METHOD, METHODS
+from onnxplain.graphops.methods.spelling import methods_meant, plain, unknown_method
 
 if TYPE_CHECKING:
     from onnxplain.graphops.methods.drawn_noise import noise_of_seed
@@ -22,9 +19,12 @@ __all__ = [
     "Method",
     "find_method",
     "gauss_legendre",
+    "methods_meant",
     "noise_of_seed",
+    "plain",
     "require_taken",
     "standard_noise",
+    "unknown_method",
 ]
 
 __getattr__ = on_first_use(

@@ -92,6 +92,9 @@ class Method:
         copies, or their integral along a "path" from the baseline.
     explains_class: whether its map shows the evidence for a picture's class.
     alias_of: the method with the same attribution where a class is explained, or "".
+    title: its name in figures and lists, as papers write it; default, the name with spaces.
+    aliases: further names that the field has for it, which errors recognise in any spelling. One
+        that several methods have stands for a family.
     """
 
     name: str
@@ -112,8 +115,14 @@ class Method:
     accumulated: Accumulated = ""
     explains_class: bool = True
     alias_of: str = ""
+    title: str = ""
+    aliases: tuple[str, ...] = ()
 
     exportable: ClassVar[bool] = True  # whether one graph computes it
+
+    def __post_init__(self) -> None:
+        if not self.title:
+            object.__setattr__(self, "title", self.name.replace("_", " "))
 
     @property
     def projects_to_all(self) -> bool:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 from onnxplain.graphops import options as o
-from onnxplain.graphops.errors import OptionError, UnknownMethod, nearest
 from onnxplain.graphops.methods.method import Method
 
-__all__ = ["DEFAULT_METHOD", "METHODS", "find_method", "require_taken"]
+__all__ = ["DEFAULT_METHOD", "METHODS"]
 
 HERE = "onnxplain.graphops.methods"
 NOISY = (o.SAMPLES, o.NOISE_LEVEL, o.NOISE, o.NOISE_SEED)
@@ -17,9 +16,11 @@ MAPPED = (o.SCORE_LAYER, o.SCORE_CHANNEL_AXIS, o.UPSAMPLE)
 
 def _relevance(
     name: str,
+    title: str,
     composite: str,
     summary: str,
     takes: tuple[o.Option, ...] = (),
+    aliases: tuple[str, ...] = (),
     alias_of: str = "",
     paper: str = "Bach et al. 2015",
     peer: str = "Zennit's composites",
@@ -35,6 +36,8 @@ def _relevance(
         paper=paper,
         peer=peer,
         alias_of=alias_of,
+        title=title,
+        aliases=aliases,
     )
 
 
@@ -45,6 +48,13 @@ METHODS: Mapping[str, Method] = {
     for method in (
         Method(
             "gradient",
+            aliases=(
+                "saliency",
+                "saliency map",
+                "vanilla gradient",
+                "gradients",
+                "backpropagation",
+            ),
             summary="the derivative of the unit with respect to each pixel",
             paper="Simonyan et al. 2013",
             peer="Captum `Saliency(abs=False)`",
@@ -53,6 +63,8 @@ METHODS: Mapping[str, Method] = {
         Method(
             "deconvnet",
             f"{HERE}.rectified:DECONVNET",
+            title="DeconvNet",
+            aliases=("deconv", "deconvolution", "deconvolutional network"),
             position="max",
             seed_value="activation",
             summary="the unit's activity carried back to the pixels, rectified at every ReLU",
@@ -63,6 +75,8 @@ METHODS: Mapping[str, Method] = {
         Method(
             "guided_backprop",
             f"{HERE}.rectified:GUIDED_BACKPROP",
+            title="guided backpropagation",
+            aliases=("guided gradient", "guided bp", "gbp"),
             summary="the gradient, of which only positive signals pass each ReLU",
             paper="Springenberg et al. 2015",
             peer="Captum `GuidedBackprop`",
@@ -70,6 +84,8 @@ METHODS: Mapping[str, Method] = {
         ),
         Method(
             "input_x_gradient",
+            title="input × gradient",
+            aliases=("input times gradient", "gradient x input", "grad x input", "ixg"),
             compute=f"{HERE}.elementary:times_input",
             summary="the gradient times the picture",
             paper="Shrikumar et al. 2016",
@@ -77,6 +93,8 @@ METHODS: Mapping[str, Method] = {
         ),
         Method(
             "smoothgrad",
+            title="SmoothGrad",
+            aliases=("noise tunnel", "smooth gradient"),
             compute=f"{HERE}.sampling:smoothgrad",
             takes=NOISY,
             summary="the mean gradient over noisy copies of the picture",
@@ -87,6 +105,8 @@ METHODS: Mapping[str, Method] = {
         ),
         Method(
             "smoothgrad_sq",
+            title="SmoothGrad-squared",
+            aliases=("smoothgrad²", "noise tunnel"),
             compute=f"{HERE}.sampling:smoothgrad_sq",
             takes=NOISY,
             summary="the mean squared gradient over noisy copies",
@@ -96,6 +116,8 @@ METHODS: Mapping[str, Method] = {
         ),
         Method(
             "vargrad",
+            title="VarGrad",
+            aliases=("noise tunnel",),
             compute=f"{HERE}.sampling:vargrad",
             takes=NOISY,
             summary="the variance of the gradient over noisy copies",
@@ -105,6 +127,7 @@ METHODS: Mapping[str, Method] = {
         ),
         Method(
             "integrated_gradients",
+            aliases=("ig", "intgrad", "integrated gradient"),
             compute=f"{HERE}.sampling:integrated_gradients",
             takes=(o.STEPS, o.BASELINE),
             summary="the gradient, integrated from a baseline to the picture",
@@ -114,6 +137,8 @@ METHODS: Mapping[str, Method] = {
         ),
         Method(
             "deeplift",
+            title="DeepLIFT",
+            aliases=("rescale rule",),
             compute=f"{HERE}.deeplift:deeplift",
             takes=(o.BASELINE,),
             summary="the contribution of each difference from a baseline, by the rescale rule",
@@ -122,6 +147,8 @@ METHODS: Mapping[str, Method] = {
         ),
         Method(
             "grad_cam",
+            title="Grad-CAM",
+            aliases=("cam", "class activation map"),
             compute=f"{HERE}.cam:grad_cam",
             over="map",
             takes=MAPPED,
@@ -131,6 +158,8 @@ METHODS: Mapping[str, Method] = {
         ),
         Method(
             "grad_cam_pp",
+            title="Grad-CAM++",
+            aliases=("grad cam plus plus", "cam", "class activation map"),
             compute=f"{HERE}.cam:grad_cam_pp",
             over="map",
             takes=MAPPED,
@@ -140,6 +169,8 @@ METHODS: Mapping[str, Method] = {
         ),
         Method(
             "layer_cam",
+            title="LayerCAM",
+            aliases=("cam", "class activation map"),
             compute=f"{HERE}.cam:layer_cam",
             over="map",
             takes=MAPPED,
@@ -151,6 +182,8 @@ METHODS: Mapping[str, Method] = {
             "guided_grad_cam",
             f"{HERE}.rectified:GUIDED_BACKPROP",
             f"{HERE}.cam:guided_grad_cam",
+            title="guided Grad-CAM",
+            aliases=("guided cam",),
             over="map",
             onwards=True,
             takes=MAPPED,
@@ -161,40 +194,57 @@ METHODS: Mapping[str, Method] = {
         ),
         _relevance(
             "lrp",
+            "LRP",
             "EPSILON_PLUS_FLAT",
             "the same as lrp_epsilon_plus_flat",
+            aliases=("layer-wise relevance propagation", "relevance"),
             alias_of="lrp_epsilon_plus_flat",
         ),
-        _relevance("lrp_epsilon", "EPSILON", "relevance in proportion to contributions"),
+        _relevance(
+            "lrp_epsilon",
+            "LRP, ε rule",
+            "EPSILON",
+            "relevance in proportion to contributions",
+            aliases=("epsilon", "epsilon rule"),
+        ),
         _relevance(
             "lrp_epsilon_plus",
+            "LRP, ε and z⁺ rules",
             "EPSILON_PLUS",
             "relevance by positive contributions in convolutions, by epsilon in dense layers",
+            aliases=("z plus", "lrp z plus", "deep taylor"),
         ),
         _relevance(
             "lrp_epsilon_plus_flat",
+            "LRP, ε, z⁺ and flat rules",
             "EPSILON_PLUS_FLAT",
             "as lrp_epsilon_plus, but spread evenly in the first layer",
         ),
         _relevance(
             "lrp_epsilon_alpha2_beta1",
+            "LRP, ε and α2β1 rules",
             "EPSILON_ALPHA2_BETA1",
             "relevance by twice the positive contributions less the negative in convolutions",
+            aliases=("alpha beta", "lrp alpha beta", "lrp alpha2 beta1"),
         ),
         _relevance(
             "lrp_epsilon_alpha2_beta1_flat",
+            "LRP, ε, α2β1 and flat rules",
             "EPSILON_ALPHA2_BETA1_FLAT",
             "as lrp_epsilon_alpha2_beta1, but spread evenly in the first layer",
         ),
         _relevance(
             "lrp_epsilon_gamma_box",
+            "LRP, ε, γ and box rules",
             "epsilon_gamma_box",
             "relevance that favours positive contributions in convolutions, bounded by the "
             "pixels' range in the first",
             takes=(o.LOW, o.HIGH),
+            aliases=("gamma", "lrp gamma"),
         ),
         _relevance(
             "lrp_cp",
+            "CP-LRP",
             "CP",
             "as lrp_epsilon, but with attention weights held constant, so that it conserves",
             paper="Ali et al. 2022",
@@ -204,6 +254,8 @@ METHODS: Mapping[str, Method] = {
             "excitation_backprop",
             f"{HERE}.lrp_composites:EXCITATION_BACKPROP",
             f"{HERE}.lrp_composites:relevance",
+            title="excitation backpropagation",
+            aliases=("excitation bp", "ebp"),
             seed_value="activation",
             summary="the probability of winning, passed down along positive weights",
             paper="Zhang et al. 2016",
@@ -211,6 +263,7 @@ METHODS: Mapping[str, Method] = {
         ),
         Method(
             "inverse",
+            aliases=("inverse layer", "layer inversion"),
             select="whole",
             seed_value="activation",
             summary="the activity of a whole layer, carried back through one or several layers",
@@ -220,6 +273,8 @@ METHODS: Mapping[str, Method] = {
         ),
         Method(
             "activation",
+            title="activation map",
+            aliases=("activations", "activity", "feature map", "feature maps"),
             compute=f"{HERE}.elementary:activation",
             over="layer",
             summary="the unit's own activation map",
@@ -227,37 +282,3 @@ METHODS: Mapping[str, Method] = {
         ),
     )
 }
-
-
-def find_method(name: str | Method) -> Method:
-    """Return the method of that name.
-
-    Raises UnknownMethod with the nearest names, and OptionError for a method that one graph cannot
-    compute.
-    """
-    method = METHODS.get(name) if isinstance(name, str) else name
-    if method is None:
-        raise UnknownMethod(
-            f"no method '{name}' ({nearest(str(name), METHODS)}); methods that take many runs are "
-            "in `onnxplain.engine`: use its `explain`"
-        )
-    if not method.exportable:
-        raise OptionError(
-            f"method '{method.name}' takes many runs of the network, so one graph cannot compute "
-            "it: use `explain`, or choose another method"
-        )
-    return method
-
-
-def require_taken(
-    method: Method, given: Iterable[str], methods: Mapping[str, Method] = METHODS
-) -> None:
-    """Raise OptionError for an option in `given` that only other methods accept."""
-    own = {option.name for option in method.takes}
-    for name in given:
-        others = [m.name for m in methods.values() if name in {option.name for option in m.takes}]
-        if others and name not in own:
-            raise OptionError(
-                f"method '{method.name}' takes no {name.replace('_', ' ')}: leave it out, or "
-                f"choose {' or '.join(others)}"
-            )

@@ -74,6 +74,14 @@ def _gather(op: Emitter, n: Node, g: Tensor) -> Signals:
     return add_along(op, flat, positions, axis, rank, size), None
 
 
+def _gather_batch(node: Node, batched: list[bool]) -> bool:
+    """Of rows of a table that each image picks by its own indices, axis 0 is the indices'."""
+    data, index = batched
+    if index:
+        return not data and attribute(node, "axis", 0) == 0
+    return batching.beside_batch(attribute(node, "axis", 0), node.inputs[0])
+
+
 def _top_k(op: Emitter, n: Node, g: Tensor) -> Signals:
     """Scatter the signal to the positions that the values came from."""
     zeros = op.zeros_like(n.inputs[0], g.dtype)
@@ -189,7 +197,7 @@ OPERATORS: dict[str, Operator] = {
     ),
     "Gather": Operator(
         _gather,
-        batch=batching.along_axis(0),
+        batch=_gather_batch,
         axes=_gather_axes,
         slide=_gather_slide,
         roles=_gather_roles,

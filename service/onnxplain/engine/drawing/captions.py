@@ -1,10 +1,30 @@
-"""The captions of units in a drawing."""
+"""The words of a drawing: methods by their titles, units by label and probability."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-__all__ = ["unit_captions"]
+from onnxplain.engine.drawing.digits import number, percent
+from onnxplain.engine.methods import METHODS
+
+__all__ = ["method_title", "unit_captions", "unit_name"]
+
+
+def method_title(method: str) -> str:
+    """Return the title of a method, its name where it has none."""
+    return str(getattr(METHODS.get(method), "title", "") or method)
+
+
+def unit_name(channel: int, labels: Sequence[str], layer: str, probability: float | None) -> str:
+    """Return a unit by its label, or else its channel and layer, and its probability."""
+    if channel < 0:
+        return f"the whole of {layer}"
+    known = channel < len(labels)
+    # ImageNet's names list their synonyms.
+    name = labels[channel].partition(",")[0] if known else f"channel {channel} of {layer}"
+    if probability is None:
+        return name
+    return f"{name if known else f'class {channel}'}, {percent(probability)}"
 
 
 def unit_captions(
@@ -16,26 +36,25 @@ def unit_captions(
     *,
     negated: bool = False,
 ) -> tuple[str, ...]:
-    """Return captions of a unit, the longest first: its name, and its strength in brackets.
+    """Return captions of a unit, the longest first: its name, its strength and probability.
 
     channel: -1 for the whole layer. quantity: what the value is. negated: whether it is the
     evidence against the unit.
     """
-    brief = _short(value)
-    strength = both = f"{quantity} {brief}"
+    brief = number(value)
+    strength = f"{quantity} {brief}"
     against = "against " if negated else ""
     if channel < 0:
         whole = f"{against}whole"
         return (f"{whole} layer ({strength})", f"{whole} ({brief})", whole)
-    if probability is not None:
-        both, brief = f"{strength}, probability {probability:.3g}", f"{brief}, {probability:.0%}"
+    share = "" if probability is None else f", {percent(probability)}"
     if channel < len(labels):
         label = f"{against}{labels[channel]}"
-        short = label.partition(",")[0]  # ImageNet's names list their synonyms
-        return (f"{label} ({both})", f"{short} ({both})", f"{short} ({brief})", short)
+        short = label.partition(",")[0]
+        names = (f"{label}{share} ({strength})", f"{short}{share} ({strength})", f"{short}{share}")
+        return (*dict.fromkeys((*names, short)),)
     short = f"{against}{channel}"
-    return (f"{against}channel {channel} ({both})", f"{short} ({brief})", short)
-
-
-def _short(score: float) -> str:
-    return f"{score:,.0f}" if 1000 <= abs(score) < 1e9 else f"{score:.3g}"
+    if probability is None:
+        return (f"{against}channel {channel} ({strength})", f"{short} ({brief})", short)
+    what = f"{against}class {channel}{share}"
+    return (f"{what} ({strength})", what, short)

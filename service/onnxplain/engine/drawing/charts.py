@@ -1,88 +1,101 @@
-"""Line charts, drawn with Pillow and laid out on a page."""
+"""Line charts, for colour-blind readers: round ticks, and a legend above the curves."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageDraw, ImageFont
 
-from onnxplain.engine.drawing.figure import clipped, remarked
+from onnxplain.engine.drawing.digits import number
+from onnxplain.engine.drawing.page import Panel
+from onnxplain.engine.drawing.style import Style
 
-__all__ = ["Chart", "charts"]
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
-WIDTH, HEIGHT = 300, 216
-LEFT, RIGHT, TOP, BOTTOM = 48, 12, 44, 40
-INK, MUTED, GRID = (25, 25, 25), (105, 105, 105), (225, 225, 225)
+__all__ = ["chart_panel", "limits_of"]
+
 # Okabe and Ito's palette, which colour-blind readers can distinguish.
-COLOURS = [
-    (0, 114, 178),
-    (213, 94, 0),
-    (0, 158, 115),
-    (204, 121, 167),
-    (230, 159, 0),
-    (86, 180, 233),
-]
-TICKS = 4
+COLOURS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9"]
+STYLES = ["-", "--", ":", "-."]  # each for as many curves as there are colours
+GRID, MUTED = "#e1e1e1", "#5a5a5a"
+SMALL, LINE = 7.0, 1.35  # the size of text in points, and the distance of its lines over it
+TICKS = 5
+STEPS = (1, 2, 2.5, 5, 10)
+SAMPLE = 0.42  # inches of a legend's line and the gaps around it
+
+Values = npt.NDArray[Any]
 
 
-@dataclass(frozen=True, eq=False)
-class Chart:
-    """Curves over the same x.
+def chart_panel(
+    captions: Sequence[str],
+    x: Values,
+    curves: Mapping[str, Values],
+    axis: str,
+    name: str = "",
+    *,
+    y_axis: str = "",
+    limits: tuple[float, float] | None = None,
+    steps: Sequence[float] = STEPS,
+) -> Panel:
+    """Return the panel of curves [points] by name over the same x [points].
 
-    axis: the label of the x axis. x: [points]. curves: [points] each, by name.
+    axis, y_axis: what the axes show, with its unit. limits: of the y axis, those of the curves for
+    None, see `limits_of`; several curves have a legend above the higher one. steps: between the
+    ticks of the x axis, times a power of ten.
     """
 
-    title: str
-    axis: str
-    x: npt.NDArray[np.float64]
-    curves: dict[str, npt.NDArray[np.float64]]
+    def paint(ax: Axes, style: Style) -> None:
+        from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+        lines: list[Any] = []
+        for index, values in enumerate(curves.values()):
+            how = STYLES[index // len(COLOURS) % len(STYLES)]
+            lines += ax.plot(x, values, how, color=COLOURS[index % len(COLOURS)], lw=1.4)
+        rounded = FuncFormatter(lambda value, _: number(value))
+        for one, chosen, label in ((ax.xaxis, steps, axis), (ax.yaxis, STEPS, y_axis)):
+            one.set_major_locator(MaxNLocator(TICKS, steps=list(chosen)))
+            one.set_major_formatter(rounded)
+            one.set_label_text(label, size=SMALL, color=MUTED, parse_math=False)
+            one.labelpad = 2
+        ax.grid(color=GRID, lw=0.5)
+        ax.set_axisbelow(True)
+        ax.spines[["top", "right"]].set_visible(False)
+        ax.set_xlim(float(x[0]), float(x[-1]))
+        room = _draw_legend(ax, lines, list(curves)) if len(curves) > 1 else 0.04
+        low, high = limits or limits_of(curves.values())
+        ax.set_ylim(low, high + (high - low) * room / (1 - room))
+
+    return Panel(tuple(captions), 0.72, paint, name, width=3.2, chart=True)
 
 
-def charts(rows: Sequence[Sequence[Chart]], title: str, remarks: Sequence[str] = ()) -> Image.Image:
-    """Draw rows of charts under a title; each chart has a legend of its curves' names.
-
-    remarks: the notes of a result, see `remarked`.
-    """
-    columns = max(len(row) for row in rows)
-    page = Image.new("RGB", (columns * WIDTH + 40, len(rows) * HEIGHT + 60), "white")
-    ImageDraw.Draw(page).text((20, 14), title, INK, ImageFont.load_default(18))
-    for r, row in enumerate(rows):
-        for c, chart in enumerate(row):
-            page.paste(_drawn(chart), (20 + c * WIDTH, 48 + r * HEIGHT))
-    return remarked(page, remarks)
+def limits_of(curves: Iterable[Values]) -> tuple[float, float]:
+    """Return the lowest finite value of curves, or zero, and the highest; never the same."""
+    values = np.concatenate([np.zeros(1), *curves])
+    finite = values[np.isfinite(values)]
+    low, high = float(finite.min()), float(finite.max())
+    return (low, high) if high > low else (low, low + 1)
 
 
-def _drawn(chart: Chart) -> Image.Image:
-    image = Image.new("RGB", (WIDTH, HEIGHT), "white")
-    ink, small = ImageDraw.Draw(image), ImageFont.load_default(11)
-    values = np.concatenate(list(chart.curves.values()))
-    low, high = min(0.0, float(np.nanmin(values))), float(np.nanmax(values)) or 1.0
-    first, last = float(chart.x[0]), float(chart.x[-1])
-    span = last - first or 1.0
+def _draw_legend(ax: Axes, lines: Sequence[Any], names: Sequence[str]) -> float:
+    """Draw a legend at the top of axes; return the share of their height that it takes."""
+    from onnxplain.engine.drawing.lettering import Lettering
 
-    def at(x: float, y: float) -> tuple[float, float]:
-        across = LEFT + (x - first) / span * (WIDTH - LEFT - RIGHT)
-        return across, HEIGHT - BOTTOM - (y - low) / (high - low) * (HEIGHT - TOP - BOTTOM)
-
-    across = float(LEFT)
-    heading = ImageFont.load_default(13)
-    ink.text((LEFT, 6), clipped(chart.title, heading, WIDTH - LEFT - RIGHT), INK, heading)
-    for i in range(TICKS + 1):
-        y = low + (high - low) * i / TICKS
-        ink.line([at(first, y), at(last, y)], GRID)
-        ink.text((LEFT - 6, at(first, y)[1]), f"{y:.2g}", MUTED, small, anchor="rm")
-        x = first + (last - first) * i / TICKS
-        ink.text((at(x, low)[0], HEIGHT - BOTTOM + 4), f"{x:.3g}", MUTED, small, anchor="ma")
-    ink.text((WIDTH - RIGHT, HEIGHT - 6), chart.axis, MUTED, small, anchor="rs")
-    for number, (name, curve) in enumerate(chart.curves.items()):
-        colour = COLOURS[number % len(COLOURS)]
-        points = [at(x, y) for x, y in zip(chart.x, curve, strict=True)]
-        ink.line(points, colour, width=2, joint="curve")
-        if len(chart.curves) > 1:
-            text = clipped(name, small, WIDTH - RIGHT - round(across))
-            ink.text((across, 24), text, colour, small)
-            across += small.getlength(text) + 12
-    return image
+    letters = Lettering(" ".join(names))
+    box, dpi = ax.get_window_extent(), ax.figure.dpi
+    width, height = box.width / dpi, box.height / dpi
+    widest = max(letters.width(name, SMALL) for name in names)
+    columns = max(1, min(3, int(width / (widest + SAMPLE))))
+    legend = ax.legend(
+        lines, [""] * len(lines), loc="upper left", bbox_to_anchor=(0.015, 1), ncols=columns,
+        prop=letters.font(SMALL), edgecolor="none", facecolor="white", framealpha=1,
+        borderpad=0.1, borderaxespad=0, handlelength=1.6, labelspacing=0.25, columnspacing=1.0,
+        labelcolor=MUTED,
+    )  # fmt: skip
+    # Set afterwards: a legend would leave out names that begin with an underscore.
+    for text, name in zip(legend.get_texts(), names, strict=True):
+        text.set(text=letters.cut(name, SMALL, width - SAMPLE), parse_math=False)
+    rows = -(-len(lines) // columns)
+    return min(0.6, (rows * SMALL * LINE / 72 + 0.06) / height)

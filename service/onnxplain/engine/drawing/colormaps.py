@@ -1,170 +1,156 @@
-"""Colour maps, reconstructions and overlays of attributions.
+"""The colours of attributions: scaled values, colour maps, pale pictures.
 
-Every function is pure: arrays in, a uint8 RGB array or a Pillow image out.
+Every function is pure: arrays in, arrays or colour maps out.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageFilter
 
+if TYPE_CHECKING:
+    from matplotlib.colors import Colormap
+
 __all__ = [
+    "Pixels",
     "channels_last",
-    "diverging",
-    "enlarged",
-    "heat",
-    "heat_grid",
+    "heat_colours",
     "is_picture",
-    "overlay",
+    "limit_of",
+    "pale",
     "reconstruction",
+    "shrunk",
+    "signed_colours",
     "signed_map",
+    "strength",
 ]
 
 Pixels = npt.NDArray[np.uint8]
 Values = npt.NDArray[Any]
+Floats = npt.NDArray[np.float32]
 
 PERCENTILE = 99.5  # of the magnitudes, drawn at full strength: a few extremes do not dim the rest
-OPACITY = 0.75  # of a grid of heat over a picture
 BLUR = 1 / 120  # of the longer side: joins the dots of a strided network, keeps its outlines
-
-# Blue, white, red: negative, zero, positive. The anchors are ColorBrewer's RdBu, whose halves are
-# equally dark at equal magnitude and which colour-blind readers can distinguish.
-_SIGNED = np.array(
-    [
-        (5, 48, 97), (33, 102, 172), (67, 147, 195), (146, 197, 222), (209, 229, 240),
-        (247, 247, 247),
-        (253, 219, 199), (244, 165, 130), (214, 96, 77), (178, 24, 43), (103, 0, 31),
-    ],
-    np.float64,
-)  # fmt: skip
-# ColorBrewer's YlOrRd, without its near-white end, since it lies on a pale picture.
-_HEAT = np.array(
-    [(254, 217, 118), (254, 178, 76), (253, 141, 60), (252, 78, 42), (227, 26, 28), (177, 0, 38)],
-    np.float64,
-)
-_GREY = 127.5
+FINEST, COARSEST = 512, 224  # the longer side of a map of heat, before it is drawn
+GREY = 127.5
+RAMP = 0.75  # the power of the strength that is the opacity of heat: below 1, weak heat is yellow
+SIGNED, HEAT = "RdBu_r", "YlOrRd"  # ColorBrewer's, which colour-blind readers can distinguish
+# Of the colours of heat, without the near-white end, since it lies on a pale picture.
+HEAT_RANGE = (0.2, 0.88)
 
 
-def signed_map(attribution: Values) -> npt.NDArray[np.float64]:
+def signed_map(attribution: Values) -> Floats:
     """Return one attribution [C, H, W], [H, W, C] or [H, W] summed over its channels, [H, W]."""
     return np.asarray(channels_last(attribution).sum(axis=2))
 
 
+def strength(attribution: Values) -> Floats:
+    """Return the Euclidean norm of an attribution over its channels, slightly blurred, [h, w].
+
+    Large maps are reduced, and small ones enlarged, to a size that can be drawn over a picture.
+    """
+    values = np.ascontiguousarray(np.sqrt((channels_last(attribution) ** 2).sum(axis=2)))
+    longer = max(values.shape)
+    side = min(max(longer, COARSEST), FINEST)
+    size = [max(1, round(n * side / longer)) for n in values.shape]
+    how = Image.Resampling.BOX if longer > FINEST else Image.Resampling.BILINEAR
+    highest = float(values.max()) or 1.0
+    image = Image.fromarray(values / np.float32(highest)).resize((size[1], size[0]), how)
+    # Pillow blurs bytes only; a thousandth of the range cannot be seen.
+    wide = Image.fromarray(np.rint(255 * np.clip(np.asarray(image), 0, 1)).astype(np.uint8))
+    blurred = np.asarray(wide.filter(ImageFilter.GaussianBlur(BLUR * side)), np.float32)
+    return blurred * np.float32(highest / 255)
+
+
 def is_picture(attribution: Values) -> bool:
     """Tell whether an attribution has the three channels of a colour picture."""
-    return bool(channels_last(attribution).shape[2] == 3)
+    return _channels(attribution) == 3
 
 
-def reconstruction(attribution: Values) -> Pixels:
-    """Draw an attribution of three channels as a picture [H, W, 3] in which zero is mid-grey."""
-    return _bytes(_GREY + _GREY * _scaled(channels_last(attribution)))
+def reconstruction(values: Values, limit: float) -> Pixels:
+    """Return values [H, W, 3] as a picture in which zero is mid-grey, and `limit` is white."""
+    scaled = np.clip(values / np.float32(limit or 1.0), -1, 1)
+    return np.rint(GREY + GREY * scaled).astype(np.uint8)
 
 
-def diverging(values: Values) -> Pixels:
-    """Draw signed [H, W] values: blue below zero, white at zero, red above."""
-    return _bytes(_looked_up(_scaled(values), np.linspace(-1, 1, len(_SIGNED)), _SIGNED))
+def limit_of(values: Values) -> float:
+    """Return the magnitude that is drawn at full strength: a high percentile, 0 for zeros."""
+    magnitude = np.abs(values)
+    # The percentile of a sparse map can be zero: then the maximum scales it.
+    return float(np.percentile(magnitude, PERCENTILE)) or float(magnitude.max())
 
 
-def overlay(attribution: Values, picture: Pixels) -> Pixels:
-    """Draw the strength of an attribution, regardless of its sign, over a picture [H, W, 3].
-
-    The Euclidean norm over the channels, slightly blurred, is laid as heat over the picture in pale
-    grey. An attribution of another height or width is resized to the picture's.
-    """
-    height, width = picture.shape[:2]
-    strength = np.sqrt((_finite(channels_last(attribution)) ** 2).sum(axis=2))
-    image = Image.fromarray(_bytes(255 * _scaled(strength)))
-    image = image.resize((width, height), Image.Resampling.BILINEAR)
-    image = image.filter(ImageFilter.GaussianBlur(BLUR * max(height, width)))
-    heat_map = _scaled(np.asarray(image))
-    pale = _pale(picture)
-    opacity = heat_map[:, :, None]
-    return _bytes((1 - opacity) * pale + opacity * heat(heat_map))
-
-
-def heat(values: Values) -> Pixels:
-    """Colour magnitudes 0 to 1: yellow, orange, dark red."""
-    return _bytes(_looked_up(np.clip(values, 0, 1), np.linspace(0, 1, len(_HEAT)), _HEAT))
-
-
-def heat_grid(
-    values: Values,
-    low: float,
-    high: float,
-    picture: Pixels,
-    centres: Sequence[Sequence[float] | Values],
-    reach: float,
-) -> Pixels:
-    """Draw a grid of values [rows, columns] as heat over a picture, each around its centre.
-
-    low, high: the values drawn weak and strong. centres: those of the grid's rows and columns, in
-    pixels. reach: the largest distance from a centre that is coloured; beyond, the picture is pale.
-    """
-    nearest, near = [], []
-    for size, along in zip(picture.shape, centres, strict=False):
-        distance = np.abs(np.arange(size)[:, None] + 0.5 - np.asarray(along, np.float64))
-        nearest.append(distance.argmin(axis=1))
-        near.append(distance.min(axis=1) <= reach)
-    pale = _pale(picture)
-    known = np.nan_to_num(values, nan=low, posinf=high, neginf=low)
-    strength = ((known - low) / ((high - low) or 1))[np.ix_(*nearest)]
-    covered = np.ix_(*near)
-    pale[covered] = (1 - OPACITY) * pale[covered] + OPACITY * heat(strength[covered])
-    return _bytes(pale)
-
-
-def enlarged(pixels: Pixels, side: int) -> Image.Image:
-    """Return the picture with its longer side near `side`: enlarged by a whole factor, or reduced.
-
-    A whole factor keeps pixels square and sharp: 64 pixels become 128 or 192, never 150.
-    """
-    image = Image.fromarray(pixels)
-    longer = max(image.size)
-    if longer > side:
-        width, height = (max(1, round(n * side / longer)) for n in image.size)
-        return image.resize((width, height), Image.Resampling.BOX)
-    factor = side // longer
-    return image.resize((image.width * factor, image.height * factor), Image.Resampling.NEAREST)
-
-
-def _pale(picture: Pixels) -> npt.NDArray[np.float64]:
-    """Return the picture in pale grey, the background of heat, [H, W, 3]."""
-    grey = picture.astype(np.float64) @ (0.299, 0.587, 0.114)
-    return np.repeat((0.6 * grey + 0.4 * 255)[:, :, None], 3, axis=2)
-
-
-def channels_last(attribution: Values) -> npt.NDArray[np.float64]:
-    """Return [H, W, C]; the channel axis is the one with a size of 1 or 3."""
-    values = np.asarray(attribution, np.float64)
+def channels_last(attribution: Values) -> Floats:
+    """Return [H, W, C], zeros for what is not finite; the channel axis has a size of 1 or 3."""
+    values = np.asarray(attribution, np.float32)
+    if not np.isfinite(values.sum(dtype=np.float64)):
+        values = np.nan_to_num(values, nan=0.0, posinf=0.0, neginf=0.0)
     if values.ndim == 2:
         return values[:, :, None]
-    if values.shape[0] not in (1, 3) and values.shape[2] in (1, 3):
+    return values if _has_channels_last(values) else values.transpose(1, 2, 0)
+
+
+def shrunk(values: Values, height: float, width: float) -> Values:
+    """Return values [H, W] or [H, W, C], averaged to at most a height and width in pixels."""
+    size = (min(values.shape[0], max(1, round(height))), min(values.shape[1], max(1, round(width))))
+    if size == values.shape[:2]:
         return values
-    return values.transpose(1, 2, 0)
+    if values.dtype == np.uint8:
+        return np.asarray(Image.fromarray(values).resize(size[::-1], Image.Resampling.BOX))
+    planes = values[:, :, None] if values.ndim == 2 else values
+    reduced = [
+        np.asarray(
+            Image.fromarray(np.ascontiguousarray(planes[:, :, c], np.float32)).resize(
+                size[::-1], Image.Resampling.BOX
+            )
+        )
+        for c in range(planes.shape[2])
+    ]
+    return np.stack(reduced, axis=2).reshape(*size, *values.shape[2:])
 
 
-def _scaled(values: Values) -> npt.NDArray[np.float64]:
-    """Divide by a high percentile of the magnitude and clip to -1..1. Zeros stay zeros."""
-    finite = _finite(np.asarray(values, np.float64))
-    magnitude = np.abs(finite)
-    # The percentile of a sparse map can be zero: then the maximum scales it.
-    limit = float(np.percentile(magnitude, PERCENTILE)) or float(magnitude.max())
-    return np.clip(finite / limit, -1, 1) if limit else finite
+def pale(picture: Pixels) -> Pixels:
+    """Return a picture in pale grey, the background of heat, [H, W, 3]."""
+    grey = np.asarray(Image.fromarray(picture).convert("L"), np.float32)
+    faint = np.rint(0.6 * grey + 0.4 * 255).astype(np.uint8)
+    return np.repeat(faint[:, :, None], 3, axis=2)
 
 
-def _finite(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Return the values with zeros for those that are not finite."""
-    return np.nan_to_num(values, nan=0.0, posinf=0.0, neginf=0.0)
+def signed_colours(name: str | None) -> Colormap:
+    """Return the colours of signed values: blue below zero, white at zero, red above."""
+    from matplotlib import colormaps
+
+    return colormaps[name or SIGNED].resampled(257)  # odd: zero has the middle colour
 
 
-def _looked_up(values: Values, stops: Values, colours: Values) -> npt.NDArray[np.float64]:
-    """Interpolate a colour for each value; a last axis of red, green, blue is added."""
-    return np.stack([np.interp(values, stops, colours[:, c]) for c in range(3)], axis=-1)
+def heat_colours(name: str | None, alpha: float, *, even: bool = False) -> Colormap:
+    """Return the colours of magnitudes, from transparent yellow to dark red of an opacity.
+
+    Of a colour map that is brightest in its middle, as those of signed values, the upper half.
+    even: whether the weakest are half as opaque, rather than transparent.
+    """
+    from matplotlib import colormaps
+    from matplotlib.colors import ListedColormap
+
+    start, end = (0.0, 1.0) if name else HEAT_RANGE
+    colours = colormaps[name or HEAT]
+    if name:
+        low, middle, high = colours([0.0, 0.5, 1.0])[:, :3] @ (0.299, 0.587, 0.114)
+        start = 0.5 if middle > max(low, high) + 0.2 else 0.0
+    table = colours(np.linspace(start, end, 256))
+    shares = np.linspace(0, 1, 256)
+    table[:, 3] = alpha * ((1 + shares) / 2 if even else shares**RAMP)
+    return ListedColormap(table, name=f"{colours.name}-heat")
 
 
-def _bytes(values: npt.NDArray[np.float64]) -> Pixels:
-    return np.clip(np.rint(values), 0, 255).astype(np.uint8)
+def _channels(attribution: Values) -> int:
+    if attribution.ndim == 2:
+        return 1
+    return int(attribution.shape[2 if _has_channels_last(attribution) else 0])
+
+
+def _has_channels_last(values: Values) -> bool:
+    return values.shape[0] not in (1, 3) and values.shape[2] in (1, 3)

@@ -3,74 +3,214 @@
 from __future__ import annotations
 
 import abc
-import io
 import os
-from typing import Any
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Unpack
 
-import numpy as np
-import numpy.typing as npt
-from PIL import Image
-
-from onnxplain.graphops.errors import OptionError
+from onnxplain.engine.drawing.formats import encoded, encoded_pages, format_of
+from onnxplain.engine.drawing.page import Page
+from onnxplain.engine.drawing.style import Style, StyleOptions, style_of
+from onnxplain.engine.result import Result
+from onnxplain.graphops.errors import OptionError, OutputError
 from onnxplain.graphops.ir import write_atomically
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 __all__ = ["View", "name_pictures"]
 
+MOST_NAMES = 12  # of panels in an error
 
-class View(abc.ABC):
-    """Arrays and their drawing, which a notebook shows.
+
+class View(Result):
+    """A result that can be drawn, which a notebook shows.
 
     notes: sentences about assumptions and oddities.
     """
 
-    notes: tuple[str, ...]
-
     @abc.abstractmethod
-    def draw(self) -> Image.Image:
-        """Return the labelled drawing.
-
-        Raises:
-            OptionError: the arrays cannot be drawn.
-        """
-
-    @abc.abstractmethod
-    def arrays(self) -> dict[str, npt.NDArray[Any]]:
-        """Return the arrays and texts that `save_npz` writes, by name."""
-
-    def png(self) -> bytes:
-        """Return the drawing as the bytes of a PNG file.
-
-        Raises:
-            OptionError: the arrays cannot be drawn.
-        """
-        file = io.BytesIO()
-        self.draw().save(file, "PNG")
-        return file.getvalue()
-
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the drawing as a PNG file, whole or not at all.
+    def page(self, style: Style) -> Page:
+        """Return what is drawn: panels in rows, and the texts around them.
 
         Args:
-            path: the file.
+            style: how the figure looks.
+
+        Returns:
+            The page.
 
         Raises:
             OptionError: the arrays cannot be drawn.
-            OutputError: the file cannot be written.
         """
-        write_atomically(path, self.png())
 
-    def save_npz(self, path: str | os.PathLike[str]) -> None:
-        """Write the arrays and texts as an npz file, whole or not at all.
+    def pages(self, style: Style) -> Sequence[Page]:
+        """Return all pages; a view of one page has only that of `page`.
 
         Args:
-            path: the file.
+            style: how the figures look.
+
+        Returns:
+            The pages, at least one.
 
         Raises:
-            OutputError: the file cannot be written.
+            OptionError: the arrays cannot be drawn.
         """
-        file = io.BytesIO()
-        np.savez_compressed(file, allow_pickle=False, **self.arrays())
-        write_atomically(path, file.getvalue())
+        return [self.page(style)]
+
+    def figure(self, **style: Unpack[StyleOptions]) -> Figure:
+        """Draw a figure of matplotlib, of the first page where there are several.
+
+        Args:
+            **style: see `Style`: dpi, width, cmap, alpha, columns, title and at.
+
+        Returns:
+            The figure.
+
+        Raises:
+            OptionError: an option is wrong, or the arrays cannot be drawn.
+        """
+        from onnxplain.engine.drawing.render import drawn_page
+
+        how = style_of(style)
+        return drawn_page(self.page(how), how)
+
+    def figures(self, **style: Unpack[StyleOptions]) -> Iterator[Figure]:
+        """Draw all pages, one after the other.
+
+        Args:
+            **style: see `Style`.
+
+        Returns:
+            A figure of each page, at least one.
+
+        Raises:
+            OptionError: an option is wrong, or the arrays cannot be drawn.
+        """
+        from onnxplain.engine.drawing.render import drawn_page
+
+        how = style_of(style)
+        return (drawn_page(page, how) for page in self.pages(how))
+
+    def panel_figures(self, **style: Unpack[StyleOptions]) -> Iterator[tuple[str, Figure]]:
+        """Draw each panel alone, without captions and colour bars, one after the other.
+
+        Args:
+            **style: see `Style`; the width is that of each panel.
+
+        Returns:
+            The figures, each with its name, which says what it shows and can be a file's.
+
+        Raises:
+            OptionError: an option is wrong, or the arrays cannot be drawn.
+        """
+        from onnxplain.engine.drawing.render import drawn_panel
+
+        how = style_of(style)
+        panels = [panel for page in self.pages(how) for panel in page.panels]
+        names: dict[str, None] = {}
+        for number, panel in enumerate(panels):
+            stem = re.sub(r"[^\w.-]+", "_", panel.name).strip("._")[:100] or "panel"
+            names[stem if panel.name and stem not in names else f"{stem}-{number + 1}"] = None
+        return ((name, drawn_panel(one, how)) for name, one in zip(names, panels, strict=True))
+
+    def plot(self, ax: Axes | None = None, panel: Any = 0, **style: Unpack[StyleOptions]) -> Axes:
+        """Draw one panel into axes of a figure of one's own.
+
+        Args:
+            ax: the axes; None for pyplot's current ones.
+            panel: the index of the panel, row by row, or its name.
+            **style: see `Style`; without `title` the panel's caption is not written.
+
+        Returns:
+            The axes.
+
+        Raises:
+            OptionError: an option is wrong, there is no such panel, or it cannot be drawn.
+        """
+        from onnxplain.engine.drawing.axes import plotted
+
+        how = style_of(style)
+        panels = [one for page in self.pages(how) for one in page.panels]
+        names = [one.name for one in panels]
+        index = names.index(panel) if panel in names else panel
+        if type(index) is not int or not 0 <= index < len(panels):
+            raise OptionError(
+                f"no panel {panel!r}: there are {len(panels)}, from 0 on, with the names "
+                f"{', '.join(names[:MOST_NAMES])}{', …' if len(names) > MOST_NAMES else ''}"
+            )
+        return plotted(panels[index], ax, how)
+
+    def png(self, **style: Unpack[StyleOptions]) -> bytes:
+        """Return the figure as the bytes of a PNG file.
+
+        Args:
+            **style: see `Style`.
+
+        Returns:
+            The bytes; of several pages, the first.
+
+        Raises:
+            OptionError: an option is wrong, or the arrays cannot be drawn.
+        """
+        return encoded(self.figure(**style), "png")
+
+    def save(self, path: str | os.PathLike[str], **style: Unpack[StyleOptions]) -> list[Path]:
+        """Write the figure to a file, whole or not at all.
+
+        Args:
+            path: the file, which ends in .png, .jpg, .svg or .pdf. Several pages are one PDF file,
+                or files of other formats with numbers in their names.
+            **style: see `Style`.
+
+        Returns:
+            The files written.
+
+        Raises:
+            OptionError: an option or the suffix is wrong, or the arrays cannot be drawn.
+            OutputError: a file cannot be written.
+        """
+        form, whole = format_of(path), Path(path)
+        figures = list(self.figures(**style))
+        if form == "pdf":
+            write_atomically(path, encoded_pages(figures))
+            return [whole]
+        paths, digits = [whole], len(str(len(figures)))
+        if len(figures) > 1:
+            numbers = range(1, len(figures) + 1)
+            paths = [whole.with_stem(f"{whole.stem}-{n:0{digits}}") for n in numbers]
+        for figure, name in zip(figures, paths, strict=True):
+            write_atomically(name, encoded(figure, form))
+        return paths
+
+    def save_panels(
+        self, folder: str | os.PathLike[str], form: str = "png", **style: Unpack[StyleOptions]
+    ) -> list[Path]:
+        """Write each panel to a file of its own, without captions and colour bars.
+
+        Args:
+            folder: the folder, which is made where it does not exist.
+            form: "png", "jpg", "svg" or "pdf".
+            **style: see `Style`; the width is that of each panel.
+
+        Returns:
+            The files written, named after what they show.
+
+        Raises:
+            OptionError: an option is wrong, or the arrays cannot be drawn.
+            OutputError: a file cannot be written.
+        """
+        form, paths = format_of(f".{form}" if "." in form else f"panel.{form}"), []
+        figures = self.panel_figures(**style)
+        try:
+            os.makedirs(folder, exist_ok=True)
+        except OSError as e:
+            raise OutputError(f"'{os.fspath(folder)}' cannot be made: {e.strerror or e}") from e
+        for name, figure in figures:
+            paths.append(Path(folder) / f"{name}.{form}")
+            write_atomically(paths[-1], encoded(figure, form))
+        return paths
 
     def _repr_png_(self) -> bytes | None:
         try:

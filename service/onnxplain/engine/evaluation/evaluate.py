@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from onnxplain.engine.evaluation import metrics
+from onnxplain.engine.evaluation.measurements import Evaluation, Evaluations
 from onnxplain.engine.evaluation.randomization import randomized, weights_from_top
 from onnxplain.engine.explainer import Explainer
 from onnxplain.engine.explanation import Explanation
+from onnxplain.engine.explanation_panels import require_drawable
 from onnxplain.engine.methods import METHODS, find_method
 from onnxplain.engine.pictures import Picture, PreparedInputs, Preprocess, prepare, read_pictures
 from onnxplain.engine.progress import Progress, unreported
@@ -25,67 +27,12 @@ from onnxplain.engine.views import (
 )
 from onnxplain.graphops.errors import InputError, ModelError, OptionError
 
-__all__ = ["RANDOM", "Evaluation", "Evaluations", "class_methods", "evaluate"]
+__all__ = ["RANDOM", "class_methods", "evaluate"]
 
 RANDOM = "random"  # maps of noise, for comparison
 STEPS = 32  # of the deletion and insertion curves
 
 Array = npt.NDArray[Any]
-
-
-@dataclass(frozen=True, eq=False)
-class Evaluation:
-    """The faithfulness of one method's maps, as means over the pictures.
-
-    method: its name, or "random" for maps of noise, for comparison.
-    deletion, insertion: the class probability, [steps + 1], as the strongest pixels are replaced by
-        the picture's mean colour, or inserted into the blurred picture, step by step; the areas
-        under these curves are `deletion_area` (lower is better) and `insertion_area` (higher is
-        better).
-    quantity: "probability", or "value" for a regression, whose curves are of its value, and whose
-        areas are scaled so that the untouched pictures have 1 and the blank ones 0.
-    pointing: the fraction of pictures whose strongest pixel lies in the mask; None without masks.
-    mass: the fraction of the map's strength that lies in the mask; None without masks.
-    randomization: Spearman's rank correlation with the maps of networks whose layers are shuffled
-        from the top down, [layers], the topmost alone first; empty without the check.
-    """
-
-    method: str
-    deletion: npt.NDArray[np.float64]
-    insertion: npt.NDArray[np.float64]
-    pointing: float | None
-    mass: float | None
-    randomization: npt.NDArray[np.float64]
-    quantity: str = "probability"
-
-    @property
-    def deletion_area(self) -> float:
-        """The area under the deletion curve."""
-        return self._area_under(self.deletion)
-
-    @property
-    def insertion_area(self) -> float:
-        """The area under the insertion curve."""
-        return self._area_under(self.insertion)
-
-    def _area_under(self, curve: Array) -> float:
-        if self.quantity == "probability":
-            return metrics.area_under(curve)
-        untouched, blank = float(self.deletion[0]), float(self.deletion[-1])
-        return metrics.scaled_area(curve, untouched, blank)
-
-
-class Evaluations(list[Evaluation]):
-    """The evaluations of several methods, in their order.
-
-    refused: by the name of each method that cannot explain the network, the reason.
-    """
-
-    def __init__(
-        self, evaluations: Iterable[Evaluation] = (), refused: Mapping[str, str] | None = None
-    ) -> None:
-        super().__init__(evaluations)
-        self.refused = dict(refused or {})
 
 
 def evaluate(
@@ -253,7 +200,7 @@ def _maps(
                 units=int(channel),
                 preprocess=prepared.preprocess,
             )
-            result.require_drawable()
+            require_drawable(result)
             maps.append(metrics.strength(result.attribution[0, 0], *size))
         tick()
     return maps

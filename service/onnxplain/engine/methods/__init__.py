@@ -8,6 +8,7 @@ from onnxplain.engine.methods.registry import (
     drawn_as,
     find_method,
     method_options,
+    method_title,
     own_options,
 )
 from onnxplain.graphops.lazy_import import on_first_use
@@ -22,6 +23,7 @@ __all__ = [
     "drawn_as",
     "find_method",
     "method_options",
+    "method_title",
     "own_options",
     "run_method",
     "windows",

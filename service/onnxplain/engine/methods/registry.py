@@ -11,15 +11,22 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
-from onnxplain.graphops.errors import UnknownMethod, nearest
 from onnxplain.graphops.methods import METHODS as REWRITTEN
-from onnxplain.graphops.methods import Imported, Method
+from onnxplain.graphops.methods import Imported, Method, unknown_method
 from onnxplain.graphops.options import BASELINE, NOISE_SEED, Option
 
 if TYPE_CHECKING:
     from onnxplain.engine.run import Chosen, ProjectedUnits, Run
 
-__all__ = ["METHODS", "EngineMethod", "drawn_as", "find_method", "method_options", "own_options"]
+__all__ = [
+    "METHODS",
+    "EngineMethod",
+    "drawn_as",
+    "find_method",
+    "method_options",
+    "method_title",
+    "own_options",
+]
 
 HERE = "onnxplain.engine.methods"
 
@@ -76,6 +83,7 @@ OWN: dict[str, Method] = {
     for method in (
         EngineMethod(
             "occlusion",
+            aliases=("occlusion sensitivity", "ablation", "perturbation"),
             run=f"{HERE}.occlusion:occlusion",
             takes=(WINDOW, STRIDE, BASELINE),
             summary="the drop of the score where a window covers the picture",
@@ -84,6 +92,8 @@ OWN: dict[str, Method] = {
         ),
         EngineMethod(
             "rise",
+            title="RISE",
+            aliases=("randomized input sampling",),
             run=f"{HERE}.rise:rise",
             takes=(MASKS, RESOLUTION, KEEP, NOISE_SEED, BASELINE),
             summary="the mean score of masked pictures that show a pixel, less that of all",
@@ -92,6 +102,13 @@ OWN: dict[str, Method] = {
         ),
         EngineMethod(
             "activation_maximisation",
+            aliases=(
+                "activation maximization",
+                "am",
+                "feature visualisation",
+                "feature visualization",
+                "deep dream",
+            ),
             run=f"{HERE}.activation_maximisation:maximise",
             takes=(START, ITERATIONS, STEP_SIZE, JITTER, BLUR, DECAY, NOISE_SEED),
             summary="a picture that excites the unit strongly, by gradient ascent",
@@ -107,11 +124,11 @@ METHODS: Mapping[str, Method] = ChainMap(OWN, cast("dict[str, Method]", REWRITTE
 
 
 def find_method(name: str | Method) -> Method:
-    """Return the named method. Raises UnknownMethod, whose text has the nearest names."""
+    """Return the named method. Raises UnknownMethod, whose text has the names meant."""
     if isinstance(name, Method):
         return name
     if name not in METHODS:
-        raise UnknownMethod(f"no method '{name}' ({nearest(name, METHODS)})")
+        raise unknown_method(name, METHODS)
     return METHODS[name]
 
 
@@ -135,3 +152,8 @@ def own_options(
 def drawn_as(method: str) -> str:
     """Return how a method's attributions are drawn, "map" for unknown methods."""
     return METHODS[method].drawn if method in METHODS else "map"
+
+
+def method_title(name: str) -> str:
+    """Return a method's name in figures and lists, or `name` itself if no method has it."""
+    return METHODS[name].title if name in METHODS else name

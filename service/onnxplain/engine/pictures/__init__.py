@@ -1,5 +1,6 @@
 """Reading pictures and preprocessing them into the network's input."""
 
+from onnxplain.engine.pictures.baking import bake_preprocess
 from onnxplain.engine.pictures.folder import folder_pictures, names_in
 from onnxplain.engine.pictures.inputs import (
     Images,
@@ -7,6 +8,7 @@ from onnxplain.engine.pictures.inputs import (
     PreparedInputs,
     prepare,
     prepare_named,
+    stored_preprocess,
 )
 from onnxplain.engine.pictures.network_input import (
     Input,
@@ -36,6 +38,7 @@ __all__ = [
     "Picture",
     "PreparedInputs",
     "Preprocess",
+    "bake_preprocess",
     "choose_picture_input",
     "folder_pictures",
     "further_inputs",
@@ -50,4 +53,5 @@ __all__ = [
     "read_picture",
     "read_pictures",
     "required_inputs",
+    "stored_preprocess",
 ]

@@ -21,7 +21,14 @@ from onnxplain.engine.pictures.read import Picture, read_arrays
 from onnxplain.graphops import read_metadata
 from onnxplain.graphops.errors import OptionError, PictureError, UnsupportedModel
 
-__all__ = ["Images", "NamedInputs", "PreparedInputs", "prepare", "prepare_named"]
+__all__ = [
+    "Images",
+    "NamedInputs",
+    "PreparedInputs",
+    "prepare",
+    "prepare_named",
+    "stored_preprocess",
+]
 
 METADATA = "onnxplain.preprocess"
 
@@ -240,20 +247,28 @@ def _choose(
     """Return the preprocessing, and a note if it is a guess."""
     if preprocess is not None:
         return (parse(preprocess) if isinstance(preprocess, str) else preprocess), ()
-    stored = read_metadata(model).get(METADATA)
-    if stored is not None:
-        try:
-            return Preprocess.from_json(stored), ()
-        except OptionError as e:
-            raise UnsupportedModel(
-                f"the model's metadata '{METADATA}' is invalid ({e}): name the preprocessing"
-            ) from e
+    if (stored := stored_preprocess(model)) is not None:
+        return stored, ()
     if isinstance(target.channels, int) and target.channels not in (1, 3):
         raise PictureError(
             f"the input '{target.name}' has {target.channels} channels, and a picture has 1 or 3: "
             "give explain a .npy file or a float array of the input's shape"
         )
     return _guess(target)
+
+
+def stored_preprocess(model: onnx.ModelProto) -> Preprocess | None:
+    """Return the preprocessing in the model's metadata. Raises UnsupportedModel for an invalid one.
+
+    None where there is none.
+    """
+    stored = read_metadata(model).get(METADATA)
+    try:
+        return None if stored is None else Preprocess.from_json(stored)
+    except OptionError as e:
+        raise UnsupportedModel(
+            f"the model's metadata '{METADATA}' is invalid ({e}): name the preprocessing"
+        ) from e
 
 
 def _guess(target: Input) -> tuple[Preprocess, tuple[str, ...]]:

@@ -1,8 +1,10 @@
 """ONNX Runtime: opened models, plans and sessions, with their cache and memory."""
 
 from onnxplain.engine.runtime.cache import ByteCache
+from onnxplain.engine.runtime.cost import Cost
 from onnxplain.engine.runtime.footprint import Footprint, release_memory
 from onnxplain.engine.runtime.installation import InstallationWarning
+from onnxplain.engine.runtime.measure import Measurement, measure
 from onnxplain.engine.runtime.model import (
     Model,
     OpenedModel,
@@ -24,8 +26,10 @@ from onnxplain.engine.runtime.verify import verify
 __all__ = [
     "Activity",
     "ByteCache",
+    "Cost",
     "Footprint",
     "InstallationWarning",
+    "Measurement",
     "Model",
     "OpenedModel",
     "Others",
@@ -38,6 +42,7 @@ __all__ = [
     "labels_in",
     "make_activity",
     "make_plan",
+    "measure",
     "open_model",
     "release_memory",
     "resolve_device",

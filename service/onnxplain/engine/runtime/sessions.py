@@ -147,9 +147,9 @@ class Session:
 
 
 def load_session(
-    model: onnx.ModelProto, device: str, threads: int = 0
+    model: onnx.ModelProto | str, device: str, threads: int = 0
 ) -> tuple[onnxruntime.InferenceSession, list[npt.NDArray[Any]]]:
-    """Load a model, and return the session with what must live as long as it does.
+    """Load a model or a file, and return the session with what must live as long as it does.
 
     The large tensors of a model above 2 GiB are handed over as arrays.
 
@@ -158,6 +158,8 @@ def load_session(
     """
     warn_of_two_wheels()
     options = onnx_runtime().SessionOptions()
+    if isinstance(model, str):
+        return _open(model, device, threads, options), []
     if fits(model):
         return _open(model.SerializeToString(), device, threads, options), []
     light, large = split(model)
@@ -174,7 +176,7 @@ def load_session(
 
 
 def _open(
-    data: bytes,
+    data: bytes | str,
     device: str,
     threads: int = 0,
     options: onnxruntime.SessionOptions | None = None,

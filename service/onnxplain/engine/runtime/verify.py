@@ -12,16 +12,16 @@ __all__ = ["verify"]
 BUILT_IN = ("", "ai.onnx", "com.microsoft")  # and what starts with these and a dot
 
 
-def verify(artefact: onnx.ModelProto, source: onnx.ModelProto) -> str:
+def verify(artefact: onnx.ModelProto, source: onnx.ModelProto | None) -> str:
     """Load a rewritten model into ONNX Runtime on the CPU, and forget it.
 
     Args:
         artefact: the rewritten model.
-        source: the network that it was made of.
+        source: the network that it was made of, None where it is not at hand.
 
     Returns:
-        Why that could not be tried: ONNX Runtime does not load the network either, or it has
-        operators of a plug-in; else "".
+        Why that could not be tried: ONNX Runtime does not load the network either, or that is not
+        known, or it has operators of a plug-in; else "".
 
     Raises:
         UnsupportedModel: ONNX Runtime loads the network, but not the rewritten model.
@@ -40,6 +40,8 @@ def verify(artefact: onnx.ModelProto, source: onnx.ModelProto) -> str:
     except MissingRuntime:
         raise
     except OnnxplainError as e:
+        if source is None:
+            return f"ONNX Runtime on this machine does not load the model: {e}"
         try:
             load_session(source, "cpu", threads=1)
         except OnnxplainError as own:

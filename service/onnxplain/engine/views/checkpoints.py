@@ -3,18 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
 
-from onnxplain.engine.drawing import Note, Panel, View, figure, name_pictures
+from onnxplain.engine.drawing import (
+    Page,
+    Panel,
+    Style,
+    StyleOptions,
+    View,
+    arranged,
+    method_title,
+    name_pictures,
+    number,
+    unit_name,
+)
 from onnxplain.engine.explainer import Explainer
 from onnxplain.engine.explanation import Explanation
+from onnxplain.engine.explanation_arrays import target_axes
+from onnxplain.engine.explanation_page import legend_of
 from onnxplain.engine.pictures import Picture, Preprocess
 from onnxplain.engine.progress import Progress, unreported
+from onnxplain.engine.result import AxisNames, Coordinates, counted, sizes
 from onnxplain.engine.runtime import Model
 from onnxplain.engine.units import Units
 from onnxplain.graphops.errors import (
@@ -26,14 +39,17 @@ from onnxplain.graphops.errors import (
 )
 from onnxplain.graphops.methods import DEFAULT_METHOD
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
 __all__ = ["Training", "training"]
 
-SIDE = 192
 
-
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Training(View):
     """The same channels in one picture, at each checkpoint.
+
+    `to_numpy()` is the attribution, [checkpoints, units, ...].
 
     checkpoints: their names. explanations: one per checkpoint, of the same picture and channels.
     notes: sentences about assumptions and oddities.
@@ -43,31 +59,67 @@ class Training(View):
     explanations: tuple[Explanation, ...]
     notes: tuple[str, ...] = ()
 
-    def draw(self) -> Image.Image:
+    def page(self, style: Style) -> Page:
         """Draw one row per channel and one column per checkpoint.
+
+        Args:
+            style: how the figure looks.
+
+        Returns:
+            The page.
 
         Raises:
             OptionError: the attributions have no height and width.
         """
-        for explanation in self.explanations:
-            explanation.require_drawable()
         rows: list[list[Panel | None]] = []
         last = self.explanations[-1]
         for unit in range(last.channels.shape[1]):
-            channel = last.captions(0, unit)[-1]
+            brief = _unit(last, unit)
             row: list[Panel | None] = []
             for explanation, name in zip(self.explanations, self.checkpoints, strict=True):
-                value = f"{explanation.strength[0, unit]:.3g}"
-                captions = (f"{channel} · {name} ({value})", f"{channel} · {name}", channel)
-                row.append(Panel(captions, (explanation.shown(0, unit, SIDE),)))
+                value = number(float(explanation.strength[0, unit]))
+                captions = (
+                    f"{brief} · {name}, {explanation.strength_name} {value}",
+                    f"{brief} · {name} ({value})",
+                    f"{brief} · {name}",
+                )
+                panel = explanation.panel(0, unit, style, "attribution", captions)
+                row.append(replace(panel, name=f"{name}_{brief}"))
             rows.append(row)
-        notes = [
-            Note(
-                f"One row a channel, one column a checkpoint; in brackets the {last.strength_name}"
-            ),
-            *last.legend(False),
+        legend = [
+            f"One row a channel, one column a checkpoint; the number is its {last.strength_name}",
+            *legend_of(last),
         ]
-        return figure(rows, f"{last.method} · {last.layer} through training", notes, self.notes)
+        of = last.layer
+        if len(rows) == 1:
+            of = unit_name(int(last.channels[0, 0]), last.labels, last.layer, None)
+        title = f"{method_title(last.method)} of {of} through training"
+        return Page(title, arranged(rows, style), legend, self.notes)
+
+    def plot(
+        self,
+        ax: Axes | None = None,
+        unit: int = 0,
+        checkpoint: int = -1,
+        **style: Unpack[StyleOptions],
+    ) -> Axes:
+        """Draw one projection into axes of a figure of one's own.
+
+        Args:
+            ax: the axes; None for pyplot's current ones.
+            unit: the index of the unit.
+            checkpoint: the index of the checkpoint; -1 for the last.
+            **style: see `Style`; without `title` no caption is written.
+
+        Returns:
+            The axes.
+
+        Raises:
+            OptionError: an option is wrong, or there is no such panel.
+        """
+        count = len(self.checkpoints)
+        inside = -count <= checkpoint < count
+        return super().plot(ax, unit * count + checkpoint % count if inside else -1, **style)
 
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
         """Return attribution [checkpoints, units, ...], score [checkpoints, units] and names."""
@@ -79,6 +131,36 @@ class Training(View):
             "layer": np.array(self.explanations[-1].layer),
             "method": np.array(self.explanations[-1].method),
         }
+
+    def _axes(self) -> AxisNames:
+        target = target_axes(self.explanations[-1])
+        return {
+            "attribution": ("checkpoint", "unit", *target),
+            "score": ("checkpoint", "unit"),
+        }
+
+    def _coordinates(self) -> Coordinates:
+        return {
+            "checkpoint": (("checkpoint",), list(self.checkpoints)),
+            "unit": (("unit",), self.explanations[-1].channels[0]),
+        }
+
+    def _told(self) -> tuple[str, str]:
+        last = self.explanations[-1]
+        counts = f"{counted(len(self.checkpoints), 'checkpoint')}, "
+        return (
+            f"{last.method} of '{last.layer}' [{counts}"
+            f"{counted(last.channels.shape[1], 'unit')}, {sizes(last.attribution.shape[2:])}]",
+            f"{self.checkpoints[0]} to {self.checkpoints[-1]}",
+        )
+
+
+def _unit(one: Explanation, unit: int) -> str:
+    """Return a unit by its label, or else its channel, without the layer, which the title names."""
+    channel = int(one.channels[0, unit])
+    if channel < 0:
+        return "whole layer"
+    return unit_name(channel, one.labels, one.layer, None) if one.labels else f"channel {channel}"
 
 
 def training(
@@ -122,14 +204,14 @@ def training(
         name.removesuffix(".onnx") for name in name_pictures(checkpoints, names, what="checkpoint")
     )
 
-    def explained(number: int, channels: Units) -> Explanation:
+    def explained(index: int, channels: Units) -> Explanation:
         try:
             return engine.explain(
-                checkpoints[number], picture, layer, method, channels, preprocess=preprocess,
+                checkpoints[index], picture, layer, method, channels, preprocess=preprocess,
                 labels=labels,
             )  # fmt: skip
         except (UnknownLayer, ChannelError, PictureError, ModelError) as e:
-            raise type(e)(f"checkpoint '{titles[number]}': {e}") from e
+            raise type(e)(f"checkpoint '{titles[index]}': {e}") from e
 
     progress = progress or unreported
     progress(0, len(checkpoints))
@@ -137,9 +219,9 @@ def training(
     progress(1, len(checkpoints))
     channels: Units = "whole" if last.channels[0, 0] < 0 else last.channels[0].tolist()
     explanations = []
-    for number, name in enumerate(titles[:-1]):
-        one = explained(number, channels)
-        progress(number + 2, len(checkpoints))
+    for index, name in enumerate(titles[:-1]):
+        one = explained(index, channels)
+        progress(index + 2, len(checkpoints))
         shapes = [list(e.attribution.shape[2:]) for e in (one, last)]
         if shapes[0] != shapes[1]:
             raise OptionError(

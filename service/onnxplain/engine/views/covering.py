@@ -4,27 +4,30 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
 
 from onnxplain.engine.drawing import (
-    Note,
+    Frame,
+    Page,
     Panel,
-    Pixels,
+    Style,
+    StyleOptions,
     View,
-    enlarged,
-    figure,
-    heat_bar,
-    heat_grid,
+    arranged,
+    frame_of,
+    grid_panel,
+    number,
+    picture_panel,
 )
 from onnxplain.engine.explainer import Explainer
 from onnxplain.engine.methods import windows
 from onnxplain.engine.pictures import Picture, Preprocess, read_picture
 from onnxplain.engine.progress import Progress, unreported
+from onnxplain.engine.result import AxisNames, Coordinates, sizes
 from onnxplain.engine.runtime import Model
 from onnxplain.engine.views.predictions import (
     choose_class,
@@ -35,20 +38,26 @@ from onnxplain.engine.views.predictions import (
 )
 from onnxplain.graphops.errors import OptionError
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
 __all__ = ["Covered", "occlusion", "summary"]
 
 GREY = 127
-SIDE = 224
-
+WIDTH = 3.0  # of a panel in inches
 AT_ONCE = 16  # covered pictures per call of the engine
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Covered(View):
     """A class and a channel while a grey square slides over a picture.
 
-    picture: as the network sees it.
+    `to_numpy()` is `probability`.
+
+    picture: as the network sees it. photograph: as its file shows it. preprocess: the preprocessing
+        that made the former of the latter.
     class_index, label: the class and its name. layer, channel: the channel that is watched.
+    channel_label: its name, "" unless the layer is the class score.
     quantity: what is watched of the class: its "probability", or its "value" for a regression.
     probability: that quantity, [rows, columns] by the square's position.
     strength: the sum of the channel's values, likewise.
@@ -58,6 +67,7 @@ class Covered(View):
     notes: sentences about assumptions and oddities.
     """
 
+    main = "probability"
     picture: npt.NDArray[np.uint8]
     class_index: int
     label: str
@@ -71,37 +81,88 @@ class Covered(View):
     columns: tuple[int, ...]
     notes: tuple[str, ...] = ()
     quantity: str = "probability"
+    channel_label: str = ""
+    photograph: npt.NDArray[np.uint8] | None = None
+    preprocess: Preprocess | None = None
 
-    def draw(self) -> Image.Image:
-        """Draw the picture and both maps beside it, dark where covering lowers the value most."""
-        panels: list[Panel | None] = [Panel(("input",), (enlarged(self.picture, SIDE),))]
-        maps = (
-            (f"{self.quantity} of {self.label}", self.probability),
-            (f"channel {self.channel}", self.strength),
-        )
-        notes = []
-        for (caption, values), whole in zip(maps, self.untouched, strict=True):
-            low, high = float(values.min()), float(max(values.max(), whole))
-            drawn = enlarged(self.loss_map(values, low, high), SIDE)
-            panels.append(Panel((caption,), (drawn,)))
-            ends = (f"{high:.3g}", f"{low:.3g}")
-            notes.append(Note(f"{caption}, untouched {whole:.3g}:", heat_bar(), ends))
-        notes.append(Note("Each colour lies at the centre of the covered square"))
-        return figure([panels], f"Covered piece by piece · {self.layer}", notes, self.notes)
-
-    def loss_map(self, values: npt.NDArray[np.float64], low: float, high: float) -> Pixels:
-        """Draw the loss at each position of the square over the picture.
+    def plot(
+        self, ax: Axes | None = None, panel: Any = "probability", **style: Unpack[StyleOptions]
+    ) -> Axes:
+        """Draw one panel into axes of a figure of one's own.
 
         Args:
-            values: [rows, columns] by the square's position.
-            low: the value drawn as the greatest loss.
-            high: the value drawn as no loss.
+            ax: the axes; None for pyplot's current ones.
+            panel: "probability" (for a regression "value"), "strength" or "picture".
+            **style: see `Style`; without `title` the panel's caption is not written.
 
         Returns:
-            uint8 [H, W, 3], each loss around the centre of the covered square.
+            The axes.
 
         Raises:
-            ValueError: the values have another shape.
+            OptionError: an option is wrong, or there is no such panel.
+        """
+        return super().plot(ax, panel, **style)
+
+    def page(self, style: Style) -> Page:
+        """Return the picture and both maps over it, dark where covering lowers the value most.
+
+        Args:
+            style: how the figure looks.
+
+        Returns:
+            The page.
+        """
+        frame = frame_of(self.picture, self.photograph, self.preprocess, style)
+        chance, strength = (f"uncovered {number(value)}" for value in self.untouched)
+        names = [f"{self.quantity} of {self.label}", self.quantity]
+        names.insert(1, names[0].partition(",")[0])  # ImageNet's names list their synonyms
+        channels = [f"score of {self.channel_label}", "score"]
+        if not self.channel_label:
+            channels = [f"channel {self.channel} of {self.layer}", f"channel {self.channel}"]
+        panels = [
+            picture_panel(("input",), frame, "picture"),
+            self._map(names, chance, self.quantity, self.probability, frame),
+            self._map(channels, strength, "strength", self.strength, frame),
+        ]
+        legend = (
+            f"Each colour lies at the centre of a covered square of {self.window} pixels of the "
+            "network's input; a triangle marks the value of the uncovered picture"
+        )
+        title = f"Covered piece by piece · {self.label}, {self.quantity} "
+        title += number(self.untouched[0])
+        panels = [replace(panel, width=WIDTH) for panel in panels]
+        return Page(title, arranged([panels], style), [legend], self.notes)
+
+    def _map(
+        self,
+        names: Sequence[str],
+        uncovered: str,
+        name: str,
+        values: npt.NDArray[np.float64],
+        frame: Frame,
+    ) -> Panel:
+        untouched = self.untouched[name == "strength"]
+        centres, reach = self.places()
+        return grid_panel(
+            [*(f"{words}, {uncovered}" for words in names), names[-1]],
+            values,
+            (float(values.min()), max(float(values.max()), untouched)),
+            centres,
+            reach,
+            self.picture.shape[:2],
+            frame,
+            bar=names[0],
+            low_is_strong=True,
+            name=name,
+            marked=untouched,
+        )
+
+    def places(self) -> tuple[list[list[float]], float]:
+        """Return where the maps' values lie.
+
+        Returns:
+            The centres of the squares in pixels, down and across, and how far around each the
+            value is drawn.
         """
         sides = (self.rows, self.columns)
         centres = [
@@ -109,8 +170,7 @@ class Covered(View):
             for starts, size in zip(sides, self.picture.shape, strict=False)
         ]
         gaps = [b - a for starts in sides for a, b in itertools.pairwise(starts)]
-        reach = min(self.window, max(gaps, default=self.window)) / 2
-        return heat_grid(high - values, 0.0, high - low, self.picture, centres, reach)
+        return centres, min(self.window, max(gaps, default=self.window)) / 2
 
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
         """Return both maps, their class and channel, and the values for the uncovered picture."""
@@ -127,6 +187,20 @@ class Covered(View):
             "rows": np.array(self.rows),
             "columns": np.array(self.columns),
         }
+
+    def _axes(self) -> AxisNames:
+        return {"probability": ("y", "x"), "strength": ("y", "x")}
+
+    def _coordinates(self) -> Coordinates:
+        return {"y": (("y",), list(self.rows)), "x": (("x",), list(self.columns))}
+
+    def _told(self) -> tuple[str, str]:
+        lowest = self.probability.min()
+        return (
+            f"{self.quantity} of '{self.label}' and channel {self.channel} of '{self.layer}' "
+            f"[{sizes(self.probability.shape)} squares of {self.window} pixels]",
+            f"{self.quantity} {self.untouched[0]:.3g} untouched, {lowest:.3g} at worst",
+        )
 
 
 def occlusion(
@@ -168,7 +242,9 @@ def occlusion(
         InputError, ModelError, DeviceError, Cancelled: as `Engine.explain`.
     """
     model, picture = engine.open(model), read_picture(picture)
-    clean = engine.explain(model, picture, layer, "activation", channel, preprocess=preprocess)
+    clean = engine.explain(
+        model, picture, layer, "activation", channel, preprocess=preprocess, labels=labels
+    )
     scored = engine.explain(
         model, picture, method="activation", preprocess=preprocess, labels=labels
     )
@@ -216,6 +292,9 @@ def occlusion(
         columns=tuple(columns),
         notes=tuple(dict.fromkeys((*clean.notes, *scored.notes, *quantity_notes(engine, model)))),
         quantity=class_quantity(engine, model),
+        channel_label=clean.labels[chosen] if chosen < len(clean.labels) else "",
+        photograph=clean.photographs[0],
+        preprocess=how,
     )
 
 

@@ -3,40 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any, Unpack, cast
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Unpack, cast
 
+import numpy as np
 import numpy.typing as npt
-from PIL import Image
 
 from onnxplain.engine.arguments import CheckedChoices
 from onnxplain.engine.choices import Choices
-from onnxplain.engine.drawing import (
-    Note,
-    Panel,
-    View,
-    enlarged,
-    even_columns,
-    figure,
-    overlay,
-)
+from onnxplain.engine.drawing import Page, Style, StyleOptions, View
 from onnxplain.engine.explainer import Explainer
 from onnxplain.engine.explanation import Explanation
+from onnxplain.engine.explanation_arrays import told_of
+from onnxplain.engine.explanation_panels import What
 from onnxplain.engine.methods import find_method, own_options
 from onnxplain.engine.pictures import Images
+from onnxplain.engine.result import require_xarray
 from onnxplain.engine.runtime import Model
 from onnxplain.engine.signatures import with_choices
 from onnxplain.engine.units import Units
+from onnxplain.engine.views.side_by_side_page import page_of_methods
 from onnxplain.graphops import Method
 from onnxplain.graphops.errors import ModelError, OptionError, nearest, one_line
 
+if TYPE_CHECKING:
+    import xarray
+    from matplotlib.axes import Axes
+
 __all__ = ["SideBySide", "explain_by_each", "maps"]
 
-SIDE = 128
-COLUMNS = 4
 
-
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class SideBySide(View, Mapping[str, Explanation]):
     """Explanations of the same pictures, with as many units each, by the names of their methods.
 
@@ -68,76 +65,87 @@ class SideBySide(View, Mapping[str, Explanation]):
         of_each = (note for one in self.explanations for note in one.notes)
         return tuple(dict.fromkeys((*refused, *of_each)))
 
-    def draw(self) -> Image.Image:
-        """Draw each picture, then one panel per method: its map, and the map over the picture.
+    def page(self, style: Style) -> Page:
+        """Draw each picture, then by each method its map, and the map over the picture.
+
+        Args:
+            style: how the figure looks.
+
+        Returns:
+            The page.
 
         Raises:
             OptionError: an attribution has no height and width.
         """
-        for explanation in self.explanations:
-            explanation.require_drawable()
-        first = self.explanations[0]
-        images, units = first.channels.shape
-        shown = (explanation.shown_pictures() for explanation in self.explanations)
-        inputs = next(filter(None, shown), ())
-        wide = any(explanation.wide for explanation in self.explanations)
-        columns = 1 if wide else even_columns(len(self.explanations), COLUMNS)
-        rows: list[list[Panel | None]] = []
-        for image in range(images):
-            for unit in range(units):
-                panels = [self.panel(explanation, image, unit) for explanation in self.explanations]
-                if not inputs:
-                    captions = first.named(panels[0].captions, image)
-                    panels[0] = replace(panels[0], captions=captions)
-                for start in range(0, len(panels), columns):
-                    row: list[Panel | None] = list(panels[start : start + columns])
-                    if inputs:
-                        captions = first.named(first.captions(image, unit), image)
-                        picture = Panel(captions, (enlarged(inputs[image], SIDE),))
-                        row.insert(0, None if start else picture)
-                    rows.append(row)
-        title = f"{len(self.explanations)} methods · {first.layer}"
-        return figure(rows, title, self.legend(), self.notes)
+        return page_of_methods(self.explanations, style, self.notes)
 
-    def panel(self, explanation: Explanation, image: int, unit: int) -> Panel:
-        """Draw one method's map of a unit, and the map over the picture.
+    def plot(
+        self,
+        ax: Axes | None = None,
+        method: int | str = 0,
+        image: int = 0,
+        unit: int = 0,
+        what: What = "attribution",
+        **style: Unpack[StyleOptions],
+    ) -> Axes:
+        """Draw one panel of one method into axes of a figure of one's own.
 
         Args:
-            explanation: the method's explanation.
+            ax: the axes; None for pyplot's current ones.
+            method: the method's name, or its index.
             image: the index of the picture.
             unit: the index of the unit.
+            what: "attribution", "overlay" or "input".
+            **style: see `Style`; without `title` no caption is written.
 
         Returns:
-            The panel; its caption names the unit where it differs from the first explanation's.
+            The axes.
 
         Raises:
-            IndexError: there is no such picture or unit.
+            OptionError: an option is wrong, there is no such method, or it cannot be drawn.
+            ChannelError: there is no such picture or unit.
         """
-        pictures = [explanation.shown(image, unit, SIDE)]
-        shown = explanation.shown_pictures()
-        if shown and explanation.drawn_as != "picture":
-            over = overlay(explanation.denoised(image, unit), shown[image])
-            pictures.append(enlarged(over, SIDE))
-        first = self.explanations[0]
-        own, others = (one.captions(image, unit)[-1] for one in (explanation, first))
-        if explanation.layer == first.layer and own == others:
-            return Panel((explanation.method,), tuple(pictures))
-        where = f"of {own} · {explanation.method}"
-        return Panel((f"{explanation.method} of {own}", where), tuple(pictures))
-
-    def legend(self) -> list[Note]:
-        """Return the meaning of the colours, and the methods that explain another layer."""
-        first = self.explanations[0]
-        notes = []
-        for one in self.explanations:
-            notes += one.legend(bool(one.shown_pictures()))
-            if one.layer != first.layer:
-                notes.append(Note(f"{one.method} explains units of {one.layer}"))
-        return list({note.text: note for note in notes}.values())
+        names = [one.method for one in self.explanations]
+        number = names.index(method) if method in names else method
+        if not isinstance(number, int) or not 0 <= number < len(names):
+            raise OptionError(f"no method {method!r} among these: {', '.join(names)}")
+        return self.explanations[number].plot(ax, image, unit, what, **style)
 
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
         """Return the arrays of every explanation, named METHOD.NAME."""
         return {f"{e.method}.{k}": v for e in self.explanations for k, v in e.arrays().items()}
+
+    def to_numpy(self) -> npt.NDArray[np.float32]:
+        """Return the attributions of all methods, [methods, images, units, ...].
+
+        Raises:
+            OptionError: they differ in shape.
+        """
+        shapes = {one.method: one.attribution.shape for one in self.explanations}
+        if len(set(shapes.values())) > 1:
+            told = ", ".join(f"{method} {list(shape)}" for method, shape in shapes.items())
+            raise OptionError(
+                f"the attributions differ in shape ({told}), so that no one array holds them: take "
+                "them one by one, as result['gradient'].to_numpy()"
+            )
+        return np.stack([one.attribution for one in self.explanations])
+
+    def to_xarray(self) -> xarray.DataTree:  # type: ignore[override]
+        """Return an xarray DataTree with the Dataset of each method by its name.
+
+        Raises:
+            OptionError: xarray is not installed.
+        """
+        tree: xarray.DataTree = require_xarray().DataTree.from_dict(
+            {one.method: one.to_xarray() for one in self.explanations}
+        )
+        return tree
+
+    def _told(self) -> tuple[str, str]:
+        left_out = f"; left out: {', '.join(self.refused)}" if self.refused else ""
+        what, found = told_of(self.explanations[0])
+        _, _, rest = what.partition(" of ")
+        return f"{', '.join(self)} of {rest}", f"{found}{left_out}"
 
 
 @with_choices

@@ -5,14 +5,23 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 import numpy.typing as npt
 import onnx
-from PIL import Image, ImageDraw
 
-from onnxplain.engine.drawing import Note, Panel, View, enlarged, figure, heat_bar, heat_grid
+from onnxplain.engine.drawing import (
+    Page,
+    Style,
+    StyleOptions,
+    View,
+    arranged,
+    frame_of,
+    grid_panel,
+    number,
+    picture_panel,
+)
 from onnxplain.engine.explainer import Explainer
 from onnxplain.engine.pictures import (
     Picture,
@@ -23,35 +32,39 @@ from onnxplain.engine.pictures import (
     read_picture,
 )
 from onnxplain.engine.progress import Progress, unreported
+from onnxplain.engine.result import AxisNames, Coordinates, sizes
 from onnxplain.engine.runtime import Footprint, Model, Session, stored_labels
 from onnxplain.graphops import convolutionalize, read_metadata
 from onnxplain.graphops.analysis import NORMALIZERS
 from onnxplain.graphops.errors import ChannelError, OptionError, PictureError, UnsupportedModel
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
 __all__ = ["Sliding", "slide", "summary"]
 
 SLIDING = "onnxplain.sliding"  # metadata: the geometry of a convolutional network's windows
-SIDE = 448  # pixels of a drawn picture's longer side
-
-OUTLINE = (214, 39, 40)
+WIDTH = 4.0  # of a panel in inches
 
 Pixels = npt.NDArray[np.uint8]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Sliding(View):
-    """The score of one class in every window of a picture.
+    """The score of one class in every window of a picture; `to_numpy()` is `scores`.
 
     scores: float32 [rows, columns], at [i, j] for the window whose first pixel is
         (i * stride[0], j * stride[1]).
     channel, label: the class, and its name, "" without one.
     window, stride: height and width, and the steps down and across, in pixels.
-    picture: as the network sees it.
+    picture: as the network sees it. photograph: as its file shows it. preprocess: the preprocessing
+        that made the former of the latter.
     quantity: that of the scores, "score", "probability", "log probability", or "value" for a
         regression.
     notes: sentences about assumptions and oddities.
     """
 
+    main = "scores"
     scores: npt.NDArray[np.float32]
     channel: int
     label: str
@@ -60,6 +73,8 @@ class Sliding(View):
     picture: Pixels
     quantity: str = "score"
     notes: tuple[str, ...] = ()
+    photograph: Pixels | None = None
+    preprocess: Preprocess | None = None
 
     @property
     def best(self) -> tuple[int, int]:
@@ -68,34 +83,69 @@ class Sliding(View):
         row, column = np.unravel_index(np.argmax(known), self.scores.shape)
         return int(row), int(column)
 
-    def draw(self) -> Image.Image:
-        """Draw the picture, with the strongest window outlined, beside the heat map."""
+    def plot(
+        self, ax: Axes | None = None, panel: Any = "heat_map", **style: Unpack[StyleOptions]
+    ) -> Axes:
+        """Draw one panel into axes of a figure of one's own.
+
+        Args:
+            ax: the axes; None for pyplot's current ones.
+            panel: "heat_map" or "strongest_window".
+            **style: see `Style`; without `title` the panel's caption is not written.
+
+        Returns:
+            The axes.
+
+        Raises:
+            OptionError: an option is wrong, or there is no such panel.
+        """
+        return super().plot(ax, panel, **style)
+
+    def page(self, style: Style) -> Page:
+        """Return the picture, with the strongest window outlined, beside the heat map.
+
+        Args:
+            style: how the figure looks.
+
+        Returns:
+            The page.
+        """
         finite = self.scores[np.isfinite(self.scores)]
         low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
-        top, left = (p * s for p, s in zip(self.best, self.stride, strict=True))
-        shown = enlarged(self.picture, SIDE)
-        scale = shown.width / self.picture.shape[1]
-        box = [left, top, left + self.window[1] - 1, top + self.window[0] - 1]
-        ImageDraw.Draw(shown).rectangle([round(n * scale) for n in box], outline=OUTLINE, width=3)
+        frame = frame_of(self.picture, self.photograph, self.preprocess, style)
         name = self.label or f"channel {self.channel}"
+        short = name.partition(",")[0]
+        strongest = f"strongest window, {self.quantity} {number(high)}"
         rows, columns = self.scores.shape
-        panels = (
-            Panel((f"strongest window, {high:.3g}", "input"), (shown,)),
-            Panel(
-                (f"heat map, {rows} x {columns} windows", "heat map"), (self._heat_map(low, high),)
+        windows = f"{rows} x {columns} windows"
+        panels = [
+            picture_panel(
+                (strongest, "strongest window"),
+                frame,
+                "strongest_window",
+                [frame.place(self._best_box(), self.picture.shape)],
             ),
-        )
-
-        # A negligible probability, such as 1e-11, is written as 0.
-        ends = ("0" if abs(low) < 1e-3 * abs(high) else f"{low:.3g}", f"{high:.3g}")
-        notes = [
-            Note(f"The {self.quantity} of the window centred there:", heat_bar(), ends),
-            Note(
-                f"A window: {self.window[0]} x {self.window[1]} pixels. Grey: no window is centred "
-                "there"
+            grid_panel(
+                (f"{self.quantity} of {name}, {windows}", f"{self.quantity} of {short}", windows),
+                self.scores,
+                (low, high),
+                self._centres(),
+                max(self.stride) / 2,
+                self.picture.shape[:2],
+                frame,
+                bar=self.quantity,
+                name="heat_map",
             ),
         ]
-        return figure([panels], f"{name} · sliding window", notes, self.notes)
+        return Page(
+            f"Sliding window · {name}, {self.quantity} up to {number(high)}",
+            arranged([[replace(panel, width=WIDTH) for panel in panels]], style),
+            [
+                f"Each colour lies at the centre of a window of {self.window[0]} x "
+                f"{self.window[1]} pixels; grey: no window is centred there"
+            ],
+            self.notes,
+        )
 
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
         """Return the scores, the class, the strongest window, and the windows' size and stride."""
@@ -109,15 +159,29 @@ class Sliding(View):
             "stride": np.array(self.stride),
         }
 
-    def _heat_map(self, low: float, high: float) -> Image.Image:
-        centres = [
-            np.arange(count) * stride + window / 2
-            for count, stride, window in zip(
-                self.scores.shape, self.stride, self.window, strict=True
-            )
-        ]
-        reach = max(self.stride) / 2
-        return enlarged(heat_grid(self.scores, low, high, self.picture, centres, reach), SIDE)
+    def _axes(self) -> AxisNames:
+        return {"scores": ("y", "x")}
+
+    def _coordinates(self) -> Coordinates:
+        steps = zip(("y", "x"), self.scores.shape, self.stride, strict=True)
+        return {axis: ((axis,), np.arange(count) * stride) for axis, count, stride in steps}
+
+    def _told(self) -> tuple[str, str]:
+        rows, columns = self.window
+        return (
+            f"{self.quantity} of '{self.label or self.channel}' [{sizes(self.scores.shape)} "
+            f"windows of {rows}x{columns} pixels]",
+            f"{self.scores[self.best]:.3g} in the strongest, row {self.best[0]}, column "
+            f"{self.best[1]}",
+        )
+
+    def _best_box(self) -> tuple[int, int, int, int]:
+        top, left = (p * s for p, s in zip(self.best, self.stride, strict=True))
+        return top, left, top + self.window[0], left + self.window[1]
+
+    def _centres(self) -> list[npt.NDArray[np.float64]]:
+        sides = zip(self.scores.shape, self.stride, self.window, strict=True)
+        return [np.arange(count) * stride + window / 2 for count, stride, window in sides]
 
 
 def slide(
@@ -191,6 +255,8 @@ def slide(
         picture=pixels,
         quantity=_quantity(network, sliding["output"], len(scores)),
         notes=(*prepared.notes, *_padding_notes(sliding["padded"])),
+        photograph=prepared.photographs[0],
+        preprocess=prepared.preprocess,
     )
 
 
@@ -253,6 +319,7 @@ def _padding_notes(padded: Sequence[str]) -> tuple[str, ...]:
         return ()
     count = len(padded)
     return (
-        f"{count} {'node pads' if count == 1 else 'nodes pad'} (the first: {padded[0]}): scores "
-        "differ from those of windows cut out of the picture, see docs/sliding-window.md",
+        "scores differ from those of windows cut out of the picture, since "
+        f"{count} {'node pads' if count == 1 else 'nodes pad'} (the first is '{padded[0]}'): see "
+        "docs/sliding-window.md",
     )

@@ -9,24 +9,16 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
 
-from onnxplain.engine.drawing import (
-    Note,
-    Panel,
-    View,
-    drawn,
-    enlarged,
-    figure,
-    legend,
-    name_pictures,
-)
+from onnxplain.engine.drawing import Page, Style, View, name_pictures
 from onnxplain.engine.explainer import Explainer
-from onnxplain.engine.methods import drawn_as, find_method
+from onnxplain.engine.methods import find_method
 from onnxplain.engine.pictures import Picture, Preprocess, folder_pictures, names_in, prepare
 from onnxplain.engine.progress import Progress, unreported
+from onnxplain.engine.result import AxisNames, Coordinates, counted
 from onnxplain.engine.runtime import Model
 from onnxplain.engine.units import Units, top_count
+from onnxplain.engine.views.top_figure import strongest_pages
 from onnxplain.engine.views.top_projection import Found, project
 from onnxplain.engine.views.top_search import Collection, search
 from onnxplain.graphops.errors import OptionError
@@ -34,13 +26,14 @@ from onnxplain.graphops.methods import DEFAULT_METHOD
 
 __all__ = ["Found", "Strongest", "rows", "top"]
 
-SIDE = 112  # pixels of a drawn patch's longer side
 NAMED = 10  # skipped pictures that a note names
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Strongest(View):
     """The pictures that excite channels of a layer most.
+
+    `to_numpy()` is the score, [channels, pictures], of the strongest picture first.
 
     rows: one per channel, the strongest picture first. layer: its tensor. method: the method of the
     projections. preprocess: the preprocessing of the pictures. labels: class names by channel, if
@@ -48,6 +41,7 @@ class Strongest(View):
     names of the pictures that could not be read.
     """
 
+    main = "score"
     rows: tuple[tuple[Found, ...], ...]
     layer: str
     method: str
@@ -56,25 +50,36 @@ class Strongest(View):
     notes: tuple[str, ...] = ()
     skipped: tuple[str, ...] = ()
 
-    def draw(self) -> Image.Image:
-        """Draw one row per channel: each patch, and beside it its projection."""
-        rows: list[list[Panel | None]] = []
-        for row in self.rows:
-            panels: list[Panel | None] = []
-            for one in row:
-                channel = (*self.labels[one.channel : one.channel + 1], str(one.channel))[0]
-                score = f"{one.score:.3g}" if one.score > 0 or self.labels else "not active"
-                captions = (
-                    f"{channel}: {one.name} ({score})", f"{channel}: {one.name}", f"{channel}",
-                )  # fmt: skip
-                back = drawn(one.projection, drawn_as(self.method), self.preprocess)
-                panels.append(Panel(captions, (enlarged(one.patch, SIDE), enlarged(back, SIDE))))
-            rows.append(panels)
-        notes = [
-            Note("Each patch is what the unit sees of the picture; beside it, its projection"),
-            *legend(self.rows[0][0].projection, drawn_as(self.method), False),
-        ]
-        return figure(rows, f"What excites {self.layer} most · {self.method}", notes, self.notes)
+    def page(self, style: Style) -> Page:
+        """Return the first page, see `pages`.
+
+        Args:
+            style: how the figure looks; `columns` are the channels of a row.
+
+        Returns:
+            The page.
+
+        Raises:
+            OptionError: a projection cannot be drawn.
+        """
+        return self.pages(style)[0]
+
+    def pages(self, style: Style) -> Sequence[Page]:
+        """Return the pages: for each channel its projections beside their patches, in blocks.
+
+        All tiles are of one size, and the unit is in the middle of each. Up to 24 channels are on
+        one page, more on pages of the proportions of A4.
+
+        Args:
+            style: how the figures look; `columns` are the channels of a row.
+
+        Returns:
+            The pages, each of whole rows of channels.
+
+        Raises:
+            OptionError: a projection cannot be drawn.
+        """
+        return strongest_pages(self, style)
 
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
         """Return arrays [rows, pictures], and patch.ROW.PICTURE and projection.ROW.PICTURE."""
@@ -91,6 +96,21 @@ class Strongest(View):
                 arrays[f"patch.{r}.{i}"] = one.patch
                 arrays[f"projection.{r}.{i}"] = one.projection
         return arrays
+
+    def _axes(self) -> AxisNames:
+        axes = dict.fromkeys(("picture", "name", "score"), ("unit", "rank"))
+        return {**axes, "position": ("unit", "rank", "axis"), "box": ("unit", "rank", "side")}
+
+    def _coordinates(self) -> Coordinates:
+        return {"unit": (("unit",), [row[0].channel for row in self.rows])}
+
+    def _told(self) -> tuple[str, str]:
+        first = self.rows[0][0]
+        return (
+            f"the pictures that excite '{self.layer}' most [{counted(len(self.rows), 'channel')}, "
+            f"{counted(len(self.rows[0]), 'picture')} each]",
+            f"channel {first.channel}: {first.name} ({first.score:.3g})",
+        )
 
 
 def top(

@@ -3,13 +3,29 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 from typing import TYPE_CHECKING, Any
 
-from onnxplain.cli.arguments import add_model, add_option, add_path, exportable
-from onnxplain.cli.failures import in_flags
+from onnxplain.cli.arguments import (
+    add_method_options,
+    add_model,
+    add_option,
+    add_path,
+    chosen_method_options,
+    exportable,
+)
+from onnxplain.cli.drawing import LOCAL_OR_SERVED, add_server
+from onnxplain.cli.failures import UsageError, in_flags
+from onnxplain.cli.measuring import (
+    add_measure,
+    measured,
+    measurement_lines,
+    print_measured_artefact,
+)
 from onnxplain.cli.output import print_json, printable, table, working
 from onnxplain.engine.methods import find_method
-from onnxplain.graphops.options import SCORE_CHANNEL_AXIS, SCORE_LAYER, TARGET
+from onnxplain.graphops.methods import require_taken
+from onnxplain.graphops.options import TARGET
 
 if TYPE_CHECKING:
     from onnxplain.graphops import Report
@@ -26,38 +42,59 @@ def add_parser(commands: Any) -> None:
         "signal passes. Exits with 3 if no explanation is possible.",
         allow_abbrev=False,
     )
-    add_model(parser)
+    add_model(parser, LOCAL_OR_SERVED)
     add_path(parser, exportable())
     add_option(parser, TARGET, "RUNTIME")
-    add_option(parser, SCORE_LAYER, "LAYER", methods="class activation maps")
-    add_option(parser, SCORE_CHANNEL_AXIS, "AXIS", methods="class activation maps")
+    add_method_options(parser, exported=True)
+    add_measure(parser)
+    add_server(parser)
     parser.add_argument("--json", action="store_true", help="print JSON instead of a report")
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Print the report. Raises UnsupportedModel if no explanation is possible."""
+    if arguments.size is not None and not arguments.measure:
+        raise UsageError("--size is for --measure: give both, or neither")
+    if arguments.measure and arguments.server:
+        raise UsageError("--measure runs the artefact on this machine: leave out --server")
+    if arguments.measure and print_measured_artefact(arguments):
+        return
+    method, own = find_method(arguments.method), chosen_method_options(arguments)
+    require_taken(method, list(own))
+    names = ("to", "unpool", "target", "channel_axis", "score_layer", "score_channel_axis")
+    options = {name: getattr(arguments, name) for name in names}
     with working("checking the model"):
-        from onnxplain import graphops
+        report = (_check_remotely if arguments.server else _check_locally)(arguments, options)
+    measurement = measured(arguments) if arguments.measure and report.ok else None
+    if arguments.json:
+        found = {"measurement": measurement} if measurement is not None else {}
+        print_json({**dataclasses.asdict(report), **found})
+    else:
+        lines = measurement_lines(measurement) if measurement is not None else []
+        print("\n".join([*_lines(report), *([""] if lines else []), *lines]))
+    if not report.ok:
         from onnxplain.graphops.errors import UnsupportedModel
 
-        report = graphops.check(
-            arguments.model,
-            arguments.layer,
-            find_method(arguments.method),
-            to=arguments.to,
-            unpool=arguments.unpool,
-            target=arguments.target,
-            channel_axis=arguments.channel_axis,
-            score_layer=arguments.score_layer,
-            score_channel_axis=arguments.score_channel_axis,
-        )
-    if arguments.json:
-        print_json(report)
-    else:
-        print("\n".join(_lines(report)))
-    if not report.ok:
         raise UnsupportedModel(report.problem)
+
+
+def _check_locally(arguments: argparse.Namespace, options: dict[str, Any]) -> Report:
+    from onnxplain import graphops
+
+    return graphops.check(
+        arguments.model, arguments.layer, find_method(arguments.method), **options
+    )
+
+
+def _check_remotely(arguments: argparse.Namespace, options: dict[str, Any]) -> Report:
+    from onnxplain.cli.served_models import report_of
+    from onnxplain.client import Client
+
+    with Client(arguments.server) as client:
+        return report_of(
+            client.check(arguments.model, arguments.layer, arguments.method, **options)
+        )
 
 
 def _lines(report: Report) -> list[str]:

@@ -99,7 +99,7 @@ def run(arguments: argparse.Namespace) -> None:
     common = _common(arguments)
     explanations = list(explain(arguments, methods, common))
     view = _view(explanations)
-    write(view, files)
+    written = write(view, files)
     if arguments.json:
         summaries = [summary_of(arguments, explanation, files) for explanation in explanations]
         print_json(summaries if len(summaries) > 1 else summaries[0])
@@ -108,7 +108,7 @@ def run(arguments: argparse.Namespace) -> None:
             if len(explanations) > 1:
                 print(f"{explanation.method} of {explanation.layer}:")
             print(table_of(arguments.images, explanation))
-    report(view, {} if arguments.json else files)
+    report(view, () if arguments.json else written)
 
 
 def _choose_class(arguments: argparse.Namespace, methods: Sequence[str]) -> None:

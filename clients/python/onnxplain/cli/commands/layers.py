@@ -12,7 +12,6 @@ from onnxplain.cli.output import print_json, table, working
 
 if TYPE_CHECKING:
     from onnxplain.graphops import Layer
-    from onnxplain.v1 import explain_pb2 as pb
 
 __all__ = ["add_parser", "run"]
 
@@ -93,47 +92,11 @@ def _local_layers(arguments: argparse.Namespace) -> list[Layer]:
 
 
 def _remote_layers(arguments: argparse.Namespace) -> list[Layer]:
+    from onnxplain.cli.served_models import layer_of
     from onnxplain.client import Client
 
     with Client(arguments.server) as client:
-        return [_layer(message) for message in client.layers(arguments.model, arguments.size or ())]
-
-
-def _layer(message: pb.Layer) -> Layer:
-    """Return the layer that a message of the service describes."""
-    from onnxplain.graphops import Arithmetic, Layer
-
-    def optional(part: Any, field: str) -> Any:
-        return getattr(part, field) if part.HasField(field) else None
-
-    def by_axis(field: str) -> tuple[int | None, ...] | None:
-        return tuple(optional(axis, field) for axis in message.receptive_field) or None
-
-    return Layer(
-        tensor=message.tensor,
-        node=message.node,
-        operator=message.operator,
-        module=message.module,
-        shape=tuple(d.name or optional(d, "size") for d in message.shape) or None,
-        dtype=message.data_type,
-        channel_axis=optional(message, "channel_axis"),
-        channel_axis_assumed=message.channel_axis_assumed,
-        spatial_axes=tuple(message.spatial_axes),
-        channels=optional(message, "channels"),
-        receptive_field=by_axis("size"),
-        stride=by_axis("stride"),
-        offset=by_axis("offset"),
-        arithmetic=Arithmetic(
-            kernel=tuple(message.kernel) or None,
-            step=tuple(message.step) or None,
-            padding=tuple(message.padding) or None,
-            parameters=message.parameters,
-            multiply_adds=optional(message, "multiply_adds"),
-        ),
-        marks=tuple(message.marks),
-        output=message.output,
-        output_offset=optional(message, "output_offset"),
-    )
+        return list(map(layer_of, client.layers(arguments.model, arguments.size or ())))
 
 
 def _arithmetic(layers: Sequence[Layer]) -> str:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
+from typing import Any, TypeAlias
 
-from onnxplain.cli.output import print_json, table
-from onnxplain.engine.methods import METHODS
+from onnxplain.cli.drawing import add_server
+from onnxplain.cli.output import print_json, table, working
+from onnxplain.engine.methods import METHODS, method_title
 
 __all__ = ["add_parser", "run"]
+
+Row: TypeAlias = tuple[str, str, str, list[str], bool]  # name, title, summary, options, exportable
 
 
 def add_parser(commands: Any) -> None:
@@ -20,19 +23,34 @@ def add_parser(commands: Any) -> None:
         "can export it as one ONNX file, an artefact.",
         allow_abbrev=False,
     )
+    add_server(parser)
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Print the methods, those that can be exported first."""
-    rows = [
-        (method.name, method.summary, [option.name for option in method.takes], method.exportable)
-        for method in METHODS.values()
-    ]
+    rows = _remote_rows(arguments.server) if arguments.server else _local_rows()
     if arguments.json:
-        keys = ("method", "summary", "options", "artefact")
+        keys = ("method", "name", "summary", "options", "artefact")
         print_json([dict(zip(keys, row, strict=True)) for row in rows])
         return
-    lines = [(n, s, ", ".join(takes), "yes" if one else "no") for n, s, takes, one in rows]
-    print(table(("method", "shows", "takes", "artefact"), lines))
+    lines = [(m, t, s, ", ".join(takes), "yes" if one else "no") for m, t, s, takes, one in rows]
+    print(table(("method", "name", "shows", "takes", "artefact"), lines))
+
+
+def _local_rows() -> list[Row]:
+    return [
+        (m.name, m.title, m.summary, [option.name for option in m.takes], m.exportable)
+        for m in METHODS.values()
+    ]
+
+
+def _remote_rows(server: str) -> list[Row]:
+    from onnxplain.client import Client
+
+    with working(f"waiting for {server}"), Client(server) as client:
+        return [
+            (m.name, method_title(m.name), m.summary, [o.name for o in m.options], m.exportable)
+            for m in client.methods()
+        ]

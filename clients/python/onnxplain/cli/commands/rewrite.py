@@ -6,6 +6,8 @@ import argparse
 import json
 import os
 import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from onnxplain.cli.arguments import (
@@ -20,9 +22,10 @@ from onnxplain.cli.arguments import (
 )
 from onnxplain.cli.class_argument import add_class, chosen_class
 from onnxplain.cli.commands.layers import shape_text
+from onnxplain.cli.drawing import LOCAL_OR_SERVED, add_server
 from onnxplain.cli.failures import UsageError, in_flags
 from onnxplain.cli.output import check_writable, printable, size, working
-from onnxplain.engine.methods import find_method
+from onnxplain.engine.methods import METHODS, find_method
 from onnxplain.graphops.options import (
     BACKWARD,
     GENERAL,
@@ -33,11 +36,15 @@ from onnxplain.graphops.options import (
 )
 
 if TYPE_CHECKING:
-    from onnxplain.graphops import Network, Options
+    import onnx
+
+    from onnxplain.graphops import Layer, Report
 
 __all__ = ["add_parser", "run"]
 
-PATH = ("to", "unpool", "target", "channel_axis", "keep_shape")  # the options that `check` takes
+PATH = (  # the options that `check` takes
+    "to", "unpool", "target", "channel_axis", "keep_shape", "score_layer", "score_channel_axis",
+)  # fmt: skip
 
 
 def add_parser(commands: Any) -> None:
@@ -50,7 +57,7 @@ def add_parser(commands: Any) -> None:
         "at one position, `position`.",
         allow_abbrev=False,
     )
-    add_model(parser)
+    add_model(parser, LOCAL_OR_SERVED)
     add_path(parser, exportable())
     add_option(parser, TARGET, "RUNTIME")
     add_option(parser, SELECT, "SELECT")
@@ -64,6 +71,13 @@ def add_parser(commands: Any) -> None:
     add_class(parser, "the class that --select fixed bakes in")
     parser.add_argument("--labels", metavar="FILE", help="class names for --class, one per line")
     add_seed(parser, "all, max, given or region")
+    parser.add_argument(
+        "--bake-preprocess",
+        metavar="PRESET|KEY=VALUE",
+        help="take 8-bit pictures, uint8 [N, H, W, 3], in an input `pixels`, and compute the "
+        "network's input from them in the graph, as --preprocess of explain does; the caller "
+        "still brings the pictures to the network's size",
+    )
     add_option(parser, BACKWARD, "PRECISION")
     add_option(parser, KEEP_OUTPUTS, flag="no-outputs")
     add_option(parser, KEEP_SHAPE)
@@ -75,19 +89,20 @@ def add_parser(commands: Any) -> None:
         action="store_false",
         help="do not load the model into ONNX Runtime before it is written",
     )
+    add_server(parser)
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Write the artefact, then print its inputs, outputs and growth."""
-    check_writable(arguments.output, arguments.model)
+    check_writable(arguments.output, *([] if arguments.server else [arguments.model]))
     with working("rewriting the model"):
         from onnxplain import graphops
 
-        method = find_method(arguments.method)
         general: dict[str, Any] = {name: getattr(arguments, name, None) for name in GENERAL}
         if (class_index := chosen_class(arguments, arguments.class_name)) is not None:
-            if general["channels"] or arguments.layer and method.over != "map":
+            maps = arguments.method in METHODS and METHODS[arguments.method].over == "map"
+            if general["channels"] or arguments.layer and not maps:
                 raise UsageError(
                     "--class names the channel of the class score to bake in: leave --channel and "
                     "--layer out"
@@ -96,29 +111,84 @@ def run(arguments: argparse.Namespace) -> None:
         if general["channels"]:
             general["select"] = general["select"] or "fixed"
         own = chosen_method_options(arguments)
-        options = graphops.Options(**general, **own)
-        path = {name: general[name] for name in PATH}
-        path |= {name: own.get(name) for name in ("score_layer", "score_channel_axis")}
-        network = graphops.Network(arguments.model)
-        artefact = graphops.rewrite(network, arguments.layer, method, options)
-        report = graphops.check(network, arguments.layer, method, **path)
-        note = _verified(artefact, network.model) if arguments.verify else ""
+        made = (_rewritten_remotely if arguments.server else _rewritten_locally)(
+            arguments, general, own
+        )
+        artefact, report = made.artefact, made.report
+        note = _verified(artefact, made.source) if arguments.verify else ""
         graphops.save(artefact, arguments.output)
-    before, after = network.size_bytes, os.path.getsize(arguments.output)
-    nodes = f"{len(network.model.graph.node)} -> {len(artefact.graph.node)} nodes"
+    after = os.path.getsize(arguments.output)
+    nodes = f"{len(made.source.graph.node)} -> " if made.source else ""
     print(printable(f"wrote {arguments.output}: {report.method} of {report.layer}"))
     print(printable(f"  inputs   {_values(artefact.graph.input)}"))
     print(printable(f"  outputs  {_values(artefact.graph.output)}"))
-    print(f"  size     {size(before)} -> {size(after)} ({after / before - 1:+.1%}), {nodes}")
-    warnings = [*report.warnings, *_precision_warning(network, report.layer, options)]
+    growth = f"{size(made.size_bytes)} -> {size(after)} ({after / made.size_bytes - 1:+.1%})"
+    print(f"  size     {growth}, {nodes}{len(artefact.graph.node)} nodes")
+    warnings = [*report.warnings, *_precision_warning(made.layers, report.layer, general)]
     chosen = json.loads(graphops.read_metadata(artefact)["onnxplain.options"])["position"]
-    if chosen == "max" and arguments.position is None and method.position != "max":
+    usual = METHODS[report.method].position if report.method in METHODS else ""
+    if chosen == "max" and arguments.position is None and usual != "max":
         warnings.append(
             "the class score has positions, and the signal starts at the strongest one: choose "
             "--position all for all of them"
         )
     for warning in filter(None, [*warnings, note]):
         print(in_flags(printable(f"onnxplain: warning: {warning}")), file=sys.stderr)
+
+
+@dataclass(frozen=True)
+class _Rewritten:
+    """An artefact, the report of its path, and the size and layers of the network it is made of.
+
+    source: that network, None where only the server has it.
+    """
+
+    artefact: onnx.ModelProto
+    report: Report
+    size_bytes: int
+    layers: Sequence[Layer]
+    source: onnx.ModelProto | None = None
+
+
+def _rewritten_locally(
+    arguments: argparse.Namespace, general: dict[str, Any], own: dict[str, Any]
+) -> _Rewritten:
+    from onnxplain import graphops
+    from onnxplain.engine.pictures import bake_preprocess
+
+    method = find_method(arguments.method)
+    network = graphops.Network(arguments.model)
+    options = graphops.Options(**general, **own)
+    artefact = graphops.rewrite(network, arguments.layer, method, options)
+    if arguments.bake_preprocess is not None:
+        artefact = bake_preprocess(artefact, arguments.bake_preprocess)
+    report = graphops.check(network, arguments.layer, method, **_of_check(general, own))
+    return _Rewritten(artefact, report, network.size_bytes, network.layers, network.model)
+
+
+def _rewritten_remotely(
+    arguments: argparse.Namespace, general: dict[str, Any], own: dict[str, Any]
+) -> _Rewritten:
+    import onnx
+
+    from onnxplain.cli.served_models import layer_of, report_of
+    from onnxplain.client import Client
+
+    name = arguments.model
+    path = {"layer": arguments.layer, "method": arguments.method}
+    given = path | {option: value for option, value in general.items() if value is not None}
+    with Client(arguments.server) as client:
+        data = client.rewrite(name, **given, **own, bake_preprocess=arguments.bake_preprocess)
+        report = report_of(client.check(name, **path, **_of_check(given, own)))
+        layers = list(map(layer_of, client.layers(name)))
+        size_bytes = client.model(name).size_bytes
+    return _Rewritten(onnx.load_from_string(data), report, size_bytes, layers)
+
+
+def _of_check(general: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
+    """Return the options that `check` takes."""
+    options = {**general, **own}
+    return {name: options[name] for name in PATH if name in options}
 
 
 def _verified(artefact: Any, source: Any) -> str:
@@ -132,10 +202,12 @@ def _verified(artefact: Any, source: Any) -> str:
         return f"the model was not tried (`no_verify` skips that): {e}"
 
 
-def _precision_warning(network: Network, layer: str, options: Options) -> tuple[str, ...]:
+def _precision_warning(
+    layers: Sequence[Layer], layer: str, general: dict[str, Any]
+) -> tuple[str, ...]:
     """Return a warning for a backward pass in half precision, where signals underflow."""
-    dtype = next((known.dtype for known in network.layers if known.tensor == layer), "")
-    if dtype not in ("float16", "bfloat16") or options.backward != "same":
+    dtype = next((known.dtype for known in layers if known.tensor == layer), "")
+    if dtype not in ("float16", "bfloat16") or general["backward"] == "float32":
         return ()
     return (
         f"the backward pass is in {dtype}, in which small signals become zero, those of LRP above "

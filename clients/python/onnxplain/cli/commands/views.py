@@ -18,7 +18,6 @@ from onnxplain.cli.drawing import (
     forbid_engine_flags,
     output_files,
     report,
-    report_notes,
     write,
 )
 from onnxplain.cli.inputs import IMAGE_HELP, opened, stem
@@ -112,19 +111,19 @@ def run(view: ViewDeclaration, command: ViewCommand, arguments: argparse.Namespa
         options["names"] = names
     draw = _draw_remotely if arguments.server else _draw_locally
     drawn = draw(view, command, arguments, opened(pictures), options)
-    write(drawn, files)
+    written = write(drawn, files)
     arrays = drawn.arrays()
     if command.rows:
         rows = pkgutil.resolve_name(command.rows)(arrays, pictures)
         if arguments.json:
             print_json(rows)
-            report_notes(drawn)
+            report(drawn, ())
             return
         print(table(command.columns, [[_cell(row[c]) for c in command.columns] for row in rows]))
     if command.summary:
         for line in pkgutil.resolve_name(command.summary)(arrays):
             print(printable(line))
-    report(drawn, files)
+    report(drawn, written)
 
 
 def _draw_locally(

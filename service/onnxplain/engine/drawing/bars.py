@@ -1,0 +1,99 @@
+"""Colour bars: their colours, their round numbers, and what many panels share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from matplotlib.ticker import MaxNLocator
+
+from onnxplain.engine.drawing.digits import number
+from onnxplain.engine.drawing.lettering import Lettering
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.cm import ScalarMappable
+
+__all__ = ["draw_bar", "draw_shared_bar", "round_ticks"]
+
+INK, MUTED = "#191919", "#5a5a5a"
+
+
+def round_ticks(low: float, high: float, most: int = 3) -> list[float]:
+    """Return up to `most` round numbers from low to high."""
+    if not high > low:
+        return [low]
+    for bins in range(most + 2, 0, -1):
+        ticks = MaxNLocator(bins, steps=[1, 2, 5, 10], min_n_ticks=1).tick_values(low, high)
+        slack = 1e-9 * (high - low)
+        inside = [float(t) for t in ticks if low - slack <= t <= high + slack]
+        if 2 <= len(inside) <= most:
+            return [0.0 if abs(tick) < slack else tick for tick in inside]
+    return [low, high]
+
+
+def draw_bar(
+    ax: Axes, of: ScalarMappable, letters: Lettering, size: float, marked: float | None = None
+) -> None:
+    """Draw the colour bar of one panel, with round numbers, and a triangle at a marked value."""
+    low, high = _limits(of)
+    ticks = round_ticks(low, high)
+    _draw(ax, of, letters, size, ticks, [number(tick) for tick in ticks])
+    if marked is not None:
+        ax.plot([marked], [1.0], "v", color=INK, markersize=3.5, clip_on=False)
+
+
+def draw_shared_bar(ax: Axes, of: Sequence[ScalarMappable], letters: Lettering, size: float) -> str:
+    """Draw the colour bar of several panels; return a sentence on their different limits.
+
+    Panels of the same limits get round numbers, others the word "max" for each one's own.
+    """
+    limits = np.array([_limits(one) for one in of])
+    if (limits == limits[0]).all():
+        draw_bar(ax, of[0], letters, size)
+        return ""
+    low, high = limits[0]
+    least, most = limits[:, 1].min(), limits[:, 1].max()
+    spans = f"max is {number(least)} to {number(most)}"
+    if (limits[:, 0] == -limits[:, 1]).all():
+        _draw(ax, of[0], letters, size, [low, (low + high) / 2, high], ["−max", "0", "max"])
+        return spans
+    if not limits[:, 0].any():
+        _draw(ax, of[0], letters, size, [low, high], ["0", "max"])
+        return spans
+    _draw(ax, of[0], letters, size, [low, high], ["min", "max"])
+    return f"min is {number(limits[:, 0].min())} to {number(limits[:, 0].max())}, {spans}"
+
+
+def _draw(
+    ax: Axes,
+    of: ScalarMappable,
+    letters: Lettering,
+    size: float,
+    ticks: list[float],
+    labels: list[str],
+) -> None:
+    low, high = _limits(of)
+    wide = (low, high) if high > low else (low - 0.5, low + 0.5)
+    ramp: Any = np.linspace(low, high, 256)[None]
+    ax.imshow(ramp, cmap=of.cmap, vmin=low, vmax=high, aspect="auto", extent=(*wide, 0, 1))
+    ax.set_xticks(ticks, [letters.written(label) for label in labels])
+    ax.set_yticks([])
+    ax.tick_params(length=2, width=0.5, pad=1.5, color=MUTED, labelcolor=MUTED, bottom=True,
+                   labelbottom=True, top=False)  # fmt: skip
+    for text in ax.get_xticklabels():
+        text.set(fontproperties=letters.font(size), parse_math=False, color=MUTED)
+    # Labels at the ends stay within the bar's width, so that neighbours never touch.
+    for tick, text in zip(ticks, ax.get_xticklabels(), strict=True):
+        share = (tick - wide[0]) / (wide[1] - wide[0])
+        text.set_horizontalalignment(
+            "left" if share < 0.08 else "right" if share > 0.92 else "center"
+        )
+    for spine in ax.spines.values():
+        spine.set(linewidth=0.5, color=MUTED)
+
+
+def _limits(of: ScalarMappable) -> tuple[float, float]:
+    low, high = of.get_clim()
+    return (0.0 if low is None else float(low)), (1.0 if high is None else float(high))

@@ -1,0 +1,76 @@
+"""Figures as the bytes of PNG, JPEG, PDF and SVG files, the same each time."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import threading
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from onnxplain.graphops.errors import OptionError
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["SUFFIXES", "encoded", "encoded_pages", "format_of"]
+
+SUFFIXES = {".png": "png", ".pdf": "pdf", ".svg": "svg", ".jpg": "jpg", ".jpeg": "jpg"}
+# Without the date, the same figure has the same bytes.
+METADATA: dict[str, dict[str, Any]] = {
+    "png": {"Software": None},
+    "jpg": {},
+    "pdf": {"CreationDate": None},
+    "svg": {"Date": None},
+}
+QUALITY = 95  # of JPEG files
+# Text stays text, which can be searched and edited; names within a file do not change.
+SETTINGS: dict[str, Any] = {"pdf.fonttype": 42, "svg.fonttype": "none", "svg.hashsalt": "onnxplain"}
+_settings = threading.Lock()
+
+
+def format_of(path: str | os.PathLike[str]) -> str:
+    """Return the format of a file by its suffix. Raises OptionError for another suffix."""
+    suffix = os.path.splitext(os.fspath(path))[1].lower()
+    if suffix not in SUFFIXES:
+        raise OptionError(
+            f"'{os.fspath(path)}' does not end in {', '.join(list(SUFFIXES)[:3])} or .jpg: name a "
+            "file that does"
+        )
+    return SUFFIXES[suffix]
+
+
+def encoded(figure: Figure, form: str) -> bytes:
+    """Return a figure as the bytes of a file of a format in SUFFIXES."""
+    file = io.BytesIO()
+    more: dict[str, Any] = {"pil_kwargs": {"quality": QUALITY}} if form == "jpg" else {}
+    with _text_as_text():
+        figure.savefig(file, format=form, dpi=figure.dpi, metadata=METADATA[form] or None, **more)
+    return file.getvalue()
+
+
+def encoded_pages(figures: Sequence[Figure]) -> bytes:
+    """Return figures as the pages of one PDF file."""
+    from matplotlib.backends.backend_pdf import PdfPages
+
+    file = io.BytesIO()
+    with _text_as_text(), PdfPages(file, metadata=METADATA["pdf"]) as pages:
+        for figure in figures:
+            pages.savefig(figure, dpi=figure.dpi)
+    return file.getvalue()
+
+
+@contextlib.contextmanager
+def _text_as_text() -> Iterator[None]:
+    """Set matplotlib's settings of files, for one thread at a time: they belong to the process."""
+    import matplotlib
+
+    settings: dict[str, Any] = matplotlib.rcParams  # type: ignore[assignment]
+    with _settings:
+        before = {name: settings[name] for name in SETTINGS}
+        settings.update(SETTINGS)
+        try:
+            yield
+        finally:
+            settings.update(before)

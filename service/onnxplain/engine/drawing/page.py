@@ -1,0 +1,79 @@
+"""What a page shows: panels in rows, between a title and the lines below."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from onnxplain.engine.drawing.style import Style
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.cm import ScalarMappable
+
+__all__ = ["Page", "Paint", "Panel", "arranged", "even_columns"]
+
+Paint = Callable[["Axes", Style], "ScalarMappable | None"]
+
+
+@dataclass(frozen=True, eq=False)
+class Panel:
+    """A picture, a map or a chart under a caption.
+
+    captions: from the longest to the shortest; the first that fits is written, and where none does
+        the last is cut and the first stands in full below the figure. A panel without captions
+        lends its room to the one before.
+    aspect: the height of what is painted over its width.
+    paint: draws into axes that have these proportions; returns what a colour bar is of, or None.
+    name: that of the panel's own file, without a suffix.
+    bar: what the colour bar shows, a line below the figure, "" for none. Many panels of one such
+        line share a colour bar beside it.
+    note: a small line below the panel.
+    width: inches, where there is room.
+    chart: whether the axes have ticks and labels, which need room.
+    marked: a value that is marked on the panel's own colour bar.
+    """
+
+    captions: tuple[str, ...]
+    aspect: float
+    paint: Paint
+    name: str = ""
+    bar: str = ""
+    note: str = ""
+    width: float = 2.4
+    chart: bool = False
+    marked: float | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Page:
+    """Panels in rows, and the texts around them.
+
+    title: what is drawn. rows: None leaves a place empty. legend: lines on the meaning of what is
+    drawn. notes: those of the result, of which a page shows the first, each without its advice.
+    """
+
+    title: str
+    rows: Sequence[Sequence[Panel | None]]
+    legend: Sequence[str] = ()
+    notes: Sequence[str] = ()
+
+    @property
+    def panels(self) -> list[Panel]:
+        """All panels, row by row."""
+        return [panel for row in self.rows for panel in row if panel is not None]
+
+
+def arranged(rows: Sequence[Sequence[Panel | None]], style: Style) -> list[list[Panel | None]]:
+    """Return the rows, or where the style says how many columns, the same panels in such rows."""
+    if style.columns is None:
+        return [list(row) for row in rows]
+    panels = [panel for row in rows for panel in row]
+    return [panels[i : i + style.columns] for i in range(0, len(panels), style.columns)]
+
+
+def even_columns(count: int, most: int) -> int:
+    """Return the number of columns, up to `most`, that fills the rows most evenly."""
+    return math.ceil(count / math.ceil(count / most))
