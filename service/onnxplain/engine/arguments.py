@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from onnxplain.engine.labels import Labels, read_labels
 from onnxplain.engine.methods import METHODS, method_options
 from onnxplain.engine.pictures import Images, NamedInputs, PreparedInputs, Preprocess
 from onnxplain.engine.runtime import OpenedModel, Subject, stored_labels
@@ -66,7 +67,7 @@ class CheckedChoices:
     unpool: str | None = None
     channel_axis: int | None = None
     preprocess: Preprocess | str | None = None
-    labels: Sequence[str] | None = None
+    labels: Labels | None = None
     names: Sequence[str] | None = None
     bands: Sequence[int] | None = None
     timeout: float | None = None
@@ -97,6 +98,7 @@ class CheckedChoices:
             raise TypeError(f"explain() got an unexpected keyword argument '{name}'")
         require_taken(method, [n for n, value in own.items() if value is not None], METHODS)
         chosen: dict[str, Any] = {name: value for name, value in given.items() if name in general}
+        chosen["labels"] = read_labels(chosen.get("labels"))
         return CheckedChoices(**chosen, own=method.own(own))
 
 
@@ -109,17 +111,24 @@ def class_labels(
     score = opened.network.class_score
     if score is not None and score.output == layer.tensor and score.row:
         return ()  # its channels are rows of other things too
-    return stored_labels(opened.model) if choices.labels is None else tuple(choices.labels)
+    given = read_labels(choices.labels)
+    return stored_labels(opened.model) if given is None else given
 
 
 def positioned(options: Options, method: Method, subject: Subject) -> Options:
-    """Return the options with the position where the signal starts, if none was chosen."""
+    """Return the options with the position where the signal starts, if none was chosen.
+
+    Of a layer with a single position, such as pooled class scores, that is all: the result then
+    names no position.
+    """
     layer = subject.layer
     if options.select == "whole" or options.position is not None or layer.shape is None:
         return options
     is_score = subject.score is not None
-    position = default_position(method, is_score, list(layer.shape), layer.channel_axis)
-    return replace(options, position=position)
+    shape = list(layer.shape)
+    single = all(size == 1 for i, size in enumerate(shape) if i not in (0, layer.channel_axis))
+    position = default_position(method, is_score, shape, layer.channel_axis)
+    return replace(options, position="all" if single and position == "max" else position)
 
 
 def to_options(

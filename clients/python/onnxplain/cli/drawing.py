@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from onnxplain.cli.arguments import byte_count
 from onnxplain.cli.failures import UsageError, in_flags
-from onnxplain.cli.output import check_writable, printable, working
-from onnxplain.cli.preprocessing import PREPROCESS_HELP
+from onnxplain.cli.output import check_writable, printable
+from onnxplain.cli.preprocessing import LABELS_HELP, PREPROCESS_HELP
+from onnxplain.cli.progress import working
 
 if TYPE_CHECKING:
     from onnxplain.engine import View
@@ -33,9 +34,7 @@ LOCAL_OR_SERVED = "an ONNX file, or with --server the name of a served model"
 
 def add_drawing(parser: argparse.ArgumentParser, name: str) -> None:
     """Add the flags of the pictures' preprocessing, the runtime, and the output files."""
-    parser.add_argument(
-        "--labels", metavar="FILE", help="class names, one per line, or `index,name` on every line"
-    )
+    parser.add_argument("--labels", metavar="FILE", help=LABELS_HELP)
     parser.add_argument("--preprocess", metavar="HOW", help=PREPROCESS_HELP)
     add_runtime(parser)
     parser.add_argument(

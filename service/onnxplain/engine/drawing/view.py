@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 from onnxplain.engine.drawing.formats import encoded, encoded_pages, format_of
 from onnxplain.engine.drawing.page import Page
 from onnxplain.engine.drawing.style import Style, StyleOptions, style_of
-from onnxplain.engine.result import Result
+from onnxplain.engine.named_arrays import NamedArrays
 from onnxplain.graphops.errors import OptionError, OutputError
 from onnxplain.graphops.ir import write_atomically
 
@@ -25,7 +25,7 @@ __all__ = ["View", "name_pictures"]
 MOST_NAMES = 12  # of panels in an error
 
 
-class View(Result):
+class View(NamedArrays):
     """A result that can be drawn, which a notebook shows.
 
     notes: sentences about assumptions and oddities.

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 import numpy as np
 import numpy.typing as npt
 
+from onnxplain.engine.argument_checks import checked
 from onnxplain.engine.drawing import (
     Frame,
     Page,
@@ -24,10 +25,11 @@ from onnxplain.engine.drawing import (
     picture_panel,
 )
 from onnxplain.engine.explainer import Explainer
+from onnxplain.engine.labels import Labels
 from onnxplain.engine.methods import windows
+from onnxplain.engine.named_arrays import AxisNames, Coordinates, sizes
 from onnxplain.engine.pictures import Picture, Preprocess, read_picture
 from onnxplain.engine.progress import Progress, unreported
-from onnxplain.engine.result import AxisNames, Coordinates, sizes
 from onnxplain.engine.runtime import Model
 from onnxplain.engine.views.predictions import (
     choose_class,
@@ -203,6 +205,7 @@ class Covered(View):
         )
 
 
+@checked
 def occlusion(
     engine: Explainer,
     model: Model,
@@ -213,7 +216,7 @@ def occlusion(
     class_index: int | None = None,
     window: int | None = None,
     stride: int | None = None,
-    labels: Sequence[str] | None = None,
+    labels: Labels | None = None,
     preprocess: Preprocess | str | None = None,
     progress: Progress | None = None,
 ) -> Covered:
@@ -229,7 +232,8 @@ def occlusion(
         class_index: the class; None for the predicted one.
         window: the square's side in pixels; None for an eighth of the picture's longer side.
         stride: the square's step in pixels; None for half of the window.
-        labels: class names by channel; None for the model's own.
+        labels: class names by channel, a list, a text file or "imagenet"; None for the model's
+            own.
         preprocess: the preprocessing; None for the model's own, or a guess.
         progress: called with the positions done and their total.
 

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import onnx
 
+from onnxplain.engine.argument_checks import checked
 from onnxplain.engine.drawing import (
     Page,
     Style,
@@ -23,6 +24,8 @@ from onnxplain.engine.drawing import (
     picture_panel,
 )
 from onnxplain.engine.explainer import Explainer
+from onnxplain.engine.labels import Labels, read_labels, require_fitting
+from onnxplain.engine.named_arrays import AxisNames, Coordinates, sizes
 from onnxplain.engine.pictures import (
     Picture,
     Preprocess,
@@ -32,7 +35,6 @@ from onnxplain.engine.pictures import (
     read_picture,
 )
 from onnxplain.engine.progress import Progress, unreported
-from onnxplain.engine.result import AxisNames, Coordinates, sizes
 from onnxplain.engine.runtime import Footprint, Model, Session, stored_labels
 from onnxplain.graphops import convolutionalize, read_metadata
 from onnxplain.graphops.analysis import NORMALIZERS
@@ -184,6 +186,7 @@ class Sliding(View):
         return [np.arange(count) * stride + window / 2 for count, stride, window in sides]
 
 
+@checked
 def slide(
     engine: Explainer,
     model: Model,
@@ -191,7 +194,7 @@ def slide(
     channel: int | None = None,
     *,
     size: tuple[int, int] | None = None,
-    labels: Sequence[str] | None = None,
+    labels: Labels | None = None,
     preprocess: Preprocess | str | None = None,
     progress: Progress | None = None,
 ) -> Sliding:
@@ -203,7 +206,8 @@ def slide(
         picture: a path, bytes, a Pillow image or a uint8 array [H, W, 3].
         channel: the class; None for the one with the strongest window.
         size: the window's height and width, if the model leaves the picture's free.
-        labels: class names by channel; None for the model's own.
+        labels: class names by channel, a list, a text file or "imagenet"; None for the model's
+            own.
         preprocess: as in `Engine.explain`, but the picture keeps its size unless this names one.
         progress: called with the runs done and their total, 1.
 
@@ -221,7 +225,8 @@ def slide(
     network = source if SLIDING in read_metadata(source) else convolutionalize(source, size)
     sliding = _sliding_metadata(network)
     window = (sliding["window"][0], sliding["window"][1])
-    names = tuple(labels) if labels is not None else stored_labels(source)
+    given = read_labels(labels)
+    names = stored_labels(source) if given is None else given
     how = parse(preprocess) if isinstance(preprocess, str) else preprocess
     if how is not None and how.size is None:
         how = replace(how, resize=None)  # nothing is cropped, so that windows see all of it
@@ -239,6 +244,7 @@ def slide(
     with engine.stop().watching() as stop:
         feeds = {picture_input(network).name: prepared.rows[0][None]}
         scores = session.run(feeds, [sliding["output"]], stop)[0][0]
+    misfit = require_fitting(given or (), len(scores))
     if channel is None:
         channel = int(np.argmax(np.nan_to_num(scores, nan=-np.inf).max(axis=(1, 2))))
     if not 0 <= channel < len(scores):
@@ -254,7 +260,7 @@ def slide(
         stride=(sliding["stride"][0], sliding["stride"][1]),
         picture=pixels,
         quantity=_quantity(network, sliding["output"], len(scores)),
-        notes=(*prepared.notes, *_padding_notes(sliding["padded"])),
+        notes=(*prepared.notes, *misfit, *_padding_notes(sliding["padded"])),
         photograph=prepared.photographs[0],
         preprocess=prepared.preprocess,
     )

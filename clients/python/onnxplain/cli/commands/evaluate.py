@@ -17,8 +17,9 @@ from onnxplain.cli.drawing import (
     forbid_engine_flags,
 )
 from onnxplain.cli.inputs import IMAGE_HELP, opened, opened_once
-from onnxplain.cli.output import print_json, printable, table, working
-from onnxplain.cli.preprocessing import PREPROCESS_HELP
+from onnxplain.cli.output import print_json, printable, table
+from onnxplain.cli.preprocessing import LABELS_HELP, PREPROCESS_HELP
+from onnxplain.cli.progress import working
 
 if TYPE_CHECKING:
     from onnxplain.engine import Evaluation, Evaluations
@@ -46,7 +47,7 @@ def add_parser(commands: Any) -> None:
         help="methods (default: all that explain a class, see `onnxplain methods`)",
     )
     add_class(parser, "the class to measure, instead of each picture's predicted one")
-    parser.add_argument("--labels", metavar="FILE", help="class names for --class, one per line")
+    parser.add_argument("--labels", metavar="FILE", help=LABELS_HELP)
     parser.add_argument(
         "--masks",
         metavar="FOLDER",

@@ -21,8 +21,9 @@ from onnxplain.cli.drawing import (
     write,
 )
 from onnxplain.cli.inputs import IMAGE_HELP, opened, stem
-from onnxplain.cli.output import print_json, printable, table, working
-from onnxplain.cli.preprocessing import read_labels
+from onnxplain.cli.output import print_json, printable, table
+from onnxplain.cli.progress import working
+from onnxplain.engine.labels import read_labels
 from onnxplain.engine.views import DECLARED_VIEWS, ViewArgument, ViewCommand, ViewDeclaration
 
 if TYPE_CHECKING:
