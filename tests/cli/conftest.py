@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -70,3 +72,23 @@ def picture(tmp_path: Path) -> Path:
     pixels = np.random.default_rng(1).integers(0, 256, (16, 16, 3), np.uint8)
     Image.fromarray(pixels).save(tmp_path / "cat.png")
     return tmp_path / "cat.png"
+
+
+@pytest.fixture
+def server(network: Path) -> Iterator[str]:
+    """The address of a service that has the network as `net`."""
+    command = [sys.executable, "-m", "onnxplain.cli", "serve", "--models", str(network.parent)]
+    command += ["--listen", "127.0.0.1:0"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout is not None and process.stderr is not None
+    with process:
+        try:
+            line = process.stdout.readline()
+            assert line.startswith(f"serving '{network.parent}' on 127.0.0.1:")
+            yield line.split()[-1]
+        finally:
+            process.send_signal(signal.SIGINT)
+            code = process.wait(30)
+        assert process.stdout.read() == ""
+        assert process.stderr.read() == ""
+        assert code == 0

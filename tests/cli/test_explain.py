@@ -5,6 +5,8 @@ import os
 from pathlib import Path
 
 import numpy as np
+import onnx
+import onnxruntime
 import pytest
 from cli.running import Run, write_model
 from PIL import Image
@@ -14,6 +16,16 @@ from onnxplain.engine import Engine, Preprocess
 POINTWISE = """
 <ir_version: 8, opset_import: ["": 17]>
 net (float[N, 3, 8, 8] image) => (float[N, 2, 8, 8] y) { y = Conv (image, weight) }
+"""
+POOLED = """
+<ir_version: 8, opset_import: ["": 17]>
+net (float[N, 3, 16, 16] image) => (float[N, 5, 1, 1] probabilities)
+{
+  c = Conv (image, weight)
+  r = Relu (c)
+  a = GlobalAveragePool (r)
+  probabilities = Softmax <axis = 1> (a)
+}
 """
 
 
@@ -27,7 +39,7 @@ def test_a_model_and_a_picture_are_enough(run: Run, network: Path, picture: Path
     assert "assumed preprocessing 'imagenet'" in result.error
     expected = Engine("cpu").explain(network, picture)
     channel, activity = expected.channels[0, 0], np.sqrt(expected.score[0, 0])
-    numbers = [f"{activity:.4g}", f"{expected.probability[0, 0]:.4g}"]
+    numbers = [f"{activity:.4g}", f"{100 * expected.probability[0, 0]:.3g}%"]
     assert result.out.splitlines()[0].split() == ["picture", "channel", "activity", "probability"]
     assert result.out.splitlines()[1].split() == ["cat.png", str(channel), *numbers]
 
@@ -91,9 +103,75 @@ def test_json(run: Run, network: Path, picture: Path) -> None:
     with np.load("a.npz") as found:
         for i, row in enumerate(answer["images"]):
             assert [unit["channel"] for unit in row["units"]] == found["channels"][i].tolist()
-            assert [unit["score"] for unit in row["units"]] == found["score"][i].tolist()
+            activity = np.sqrt(found["score"][i]).tolist()
+            assert [unit["activity"] for unit in row["units"]] == pytest.approx(activity)
             assert [unit["position"] for unit in row["units"]] == found["position"][i].tolist()
     assert sorted(os.listdir()) == ["a.npz", "a.png"]
+
+
+def test_the_raw_score_of_a_class_and_the_activity_of_a_unit(
+    run: Run, network: Path, picture: Path
+) -> None:
+    """Seen from ONNX Runtime alone: the scores before the Softmax, and the pool's values."""
+    model = onnx.load(network)
+    model.graph.output.extend(onnx.ValueInfoProto(name=name) for name in ("scores", "p"))
+    session = onnxruntime.InferenceSession(model.SerializeToString())
+    pixels = np.asarray(Image.open(picture), np.float32).transpose(2, 0, 1)[None] / 255
+    probabilities, scores, pool = session.run(None, {"image": pixels})
+
+    def first(*flags: str) -> dict[str, object]:
+        out = run("explain", network, picture, "--preprocess", "unit", "--json", *flags).out
+        unit: dict[str, object] = json.loads(out)["images"][0]["units"][0]
+        return unit
+
+    for negate in ([], ["--negate"]):
+        unit = first("--method", "gradient", "--class", "3", *negate)
+        assert unit["score"] == pytest.approx(scores[0, 3], rel=1e-4)
+        assert unit["probability"] == pytest.approx(probabilities[0, 3], rel=1e-4)
+        assert (unit["position"], "activity" in unit) == (None, False)
+    unit = first("--layer", "pool", "--channel", "2")
+    row, column = unit["position"]  # type: ignore[misc]
+    assert unit["activity"] == pytest.approx(pool[0, 2].max(), rel=1e-4)
+    assert pool[0, 2, row, column] == pool[0, 2].max()
+    assert "score" not in unit and "probability" not in unit
+    unit = first("--layer", "pool", "--channel", "2", "--method", "gradient")
+    assert unit["activity"] == pytest.approx(pool[0, 2].sum(), rel=1e-4)
+
+
+def test_a_class_without_places_has_no_position(run: Run, picture: Path, tmp_path: Path) -> None:
+    """The classes of a network that ends as SqueezeNet does, in [N, classes, 1, 1]."""
+    weight = np.random.default_rng(0).normal(size=(5, 3, 3, 3))
+    model = write_model(tmp_path / "pooled.onnx", POOLED, weight=weight)
+    result = run("explain", model, picture, "--json", "--npz", "a.npz")
+    assert result.code == 0, result.error
+    (unit,) = json.loads(result.out)["images"][0]["units"]
+    assert unit["position"] is None and 0 < unit["probability"] < 1
+    assert "position" not in np.load("a.npz")
+    assert run("explain", model, picture).out.splitlines()[0].split()[-1] == "probability"
+
+
+def test_a_method_that_refuses_leaves_the_others_results(
+    run: Run, network: Path, picture: Path
+) -> None:
+    flags = ["--layer", "pool", "--to", "c", "--preprocess", "unit"]
+    several = run("explain", network, picture, *flags, "--method", "gradient,rise,lrp")
+    assert several.code == 0
+    assert "onnxplain: rise is left out: method 'rise' changes the picture" in several.error
+    assert [line for line in several.out.splitlines() if line.endswith("of p:")] == [
+        "gradient of p:", "lrp of p:",
+    ]  # fmt: skip
+    assert "wrote cat_gradient_rise_lrp.png" in several.out
+    answer = json.loads(
+        run("explain", network, picture, *flags, "--method", "gradient,rise,lrp", "--json").out
+    )
+    assert [one["method"] for one in answer] == ["gradient", "lrp", "rise"]
+    assert "refused" in answer[-1] and "images" not in answer[-1]
+    none = run("explain", network, picture, *flags, "--method", "rise,occlusion", "-o", "no.png")
+    assert none.code == 2
+    assert "rise" in none.error_line and "occlusion" in none.error_line
+    assert not Path("no.png").exists()
+    twice = run("explain", network, picture, "--method", "lrp,lrp")
+    assert (twice.code, "named twice" in twice.error_line) == (2, True)
 
 
 @pytest.mark.parametrize(

@@ -3,11 +3,8 @@
 import io
 import json
 import os
-import signal
 import socket
-import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -17,27 +14,6 @@ from PIL import Image
 
 from onnxplain.cli.commands import explain
 from onnxplain.engine import Explanation, View
-
-COMMAND = [sys.executable, "-m", "onnxplain.cli", "serve"]
-
-
-@pytest.fixture
-def server(network: Path) -> Iterator[str]:
-    """The address of a service that has the network as `net`."""
-    command = [*COMMAND, "--models", str(network.parent), "--listen", "127.0.0.1:0"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    assert process.stdout is not None and process.stderr is not None
-    with process:
-        try:
-            line = process.stdout.readline()
-            assert line.startswith(f"serving '{network.parent}' on 127.0.0.1:")
-            yield line.split()[-1]
-        finally:
-            process.send_signal(signal.SIGINT)
-            code = process.wait(30)
-        assert process.stdout.read() == ""
-        assert process.stderr.read() == ""
-        assert code == 0
 
 
 def test_a_server_answers_as_this_machine_does(
@@ -232,3 +208,23 @@ def test_arrays_and_regions_are_sent_to_a_server(
             for name in expected:
                 np.testing.assert_array_equal(found[name], expected[name])
         assert Path("here.png").read_bytes() == Path("there.png").read_bytes()
+
+
+def test_a_method_that_a_server_refuses_leaves_the_others_results(
+    run: Run, network: Path, picture: Path, server: str
+) -> None:
+    flags = ["--layer", "pool", "--to", "c", "--preprocess", "unit", "-o", "a.png"]
+    for methods, code in (("gradient,rise,lrp", 0), ("rise,occlusion", 2)):
+        here = run("explain", network, picture, *flags, "--method", methods)
+        there = run("explain", "net", picture, *flags, "--method", methods, "--server", server)
+        assert here.code == there.code == code
+        assert there.out == here.out
+        assert there.error == here.error
+        assert ("onnxplain: rise is left out: " in here.error) == (code == 0)
+    flags += ["--method", "gradient,rise", "--json"]
+    answers = [
+        json.loads(run("explain", *arguments, *flags).out)
+        for arguments in ((network, picture), ("net", picture, "--server", server))
+    ]
+    assert answers[0][1] == answers[1][1]
+    assert answers[1][1]["method"] == "rise"

@@ -165,9 +165,11 @@ def test_completeness_and_baseline(run: Run, tmp_path: Path) -> None:
         assert f"{unit['completeness_error']:.4g}" in printed.out
         errors.append(unit["completeness_error"])
     assert len(set(errors)) == 3
-    lrp = run("explain", MODEL, STAR, "--method", "lrp", "--json")
+    lrp = run("explain", MODEL, STAR, "--method", "lrp", "--json", "--npz", "lrp.npz")
     (unit,) = json.loads(lrp.out)["images"][0]["units"]
-    assert unit["activity"] ** 2 == pytest.approx(unit["score"])
+    with np.load("lrp.npz") as found:
+        assert unit["activity"] ** 2 == pytest.approx(found["score"][0, 0])
+    assert "score" not in unit
 
 
 def test_views_write_their_arrays(run: Run) -> None:

@@ -116,13 +116,19 @@ def class_labels(
 
 
 def positioned(options: Options, method: Method, subject: Subject) -> Options:
-    """Return the options with the position where the signal starts, if none was chosen."""
+    """Return the options with the position where the signal starts, if none was chosen.
+
+    Of a layer with a single position, such as pooled class scores, that is all: the result then
+    names no position.
+    """
     layer = subject.layer
     if options.select == "whole" or options.position is not None or layer.shape is None:
         return options
     is_score = subject.score is not None
-    position = default_position(method, is_score, list(layer.shape), layer.channel_axis)
-    return replace(options, position=position)
+    shape = list(layer.shape)
+    single = all(size == 1 for i, size in enumerate(shape) if i not in (0, layer.channel_axis))
+    position = default_position(method, is_score, shape, layer.channel_axis)
+    return replace(options, position="all" if single and position == "max" else position)
 
 
 def to_options(

@@ -13,7 +13,7 @@ from onnxplain.engine import (
     Preprocess,
     SideBySide,
 )
-from onnxplain.engine.drawing.colormaps import diverging, heat, reconstruction
+from onnxplain.engine.drawing.colormaps import diverging, reconstruction
 from onnxplain.graphops.errors import OptionError
 
 TITLE = 45  # pixels from a page's top that hold its title
@@ -128,36 +128,6 @@ def test_a_signal_of_activity_has_the_unit_s_own_strength(engine, model, picture
     assert plain.strength_name == "score"
     assert squared.strength_name == "activity"
     np.testing.assert_allclose(squared.strength, np.abs(plain.strength), rtol=1e-5)
-
-
-def test_where_a_covered_part_lies(engine, model, pictures):
-    """Each place's colour is at the middle of what the square covered there."""
-    found = engine.occlusion(model, pictures[0], "s", 2, window=6, stride=6, preprocess=UNIT)
-    assert found.rows == (0, 6, 12, 18)
-    assert found.columns == (0, 6, 12, 18)  # the last is cut off after two pixels
-    low, high = found.strength.min(), max(found.strength.max(), found.untouched[1])
-    drawn = found.loss_map(found.strength, low, high)
-    pale = 0.6 * (found.picture @ (0.299, 0.587, 0.114)) + 0.4 * 255
-    for row, r in enumerate((3, 9, 15, 21)):
-        for column, c in enumerate((3, 9, 15, 19)):
-            colour = heat(np.array([(high - found.strength[row, column]) / (high - low)]))[0]
-            np.testing.assert_allclose(drawn[r, c], 0.25 * pale[r, c] + 0.75 * colour, atol=1.5)
-    assert {"window", "rows", "columns"} <= found.arrays().keys()
-
-
-def test_what_no_square_covered_has_no_colour(engine, model, pictures):
-    found = engine.occlusion(model, pictures[0], "s", 2, window=4, stride=10, preprocess=UNIT)
-    drawn = found.loss_map(found.strength, found.strength.min(), found.strength.max())
-    grey = np.array([[len(set(pixel)) == 1 for pixel in row] for row in drawn.tolist()])
-    expected = np.ones((24, 20), bool)
-    for r in found.rows:
-        for c in found.columns:
-            expected[r : r + 4, c : c + 4] = False
-    np.testing.assert_array_equal(grey, expected)
-    with pytest.raises(
-        OptionError, match="a window of 24 pixels covers the whole picture of 24x20"
-    ):
-        engine.occlusion(model, pictures[0], "s", 2, window=24, preprocess=UNIT)
 
 
 def test_what_cannot_be_drawn_shows_nothing_in_a_notebook(engine, model, pictures):

@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 from onnxplain.cli.arguments import add_size, chosen_method_options
 from onnxplain.cli.failures import UsageError, in_flags
-from onnxplain.cli.output import print_json, printable, size, table, working
+from onnxplain.cli.output import print_json, printable, size, table
+from onnxplain.cli.progress import working
 from onnxplain.engine.methods import find_method
 from onnxplain.graphops.options import HIGH, LOW, TARGET
 
 if TYPE_CHECKING:
     import onnx
 
-    from onnxplain.engine import Cost, Measurement
+    from onnxplain.engine import Measurement, RunCost
 
 __all__ = ["add_measure", "measured", "measurement_lines", "print_measured_artefact"]
 
@@ -82,7 +83,7 @@ def measurement_lines(measurement: Measurement) -> list[str]:
     ]
 
 
-def _row(name: str, cost: Cost) -> tuple[str, str, str, str]:
+def _row(name: str, cost: RunCost) -> tuple[str, str, str, str]:
     memory = "" if cost.memory is None else size(cost.memory)
     return name, f"{cost.milliseconds:.3g} ms", memory, str(cost.runs)
 

@@ -1,18 +1,14 @@
-"""Output: tables, JSON, progress, and the check that a file can be written."""
+"""Output: tables, JSON, and the check that a file can be written."""
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import json
 import os
-import sys
-import threading
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-__all__ = ["Progress", "check_writable", "print_json", "printable", "size", "table", "working"]
+__all__ = ["check_writable", "print_json", "printable", "size", "table"]
 
 
 def printable(text: str) -> str:
@@ -62,59 +58,6 @@ def check_writable(path: str, *inputs: str) -> None:
         raise OutputError(f"'{path}' is not writable: there is no folder '{folder}', create it")
     if not os.access(folder, os.W_OK):
         raise OutputError(f"'{path}' is not writable: no permission to write to '{folder}'")
-
-
-class Progress:
-    """The progress of some work: called with the steps done and their total.
-
-    runs: called with the runs done of the current step, and their total.
-    """
-
-    def __init__(self) -> None:
-        self._steps = self._runs = (0, 0)
-
-    def __call__(self, done: int, total: int) -> None:
-        """Record the steps done; the next step begins."""
-        self._steps, self._runs = (done, total), (0, 0)
-
-    def runs(self, done: int, total: int) -> None:
-        """Record the runs done of the current step."""
-        self._runs = (done, total)
-
-    def __str__(self) -> str:
-        """Return " 3/8", or with the runs of the fourth step " 3/8 + 20/50"."""
-        counts = [f"{done}/{total}" for done, total in (self._steps, self._runs) if total]
-        return " " + " + ".join(counts) if counts else ""
-
-
-@contextlib.contextmanager
-def working(what: str) -> Iterator[Progress]:
-    """Show the progress and the elapsed time in a line on stderr, after the first second.
-
-    Yields the progress to update. Nothing is written unless stderr is a terminal.
-    """
-    progress = Progress()
-    if not sys.stderr.isatty():
-        yield progress
-        return
-    start, finished = time.monotonic(), threading.Event()
-
-    def show() -> None:
-        delay = 1.0
-        while not finished.wait(delay):
-            sys.stderr.write(f"\r\x1b[K{what}{progress} ({time.monotonic() - start:.0f} s)")
-            sys.stderr.flush()
-            delay = 0.5
-        sys.stderr.write("\r\x1b[K" if delay < 1.0 else "")
-        sys.stderr.flush()
-
-    thread = threading.Thread(target=show, daemon=True)
-    thread.start()
-    try:
-        yield progress
-    finally:
-        finished.set()
-        thread.join()
 
 
 def _plain(value: Any) -> Any:

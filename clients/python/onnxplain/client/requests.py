@@ -51,7 +51,17 @@ ARRAY_FILES = (".npy", ".npz")
 
 
 def model_name(name: str) -> str:
-    """Return the resource name of a model: `models/squeezenet` for `squeezenet` and for itself."""
+    """Return the resource name of a model: `models/squeezenet` for `squeezenet` and for itself.
+
+    Raises ClientError for the path of a file.
+    """
+    if name.endswith(".onnx"):
+        raise ClientError(
+            StatusCode.INVALID_ARGUMENT,
+            f"'{name}' is a file: give a service the name of one of its models, such as "
+            f"'{Path(name).stem}' (`onnxplain models --server` lists them)",
+            "InputError",
+        )
     return name if name.startswith("models/") else f"models/{name}"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+import itertools
 import os
 import re
 from collections.abc import Iterator, Sequence
@@ -110,9 +111,13 @@ class View(NamedArrays):
         how = style_of(style)
         panels = [panel for page in self.pages(how) for panel in page.panels]
         names: dict[str, None] = {}
-        for number, panel in enumerate(panels):
+        for panel in panels:
             stem = re.sub(r"[^\w.-]+", "_", panel.name).strip("._")[:100] or "panel"
-            names[stem if panel.name and stem not in names else f"{stem}-{number + 1}"] = None
+            numbers = itertools.count(2)
+            name = stem
+            while name in names:
+                name = f"{stem}-{next(numbers)}"
+            names[name] = None
         return ((name, drawn_panel(one, how)) for name, one in zip(names, panels, strict=True))
 
     def plot(self, ax: Axes | None = None, panel: Any = 0, **style: Unpack[StyleOptions]) -> Axes:

@@ -22,7 +22,8 @@ from onnxplain.cli.measuring import (
     measurement_lines,
     print_measured_artefact,
 )
-from onnxplain.cli.output import print_json, printable, table, working
+from onnxplain.cli.output import print_json, printable, table
+from onnxplain.cli.progress import working
 from onnxplain.engine.methods import find_method
 from onnxplain.graphops.methods import require_taken
 from onnxplain.graphops.options import TARGET

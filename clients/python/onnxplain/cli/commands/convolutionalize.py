@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from onnxplain.cli.arguments import add_model, add_size
 from onnxplain.cli.commands.layers import axes_text
 from onnxplain.cli.drawing import LOCAL_OR_SERVED, add_server
-from onnxplain.cli.output import check_writable, printable, working
+from onnxplain.cli.output import check_writable, printable
+from onnxplain.cli.progress import working
 
 if TYPE_CHECKING:
     import onnx

@@ -17,8 +17,9 @@ from onnxplain.cli.drawing import (
     forbid_engine_flags,
 )
 from onnxplain.cli.inputs import IMAGE_HELP, opened, opened_once
-from onnxplain.cli.output import print_json, printable, table, working
+from onnxplain.cli.output import print_json, printable, table
 from onnxplain.cli.preprocessing import LABELS_HELP, PREPROCESS_HELP
+from onnxplain.cli.progress import working
 
 if TYPE_CHECKING:
     from onnxplain.engine import Evaluation, Evaluations

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -40,15 +40,19 @@ from onnxplain.cli.inputs import (
     read_region,
     stem,
 )
-from onnxplain.cli.output import print_json, working
+from onnxplain.cli.output import print_json
+from onnxplain.cli.progress import working
 from onnxplain.engine.labels import read_labels
 from onnxplain.engine.methods import METHODS, own_options
 
 if TYPE_CHECKING:
     from onnxplain.client import Result
-    from onnxplain.engine import Engine, Explanation, View
+    from onnxplain.engine import Explanation, SideBySide
 
 __all__ = ["add_parser", "run", "units"]
+
+# What a server says of a method that cannot explain the network: the others' results stand.
+REFUSALS = ("OptionError", "UnsupportedModel", "UnsupportedOperator")
 
 
 def add_parser(commands: Any) -> None:
@@ -93,22 +97,35 @@ def run(arguments: argparse.Namespace) -> None:
     methods = arguments.method.split(",")
     if "" in methods:
         raise UsageError(f"--method {arguments.method}: a name is missing before or after a comma")
+    if len(set(methods)) < len(methods):
+        raise UsageError(f"--method {arguments.method}: a method is named twice, name each once")
     _choose_class(arguments, methods)
-    explain = _explain_remotely if arguments.server else _explain_locally
     opened_once(paths)
-    common = _common(arguments)
-    explanations = list(explain(arguments, methods, common))
-    view = _view(explanations)
-    written = write(view, files)
+    explain = _explain_remotely if arguments.server else _explain_locally
+    view = explain(arguments, methods, _common(arguments))
+    written = write(view, files, arguments)
     if arguments.json:
-        summaries = [summary_of(arguments, explanation, files) for explanation in explanations]
-        print_json(summaries if len(summaries) > 1 else summaries[0])
+        print_json(_summary(arguments, view, files))
     else:
-        for explanation in explanations:
-            if len(explanations) > 1:
-                print(f"{explanation.method} of {explanation.layer}:")
-            print(table_of(arguments.images, explanation))
+        print(_table(arguments.images, view))
     report(view, () if arguments.json else written)
+
+
+def _summary(
+    arguments: argparse.Namespace, view: Explanation | SideBySide, files: dict[str, str]
+) -> dict[str, Any] | list[dict[str, Any]]:
+    """Return the summary of one method, or a list of those of several, refused ones last."""
+    if not isinstance(view, Mapping):
+        return summary_of(arguments, view, files)
+    refused = [{"method": name, "refused": reason} for name, reason in view.refused.items()]
+    return [*(summary_of(arguments, one, files) for one in view.values()), *refused]
+
+
+def _table(images: list[str], view: Explanation | SideBySide) -> str:
+    if not isinstance(view, Mapping):
+        return table_of(images, view)
+    parts = [f"{one.method} of {one.layer}:\n{table_of(images, one)}" for one in view.values()]
+    return "\n".join(parts)
 
 
 def _choose_class(arguments: argparse.Namespace, methods: Sequence[str]) -> None:
@@ -127,54 +144,62 @@ def _choose_class(arguments: argparse.Namespace, methods: Sequence[str]) -> None
     arguments.channel = (chosen_class(arguments, arguments.class_name),)
 
 
-def _view(explanations: Sequence[Explanation]) -> View:
-    from onnxplain.engine import SideBySide
-
-    return explanations[0] if len(explanations) == 1 else SideBySide(tuple(explanations))
-
-
 def _explain_locally(
     arguments: argparse.Namespace, methods: list[str], common: dict[str, Any]
-) -> Iterator[Explanation]:
-    engine: Engine | None = None
-    for method in methods:
-        with working(f"explaining by {method}") as progress:
-            from onnxplain.engine import Engine
+) -> Explanation | SideBySide:
+    with working(f"explaining by {', '.join(methods)}") as progress:
+        from onnxplain.engine import Engine
 
-            engine = engine or Engine(**engine_arguments(arguments))
-            yield engine.explain(
-                arguments.model,
-                **common,
-                **_own(arguments, method),
-                bands=arguments.bands,
-                progress=progress,
-                passes=progress.runs,
-            )
+        return Engine(**engine_arguments(arguments)).explain(
+            arguments.model,
+            **common,
+            method=methods if len(methods) > 1 else methods[0],
+            **chosen_method_options(arguments),
+            bands=arguments.bands,
+            progress=progress,
+            passes=progress.runs,
+        )
 
 
 def _explain_remotely(
     arguments: argparse.Namespace, methods: list[str], common: dict[str, Any]
-) -> Iterator[Explanation]:
-    """Yield a server's results as explanations, to be drawn on this machine."""
+) -> Explanation | SideBySide:
+    """Return a server's results as explanations, to be drawn on this machine."""
     forbid_engine_flags(arguments)
-    for method in methods:
-        with working(f"waiting for {arguments.server}") as progress:
-            from onnxplain.client import Client
+    from onnxplain.client import Client, ClientError
+    from onnxplain.engine import SideBySide
 
-            with Client(arguments.server) as client:
-                result = client.explain(
-                    arguments.model,
-                    **common,
-                    **_own(arguments, method),
-                    pictures=True,
-                    progress=progress,
-                    passes=progress.runs,
-                )
-        yield replace(
-            _explanation(result, arguments.images, common["images"]),
-            negated=bool(arguments.negate),
-            bands=arguments.bands or (),
-        )
+    found: list[Explanation] = []
+    errors: dict[str, ClientError] = {}
+    with Client(arguments.server) as client:
+        for method in methods:
+            own = own_options(chosen_method_options(arguments), method, methods)
+            try:
+                with working(f"explaining by {method} on {arguments.server}") as progress:
+                    result = client.explain(
+                        arguments.model,
+                        **common,
+                        method=method,
+                        **own,
+                        pictures=True,
+                        progress=progress,
+                        passes=progress.runs,
+                    )
+            except ClientError as e:
+                if e.kind not in REFUSALS or len(methods) == 1:
+                    raise
+                errors[method] = e
+            else:
+                explanation = _explanation(result, arguments.images, common["images"])
+                negated, bands = bool(arguments.negate), arguments.bands or ()
+                found.append(replace(explanation, negated=negated, bands=bands))
+    refused = {method: str(error) for method, error in errors.items()}
+    if not found:
+        first = next(iter(errors.values()))
+        reasons = "; ".join(f"{method}: {reason}" for method, reason in refused.items())
+        text = f"none of the methods can explain this: {reasons}"
+        raise ClientError(first.code, text, first.kind)
+    return SideBySide(tuple(found), refused) if len(methods) > 1 else found[0]
 
 
 def _explanation(
@@ -224,13 +249,6 @@ def _common(arguments: argparse.Namespace) -> dict[str, Any]:
         "preprocess": arguments.preprocess,
         "labels": read_labels(arguments.labels),
     }
-
-
-def _own(arguments: argparse.Namespace, method: str) -> dict[str, Any]:
-    """Return the method and its own options."""
-    methods = arguments.method.split(",")
-    own = own_options(chosen_method_options(arguments), method, methods)
-    return {"method": method, **own}
 
 
 def units(text: str) -> str | tuple[int, ...]:

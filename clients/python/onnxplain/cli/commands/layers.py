@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from onnxplain.cli.arguments import add_model, add_size
 from onnxplain.cli.drawing import LOCAL_OR_SERVED, add_server
-from onnxplain.cli.output import print_json, table, working
+from onnxplain.cli.output import print_json, table
+from onnxplain.cli.progress import working
 
 if TYPE_CHECKING:
     from onnxplain.graphops import Layer

@@ -6,7 +6,8 @@ import argparse
 from typing import Any, TypeAlias
 
 from onnxplain.cli.drawing import add_server
-from onnxplain.cli.output import print_json, table, working
+from onnxplain.cli.output import print_json, table
+from onnxplain.cli.progress import working
 from onnxplain.engine.methods import METHODS, method_title
 
 __all__ = ["add_parser", "run"]

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from onnxplain.cli.commands.layers import shape_text
 from onnxplain.cli.drawing import add_server
 from onnxplain.cli.failures import UsageError
-from onnxplain.cli.output import print_json, printable, size, table, working
+from onnxplain.cli.output import print_json, printable, size, table
+from onnxplain.cli.progress import working
 
 if TYPE_CHECKING:
     from onnxplain.server import ServedModel, Value
@@ -86,7 +87,7 @@ def _row(model: ServedModel) -> dict[str, Any]:
         "opset": model.opset,
         "inputs": model.inputs,
         "outputs": model.outputs,
-        "metadata": model.metadata,
+        "metadata": dict(sorted(model.metadata.items())),
         "problem": model.problem or None,
     }
 

@@ -24,7 +24,8 @@ from onnxplain.cli.class_argument import add_class, chosen_class
 from onnxplain.cli.commands.layers import shape_text
 from onnxplain.cli.drawing import LOCAL_OR_SERVED, add_server
 from onnxplain.cli.failures import UsageError, in_flags
-from onnxplain.cli.output import check_writable, printable, size, working
+from onnxplain.cli.output import check_writable, printable, size
+from onnxplain.cli.progress import working
 from onnxplain.engine.methods import METHODS, find_method
 from onnxplain.graphops.options import (
     BACKWARD,

@@ -21,7 +21,8 @@ from onnxplain.cli.drawing import (
     write,
 )
 from onnxplain.cli.inputs import IMAGE_HELP, opened, stem
-from onnxplain.cli.output import print_json, printable, table, working
+from onnxplain.cli.output import print_json, printable, table
+from onnxplain.cli.progress import working
 from onnxplain.engine.labels import read_labels
 from onnxplain.engine.views import DECLARED_VIEWS, ViewArgument, ViewCommand, ViewDeclaration
 
@@ -111,7 +112,7 @@ def run(view: ViewDeclaration, command: ViewCommand, arguments: argparse.Namespa
         options["names"] = names
     draw = _draw_remotely if arguments.server else _draw_locally
     drawn = draw(view, command, arguments, opened(pictures), options)
-    written = write(drawn, files)
+    written = write(drawn, files, arguments)
     arrays = drawn.arrays()
     if command.rows:
         rows = pkgutil.resolve_name(command.rows)(arrays, pictures)
