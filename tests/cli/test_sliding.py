@@ -122,7 +122,7 @@ def test_convolutionalize_writes_what_slide_takes(run: Run, classifier: Path, la
 def test_what_is_wrong_is_said(run: Run, classifier: Path, network: Path, large: Path) -> None:
     padded = run("slide", network, large, "--preprocess", "unit")
     assert padded.code == 0
-    assert "1 node pads (the first: convolution): scores differ" in padded.error
+    assert "since 1 node pads (the first is 'convolution'): see" in padded.error
     channel = run("slide", classifier, large, "--channel", 4)
     assert channel.code == 2
     assert "no channel 4: the network has 4" in channel.error_line

@@ -1,5 +1,6 @@
 """View, Evaluate and Convolutionalize, over the wire, against the functions that they stand for."""
 
+import dataclasses
 import io
 import time
 
@@ -11,8 +12,9 @@ from grpc import StatusCode
 from PIL import Image
 from server.running import FLAT, model, pixels, running
 
-from onnxplain.client import Client, ClientError
+from onnxplain.client import Client, ClientError, ServedView
 from onnxplain.engine import VIEWS, Engine, Preprocess
+from onnxplain.engine.drawing import Style
 from onnxplain.graphops import convolutionalize, load
 from onnxplain.graphops.errors import Cancelled
 from onnxplain.v1 import explain_pb2 as pb
@@ -102,6 +104,116 @@ def test_a_view_is_saved(client, tmp_path):
     found.save_npz(tmp_path / "map.npz")
     with np.load(tmp_path / "map.npz", allow_pickle=False) as saved:
         np.testing.assert_array_equal(saved["attribution"], found.arrays["attribution"])
+
+
+STARTS = {"png": b"\x89PNG\r\n", "pdf": b"%PDF-", "svg": b"<?xml", "jpg": b"\xff\xd8\xff"}
+OCCLUSION = {"layer": "r", "channel": 2, "window": 6, "stride": 5}
+STYLE = {"dpi": 90, "width": 4.0, "cmap": "viridis", "alpha": 0.5, "title": False, "at": "network"}
+
+
+@pytest.mark.parametrize("form", STARTS)
+def test_a_view_is_drawn_as_a_local_run_saves_it(client, folder, tmp_path, form):
+    """In every format and style, byte for byte, and its panels too."""
+    found = client.view(
+        "classifier", PICTURES[0], "occlusion", preprocess=UNIT, labels=LABELS, format=form,
+        panels=True, **OCCLUSION, **STYLE,
+    )  # fmt: skip
+    assert found.format == form
+    assert found.drawing.startswith(STARTS[form])
+    expected = VIEWS["occlusion"](
+        Engine("cpu"), str(folder / "classifier.onnx"), PICTURES[0], preprocess=Preprocess(**UNIT),
+        labels=LABELS, **OCCLUSION,
+    )  # fmt: skip
+    expected.save(tmp_path / f"here.{form}", **STYLE)
+    found.save(tmp_path / f"there.{form}")
+    there = (tmp_path / f"there.{form}").read_bytes()
+    assert there == found.drawing == (tmp_path / f"here.{form}").read_bytes()
+    plain = client.view("classifier", PICTURES[0], "occlusion", preprocess=UNIT, **OCCLUSION)
+    assert plain.format == "png"
+    assert plain.panels == {}
+    assert plain.drawing != there
+
+    here = expected.save_panels(tmp_path / "here", form, **STYLE)
+    files = found.save_panels(tmp_path / "there")
+    assert [path.name for path in files] == [path.name for path in here] == list(found.panels)
+    assert len(files) == 3
+    for path, other in zip(files, here, strict=True):
+        assert path.parent == tmp_path / "there"
+        assert path.read_bytes() == other.read_bytes()
+
+
+def test_a_drawing_larger_than_a_message(client, tmp_path):
+    noise = np.random.default_rng(0).integers(0, 256, (700, 600, 3), np.uint8)
+    found = client.view(
+        "any_size", noise, "occlusion", preprocess=UNIT, window=300, panels=True, width=30,
+        dpi=100, title=True,
+    )  # fmt: skip
+    assert len(found.drawing) > 2**20
+    assert found.save_panels(tmp_path)
+    sizes = []
+    for data in (found.drawing, *found.panels.values()):
+        with Image.open(io.BytesIO(data)) as image:
+            image.load()  # complete
+            sizes.append(image.width)
+    assert sizes[0] == 3000
+
+
+def test_a_file_has_the_format_that_was_drawn(client, tmp_path):
+    found = client.view(
+        "classifier", PICTURES[0], "occlusion", preprocess=UNIT, format="svg", **OCCLUSION
+    )
+    with pytest.raises(ClientError, match="drew a svg file, and .* ask for .* format='pdf'"):
+        found.save(tmp_path / "map.pdf")
+    with pytest.raises(ClientError, match="does not end in .svg"):
+        found.save(tmp_path / "map")
+    with pytest.raises(ClientError, match="format='png'"):
+        _ = found.png
+    with pytest.raises(ClientError, match="panels=True"):
+        found.save_panels(tmp_path)
+    assert found._repr_png_() is None
+    assert list(tmp_path.iterdir()) == []
+    drawn = client.view(
+        "classifier", PICTURES[0], "occlusion", preprocess=UNIT, format="jpg", **OCCLUSION
+    )
+    drawn.save(tmp_path / "map.JPEG")
+    assert (tmp_path / "map.JPEG").read_bytes() == drawn.drawing
+
+
+@pytest.mark.parametrize(
+    ("drawing", "text"),
+    [
+        ({"format": "gif"}, "no format 'gif': choose png, pdf, svg or jpg"),
+        ({"dpi": 10**6}, "dpi is 1000000"),
+        ({"dpi": -1}, "dpi is -1"),
+        ({"width": -2.0}, "width is -2.0"),
+        ({"width": float("nan")}, "width is nan"),
+        ({"width": 1e300}, "width is 1e"),
+        ({"width": 100.0, "dpi": 300}, "million pixels"),
+        ({"cmap": "no_map"}, "no colour map 'no_map'"),
+        ({"alpha": 2.0}, "alpha is 2.0"),
+        ({"columns": 0}, "columns is 0"),
+        ({"at": "sea"}, "at is 'sea'"),
+        ({"dpi": "many"}, "does not fit into a request"),
+    ],
+)
+def test_a_drawing_that_the_service_refuses(client, drawing, text):
+    with pytest.raises(ClientError, match=text) as caught:
+        client.view("classifier", PICTURES[0], "occlusion", preprocess=UNIT, **OCCLUSION, **drawing)
+    assert caught.value.code is StatusCode.INVALID_ARGUMENT
+
+
+def test_the_drawing_s_fields_are_those_of_a_figure(stub):
+    """Of the same types and defaults: what is not set is left to the engine."""
+    fields = pb.Drawing.DESCRIPTOR.fields_by_name
+    assert set(fields) == {field.name for field in dataclasses.fields(Style)} | {"format", "panels"}
+    assert all(fields[field.name].has_presence for field in dataclasses.fields(Style))
+
+
+def test_names_of_panels_stay_in_the_folder(tmp_path):
+    view = ServedView(b"", {}, (), panels={"../outside.png": b"x", "/etc/inside.png": b"y"})
+    view.save_panels(tmp_path / "panels")
+    assert sorted(path.name for path in tmp_path.rglob("*.png")) == ["inside.png", "outside.png"]
+    assert {path.parent for path in tmp_path.rglob("*.png")} == {tmp_path / "panels"}
 
 
 def test_an_array_larger_than_a_message(client, folder):

@@ -674,7 +674,7 @@ class Units(_message.Message):
     def __init__(self, top: _Optional[int] = ..., channels: _Optional[_Union[Channels, _Mapping]] = ..., all: _Optional[bool] = ..., whole: _Optional[bool] = ...) -> None: ...
 
 class ViewRequest(_message.Message):
-    __slots__ = ("model", "images", "preset", "preprocess", "labels", "maps", "top", "training", "invariance", "occlusion", "slide")
+    __slots__ = ("model", "images", "preset", "preprocess", "labels", "maps", "top", "training", "invariance", "occlusion", "slide", "drawing")
     MODEL_FIELD_NUMBER: _ClassVar[int]
     IMAGES_FIELD_NUMBER: _ClassVar[int]
     PRESET_FIELD_NUMBER: _ClassVar[int]
@@ -686,6 +686,7 @@ class ViewRequest(_message.Message):
     INVARIANCE_FIELD_NUMBER: _ClassVar[int]
     OCCLUSION_FIELD_NUMBER: _ClassVar[int]
     SLIDE_FIELD_NUMBER: _ClassVar[int]
+    DRAWING_FIELD_NUMBER: _ClassVar[int]
     model: str
     images: _containers.RepeatedCompositeFieldContainer[Image]
     preset: str
@@ -697,7 +698,30 @@ class ViewRequest(_message.Message):
     invariance: InvarianceView
     occlusion: OcclusionView
     slide: SlideView
-    def __init__(self, model: _Optional[str] = ..., images: _Optional[_Iterable[_Union[Image, _Mapping]]] = ..., preset: _Optional[str] = ..., preprocess: _Optional[_Union[Preprocess, _Mapping]] = ..., labels: _Optional[_Iterable[str]] = ..., maps: _Optional[_Union[MapsView, _Mapping]] = ..., top: _Optional[_Union[TopView, _Mapping]] = ..., training: _Optional[_Union[TrainingView, _Mapping]] = ..., invariance: _Optional[_Union[InvarianceView, _Mapping]] = ..., occlusion: _Optional[_Union[OcclusionView, _Mapping]] = ..., slide: _Optional[_Union[SlideView, _Mapping]] = ...) -> None: ...
+    drawing: Drawing
+    def __init__(self, model: _Optional[str] = ..., images: _Optional[_Iterable[_Union[Image, _Mapping]]] = ..., preset: _Optional[str] = ..., preprocess: _Optional[_Union[Preprocess, _Mapping]] = ..., labels: _Optional[_Iterable[str]] = ..., maps: _Optional[_Union[MapsView, _Mapping]] = ..., top: _Optional[_Union[TopView, _Mapping]] = ..., training: _Optional[_Union[TrainingView, _Mapping]] = ..., invariance: _Optional[_Union[InvarianceView, _Mapping]] = ..., occlusion: _Optional[_Union[OcclusionView, _Mapping]] = ..., slide: _Optional[_Union[SlideView, _Mapping]] = ..., drawing: _Optional[_Union[Drawing, _Mapping]] = ...) -> None: ...
+
+class Drawing(_message.Message):
+    __slots__ = ("format", "dpi", "width", "cmap", "alpha", "columns", "title", "at", "panels")
+    FORMAT_FIELD_NUMBER: _ClassVar[int]
+    DPI_FIELD_NUMBER: _ClassVar[int]
+    WIDTH_FIELD_NUMBER: _ClassVar[int]
+    CMAP_FIELD_NUMBER: _ClassVar[int]
+    ALPHA_FIELD_NUMBER: _ClassVar[int]
+    COLUMNS_FIELD_NUMBER: _ClassVar[int]
+    TITLE_FIELD_NUMBER: _ClassVar[int]
+    AT_FIELD_NUMBER: _ClassVar[int]
+    PANELS_FIELD_NUMBER: _ClassVar[int]
+    format: str
+    dpi: int
+    width: float
+    cmap: str
+    alpha: float
+    columns: int
+    title: bool
+    at: str
+    panels: bool
+    def __init__(self, format: _Optional[str] = ..., dpi: _Optional[int] = ..., width: _Optional[float] = ..., cmap: _Optional[str] = ..., alpha: _Optional[float] = ..., columns: _Optional[int] = ..., title: _Optional[bool] = ..., at: _Optional[str] = ..., panels: _Optional[bool] = ...) -> None: ...
 
 class MapsView(_message.Message):
     __slots__ = ("layer", "methods", "units", "method_options", "names")
@@ -776,18 +800,28 @@ class SlideView(_message.Message):
     def __init__(self, channel: _Optional[int] = ..., height: _Optional[int] = ..., width: _Optional[int] = ...) -> None: ...
 
 class ViewResponse(_message.Message):
-    __slots__ = ("progress", "note", "png", "tensor", "texts")
+    __slots__ = ("progress", "note", "png", "tensor", "texts", "panel")
     PROGRESS_FIELD_NUMBER: _ClassVar[int]
     NOTE_FIELD_NUMBER: _ClassVar[int]
     PNG_FIELD_NUMBER: _ClassVar[int]
     TENSOR_FIELD_NUMBER: _ClassVar[int]
     TEXTS_FIELD_NUMBER: _ClassVar[int]
+    PANEL_FIELD_NUMBER: _ClassVar[int]
     progress: Progress
     note: str
     png: bytes
     tensor: NamedTensor
     texts: NamedTexts
-    def __init__(self, progress: _Optional[_Union[Progress, _Mapping]] = ..., note: _Optional[str] = ..., png: _Optional[bytes] = ..., tensor: _Optional[_Union[NamedTensor, _Mapping]] = ..., texts: _Optional[_Union[NamedTexts, _Mapping]] = ...) -> None: ...
+    panel: NamedFile
+    def __init__(self, progress: _Optional[_Union[Progress, _Mapping]] = ..., note: _Optional[str] = ..., png: _Optional[bytes] = ..., tensor: _Optional[_Union[NamedTensor, _Mapping]] = ..., texts: _Optional[_Union[NamedTexts, _Mapping]] = ..., panel: _Optional[_Union[NamedFile, _Mapping]] = ...) -> None: ...
+
+class NamedFile(_message.Message):
+    __slots__ = ("name", "data")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    DATA_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    data: bytes
+    def __init__(self, name: _Optional[str] = ..., data: _Optional[bytes] = ...) -> None: ...
 
 class Progress(_message.Message):
     __slots__ = ("done", "total", "runs_done", "runs_total")

@@ -158,8 +158,8 @@ class ExplainServiceServicer:
 
     def View(self, request, context):
         """Draws a view, such as the pictures that excite a feature most, and returns its numbers.
-        Progress comes first, while the work is done; then notes, the drawing in pieces, the arrays and
-        the texts.
+        Progress comes first, while the work is done; then notes, the drawing and its panels in pieces,
+        the arrays and the texts.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -199,7 +199,7 @@ class ExplainServicer(explain_pb2_grpc.ExplainServiceServicer):
         engine = self._engine.limited(call.timeout, call.cancelled, MAX_VIEW_BYTES)
         with self._models.use_all(view_call.models) as used:
             view = view_call.compute(engine, [str(path) for _, path in used], progress)
-            yield from views.view_parts(view)
+            yield from view_call.parts(view)
 
     def _evaluate(
         self, request: pb.EvaluateRequest, call: Call, progress: ProgressQueue[pb.EvaluateResponse]

@@ -11,6 +11,7 @@ import numpy as np
 from onnxplain.engine import Engine, Evaluations, View
 from onnxplain.engine.views import DECLARED_VIEWS, ViewArgument, ViewDeclaration
 from onnxplain.graphops.errors import InputError, OptionError
+from onnxplain.server.drawings import Drawing, drawing_of
 from onnxplain.server.progress import ProgressQueue
 from onnxplain.server.requests import (
     images_of,
@@ -27,7 +28,6 @@ __all__ = [
     "evaluate_parts",
     "size_of",
     "view_call",
-    "view_parts",
 ]
 
 
@@ -36,13 +36,14 @@ class ViewCall:
     """A view to compute, with its arguments.
 
     models: resource names; a view of one model takes the last. arguments: the other keyword
-    arguments of the view's function, except `progress` and `passes`.
+    arguments of the view's function, except `progress` and `passes`. drawing: how it is drawn.
     """
 
     view: ViewDeclaration
     models: tuple[str, ...]
     pictures: list[Any]
     arguments: dict[str, Any]
+    drawing: Drawing
 
     def compute(
         self, engine: Engine, paths: Sequence[str], progress: ProgressQueue[pb.ViewResponse]
@@ -51,6 +52,19 @@ class ViewCall:
         return self.view.compute(
             engine, paths, self.pictures, progress.steps, progress.runs, **self.arguments
         )
+
+    def parts(self, view: View) -> Iterator[pb.ViewResponse]:
+        """Yield a view's notes, its drawing and its arrays as messages. Raises OptionError."""
+        for note in view.notes:
+            yield pb.ViewResponse(note=note)
+        yield from self.drawing.parts(view)
+        for name, array in view.arrays().items():
+            if array.dtype.kind == "U":
+                texts = pb.NamedTexts(name=name, shape=array.shape, texts=array.ravel().tolist())
+                yield pb.ViewResponse(texts=texts)
+                continue
+            for part in tensors.split(array):
+                yield pb.ViewResponse(tensor=pb.NamedTensor(name=name, values=part))
 
 
 def view_call(request: pb.ViewRequest) -> ViewCall:
@@ -72,7 +86,7 @@ def view_call(request: pb.ViewRequest) -> ViewCall:
     pictures = _pictures("images", request.images)
     if view.pictures == "one" and len(pictures) != 1:
         raise InputError(f"images: the view '{name}' takes one, not {len(pictures)}")
-    return ViewCall(view, tuple(models), pictures, arguments)
+    return ViewCall(view, tuple(models), pictures, arguments, drawing_of(request))
 
 
 def _keywords(argument: ViewArgument, message: Any) -> dict[str, Any]:
@@ -99,22 +113,6 @@ def _channels(message: Any) -> str | list[int] | None:
     if sum(map(bool, chosen)) > 1:
         raise InputError("channels, all, top: set only one of them")
     return f"top:{message.top}" if message.top else chosen[0] or chosen[1] or None
-
-
-def view_parts(view: View) -> Iterator[pb.ViewResponse]:
-    """Yield a view's notes, its drawing and its arrays as messages. Raises OptionError."""
-    png = view.png()
-    for note in view.notes:
-        yield pb.ViewResponse(note=note)
-    for start in range(0, len(png), tensors.MAX_PART_BYTES):
-        yield pb.ViewResponse(png=png[start : start + tensors.MAX_PART_BYTES])
-    for name, array in view.arrays().items():
-        if array.dtype.kind == "U":
-            texts = pb.NamedTexts(name=name, shape=array.shape, texts=array.ravel().tolist())
-            yield pb.ViewResponse(texts=texts)
-            continue
-        for part in tensors.split(array):
-            yield pb.ViewResponse(tensor=pb.NamedTensor(name=name, values=part))
 
 
 def evaluate_arguments(request: pb.EvaluateRequest) -> dict[str, Any]:

@@ -1,127 +1,121 @@
-"""Drawing attributions: colours at known values, sizes, determinism."""
+"""The colours of attributions: known values, limits, sizes."""
 
 import numpy as np
 import pytest
 
 from onnxplain.engine.drawing.colormaps import (
-    diverging,
-    enlarged,
-    heat,
-    heat_grid,
+    channels_last,
+    heat_colours,
     is_picture,
-    overlay,
+    limit_of,
+    pale,
     reconstruction,
+    shrunk,
+    signed_colours,
     signed_map,
+    strength,
 )
 
 RNG = np.random.default_rng(0)
 
 
 def test_zero_is_white_red_is_positive_blue_is_negative():
-    red, white, blue = diverging(np.array([[1.0, 0.0, -1.0]]))[0].astype(int)
-    assert white.tolist() == [247, 247, 247]
+    blue, white, red = signed_colours(None)([0.0, 0.5, 1.0])[:, :3]
+    assert white.min() > 0.96
     assert red[0] > 2 * red[2]
     assert blue[2] > 2 * blue[0]
 
 
-def test_a_zero_map_is_neutral_everywhere():
-    assert (diverging(np.zeros((4, 5))) == 247).all()
-    assert np.ptp(reconstruction(np.zeros((4, 5, 3)))) == 0
-    assert reconstruction(np.zeros((2, 2, 3)))[0, 0].tolist() == [128, 128, 128]
-    picture = RNG.integers(0, 256, (4, 5, 3), dtype=np.uint8)
-    untouched = overlay(np.zeros((1, 4, 5)), picture)
-    assert (untouched == untouched[:, :, :1]).all(), "a picture without heat is grey"
-
-
 def test_a_reconstruction_is_linear_about_mid_grey():
-    values = np.zeros((10, 10, 3))
-    values[0, 0], values[0, 1], values[0, 2] = 2.0, -2.0, 1.0
-    drawn = reconstruction(values)
-    # 6 of 300 values are 2 in magnitude, so that the 99.5th percentile is 2.
-    assert drawn[0, 0].tolist() == [255, 255, 255]
-    assert drawn[0, 1].tolist() == [0, 0, 0]
-    assert drawn[0, 2].tolist() == [191, 191, 191]
+    drawn = reconstruction(np.array([[[0.0, 2.0, -2.0], [1.0, -5.0, 9.0]]]), 2.0)
+    assert drawn.tolist() == [[[128, 255, 0], [191, 0, 255]]]
 
 
-def test_a_few_extreme_values_do_not_dim_the_rest():
+def test_a_few_extreme_values_do_not_set_the_limit():
     values = np.ones((100, 100))
-    values[0, 0] = 1e6
-    np.testing.assert_array_equal(diverging(values)[1, 1], diverging(np.ones((1, 1)))[0, 0])
+    values[0, 0] = -1e6
+    assert limit_of(values) == 1.0
 
 
-def test_a_sparse_map_is_still_drawn():
+def test_a_sparse_map_is_scaled_by_its_largest_value():
     values = np.zeros((100, 100))
-    values[3, 4] = -1.0
-    drawn = diverging(values)
-    assert drawn[3, 4].tolist() == diverging(-np.ones((1, 1)))[0, 0].tolist()
-    assert drawn[0, 0].tolist() == [247, 247, 247]
+    values[3, 4] = -2.5
+    assert limit_of(values) == 2.5
+    assert limit_of(np.zeros((4, 4))) == 0.0
 
 
-def test_nan_and_infinity_are_drawn_as_zero():
-    values = np.array([[np.nan, np.inf, -np.inf, 1.0]])
-    assert diverging(values)[0, :3].tolist() == [[247, 247, 247]] * 3
-
-
-@pytest.mark.parametrize("shape", [(3, 6, 4), (6, 4, 3), (1, 6, 4), (6, 4, 1), (6, 4), (7, 6, 4)])
-def test_every_layout_is_drawn_at_its_height_and_width(shape):
-    attribution = RNG.standard_normal(shape)
-    drawn = diverging(signed_map(attribution))
-    assert drawn.shape == (6, 4, 3)
-    assert drawn.dtype == np.uint8
-    assert is_picture(attribution) == (3 in shape)
-    if is_picture(attribution):
-        assert reconstruction(attribution).shape == (6, 4, 3)
-
-
-def test_channels_first_and_last_are_drawn_alike():
-    attribution = RNG.standard_normal((3, 6, 4))
-    for draw in (reconstruction, signed_map):
-        np.testing.assert_array_equal(draw(attribution), draw(attribution.transpose(1, 2, 0)))
-
-
-def test_values_are_laid_around_their_places():
-    """Two by two places, each of which reaches two pixels around; the rest stays pale."""
-    picture = np.full((12, 12, 3), 100, np.uint8)
-    values = np.array([[0.0, 1.0], [0.5, np.nan]])
-    drawn = heat_grid(values, 0.0, 1.0, picture, [(3, 8), (3.0, 8.0)], 2.0).astype(int)
-    grey = drawn[0, 0]
-    assert np.ptp(grey) == 0
-    for row, column, value in ((3, 3, 0.0), (2, 8, 1.0), (8, 3, 0.5), (9, 9, 0.0)):
-        expected = 0.25 * grey + 0.75 * heat(np.array([value]))[0]
-        np.testing.assert_allclose(drawn[row, column], expected, atol=1)
-    outside = [0, 5, 10, 11]  # whose middles are further than 2 from 3 and from 8
-    assert (drawn[outside] == grey).all()
-    assert (drawn[:, outside] == grey).all()
-
-
-def test_an_overlay_is_hot_where_the_attribution_is_strong():
-    attribution = np.zeros((3, 40, 40))
-    attribution[:, 5:15, 5:15] = -1.0
-    drawn = overlay(attribution, np.full((40, 40, 3), 90, np.uint8)).astype(int)
-    redness = drawn[:, :, 0] - drawn[:, :, 2]
-    assert redness[10, 10] > 100
-    assert redness[30, 30] == 0
-
-
-def test_an_overlay_takes_the_picture_s_size():
-    picture = RNG.integers(0, 256, (20, 30, 3), dtype=np.uint8)
-    assert overlay(RNG.standard_normal((8, 5, 7)), picture).shape == (20, 30, 3)
-
-
-def test_heat_runs_from_light_to_dark():
-    brightness = heat(np.linspace(0, 1, 20)).astype(int).sum(axis=1)
-    assert (np.diff(brightness) < 0).all()
+def test_nan_and_infinity_are_zero():
+    values = np.array([[1.0, np.nan], [np.inf, -np.inf]])
+    assert channels_last(values)[:, :, 0].tolist() == [[1, 0], [0, 0]]
 
 
 @pytest.mark.parametrize(
-    ("shape", "side", "size"),
+    ("shape", "last", "picture"),
     [
-        ((64, 64, 3), 192, (192, 192)),  # sizes are width, height
-        ((64, 48, 3), 150, (96, 128)),
-        ((28, 28, 3), 224, (224, 224)),
-        ((448, 224, 3), 224, (112, 224)),
-        ((1, 1000, 3), 200, (200, 1)),
+        ((3, 4, 5), (4, 5, 3), True),
+        ((4, 5, 3), (4, 5, 3), True),
+        ((1, 4, 5), (4, 5, 1), False),
+        ((7, 4, 5), (4, 5, 7), False),
+        ((4, 5), (4, 5, 1), False),
     ],
 )
-def test_pictures_are_enlarged_in_whole_steps_and_reduced_to_fit(shape, side, size):
-    assert enlarged(np.zeros(shape, np.uint8), side).size == size
+def test_the_channel_axis_is_found(shape, last, picture):
+    values = RNG.standard_normal(shape).astype(np.float32)
+    assert channels_last(values).shape == last
+    assert is_picture(values) == picture
+    assert signed_map(values).shape == last[:2]
+    assert signed_map(values).sum() == pytest.approx(values.sum(), rel=1e-4, abs=1e-4)
+
+
+def test_heat_runs_from_transparent_to_dark_at_the_opacity():
+    table = heat_colours(None, 0.6)(np.linspace(0, 1, 20))
+    assert table[0, 3] == 0
+    assert table[-1, 3] == pytest.approx(0.6)
+    assert (np.diff(table[:, 3]) > 0).all()
+    assert (np.diff(table[:, :3].sum(axis=1)) < 0).all()
+    even = heat_colours(None, 0.6, even=True)([0.0, 1.0])
+    assert even[:, 3] == pytest.approx([0.6, 0.6])
+
+
+def test_of_a_map_that_is_brightest_in_its_middle_heat_is_the_upper_half():
+    seismic = signed_colours("seismic")
+    np.testing.assert_allclose(
+        heat_colours("seismic", 1.0)([0.0, 1.0])[:, :3], seismic([0.5, 1.0])[:, :3], atol=0.02
+    )
+    viridis = signed_colours("viridis")
+    np.testing.assert_allclose(
+        heat_colours("viridis", 1.0)([0.0, 1.0])[:, :3], viridis([0.0, 1.0])[:, :3], atol=0.02
+    )
+
+
+def test_strength_has_no_sign_and_lies_where_the_attribution_is():
+    attribution = np.zeros((3, 240, 240))
+    attribution[:, 40:90, 30:80] = -2.0
+    found = strength(attribution)
+    assert found.shape == (240, 240)
+    assert found[65, 55] == pytest.approx(2 * 3**0.5, rel=0.01)
+    assert found[180, 180] == 0
+    small = strength(RNG.standard_normal((8, 5, 7)))
+    assert max(small.shape) >= 224
+    assert small.shape[1] / small.shape[0] == pytest.approx(7 / 5, rel=0.01)
+    assert max(strength(np.ones((1500, 1000))).shape) <= 512
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32])
+@pytest.mark.parametrize("channels", [(), (3,)])
+def test_shrinking_averages_and_never_enlarges(dtype, channels):
+    values = np.zeros((40, 60, *channels), dtype)
+    values[::2] = 100
+    small = shrunk(values, 10, 15)
+    assert small.shape == (10, 15, *channels)
+    np.testing.assert_allclose(small, 50, atol=1)
+    np.testing.assert_array_equal(shrunk(values, 100, 100), values)
+
+
+def test_a_pale_picture_is_grey_and_bright():
+    picture = RNG.integers(0, 256, (20, 30, 3), dtype=np.uint8)
+    drawn = pale(picture).astype(float)
+    assert np.ptp(drawn, axis=2).max() == 0
+    assert drawn.min() >= 100
+    expected = 0.6 * (picture @ (0.299, 0.587, 0.114)) + 0.4 * 255
+    np.testing.assert_allclose(drawn[:, :, 0], expected, atol=1.1)

@@ -1,79 +1,91 @@
-"""Drawings of signals, volumes and pictures of many channels, by what single pixels show."""
+"""Drawings of signals, volumes and pictures of many channels, by what is painted."""
 
 import numpy as np
 import pytest
+from engine.painted import painted
 
-from onnxplain.engine.drawing.signals import (
-    drawn_signal,
-    drawn_volume,
-    input_legend,
-    is_signal,
-    picture_of,
-)
+from onnxplain.engine.drawing import input_legend, is_signal, picture_of, signal_panel, volume_panel
 from onnxplain.graphops.errors import OptionError
 
-RED, BLUE = (103, 0, 31), (5, 48, 97)
+RED, BLUE, WHITE = (103, 0, 31), (5, 48, 97), (247, 247, 247)
+RNG = np.random.default_rng(0)
+
+
+def signal(values, attribution):
+    return painted(signal_panel((), values, lambda: attribution), 640, 400)
 
 
 def test_a_curve_lies_over_the_colours_of_its_own_attribution():
-    signal = np.stack([np.linspace(0, 1, 64), np.linspace(1, 0, 64)])
+    values = np.stack([np.linspace(0, 1, 64), np.linspace(1, 0, 64)])
     attribution = np.zeros((2, 64))
     attribution[0, :32], attribution[1, 32:] = 1, -1
-    drawn = drawn_signal(signal, attribution)
-    height, width = drawn.shape[:2]
-    upper, lower = drawn[: height // 2], drawn[height // 2 :]
-    assert tuple(upper[10, width // 4]) == RED  # above the rising curve
-    assert upper[-4, 3 * width // 4].min() > 240  # white below it
-    assert tuple(lower[10, 3 * width // 4]) == BLUE
-    dark = (upper.sum(axis=2) < 90).sum(axis=0)
-    assert dark[20:].min() >= 1  # the curve is everywhere
-    bottom = np.argmax(upper[:, 5].sum(axis=1) < 90)
-    assert bottom > height // 3  # it begins at its least value
+    drawn, of = signal(values, attribution)
+    upper, lower = drawn[:198], drawn[202:]
+    assert tuple(upper[30, 160]) == RED  # above the rising curve
+    assert tuple(upper[-20, 480]) == WHITE
+    assert tuple(lower[30, 480]) == BLUE
+    assert (upper[:, 340:630].sum(axis=2).min(axis=0) < 500).all()  # the curve is everywhere
+    begins, ends = (np.argmin(upper[:, x].sum(axis=1)) for x in (8, 630))
+    assert begins > 150 > 50 > ends  # it rises
+    assert of.get_clim() == (-1, 1)
 
 
 def test_an_attribution_of_one_channel_colours_all_and_few_channels_are_drawn():
-    signal, attribution = np.random.default_rng(0).random((20, 50)), np.zeros((1, 25))
+    values, attribution = RNG.random((20, 50)), np.zeros((1, 25))
     attribution[0, 5] = 1
-    drawn = drawn_signal(signal, attribution)
-    reds = (drawn == RED).all(axis=2).sum(axis=0)
-    assert reds.argmax() == pytest.approx(drawn.shape[1] * 5.5 / 25, abs=drawn.shape[1] / 25)
-    assert "12 strongest of 20" in input_legend(attribution, signal)[0].text
+    drawn, _ = signal(values, attribution)
+    reds = np.flatnonzero((drawn == RED).all(axis=2).any(axis=0))
+    assert reds.mean() == pytest.approx(640 * 5.5 / 25, abs=8)
+    assert "12 strongest of 20" in input_legend(attribution, values)[0]
+
+
+def test_the_strongest_channels_are_drawn_and_numbered(tmp_path):
+    from matplotlib.figure import Figure
+
+    from onnxplain.engine.drawing import Style
+
+    attribution = np.zeros((20, 30))
+    attribution[4:16] = 1.0
+    ax = Figure().add_subplot()
+    signal_panel((), RNG.random((20, 30)), lambda: attribution).paint(ax, Style())
+    assert [text.get_text() for text in ax.get_yticklabels()] == [str(n) for n in range(4, 16)]
+    assert all(tick == int(tick) for tick in ax.get_xticks())
 
 
 def test_a_signal_without_channels_is_one_curve():
-    signal, attribution = np.linspace(0, 1, 64), np.linspace(-1, 1, 64)
-    drawn = drawn_signal(signal, attribution)
-    np.testing.assert_array_equal(drawn, drawn_signal(signal[None], attribution[None]))
-    assert input_legend(attribution, signal)[0].text.startswith("Curves")
-    assert not is_signal(attribution[:4], signal)  # of another vector
+    values, attribution = np.linspace(0, 1, 64), np.linspace(-1, 1, 64)
+    alone, _ = signal(values, attribution)
+    np.testing.assert_array_equal(alone, signal(values[None], attribution[None])[0])
+    assert input_legend(attribution, values)[0].startswith("Curves")
+    assert not is_signal(attribution[:4], values)  # of another vector
 
 
-@pytest.mark.parametrize("channels", [1, 12])
-def test_numbers_can_be_read_over_any_colour(channels):
-    signal = np.zeros((channels, 50))
-    signal[:, 25] = 1
-    corners = [
-        drawn_signal(signal, np.ones((channels, 50)))[:6, :2],
-        drawn_volume(np.ones((1, 4, 8, 8)))[:6, :2],
-    ]
-    assert all((corner == 255).all() for corner in corners)
+def test_of_a_long_signal_every_peak_is_drawn():
+    attribution = np.zeros((1, 100_000))
+    attribution[0, 77_777] = -1
+    drawn, _ = painted(signal_panel((), np.zeros((1, 100_000)), lambda: attribution), 1024, 100)
+    blues = np.flatnonzero((drawn == BLUE).all(axis=2).any(axis=0))
+    assert blues.size
+    assert blues.mean() == pytest.approx(1024 * 0.77777, abs=2)
 
 
-@pytest.mark.parametrize("signal", [np.zeros((2, 1)), np.full((2, 40), np.nan), np.ones((2, 3))])
-def test_any_signal_can_be_drawn(signal):
-    assert drawn_signal(signal, np.zeros(signal.shape)).ndim == 3
+@pytest.mark.parametrize("values", [np.zeros((2, 1)), np.full((2, 40), np.nan), np.ones((2, 3))])
+def test_any_signal_can_be_drawn(values):
+    assert signal(values, np.zeros(values.shape))[0].shape == (400, 640, 3)
 
 
 def test_slices_include_the_strongest():
     volume, attribution = np.zeros((1, 30, 6, 4)), np.zeros((2, 30, 6, 4))
     volume[0, 17], attribution[0, 17] = 1, 1
-    drawn = drawn_volume(attribution, volume)
-    height = drawn.shape[0] // 2
-    columns = (drawn[height + 20] == RED).all(axis=1)
+    panel = volume_panel((), lambda: attribution, attribution.shape, volume)
+    width = 800
+    height = round(width * panel.aspect)
+    drawn, _ = painted(panel, width, height)
+    columns = (drawn[3 * height // 4] == RED).all(axis=1)
     assert 0.05 < columns.mean() < 0.2  # one slice of eight
-    assert (drawn[20][columns] == 255).all()  # the same slice of the volume, white
-    alone = drawn_volume(attribution)
-    assert alone.shape[0] == pytest.approx(height, abs=3)
+    assert (drawn[height // 4][columns] == 255).all()  # the same slice of the volume, white
+    alone = volume_panel((), lambda: attribution, attribution.shape)
+    assert alone.aspect == pytest.approx(panel.aspect / 2, rel=0.05)
 
 
 def test_bands_or_the_mean():
@@ -87,4 +99,4 @@ def test_bands_or_the_mean():
     for bands in ((6,), (0, 1), (-1, 0, 1)):
         with pytest.raises(OptionError, match="channels 0 to 5"):
             picture_of(values, bands)
-    assert "mean of 6 channels" in input_legend(values, values)[0].text
+    assert "mean of 6 channels" in input_legend(values, values)[0]

@@ -157,10 +157,12 @@ class Client(ModelCalls):
             passes: called with the runs done of the current step, and their total.
             **options: the fields of the view's message, such as `layer="mixed"`, `channels=[7, 44]`
                 and `count=5` for "top". `units` is written as in `explain`, `size` stands for
-                `height` and `width`, and method options are keywords of their own.
+                `height` and `width`, and method options are keywords of their own. So are the
+                fields of `Drawing`: `format="pdf"`, `dpi`, `width`, `cmap`, `alpha`, `columns`,
+                `title`, `at` and `panels`.
 
         Returns:
-            The drawing and its arrays.
+            The drawing, its panels if requested, and its arrays.
 
         Raises:
             ClientError: an argument is wrong, the view cannot be drawn, or the call fails.
@@ -168,7 +170,7 @@ class Client(ModelCalls):
         """
         request = view_request(name, images, view, preprocess, labels, options)
         with self._stream(self._stub.View, request) as stream:
-            return gather_view(stream, progress, passes)
+            return gather_view(stream, progress, passes, request.drawing.format)
 
     def evaluate(
         self,

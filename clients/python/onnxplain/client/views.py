@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -39,24 +39,63 @@ VIEWS = [field.name for field in pb.ViewRequest.DESCRIPTOR.oneofs_by_name["view"
 class ServedView:
     """A view that the service drew, displayed as a picture in notebooks.
 
-    png: the drawing, the bytes of a PNG file. arrays: by name, as listed with the view's message in
-    explain.proto. notes: assumptions, and oddities of the result.
+    drawing: the bytes of a file in `format`, "png", "pdf", "svg" or "jpg". arrays: by name, as
+    listed with the view's message in explain.proto. notes: assumptions, and oddities of the result.
+    panels: the panels of the drawing, files by their names; empty unless asked for.
     """
 
-    png: bytes
+    drawing: bytes
     arrays: dict[str, npt.NDArray[Any]]
     notes: tuple[str, ...]
+    format: str = "png"
+    panels: dict[str, bytes] = field(default_factory=dict)
+
+    @property
+    def png(self) -> bytes:
+        """The drawing as a PNG file. Raises ClientError if it has another format."""
+        if self.format != "png":
+            raise _wrong(f"the service drew a {self.format} file: ask for format='png'")
+        return self.drawing
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the drawing.
 
         Args:
-            path: the PNG file to write.
+            path: the file to write, whose name ends in the drawing's format.
 
         Raises:
+            ClientError: the name ends in another.
             OSError: the file cannot be written.
         """
-        Path(path).write_bytes(self.png)
+        if _format(path) != self.format:
+            raise _wrong(
+                f"the service drew a {self.format} file, and '{path}' does not end in "
+                f".{self.format}: name such a file, or ask for another format, such as "
+                f"format='{_format(path) or 'pdf'}'"
+            )
+        Path(path).write_bytes(self.drawing)
+
+    def save_panels(self, folder: str | os.PathLike[str]) -> list[Path]:
+        """Write each panel as a file of its own, in the drawing's format.
+
+        Args:
+            folder: the folder, created if it does not exist.
+
+        Returns:
+            The files.
+
+        Raises:
+            ClientError: the panels were not asked for.
+            OSError: a file cannot be written.
+        """
+        if not self.panels:
+            raise _wrong("the service returned no panels: ask for panels=True")
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        # Whatever a service sends as a name, the file is in this folder.
+        files = {Path(folder) / Path(name).name: data for name, data in self.panels.items()}
+        for path, data in files.items():
+            path.write_bytes(data)
+        return list(files)
 
     def save_npz(self, path: str | os.PathLike[str]) -> None:
         """Write the arrays.
@@ -70,8 +109,8 @@ class ServedView:
         with open(path, "wb") as file:
             np.savez_compressed(file, allow_pickle=False, **self.arrays)
 
-    def _repr_png_(self) -> bytes:
-        return self.png
+    def _repr_png_(self) -> bytes | None:
+        return self.drawing if self.format == "png" else None
 
 
 View = ServedView  # the older name
@@ -87,19 +126,19 @@ def view_request(
 ) -> pb.ViewRequest:
     """Return the request of View. See `Client.view` for the arguments."""
     if view not in VIEWS:
-        raise ClientError(
-            StatusCode.INVALID_ARGUMENT,
-            f"no view '{view}': choose one of {', '.join(VIEWS)}",
-            "OptionError",
-        )
+        raise _wrong(f"no view '{view}': choose one of {', '.join(VIEWS)}")
     message = type(getattr(pb.ViewRequest(), view))
-    fields = _fields(view, message.DESCRIPTOR, options)
+    known = pb.Drawing.DESCRIPTOR.fields_by_name
+    drawing = {name: options[name] for name in known if options.get(name) is not None}
+    others = {name: value for name, value in options.items() if name not in known}
+    fields = _fields(view, message.DESCRIPTOR, others)
     with invalid_arguments():
         return request_of(
             pb.ViewRequest,
             name,
             images=pictures(images),
             labels=labels,
+            drawing=pb.Drawing(**drawing) if drawing else None,
             **preprocessing(preprocess),
             **{view: message(**fields)},
         )
@@ -114,7 +153,9 @@ def _fields(view: str, message: Descriptor, options: Mapping[str, Any]) -> dict[
     view does not take.
     """
     known = [field.name for field in message.fields]
-    named = {*known, "size"} if {"height", "width"} <= set(known) else set(known)
+    if {"height", "width"} <= set(known):
+        known = ["size" if name == "height" else name for name in known if name != "width"]
+    named = set(known)
     fields = {name: value for name, value in options.items() if value is not None}
     others = {name: fields.pop(name) for name in fields.keys() - named}
     if "method_options" in known:
@@ -150,15 +191,22 @@ def gather_view(
     stream: Iterable[pb.ViewResponse],
     progress: Callable[[int, int], None] | None = None,
     passes: Callable[[int, int], None] | None = None,
+    format: str = "png",
 ) -> ServedView:
-    """Return the view whose pieces `stream` yields. Raises ClientError if they are damaged."""
-    png: list[bytes] = []
+    """Return the view whose pieces `stream` yields. Raises ClientError if they are damaged.
+
+    format: that of the drawing, as it was requested.
+    """
+    drawing: list[bytes] = []
     notes: list[str] = []
     arrays: dict[str, npt.NDArray[Any]] = {}
+    panels: dict[str, bytes] = {}
     for (kind, name), group in groupby(without_progress(stream, progress, passes), _key):
         messages = list(group)
         if kind == "png":
-            png += [message.png for message in messages]
+            drawing += [message.png for message in messages]
+        elif kind == "panel":
+            panels[name] = b"".join(message.panel.data for message in messages)
         elif kind == "note":
             notes += [message.note for message in messages]
         elif kind == "texts":
@@ -169,9 +217,19 @@ def gather_view(
                 arrays[name] = tensors.join(message.tensor.values for message in messages)
             except ValueError as e:
                 raise ClientError(StatusCode.DATA_LOSS, f"the response is damaged: {e}") from e
-    return ServedView(b"".join(png), arrays, tuple(notes))
+    return ServedView(b"".join(drawing), arrays, tuple(notes), format or "png", panels)
 
 
 def _key(message: pb.ViewResponse) -> tuple[str | None, str]:
-    """Return what the pieces of one array have in common."""
-    return message.WhichOneof("part"), message.tensor.name or message.texts.name
+    """Return what the pieces of one array, or of one file, have in common."""
+    name = message.tensor.name or message.texts.name or message.panel.name
+    return message.WhichOneof("part"), name
+
+
+def _format(path: str | os.PathLike[str]) -> str:
+    """Return the format that a file's name ends in, "" for none."""
+    return Path(path).suffix.lower().removeprefix(".").replace("jpeg", "jpg")
+
+
+def _wrong(message: str) -> ClientError:
+    return ClientError(StatusCode.INVALID_ARGUMENT, message, "OptionError")

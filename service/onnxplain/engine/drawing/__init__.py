@@ -7,15 +7,16 @@ from onnxplain.graphops.lazy_import import on_first_use
 if TYPE_CHECKING:
     from onnxplain.engine.drawing.axes import plotted
     from onnxplain.engine.drawing.captions import method_title, unit_captions, unit_name
-    from onnxplain.engine.drawing.charts import chart_panel
+    from onnxplain.engine.drawing.charts import chart_panel, limits_of
     from onnxplain.engine.drawing.colormaps import Pixels
     from onnxplain.engine.drawing.digits import number, percent
-    from onnxplain.engine.drawing.formats import SUFFIXES, format_of
+    from onnxplain.engine.drawing.formats import SUFFIXES, encoded, encoded_pages, format_of
     from onnxplain.engine.drawing.frames import Box, Frame
     from onnxplain.engine.drawing.grids import grid_panel
-    from onnxplain.engine.drawing.page import Page, Panel, even_columns
+    from onnxplain.engine.drawing.page import Page, Panel, arranged, even_columns
     from onnxplain.engine.drawing.picture_panels import (
         attribution_panel,
+        frame_of,
         heat_panel,
         kind_of,
         picture_panel,
@@ -43,16 +44,21 @@ __all__ = [
     "Style",
     "StyleOptions",
     "View",
+    "arranged",
     "attribution_panel",
     "chart_panel",
     "even_columns",
+    "encoded",
+    "encoded_pages",
     "format_of",
+    "frame_of",
     "grid_panel",
     "heat_panel",
     "input_legend",
     "is_signal",
     "is_volume",
     "kind_of",
+    "limits_of",
     "method_title",
     "name_pictures",
     "number",
@@ -82,16 +88,21 @@ __getattr__ = on_first_use(
         "Style": "style",
         "StyleOptions": "style",
         "View": "view",
+        "arranged": "page",
         "attribution_panel": "picture_panels",
         "chart_panel": "charts",
         "even_columns": "page",
+        "encoded": "formats",
+        "encoded_pages": "formats",
         "format_of": "formats",
+        "frame_of": "picture_panels",
         "grid_panel": "grids",
         "heat_panel": "picture_panels",
         "input_legend": "signals",
         "is_signal": "signals",
         "is_volume": "signals",
         "kind_of": "picture_panels",
+        "limits_of": "charts",
         "method_title": "captions",
         "name_pictures": "view",
         "number": "digits",

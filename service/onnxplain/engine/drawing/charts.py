@@ -1,59 +1,101 @@
-"""Line charts."""
+"""Line charts, for colour-blind readers: round ticks, and a legend above the curves."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import numpy.typing as npt
 
+from onnxplain.engine.drawing.digits import number
 from onnxplain.engine.drawing.page import Panel
 from onnxplain.engine.drawing.style import Style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["chart_panel"]
+__all__ = ["chart_panel", "limits_of"]
 
 # Okabe and Ito's palette, which colour-blind readers can distinguish.
 COLOURS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9"]
-STYLES = ["-", "--", ":"]  # each for as many curves as there are colours
-GRID, INK, SMALL = "#e1e1e1", "#191919", 7.0
+STYLES = ["-", "--", ":", "-."]  # each for as many curves as there are colours
+GRID, MUTED = "#e1e1e1", "#5a5a5a"
+SMALL, LINE = 7.0, 1.35  # the size of text in points, and the distance of its lines over it
+TICKS = 5
+STEPS = (1, 2, 2.5, 5, 10)
+SAMPLE = 0.42  # inches of a legend's line and the gaps around it
+
+Values = npt.NDArray[Any]
 
 
 def chart_panel(
     captions: Sequence[str],
-    x: npt.NDArray[Any],
-    curves: Mapping[str, npt.NDArray[Any]],
+    x: Values,
+    curves: Mapping[str, Values],
     axis: str,
     name: str = "",
+    *,
+    y_axis: str = "",
+    limits: tuple[float, float] | None = None,
+    steps: Sequence[float] = STEPS,
 ) -> Panel:
-    """Return the panel of curves [points] by name over the same x; from zero, if none is below.
+    """Return the panel of curves [points] by name over the same x [points].
 
-    axis: the label of the x axis.
+    axis, y_axis: what the axes show, with its unit. limits: of the y axis, those of the curves for
+    None, see `limits_of`; several curves have a legend above the higher one. steps: between the
+    ticks of the x axis, times a power of ten.
     """
 
     def paint(ax: Axes, style: Style) -> None:
-        from matplotlib.ticker import MaxNLocator
+        from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-        for number, (label, values) in enumerate(curves.items()):
-            how = STYLES[number // len(COLOURS) % len(STYLES)]
-            ax.plot(x, values, how, color=COLOURS[number % len(COLOURS)], lw=1.4, label=label)
-        ax.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
-        ax.yaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
+        lines: list[Any] = []
+        for index, values in enumerate(curves.values()):
+            how = STYLES[index // len(COLOURS) % len(STYLES)]
+            lines += ax.plot(x, values, how, color=COLOURS[index % len(COLOURS)], lw=1.4)
+        rounded = FuncFormatter(lambda value, _: number(value))
+        for one, chosen, label in ((ax.xaxis, steps, axis), (ax.yaxis, STEPS, y_axis)):
+            one.set_major_locator(MaxNLocator(TICKS, steps=list(chosen)))
+            one.set_major_formatter(rounded)
+            one.set_label_text(label, size=SMALL, color=MUTED, parse_math=False)
+            one.labelpad = 2
         ax.grid(color=GRID, lw=0.5)
         ax.set_axisbelow(True)
-        ax.margins(x=0)
-        if ax.get_ylim()[0] > 0 or min(map(float, (v.min() for v in curves.values()))) >= 0:
-            ax.set_ylim(bottom=0)
-        family = ax.xaxis.get_ticklabels()[0].get_fontfamily()
-        ax.set_xlabel(axis, size=SMALL, color=INK, labelpad=2, parse_math=False, family=family)
-        for side in ("top", "right"):
-            ax.spines[side].set_visible(False)
-        if len(curves) > 1:
-            legend = ax.legend(frameon=False, prop={"size": SMALL, "family": family},
-                               labelcolor=INK)  # fmt: skip
-            for text in legend.get_texts():
-                text.set_parse_math(False)
+        ax.spines[["top", "right"]].set_visible(False)
+        ax.set_xlim(float(x[0]), float(x[-1]))
+        room = _draw_legend(ax, lines, list(curves)) if len(curves) > 1 else 0.04
+        low, high = limits or limits_of(curves.values())
+        ax.set_ylim(low, high + (high - low) * room / (1 - room))
 
     return Panel(tuple(captions), 0.72, paint, name, width=3.2, chart=True)
+
+
+def limits_of(curves: Iterable[Values]) -> tuple[float, float]:
+    """Return the lowest finite value of curves, or zero, and the highest; never the same."""
+    values = np.concatenate([np.zeros(1), *curves])
+    finite = values[np.isfinite(values)]
+    low, high = float(finite.min()), float(finite.max())
+    return (low, high) if high > low else (low, low + 1)
+
+
+def _draw_legend(ax: Axes, lines: Sequence[Any], names: Sequence[str]) -> float:
+    """Draw a legend at the top of axes; return the share of their height that it takes."""
+    from onnxplain.engine.drawing.lettering import Lettering
+
+    letters = Lettering(" ".join(names))
+    box, dpi = ax.get_window_extent(), ax.figure.dpi
+    width, height = box.width / dpi, box.height / dpi
+    widest = max(letters.width(name, SMALL) for name in names)
+    columns = max(1, min(3, int(width / (widest + SAMPLE))))
+    legend = ax.legend(
+        lines, [""] * len(lines), loc="upper left", bbox_to_anchor=(0.015, 1), ncols=columns,
+        prop=letters.font(SMALL), edgecolor="none", facecolor="white", framealpha=1,
+        borderpad=0.1, borderaxespad=0, handlelength=1.6, labelspacing=0.25, columnspacing=1.0,
+        labelcolor=MUTED,
+    )  # fmt: skip
+    # Set afterwards: a legend would leave out names that begin with an underscore.
+    for text, name in zip(legend.get_texts(), names, strict=True):
+        text.set(text=letters.cut(name, SMALL, width - SAMPLE), parse_math=False)
+    rows = -(-len(lines) // columns)
+    return min(0.6, (rows * SMALL * LINE / 72 + 0.06) / height)

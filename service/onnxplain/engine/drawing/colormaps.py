@@ -123,14 +123,14 @@ def signed_colours(name: str | None) -> Colormap:
     """Return the colours of signed values: blue below zero, white at zero, red above."""
     from matplotlib import colormaps
 
-    return colormaps[name or SIGNED]
+    return colormaps[name or SIGNED].resampled(257)  # odd: zero has the middle colour
 
 
 def heat_colours(name: str | None, alpha: float, *, even: bool = False) -> Colormap:
     """Return the colours of magnitudes, from transparent yellow to dark red of an opacity.
 
     Of a colour map that is brightest in its middle, as those of signed values, the upper half.
-    even: whether all of them have this opacity.
+    even: whether the weakest are half as opaque, rather than transparent.
     """
     from matplotlib import colormaps
     from matplotlib.colors import ListedColormap
@@ -141,7 +141,8 @@ def heat_colours(name: str | None, alpha: float, *, even: bool = False) -> Color
         low, middle, high = colours([0.0, 0.5, 1.0])[:, :3] @ (0.299, 0.587, 0.114)
         start = 0.5 if middle > max(low, high) + 0.2 else 0.0
     table = colours(np.linspace(start, end, 256))
-    table[:, 3] = alpha if even else alpha * np.linspace(0, 1, 256) ** RAMP
+    shares = np.linspace(0, 1, 256)
+    table[:, 3] = alpha * ((1 + shares) / 2 if even else shares**RAMP)
     return ListedColormap(table, name=f"{colours.name}-heat")
 
 

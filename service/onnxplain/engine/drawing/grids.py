@@ -34,12 +34,14 @@ def grid_panel(
     bar: str,
     low_is_strong: bool = False,
     name: str = "",
+    marked: float | None = None,
 ) -> Panel:
     """Return the panel of values [rows, columns] as heat over a picture, each around its centre.
 
     limits: the values drawn as weak and strong, or as strong and weak with `low_is_strong`.
     centres: those of the grid's rows and columns, in pixels of what the network sees, which has
     `size`. reach: the largest distance from a centre that is coloured. bar: what the values are.
+    marked: a value that is marked on the colour bar.
     """
 
     def paint(ax: Axes, style: Style) -> ScalarMappable:
@@ -53,7 +55,7 @@ def grid_panel(
             interpolation="nearest",
         )  # fmt: skip
 
-    return Panel(tuple(captions), frame.aspect, paint, name, bar)
+    return Panel(tuple(captions), frame.aspect, paint, name, bar, marked=marked)
 
 
 def _spread(

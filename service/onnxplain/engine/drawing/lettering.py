@@ -10,11 +10,12 @@ from matplotlib import font_manager
 from matplotlib.backends.backend_agg import RendererAgg
 from matplotlib.font_manager import FontProperties
 
-__all__ = ["Lettering", "plain_text"]
+__all__ = ["MOST", "Lettering", "plain_text"]
 
 RULER_DPI = 288  # of the measured text: fine enough that hinting hardly changes widths
 SLACK = 1.02  # for what hinting still changes
 MOST = 2000  # characters of a text that are looked at
+LAST_RESORT = "Last Resort"  # a font of boxes that name the script of a character
 UNKNOWN = "\ufffd"  # drawn for characters that no font has
 
 
@@ -93,6 +94,8 @@ def _font_with(characters: frozenset[str]) -> tuple[str, frozenset[str]] | None:
     entries = sorted(font_manager.fontManager.ttflist, key=lambda e: (e.name, e.fname))
     plain = [e for e in entries if e.style == "normal" and e.weight in (400, "normal", "regular")]
     for entry in plain:
+        if entry.name.startswith(LAST_RESORT):
+            continue
         try:
             known = _characters(entry.fname)
         except (OSError, RuntimeError):  # a font file that cannot be read

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.cm import ScalarMappable
 
-__all__ = ["Page", "Paint", "Panel", "even_columns"]
+__all__ = ["Page", "Paint", "Panel", "arranged", "even_columns"]
 
 Paint = Callable[["Axes", Style], "ScalarMappable | None"]
 
@@ -33,6 +33,7 @@ class Panel:
     note: a small line below the panel.
     width: inches, where there is room.
     chart: whether the axes have ticks and labels, which need room.
+    marked: a value that is marked on the panel's own colour bar.
     """
 
     captions: tuple[str, ...]
@@ -43,6 +44,7 @@ class Panel:
     note: str = ""
     width: float = 2.4
     chart: bool = False
+    marked: float | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,6 +64,14 @@ class Page:
     def panels(self) -> list[Panel]:
         """All panels, row by row."""
         return [panel for row in self.rows for panel in row if panel is not None]
+
+
+def arranged(rows: Sequence[Sequence[Panel | None]], style: Style) -> list[list[Panel | None]]:
+    """Return the rows, or where the style says how many columns, the same panels in such rows."""
+    if style.columns is None:
+        return [list(row) for row in rows]
+    panels = [panel for row in rows for panel in row]
+    return [panels[i : i + style.columns] for i in range(0, len(panels), style.columns)]
 
 
 def even_columns(count: int, most: int) -> int:

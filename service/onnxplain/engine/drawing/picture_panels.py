@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy.typing as npt
 
 from onnxplain.engine.drawing.colormaps import (
+    Pixels,
     channels_last,
     heat_colours,
     is_picture,
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.cm import ScalarMappable
 
-__all__ = ["Kind", "attribution_panel", "heat_panel", "kind_of", "picture_panel"]
+__all__ = ["Kind", "attribution_panel", "frame_of", "heat_panel", "kind_of", "picture_panel"]
 
 Values = npt.NDArray[Any]
 Kind = Literal["map", "reconstruction", "picture"]
@@ -39,6 +40,20 @@ BARS: dict[Kind, str] = {
 }
 LINE, FEW = 1.2, 16  # the width of marks in points, halved where there are more than a few
 STRENGTH = f"Overlays: the strength over all colours, regardless of its sign, {SCALED}"
+
+
+def frame_of(
+    picture: Pixels, photograph: Pixels | None, how: Preprocess | None, style: Style
+) -> Frame:
+    """Return the frame of a picture: its photograph, or the picture as the network sees it.
+
+    picture, photograph: uint8 [H, W, 3]; the latter, and `how`, which made the former of it, may be
+    None.
+    """
+    if style.at == "network" or photograph is None or how is None:
+        return Frame.whole(picture.shape[:2], picture)
+    height, width = photograph.shape[:2]
+    return Frame.whole((height, width), photograph, how.seen_box(height, width))
 
 
 def picture_panel(

@@ -37,7 +37,8 @@ def drawn_page(page: Page, style: Style) -> Figure:
         if painted is None or not placed.panel.bar:
             continue
         if placed.bar is not None:
-            draw_bar(_axes(figure, placed.bar, letters), painted, letters, SMALL)
+            bar = _axes(figure, placed.bar, letters)
+            draw_bar(bar, painted, letters, SMALL, placed.panel.marked)
         else:
             coloured.setdefault(placed.panel.bar, []).append(painted)
     for name, mappables in coloured.items():

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import abc
+import itertools
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 __all__ = ["View", "name_pictures"]
+
+MOST_NAMES = 12  # of panels in an error
 
 
 class View(Result):
@@ -74,12 +77,55 @@ class View(Result):
         how = style_of(style)
         return drawn_page(self.page(how), how)
 
-    def plot(self, ax: Axes | None = None, panel: int = 0, **style: Unpack[StyleOptions]) -> Axes:
+    def figures(self, **style: Unpack[StyleOptions]) -> Iterator[Figure]:
+        """Draw all pages, one after the other.
+
+        Args:
+            **style: see `Style`.
+
+        Returns:
+            A figure of each page, at least one.
+
+        Raises:
+            OptionError: an option is wrong, or the arrays cannot be drawn.
+        """
+        from onnxplain.engine.drawing.render import drawn_page
+
+        how = style_of(style)
+        return (drawn_page(page, how) for page in self.pages(how))
+
+    def panel_figures(self, **style: Unpack[StyleOptions]) -> Iterator[tuple[str, Figure]]:
+        """Draw each panel alone, without captions and colour bars, one after the other.
+
+        Args:
+            **style: see `Style`; the width is that of each panel.
+
+        Returns:
+            The figures, each with its name, which says what it shows and can be a file's.
+
+        Raises:
+            OptionError: an option is wrong, or the arrays cannot be drawn.
+        """
+        from onnxplain.engine.drawing.render import drawn_panel
+
+        how = style_of(style)
+        panels = [panel for page in self.pages(how) for panel in page.panels]
+        names: dict[str, None] = {}
+        for panel in panels:
+            stem = re.sub(r"[^\w.-]+", "_", panel.name).strip("._")[:100] or "panel"
+            numbers = itertools.count(2)
+            name = stem
+            while name in names:
+                name = f"{stem}-{next(numbers)}"
+            names[name] = None
+        return ((name, drawn_panel(one, how)) for name, one in zip(names, panels, strict=True))
+
+    def plot(self, ax: Axes | None = None, panel: Any = 0, **style: Unpack[StyleOptions]) -> Axes:
         """Draw one panel into axes of a figure of one's own.
 
         Args:
             ax: the axes; None for pyplot's current ones.
-            panel: the index of the panel, row by row.
+            panel: the index of the panel, row by row, or its name.
             **style: see `Style`; without `title` the panel's caption is not written.
 
         Returns:
@@ -91,10 +137,15 @@ class View(Result):
         from onnxplain.engine.drawing.axes import plotted
 
         how = style_of(style)
-        panels = self.page(how).panels
-        if not 0 <= panel < len(panels):
-            raise OptionError(f"no panel {panel}: there are {len(panels)}, from 0 on")
-        return plotted(panels[panel], ax, how)
+        panels = [one for page in self.pages(how) for one in page.panels]
+        names = [one.name for one in panels]
+        index = names.index(panel) if panel in names else panel
+        if type(index) is not int or not 0 <= index < len(panels):
+            raise OptionError(
+                f"no panel {panel!r}: there are {len(panels)}, from 0 on, with the names "
+                f"{', '.join(names[:MOST_NAMES])}{', …' if len(names) > MOST_NAMES else ''}"
+            )
+        return plotted(panels[index], ax, how)
 
     def png(self, **style: Unpack[StyleOptions]) -> bytes:
         """Return the figure as the bytes of a PNG file.
@@ -125,21 +176,17 @@ class View(Result):
             OptionError: an option or the suffix is wrong, or the arrays cannot be drawn.
             OutputError: a file cannot be written.
         """
-        from onnxplain.engine.drawing.render import drawn_page
-
-        form, how = format_of(path), style_of(style)
-        pages = self.pages(how)
-        whole = Path(path)
+        form, whole = format_of(path), Path(path)
+        figures = list(self.figures(**style))
         if form == "pdf":
-            write_atomically(path, encoded_pages([drawn_page(page, how) for page in pages]))
+            write_atomically(path, encoded_pages(figures))
             return [whole]
-        paths = [whole]
-        if len(pages) > 1:
-            digits = len(str(len(pages)))
-            numbers = range(1, len(pages) + 1)
+        paths, digits = [whole], len(str(len(figures)))
+        if len(figures) > 1:
+            numbers = range(1, len(figures) + 1)
             paths = [whole.with_stem(f"{whole.stem}-{n:0{digits}}") for n in numbers]
-        for page, name in zip(pages, paths, strict=True):
-            write_atomically(name, encoded(drawn_page(page, how), form))
+        for figure, name in zip(figures, paths, strict=True):
+            write_atomically(name, encoded(figure, form))
         return paths
 
     def save_panels(
@@ -159,21 +206,15 @@ class View(Result):
             OptionError: an option is wrong, or the arrays cannot be drawn.
             OutputError: a file cannot be written.
         """
-        from onnxplain.engine.drawing.render import drawn_panel
-
-        form, how = format_of(f".{form}" if "." in form else f"panel.{form}"), style_of(style)
-        panels = [panel for page in self.pages(how) for panel in page.panels]
-        names: dict[str, None] = {}
-        for number, panel in enumerate(panels):
-            stem = re.sub(r"[^\w.-]+", "_", panel.name).strip("._")[:100] or "panel"
-            names[stem if panel.name and stem not in names else f"{stem}-{number + 1}"] = None
+        form, paths = format_of(f".{form}" if "." in form else f"panel.{form}"), []
+        figures = self.panel_figures(**style)
         try:
             os.makedirs(folder, exist_ok=True)
         except OSError as e:
             raise OutputError(f"'{os.fspath(folder)}' cannot be made: {e.strerror or e}") from e
-        paths = [Path(folder) / f"{name}.{form}" for name in names]
-        for panel, path in zip(panels, paths, strict=True):
-            write_atomically(path, encoded(drawn_panel(panel, how), form))
+        for name, figure in figures:
+            paths.append(Path(folder) / f"{name}.{form}")
+            write_atomically(paths[-1], encoded(figure, form))
         return paths
 
     def _repr_png_(self) -> bytes | None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 import numpy.typing as npt
@@ -13,10 +13,13 @@ from onnxplain.engine.drawing import (
     Page,
     Panel,
     Style,
+    StyleOptions,
     View,
+    arranged,
     method_title,
     name_pictures,
     number,
+    unit_name,
 )
 from onnxplain.engine.explainer import Explainer
 from onnxplain.engine.explanation import Explanation
@@ -35,6 +38,9 @@ from onnxplain.graphops.errors import (
     UnknownLayer,
 )
 from onnxplain.graphops.methods import DEFAULT_METHOD
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 __all__ = ["Training", "training"]
 
@@ -68,19 +74,52 @@ class Training(View):
         rows: list[list[Panel | None]] = []
         last = self.explanations[-1]
         for unit in range(last.channels.shape[1]):
-            channel = last.captions(0, unit)[-1]
+            brief = _unit(last, unit)
             row: list[Panel | None] = []
             for explanation, name in zip(self.explanations, self.checkpoints, strict=True):
                 value = number(float(explanation.strength[0, unit]))
-                captions = (f"{channel} · {name} ({value})", f"{channel} · {name}", channel)
-                row.append(explanation.panel(0, unit, style, "attribution", captions))
+                captions = (
+                    f"{brief} · {name}, {explanation.strength_name} {value}",
+                    f"{brief} · {name} ({value})",
+                    f"{brief} · {name}",
+                )
+                panel = explanation.panel(0, unit, style, "attribution", captions)
+                row.append(replace(panel, name=f"{name}_{brief}"))
             rows.append(row)
         legend = [
-            f"One row a channel, one column a checkpoint; in brackets the {last.strength_name}",
+            f"One row a channel, one column a checkpoint; the number is its {last.strength_name}",
             *legend_of(last),
         ]
-        title = f"{method_title(last.method)} of {last.layer} through training"
-        return Page(title, rows, legend, self.notes)
+        of = last.layer
+        if len(rows) == 1:
+            of = unit_name(int(last.channels[0, 0]), last.labels, last.layer, None)
+        title = f"{method_title(last.method)} of {of} through training"
+        return Page(title, arranged(rows, style), legend, self.notes)
+
+    def plot(
+        self,
+        ax: Axes | None = None,
+        unit: int = 0,
+        checkpoint: int = -1,
+        **style: Unpack[StyleOptions],
+    ) -> Axes:
+        """Draw one projection into axes of a figure of one's own.
+
+        Args:
+            ax: the axes; None for pyplot's current ones.
+            unit: the index of the unit.
+            checkpoint: the index of the checkpoint; -1 for the last.
+            **style: see `Style`; without `title` no caption is written.
+
+        Returns:
+            The axes.
+
+        Raises:
+            OptionError: an option is wrong, or there is no such panel.
+        """
+        count = len(self.checkpoints)
+        inside = -count <= checkpoint < count
+        return super().plot(ax, unit * count + checkpoint % count if inside else -1, **style)
 
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
         """Return attribution [checkpoints, units, ...], score [checkpoints, units] and names."""
@@ -114,6 +153,14 @@ class Training(View):
             f"{counted(last.channels.shape[1], 'unit')}, {sizes(last.attribution.shape[2:])}]",
             f"{self.checkpoints[0]} to {self.checkpoints[-1]}",
         )
+
+
+def _unit(one: Explanation, unit: int) -> str:
+    """Return a unit by its label, or else its channel, without the layer, which the title names."""
+    channel = int(one.channels[0, unit])
+    if channel < 0:
+        return "whole layer"
+    return unit_name(channel, one.labels, one.layer, None) if one.labels else f"channel {channel}"
 
 
 def training(

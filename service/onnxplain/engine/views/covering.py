@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +15,10 @@ from onnxplain.engine.drawing import (
     Page,
     Panel,
     Style,
+    StyleOptions,
     View,
+    arranged,
+    frame_of,
     grid_panel,
     number,
     picture_panel,
@@ -35,9 +38,13 @@ from onnxplain.engine.views.predictions import (
 )
 from onnxplain.graphops.errors import OptionError
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
 __all__ = ["Covered", "occlusion", "summary"]
 
 GREY = 127
+WIDTH = 3.0  # of a panel in inches
 AT_ONCE = 16  # covered pictures per call of the engine
 
 
@@ -47,8 +54,10 @@ class Covered(View):
 
     `to_numpy()` is `probability`.
 
-    picture: as the network sees it.
+    picture: as the network sees it. photograph: as its file shows it. preprocess: the preprocessing
+        that made the former of the latter.
     class_index, label: the class and its name. layer, channel: the channel that is watched.
+    channel_label: its name, "" unless the layer is the class score.
     quantity: what is watched of the class: its "probability", or its "value" for a regression.
     probability: that quantity, [rows, columns] by the square's position.
     strength: the sum of the channel's values, likewise.
@@ -72,9 +81,30 @@ class Covered(View):
     columns: tuple[int, ...]
     notes: tuple[str, ...] = ()
     quantity: str = "probability"
+    channel_label: str = ""
+    photograph: npt.NDArray[np.uint8] | None = None
+    preprocess: Preprocess | None = None
+
+    def plot(
+        self, ax: Axes | None = None, panel: Any = "probability", **style: Unpack[StyleOptions]
+    ) -> Axes:
+        """Draw one panel into axes of a figure of one's own.
+
+        Args:
+            ax: the axes; None for pyplot's current ones.
+            panel: "probability" (for a regression "value"), "strength" or "picture".
+            **style: see `Style`; without `title` the panel's caption is not written.
+
+        Returns:
+            The axes.
+
+        Raises:
+            OptionError: an option is wrong, or there is no such panel.
+        """
+        return super().plot(ax, panel, **style)
 
     def page(self, style: Style) -> Page:
-        """Draw the picture and both maps beside it, dark where covering lowers the value most.
+        """Return the picture and both maps over it, dark where covering lowers the value most.
 
         Args:
             style: how the figure looks.
@@ -82,26 +112,50 @@ class Covered(View):
         Returns:
             The page.
         """
-        size = self.picture.shape[:2]
-        frame = Frame.whole(size, self.picture)
-        panels: list[Panel | None] = [picture_panel(("input",), frame, "input")]
-        maps = (
-            ((f"{self.quantity} of {self.label}", self.quantity), self.probability, self.quantity),
-            ((f"channel {self.channel} of {self.layer}", f"channel {self.channel}"),
-             self.strength, "strength"),
-        )  # fmt: skip
-        legend = ["Each colour lies at the centre of the covered square; dark where it lowers most"]
-        for (captions, values, what), whole in zip(maps, self.untouched, strict=True):
-            limits = float(values.min()), float(max(values.max(), whole))
-            centres, reach = self.places()
-            panels.append(
-                grid_panel(
-                    captions, values, limits, centres, reach, size, frame, bar=captions[0],
-                    low_is_strong=True, name=what,
-                )
-            )  # fmt: skip
-            legend.append(f"{captions[0]}: {number(whole)} for the uncovered picture")
-        return Page(f"Covered piece by piece · {self.layer}", [panels], legend, self.notes)
+        frame = frame_of(self.picture, self.photograph, self.preprocess, style)
+        chance, strength = (f"uncovered {number(value)}" for value in self.untouched)
+        names = [f"{self.quantity} of {self.label}", self.quantity]
+        names.insert(1, names[0].partition(",")[0])  # ImageNet's names list their synonyms
+        channels = [f"score of {self.channel_label}", "score"]
+        if not self.channel_label:
+            channels = [f"channel {self.channel} of {self.layer}", f"channel {self.channel}"]
+        panels = [
+            picture_panel(("input",), frame, "picture"),
+            self._map(names, chance, self.quantity, self.probability, frame),
+            self._map(channels, strength, "strength", self.strength, frame),
+        ]
+        legend = (
+            f"Each colour lies at the centre of a covered square of {self.window} pixels of the "
+            "network's input; a triangle marks the value of the uncovered picture"
+        )
+        title = f"Covered piece by piece · {self.label}, {self.quantity} "
+        title += number(self.untouched[0])
+        panels = [replace(panel, width=WIDTH) for panel in panels]
+        return Page(title, arranged([panels], style), [legend], self.notes)
+
+    def _map(
+        self,
+        names: Sequence[str],
+        uncovered: str,
+        name: str,
+        values: npt.NDArray[np.float64],
+        frame: Frame,
+    ) -> Panel:
+        untouched = self.untouched[name == "strength"]
+        centres, reach = self.places()
+        return grid_panel(
+            [*(f"{words}, {uncovered}" for words in names), names[-1]],
+            values,
+            (float(values.min()), max(float(values.max()), untouched)),
+            centres,
+            reach,
+            self.picture.shape[:2],
+            frame,
+            bar=names[0],
+            low_is_strong=True,
+            name=name,
+            marked=untouched,
+        )
 
     def places(self) -> tuple[list[list[float]], float]:
         """Return where the maps' values lie.
@@ -188,7 +242,9 @@ def occlusion(
         InputError, ModelError, DeviceError, Cancelled: as `Engine.explain`.
     """
     model, picture = engine.open(model), read_picture(picture)
-    clean = engine.explain(model, picture, layer, "activation", channel, preprocess=preprocess)
+    clean = engine.explain(
+        model, picture, layer, "activation", channel, preprocess=preprocess, labels=labels
+    )
     scored = engine.explain(
         model, picture, method="activation", preprocess=preprocess, labels=labels
     )
@@ -236,6 +292,9 @@ def occlusion(
         columns=tuple(columns),
         notes=tuple(dict.fromkeys((*clean.notes, *scored.notes, *quantity_notes(engine, model)))),
         quantity=class_quantity(engine, model),
+        channel_label=clean.labels[chosen] if chosen < len(clean.labels) else "",
+        photograph=clean.photographs[0],
+        preprocess=how,
     )
 
 

@@ -69,8 +69,8 @@ def quantity_notes(engine: Explainer, model: Model) -> tuple[str, ...]:
     if score is None or score.quantity != "score":
         return ()
     return (
-        f"the output '{score.output}' is not behind a Softmax or Sigmoid: the probability is the "
-        "softmax of the class scores",
+        "the probability is the softmax of the class scores, since the output "
+        f"'{score.output}' is not behind a Softmax or Sigmoid",
     )
 
 

@@ -5,18 +5,19 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 import numpy.typing as npt
 import onnx
 
 from onnxplain.engine.drawing import (
-    Frame,
     Page,
-    Panel,
     Style,
+    StyleOptions,
     View,
+    arranged,
+    frame_of,
     grid_panel,
     number,
     picture_panel,
@@ -37,9 +38,13 @@ from onnxplain.graphops import convolutionalize, read_metadata
 from onnxplain.graphops.analysis import NORMALIZERS
 from onnxplain.graphops.errors import ChannelError, OptionError, PictureError, UnsupportedModel
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
 __all__ = ["Sliding", "slide", "summary"]
 
 SLIDING = "onnxplain.sliding"  # metadata: the geometry of a convolutional network's windows
+WIDTH = 4.0  # of a panel in inches
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -52,7 +57,8 @@ class Sliding(View):
         (i * stride[0], j * stride[1]).
     channel, label: the class, and its name, "" without one.
     window, stride: height and width, and the steps down and across, in pixels.
-    picture: as the network sees it.
+    picture: as the network sees it. photograph: as its file shows it. preprocess: the preprocessing
+        that made the former of the latter.
     quantity: that of the scores, "score", "probability", "log probability", or "value" for a
         regression.
     notes: sentences about assumptions and oddities.
@@ -67,6 +73,8 @@ class Sliding(View):
     picture: Pixels
     quantity: str = "score"
     notes: tuple[str, ...] = ()
+    photograph: Pixels | None = None
+    preprocess: Preprocess | None = None
 
     @property
     def best(self) -> tuple[int, int]:
@@ -75,8 +83,26 @@ class Sliding(View):
         row, column = np.unravel_index(np.argmax(known), self.scores.shape)
         return int(row), int(column)
 
+    def plot(
+        self, ax: Axes | None = None, panel: Any = "heat_map", **style: Unpack[StyleOptions]
+    ) -> Axes:
+        """Draw one panel into axes of a figure of one's own.
+
+        Args:
+            ax: the axes; None for pyplot's current ones.
+            panel: "heat_map" or "strongest_window".
+            **style: see `Style`; without `title` the panel's caption is not written.
+
+        Returns:
+            The axes.
+
+        Raises:
+            OptionError: an option is wrong, or there is no such panel.
+        """
+        return super().plot(ax, panel, **style)
+
     def page(self, style: Style) -> Page:
-        """Draw the picture, with the strongest window outlined, beside the heat map.
+        """Return the picture, with the strongest window outlined, beside the heat map.
 
         Args:
             style: how the figure looks.
@@ -86,30 +112,40 @@ class Sliding(View):
         """
         finite = self.scores[np.isfinite(self.scores)]
         low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
-        top, left = (float(p * s) for p, s in zip(self.best, self.stride, strict=True))
-        size = self.picture.shape[:2]
-        frame = Frame.whole(size, self.picture)
-        window = (top, left, top + self.window[0], left + self.window[1])
-        rows, columns = self.scores.shape
-        centres = [
-            np.arange(count) * stride + side / 2
-            for count, stride, side in zip(self.scores.shape, self.stride, self.window, strict=True)
-        ]
-        strongest = (f"strongest window, {self.quantity} {number(high)}", "strongest window")
-        heat = (f"{self.quantity} of {rows} x {columns} windows", self.quantity)
-        panels: list[Panel | None] = [
-            picture_panel(strongest, frame, "input", [window]),
-            grid_panel(
-                heat, np.nan_to_num(self.scores, nan=low, posinf=high, neginf=low), (low, high),
-                centres, max(self.stride) / 2, size, frame, bar=self.quantity, name="heat",
-            ),
-        ]  # fmt: skip
-        legend = [
-            f"Each colour lies at the centre of a window of {self.window[0]} x {self.window[1]} "
-            "pixels. Grey: no window is centred there"
-        ]
+        frame = frame_of(self.picture, self.photograph, self.preprocess, style)
         name = self.label or f"channel {self.channel}"
-        return Page(f"{name} · sliding window", [panels], legend, self.notes)
+        short = name.partition(",")[0]
+        strongest = f"strongest window, {self.quantity} {number(high)}"
+        rows, columns = self.scores.shape
+        windows = f"{rows} x {columns} windows"
+        panels = [
+            picture_panel(
+                (strongest, "strongest window"),
+                frame,
+                "strongest_window",
+                [frame.place(self._best_box(), self.picture.shape)],
+            ),
+            grid_panel(
+                (f"{self.quantity} of {name}, {windows}", f"{self.quantity} of {short}", windows),
+                self.scores,
+                (low, high),
+                self._centres(),
+                max(self.stride) / 2,
+                self.picture.shape[:2],
+                frame,
+                bar=self.quantity,
+                name="heat_map",
+            ),
+        ]
+        return Page(
+            f"Sliding window · {name}, {self.quantity} up to {number(high)}",
+            arranged([[replace(panel, width=WIDTH) for panel in panels]], style),
+            [
+                f"Each colour lies at the centre of a window of {self.window[0]} x "
+                f"{self.window[1]} pixels; grey: no window is centred there"
+            ],
+            self.notes,
+        )
 
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
         """Return the scores, the class, the strongest window, and the windows' size and stride."""
@@ -138,6 +174,14 @@ class Sliding(View):
             f"{self.scores[self.best]:.3g} in the strongest, row {self.best[0]}, column "
             f"{self.best[1]}",
         )
+
+    def _best_box(self) -> tuple[int, int, int, int]:
+        top, left = (p * s for p, s in zip(self.best, self.stride, strict=True))
+        return top, left, top + self.window[0], left + self.window[1]
+
+    def _centres(self) -> list[npt.NDArray[np.float64]]:
+        sides = zip(self.scores.shape, self.stride, self.window, strict=True)
+        return [np.arange(count) * stride + window / 2 for count, stride, window in sides]
 
 
 def slide(
@@ -211,6 +255,8 @@ def slide(
         picture=pixels,
         quantity=_quantity(network, sliding["output"], len(scores)),
         notes=(*prepared.notes, *_padding_notes(sliding["padded"])),
+        photograph=prepared.photographs[0],
+        preprocess=prepared.preprocess,
     )
 
 
@@ -273,6 +319,7 @@ def _padding_notes(padded: Sequence[str]) -> tuple[str, ...]:
         return ()
     count = len(padded)
     return (
-        f"{count} {'node pads' if count == 1 else 'nodes pad'} (the first: {padded[0]}): scores "
-        "differ from those of windows cut out of the picture, see docs/sliding-window.md",
+        "scores differ from those of windows cut out of the picture, since "
+        f"{count} {'node pads' if count == 1 else 'nodes pad'} (the first is '{padded[0]}'): see "
+        "docs/sliding-window.md",
     )

@@ -5,13 +5,24 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from onnxplain.engine.drawing import Page, Panel, Style, View, chart_panel
+from onnxplain.engine.drawing import (
+    Page,
+    Panel,
+    Style,
+    StyleOptions,
+    View,
+    arranged,
+    chart_panel,
+    limits_of,
+    number,
+)
 from onnxplain.engine.explainer import Explainer
 from onnxplain.engine.pictures import Picture, Preprocess, read_picture
 from onnxplain.engine.progress import Progress, unreported
@@ -26,6 +37,9 @@ from onnxplain.engine.views.predictions import (
 )
 from onnxplain.graphops.errors import OptionError
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
 __all__ = ["CHANGES", "Curve", "Invariance", "changed", "invariance"]
 
 Pixels = npt.NDArray[np.uint8]
@@ -37,6 +51,9 @@ CHANGES: dict[str, tuple[float, float, str]] = {
     "scale": (0.6, 1.8, "times"),
     "rotation": (0.0, 360.0, "degrees"),
 }
+ANGLES = (1, 1.5, 3, 4.5, 9, 10)  # the steps between ticks, times a power of ten: 90, not 100
+ROUND = (1, 2, 2.5, 5, 10)
+LONG = 32  # characters of a layer's name that a chart may cut
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,18 +78,43 @@ class Invariance(View):
     """The response to each change of a picture.
 
     class_index, label: the class and its name. quantity: "probability", or "value" for a
-    regression. curves: one per change.
+    regression. curves: one per change. untouched: the quantity of the unchanged picture.
     notes: sentences about assumptions and oddities.
     """
 
     class_index: int
     label: str
     curves: tuple[Curve, ...]
+    untouched: float
     notes: tuple[str, ...] = ()
     quantity: str = "probability"
 
+    def plot(
+        self,
+        ax: Axes | None = None,
+        change: str = "translation",
+        quantity: str = "distance",
+        **style: Unpack[StyleOptions],
+    ) -> Axes:
+        """Draw one chart into axes of a figure of one's own.
+
+        Args:
+            ax: the axes; None for pyplot's current ones.
+            change: "translation", "scale" or "rotation".
+            quantity: "distance", that of the layers' values, or "probability" (for a regression
+                "value").
+            **style: see `Style`; without `title` no caption is written.
+
+        Returns:
+            The axes.
+
+        Raises:
+            OptionError: an option is wrong, or there is no such chart.
+        """
+        return super().plot(ax, f"{change}_{quantity}", **style)
+
     def page(self, style: Style) -> Page:
-        """Draw one column per change: the layers' distances above the class probability.
+        """Return one column per change: the layers' distances above the class probability.
 
         Args:
             style: how the figure looks.
@@ -80,19 +122,41 @@ class Invariance(View):
         Returns:
             The page.
         """
+        distances = limits_of(curve for one in self.curves for curve in one.distance.values())
+        chances = limits_of(one.probability for one in self.curves)
+        of_class = f"{self.quantity} of {self.label}"
         above: list[Panel | None] = []
         below: list[Panel | None] = []
         for one in self.curves:
-            axis = f"{one.change}, {CHANGES[one.change][2]}"
-            far = ("distance from the original",)
-            above.append(
-                chart_panel(far, one.amounts, one.distance, axis, f"{one.change}_distance")
+            chart = partial(
+                chart_panel,
+                x=one.amounts,
+                axis=f"{one.change} ({CHANGES[one.change][2]})",
+                steps=ANGLES if one.change == "rotation" else ROUND,
             )
-            what = (f"{self.quantity} of {self.label}", self.quantity)
-            curves = {self.label: one.probability}
-            name = f"{one.change}_{self.quantity}"
-            below.append(chart_panel(what, one.amounts, curves, axis, name))
-        return Page("Translated, scaled and rotated", [above, below], (), self.notes)
+            above.append(
+                chart(
+                    ("distance from the original",), curves=one.distance, y_axis="distance",
+                    limits=distances, name=f"{one.change}_distance",
+                )
+            )  # fmt: skip
+            below.append(
+                chart(
+                    (of_class, self.quantity), curves={of_class: one.probability},
+                    y_axis=self.quantity, limits=chances, name=f"{one.change}_{self.quantity}",
+                )
+            )  # fmt: skip
+        legend = ["Distance: that of a layer's values from those of the original, over their norm"]
+        layers = list(self.curves[0].distance)
+        if len(max(layers, key=len)) > LONG:
+            legend.append(f"Layers: {', '.join(layers)}")
+        title = f"{self.label}, {self.quantity} {number(self.untouched)}"
+        return Page(
+            f"Translated, scaled and rotated · {title}",
+            arranged([above, below], style),
+            legend,
+            self.notes,
+        )
 
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
         """Return the class, CHANGE.amounts, CHANGE.probability and CHANGE.distance.LAYER."""
@@ -197,7 +261,9 @@ def invariance(
         probability = class_probabilities(engine, model, frames, how)[:, target]
         curves.append(Curve(change, amounts, distance, probability))
     notes = (*clean.notes, *quantity_notes(engine, model))
-    return Invariance(target, label, tuple(curves), notes, class_quantity(engine, model))
+    return Invariance(
+        target, label, tuple(curves), float(scores[target]), notes, class_quantity(engine, model)
+    )
 
 
 def changed(pixels: Pixels, change: str, amount: float) -> Pixels:

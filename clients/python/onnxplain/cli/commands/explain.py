@@ -99,7 +99,7 @@ def run(arguments: argparse.Namespace) -> None:
     common = _common(arguments)
     explanations = list(explain(arguments, methods, common))
     view = _view(explanations)
-    written = write(view, files)
+    written = write(view, files, arguments)
     if arguments.json:
         summaries = [summary_of(arguments, explanation, files) for explanation in explanations]
         print_json(summaries if len(summaries) > 1 else summaries[0])

@@ -111,7 +111,7 @@ def run(view: ViewDeclaration, command: ViewCommand, arguments: argparse.Namespa
         options["names"] = names
     draw = _draw_remotely if arguments.server else _draw_locally
     drawn = draw(view, command, arguments, opened(pictures), options)
-    written = write(drawn, files)
+    written = write(drawn, files, arguments)
     arrays = drawn.arrays()
     if command.rows:
         rows = pkgutil.resolve_name(command.rows)(arrays, pictures)
