@@ -101,7 +101,7 @@ TOP = ViewDeclaration(
         "patch that the channel sees at its strongest position, and its projection.",
         doing="searching the pictures",
         rows="onnxplain.engine.views.top_pictures:rows",
-        columns=("channel", "name", "score", "position"),
+        columns=("channel", "name", "activity", "position"),
     ),
 )
 
