@@ -101,6 +101,7 @@ def choice_lines() -> Iterator[str]:
     yield "if TYPE_CHECKING:"
     yield "    import numpy as np"
     yield "    import numpy.typing as npt\n"
+    yield "    from onnxplain.engine.labels import Labels"
     yield "    from onnxplain.engine.pictures import Images, NamedInputs, Preprocess\n"
     yield '__all__ = ["Choices"]\n\n'
     yield "class Choices(TypedDict, total=False):"

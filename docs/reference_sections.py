@@ -110,9 +110,10 @@ def sections(described: type) -> Iterator[str]:
     for prose, entries in paragraphs(described):
         if prose:
             yield prose
-        if entries:
-            title = "Args:" if entries[0][0] in arguments else "Attributes:"
-            yield "\n".join([title, *(f"    {name}: {text}" for name, text in entries)])
+        for title, taken in (("Args:", True), ("Attributes:", False)):
+            lines = [f"    {n}: {text}" for n, text in entries if (n in arguments) is taken]
+            if lines:
+                yield "\n".join([title, *lines])
 
 
 def paragraphs(described: type) -> Iterator[tuple[str, list[tuple[str, str]]]]:

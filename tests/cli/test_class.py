@@ -37,6 +37,16 @@ def test_explain(run: Run, network: Path, picture: Path, labels: Path, name: str
     assert channel(run("explain", network, picture, *flags)) == index
 
 
+def test_imagenet_s_names_are_known(run: Run, network: Path, picture: Path) -> None:
+    """Of a network of five classes they are refused, by both flags."""
+    flags = ["--method", "gradient", "--labels", "imagenet"]
+    result = run("explain", network, picture, *flags, "--class", "tabby")
+    assert result.code == 2
+    assert "1000 labels for 5 classes" in result.error_line
+    result = run("occlusion", network, picture, "--labels", "imagenet", "--class", "tabbi")
+    assert "no class 'tabbi' (nearest: 'tabby'" in result.error_line
+
+
 def test_names_in_the_metadata(run: Run, labelled: Path, picture: Path) -> None:
     assert channel(run("explain", labelled, picture, "--class", "dog", "--json")) == 3
     flags = ["--class", "cow", "--method", "grad_cam", "--layer", "p", "--json"]

@@ -1,13 +1,10 @@
-"""The values of --preprocess and --labels."""
-
-from pathlib import Path
+"""The values of --preprocess."""
 
 import pytest
 
-from onnxplain.cli.preprocessing import PREPROCESS_HELP, read_labels
+from onnxplain.cli.preprocessing import PREPROCESS_HELP
 from onnxplain.engine import PRESETS, Preprocess
 from onnxplain.engine.pictures import parse
-from onnxplain.graphops.errors import InputError, MissingFile
 
 
 def test_help_names_every_preset() -> None:
@@ -27,21 +24,3 @@ def test_help_names_every_preset() -> None:
 )
 def test_preprocess(text: str, expected: Preprocess) -> None:
     assert parse(text) == expected
-
-
-def test_numbered_labels_may_have_gaps(tmp_path: Path) -> None:
-    file = tmp_path / "labels.txt"
-    file.write_text("2, cat\n0,ant\n")
-    assert read_labels(str(file)) == ["ant", "", "cat"]
-
-
-def test_wrong_labels(tmp_path: Path) -> None:
-    file = tmp_path / "labels.txt"
-    with pytest.raises(MissingFile, match="labels.txt"):
-        read_labels(str(file))
-    file.write_bytes(b"\xff\xfe\x00\x80")
-    with pytest.raises(InputError, match="UTF-8"):
-        read_labels(str(file))
-    file.write_text("\n \n")
-    with pytest.raises(InputError, match="empty"):
-        read_labels(str(file))

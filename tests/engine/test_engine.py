@@ -74,11 +74,12 @@ def same(a, b):
 
 def test_the_public_names():
     assert sorted(onnxplain.engine.__all__) == [
-        "Choices", "Cost", "Covered", "Curve", "Engine", "EngineMethod", "Evaluation",
-        "Evaluations", "Explanation", "Found", "InstallationWarning", "Invariance", "METHODS",
-        "Measurement", "PRESETS", "Preprocess", "SideBySide", "Sliding", "Strongest", "Training", "VIEWS", "View",
-        "bake_preprocess", "class_methods", "evaluate", "explain", "invariance", "maps",
-        "measure", "occlusion", "read_picture", "slide", "top", "training", "verify",
+        "Choices", "Covered", "Curve", "Engine", "EngineMethod", "Evaluation",
+        "Evaluations", "Explanation", "Found", "InstallationWarning", "Invariance",
+        "METHODS", "Measurement", "PRESETS", "Preprocess", "RunCost", "SideBySide",
+        "Sliding", "Strongest", "Training", "VIEWS", "View", "bake_preprocess",
+        "class_methods", "evaluate", "explain", "invariance", "maps", "measure",
+        "occlusion", "read_picture", "slide", "top", "training", "verify",
     ]  # fmt: skip
 
 

@@ -29,9 +29,9 @@ if TYPE_CHECKING:
     from onnxplain.engine.explanation import Explanation
     from onnxplain.engine.pictures import PRESETS, Preprocess, bake_preprocess, read_picture
     from onnxplain.engine.runtime import (
-        Cost,
         InstallationWarning,
         Measurement,
+        RunCost,
         measure,
         verify,
     )
@@ -52,7 +52,6 @@ __all__ = [
     "PRESETS",
     "VIEWS",
     "Choices",
-    "Cost",
     "Covered",
     "Curve",
     "Engine",
@@ -65,6 +64,7 @@ __all__ = [
     "Invariance",
     "Measurement",
     "Preprocess",
+    "RunCost",
     "SideBySide",
     "Sliding",
     "Strongest",
@@ -89,7 +89,6 @@ __getattr__ = on_first_use(
     __name__,
     {
         "Choices": "choices",
-        "Cost": "runtime",
         "Covered": "views",
         "Curve": "views",
         "Engine": "engine",
@@ -102,6 +101,7 @@ __getattr__ = on_first_use(
         "Measurement": "runtime",
         "PRESETS": "pictures",
         "Preprocess": "pictures",
+        "RunCost": "runtime",
         "SideBySide": "views",
         "Sliding": "views",
         "Strongest": "views",

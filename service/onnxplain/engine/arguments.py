@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from onnxplain.engine.labels import Labels, read_labels
 from onnxplain.engine.methods import METHODS, method_options
 from onnxplain.engine.pictures import Images, NamedInputs, PreparedInputs, Preprocess
 from onnxplain.engine.runtime import OpenedModel, Subject, stored_labels
@@ -66,7 +67,7 @@ class CheckedChoices:
     unpool: str | None = None
     channel_axis: int | None = None
     preprocess: Preprocess | str | None = None
-    labels: Sequence[str] | None = None
+    labels: Labels | None = None
     names: Sequence[str] | None = None
     bands: Sequence[int] | None = None
     timeout: float | None = None
@@ -97,6 +98,7 @@ class CheckedChoices:
             raise TypeError(f"explain() got an unexpected keyword argument '{name}'")
         require_taken(method, [n for n, value in own.items() if value is not None], METHODS)
         chosen: dict[str, Any] = {name: value for name, value in given.items() if name in general}
+        chosen["labels"] = read_labels(chosen.get("labels"))
         return CheckedChoices(**chosen, own=method.own(own))
 
 
@@ -109,7 +111,8 @@ def class_labels(
     score = opened.network.class_score
     if score is not None and score.output == layer.tensor and score.row:
         return ()  # its channels are rows of other things too
-    return stored_labels(opened.model) if choices.labels is None else tuple(choices.labels)
+    given = read_labels(choices.labels)
+    return stored_labels(opened.model) if given is None else given
 
 
 def positioned(options: Options, method: Method, subject: Subject) -> Options:

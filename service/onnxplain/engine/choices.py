@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
+    from onnxplain.engine.labels import Labels
     from onnxplain.engine.pictures import Images, NamedInputs, Preprocess
 
 __all__ = ["Choices"]
@@ -98,7 +99,7 @@ class Choices(TypedDict, total=False):
     unpool: str | None
     channel_axis: int | None
     preprocess: Preprocess | str | None
-    labels: Sequence[str] | None
+    labels: Labels | None
     names: Sequence[str] | None
     bands: Sequence[int] | None
     timeout: float | None

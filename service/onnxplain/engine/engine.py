@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TypeAlias, Unpack, overload
 
 from onnxplain.engine import evaluation, views
+from onnxplain.engine.argument_checks import checked
 from onnxplain.engine.choices import Choices
 from onnxplain.engine.explainer import Explainer
 from onnxplain.engine.explanation import Explanation
@@ -57,6 +58,7 @@ class Engine(Explainer):
         units: Units = None,
         **choices: Unpack[Choices],
     ) -> SideBySide: ...
+    @checked
     @with_choices
     def explain(
         self,

@@ -14,12 +14,14 @@ from typing import Self, Unpack
 import numpy as np
 import numpy.typing as npt
 
+from onnxplain.engine.argument_checks import checked
 from onnxplain.engine.arguments import CheckedChoices, class_labels
 from onnxplain.engine.boxes import unit_boxes
 from onnxplain.engine.choices import Choices
 from onnxplain.engine.drawing import name_pictures, picture_of
 from onnxplain.engine.explanation import Explanation
 from onnxplain.engine.join import join_pieces
+from onnxplain.engine.labels import require_fitting
 from onnxplain.engine.methods import find_method, run_method
 from onnxplain.engine.notes import notes_of
 from onnxplain.engine.pictures import Images, NamedInputs, PreparedInputs, Preprocess
@@ -46,6 +48,7 @@ __all__ = ["Explainer"]
 class Explainer:
     """Runs explanations on one device; see `Engine`, which adds the views."""
 
+    @checked
     def __init__(
         self,
         device: str = "auto",
@@ -61,6 +64,7 @@ class Explainer:
         self._stop: Stop | None = None
         self.result_bytes = math.inf
 
+    @checked
     def limited(
         self,
         timeout: float | None,
@@ -85,6 +89,7 @@ class Explainer:
         engine._stop = Stop(timeout, cancel)
         return engine
 
+    @checked
     def stop(self, timeout: float | None = None, cancel: threading.Event | None = None) -> Stop:
         """Return the limits of one call: its own, or else the engine's.
 
@@ -102,6 +107,7 @@ class Explainer:
             return Stop(timeout, cancel)
         return self._stop
 
+    @checked
     def open(self, model: Model) -> OpenedModel:
         """Read and check a model, once for all calls.
 
@@ -116,6 +122,7 @@ class Explainer:
         """
         return open_model(model, self._cache)
 
+    @checked
     @with_choices
     def explain(
         self,
@@ -153,6 +160,7 @@ class Explainer:
         pieces = self.explain_units(model, images, layer, method, units, **choices)
         return join_pieces(pieces, self.result_bytes)
 
+    @checked
     @with_choices
     def explain_units(
         self,
@@ -193,8 +201,9 @@ class Explainer:
             if bands and not prepared.pictures and run.rows[0].ndim == 3:
                 picture_of(run.rows[0], bands)  # refuses others before the work
             labels = class_labels(run.opened, subject.layer, whole, chosen)
+            misfit = require_fitting(labels, subject.layer.channels) if chosen.labels else ()
             chosen_units = choose_units(run, units, whole)
-            notes, done = (*prepared.notes, *subject.warnings), 0
+            notes, done = (*prepared.notes, *subject.warnings, *misfit), 0
             progress(done, chosen_units.channels.size)
             probabilities = UnitProbabilities(run, chosen_units)
             for image, chunk, result in run_method(run, chosen_units):
@@ -231,6 +240,7 @@ class Explainer:
                 done += len(result.score)
                 progress(done, chosen_units.channels.size)
 
+    @checked
     def values(
         self,
         model: Model,

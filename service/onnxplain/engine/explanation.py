@@ -26,8 +26,8 @@ from onnxplain.engine.explanation_arrays import arrays_of, axes_of, coordinates_
 from onnxplain.engine.explanation_page import page_of
 from onnxplain.engine.explanation_panels import What, panel_of, plot_of
 from onnxplain.engine.methods import drawn_as
+from onnxplain.engine.named_arrays import AxisNames, Coordinates
 from onnxplain.engine.pictures import Preprocess
-from onnxplain.engine.result import AxisNames, Coordinates
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

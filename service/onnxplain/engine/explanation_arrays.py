@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from onnxplain.engine.drawing import method_title
-from onnxplain.engine.result import AxisNames, Coordinates, counted, sizes
+from onnxplain.engine.named_arrays import AxisNames, Coordinates, counted, sizes
 
 if TYPE_CHECKING:
     from onnxplain.engine.explanation import Explanation

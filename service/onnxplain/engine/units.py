@@ -133,7 +133,10 @@ def checked_positions(
 
     Raises OptionError for another shape or dtype, ChannelError for a position outside the layer.
     """
-    values = np.asarray(coordinates)
+    try:
+        values = np.asarray(coordinates)
+    except ValueError as e:
+        raise OptionError(f"positions {coordinates!r:.60} are ragged: give as many numbers") from e
     shape = (len(sizes), units, len(sizes[0]))
     if values.dtype.kind not in "iu" or values.shape not in (shape, shape[2:]):
         raise OptionError(
@@ -154,8 +157,11 @@ def checked_positions(
 
 def _numbers(units: int | Sequence[int] | None) -> Sequence[int]:
     try:
-        listed = [operator.index(c) for c in np.atleast_1d(np.asarray(units)).tolist()]
-    except TypeError as e:
+        values = np.atleast_1d(np.asarray(units))
+        if values.dtype == bool:
+            raise TypeError("a mask names no numbers")
+        listed = [operator.index(c) for c in values.tolist()]
+    except (TypeError, ValueError) as e:  # NumPy: a ragged list
         raise OptionError(f"units {units!r} are not channel numbers: give integers") from e
     if not listed:
         raise OptionError("there are no units to explain: name at least one channel")

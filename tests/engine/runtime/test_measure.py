@@ -5,7 +5,7 @@ import pytest
 from artefacts import DENSE, SMALL, network
 
 from onnxplain.engine import Preprocess, bake_preprocess, measure
-from onnxplain.engine.runtime import cost
+from onnxplain.engine.runtime import run_cost
 from onnxplain.graphops import Options, rewrite
 from onnxplain.graphops.errors import DeviceError, OptionError, UnsupportedModel
 
@@ -124,6 +124,8 @@ def test_what_onnx_runtime_cannot_run_is_said():
 
 
 def test_a_process_that_is_killed(monkeypatch):
-    monkeypatch.setattr(cost, "PROCESS", "import os, signal; os.kill(os.getpid(), signal.SIGKILL)")
+    monkeypatch.setattr(
+        run_cost, "PROCESS", "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"
+    )
     with pytest.raises(DeviceError, match="ended by signal 9, as when memory is short"):
         measure(made(), threads=1)

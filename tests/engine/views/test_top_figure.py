@@ -8,7 +8,7 @@ import pytest
 from engine.viewed import UNIT
 from PIL import Image
 
-from onnxplain.engine import Engine, Preprocess, strongest_pictures
+from onnxplain.engine import Engine, Preprocess
 from onnxplain.engine.drawing import Blocks, Style, tile_pixels
 
 
@@ -19,7 +19,7 @@ def engine():
 
 @pytest.fixture(scope="module")
 def found(engine, model, pictures):
-    return strongest_pictures(engine, model, pictures, "e", "all", preprocess=UNIT)
+    return engine.top(model, pictures, "e", "all", preprocess=UNIT)
 
 
 def drawn_tiles(view, folder, row, blocks, side=80):
@@ -66,7 +66,7 @@ def test_projections_lie_beside_patches_in_tiles_of_one_size(found, tmp_path):
 
 def test_colours_of_a_network_that_takes_blue_first(engine, model, pictures, tmp_path):
     how = Preprocess(color="BGR", scale=1 / 255)
-    view = strongest_pictures(engine, model, pictures[:1], "e", [1], preprocess=how)
+    view = engine.top(model, pictures[:1], "e", [1], preprocess=how)
     (one,) = view.rows[0]
     shown = drawn_tiles(view, tmp_path, 0, Blocks((8, 8), 1))[0, 0][5::10, 5::10]
     back = framed(one.projection[::-1].transpose(1, 2, 0), one, 0).transpose(2, 0, 1)
@@ -134,6 +134,8 @@ def test_many_channels_are_on_pages_of_a4(found, style):
 def test_a_few_channels_are_on_one_page(found):
     for columns in (None, 1, 24):
         assert len(many(found, 24).pages(Style(columns=columns))) == 1
+    (page,) = many(found, 30).pages(Style(columns=6))  # smaller panels
+    assert "page" not in page.title
     (page,) = many(found, 4).pages(Style())
     assert [len(row) for row in page.rows] == [2, 2]
 

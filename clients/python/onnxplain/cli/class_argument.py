@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
-from onnxplain.cli.preprocessing import read_labels
+from onnxplain.engine.labels import read_labels
 
 __all__ = ["CLASS_HELP", "add_class", "chosen_class"]
 

@@ -16,7 +16,7 @@ from onnxplain.graphops.options import HIGH, LOW, TARGET
 if TYPE_CHECKING:
     import onnx
 
-    from onnxplain.engine import Cost, Measurement
+    from onnxplain.engine import Measurement, RunCost
 
 __all__ = ["add_measure", "measured", "measurement_lines", "print_measured_artefact"]
 
@@ -83,7 +83,7 @@ def measurement_lines(measurement: Measurement) -> list[str]:
     ]
 
 
-def _row(name: str, cost: Cost) -> tuple[str, str, str, str]:
+def _row(name: str, cost: RunCost) -> tuple[str, str, str, str]:
     memory = "" if cost.memory is None else size(cost.memory)
     return name, f"{cost.milliseconds:.3g} ms", memory, str(cost.runs)
 

@@ -54,6 +54,11 @@ def load(source: str | os.PathLike[str] | bytes) -> onnx.ModelProto:
             external files.
         UnsupportedModel: the opset is not one of 7 to 26.
     """
+    if not isinstance(source, str | bytes | os.PathLike):
+        raise TypeError(
+            "the model must be the path or the bytes of an ONNX file, or a ModelProto, not "
+            f"{source!r:.60} ({type(source).__name__}): export a network of another framework first"
+        )
     name = "model" if isinstance(source, bytes) else f"'{os.fspath(source)}'"
     data = source if isinstance(source, bytes) else _read(source, name)
     model = _parse(data, name)

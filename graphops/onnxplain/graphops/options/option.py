@@ -6,6 +6,7 @@ Imports only the standard library.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Any
@@ -104,6 +105,7 @@ class Option:
                 f"no {self.words} '{value}': choose {listed(map(repr, self.choices))}"
             )
         if self.each or self.type not in (int, float):
+            self._require_type(value)
             return value
         least, most = self.bounds
         kind = Integral if self.type is int else Real
@@ -113,3 +115,16 @@ class Option:
             limits = self.limits.replace("at least", "of at least")
             raise OptionError(f"{self.words} {value!r}: give {number} {limits}".rstrip())
         return value
+
+    def _require_type(self, value: Any) -> None:
+        """Raise OptionError for a word, a switch or a list of numbers of another type."""
+        if self.type is str or self.type is bool:
+            fits = isinstance(value, self.type)
+            wanted = "a text" if self.type is str else "True or False"
+        else:
+            several = not isinstance(value, str | bytes) and isinstance(value, Iterable)
+            numbers = list(value) if several else [value]
+            fits = all(isinstance(number, Real) for number in numbers)
+            wanted = f"a number, or one for each {self.each}"
+        if not fits:
+            raise OptionError(f"{self.words} {value!r:.60}: give {wanted}")

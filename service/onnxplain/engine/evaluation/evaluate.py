@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from onnxplain.engine.argument_checks import checked
 from onnxplain.engine.evaluation import metrics
 from onnxplain.engine.evaluation.measurements import Evaluation, Evaluations
 from onnxplain.engine.evaluation.randomization import randomized, weights_from_top
@@ -16,7 +17,14 @@ from onnxplain.engine.explainer import Explainer
 from onnxplain.engine.explanation import Explanation
 from onnxplain.engine.explanation_panels import require_drawable
 from onnxplain.engine.methods import METHODS, find_method
-from onnxplain.engine.pictures import Picture, PreparedInputs, Preprocess, prepare, read_pictures
+from onnxplain.engine.pictures import (
+    Images,
+    Picture,
+    PreparedInputs,
+    Preprocess,
+    prepare,
+    read_pictures,
+)
 from onnxplain.engine.progress import Progress, unreported
 from onnxplain.engine.runtime import Model
 from onnxplain.engine.views import (
@@ -35,11 +43,12 @@ STEPS = 32  # of the deletion and insertion curves
 Array = npt.NDArray[Any]
 
 
+@checked
 def evaluate(
     engine: Explainer,
     model: Model,
-    pictures: Sequence[Picture],
-    methods: Sequence[str] | None = None,
+    pictures: Images,
+    methods: str | Sequence[str] | None = None,
     *,
     class_index: int | None = None,
     masks: Sequence[Picture] = (),
@@ -75,10 +84,11 @@ def evaluate(
     """
     if randomize < 0:
         raise OptionError(f"randomize {randomize}: give a number of pictures, 0 or more")
+    methods = [methods] if isinstance(methods, str) else methods
     names = [*(class_methods() if methods is None else methods), RANDOM]
     _require_class_methods(names[:-1])
     opened = engine.open(model)
-    prepared = prepare(opened.model, list(pictures), preprocess)
+    prepared = prepare(opened.model, pictures, preprocess)
     regions = _regions(prepared, masks)
     layers = len(weights_from_top(opened.model)) if randomize else 0
     few = replace(prepared, rows=prepared.rows[:randomize], pictures=prepared.pictures[:randomize])

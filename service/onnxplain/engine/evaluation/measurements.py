@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from onnxplain.engine.evaluation import metrics
-from onnxplain.engine.result import AxisNames, Coordinates, Result, counted
+from onnxplain.engine.named_arrays import AxisNames, Coordinates, NamedArrays, counted
 
 __all__ = ["Evaluation", "Evaluations"]
 
@@ -59,7 +59,7 @@ class Evaluation:
         return metrics.scaled_area(curve, untouched, blank)
 
 
-class Evaluations(list[Evaluation], Result):
+class Evaluations(list[Evaluation], NamedArrays):
     """The evaluations of several methods, in their order.
 
     `to_numpy()` is the areas under the deletion and the insertion curves, [methods, 2].
@@ -76,7 +76,7 @@ class Evaluations(list[Evaluation], Result):
         super().__init__(evaluations)
         self.refused = dict(refused or {})
 
-    __repr__ = Result.__repr__  # not the list's
+    __repr__ = NamedArrays.__repr__  # not the list's
 
     @property
     def notes(self) -> tuple[str, ...]:  # type: ignore[override]

@@ -127,6 +127,11 @@ def find_method(name: str | Method) -> Method:
     """Return the named method. Raises UnknownMethod, whose text has the names meant."""
     if isinstance(name, Method):
         return name
+    if not isinstance(name, str):
+        raise TypeError(
+            f"method must be the name of a method or a Method, not {name!r:.60} "
+            f"({type(name).__name__})"
+        )
     if name not in METHODS:
         raise unknown_method(name, METHODS)
     return METHODS[name]

@@ -17,7 +17,7 @@ from onnxplain.engine.pictures.network_input import Input, picture_input
 from onnxplain.engine.pictures.photographs import fit_pictures
 from onnxplain.engine.pictures.preprocess import Preprocess
 from onnxplain.engine.pictures.presets import PRESETS, parse
-from onnxplain.engine.pictures.read import Picture, read_arrays
+from onnxplain.engine.pictures.read import Picture, as_array, read_arrays
 from onnxplain.graphops import read_metadata
 from onnxplain.graphops.errors import OptionError, PictureError, UnsupportedModel
 
@@ -177,11 +177,12 @@ def _takes_pictures(target: Input) -> bool:
 
 def _sources(images: Images, target: Input) -> list[Picture]:
     """Return the images one by one; an array of network inputs stays whole."""
+    images = as_array(images)
     if isinstance(images, np.ndarray) and images.ndim == 4 and images.dtype == np.uint8:
         return list(images) if _takes_pictures(target) else [images]
     if isinstance(images, (str, bytes, Image.Image, np.ndarray)) or hasattr(images, "__fspath__"):
         return [images]
-    sources = list(images)
+    sources = list(map(as_array, images))
     if not sources:
         raise PictureError("there is no picture to explain: give at least one")
     return sources

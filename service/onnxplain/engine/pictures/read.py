@@ -16,7 +16,7 @@ from PIL import ExifTags, Image, ImageOps
 from onnxplain.graphops.errors import PictureError, missing_file
 
 __all__ = [
-    "ARRAY_BYTES", "Loaded", "Picture", "Pixels", "is_array_file", "load",
+    "ARRAY_BYTES", "Loaded", "Picture", "Pixels", "as_array", "is_array_file", "load",
     "names_in_errors", "read_arrays", "read_picture", "read_pictures",
 ]  # fmt: skip
 
@@ -64,6 +64,7 @@ def read_picture(source: Picture, name: str = "the picture") -> Pixels:
         MissingFile: there is no such file.
         PictureError: it cannot be read, or is not a picture.
     """
+    source = as_array(source)
     if isinstance(source, np.ndarray):
         return _from_array(source, name)
     return np.asarray(load(source, name).image)
@@ -77,10 +78,16 @@ def load(
     reduction: how many times smaller a JPEG of over LARGE pixels may be, for its height and width;
         None for 1. Raises as `read_picture`.
     """
+    source = as_array(source)
     if isinstance(source, np.ndarray):
         return _loaded(Image.fromarray(_from_array(source, name)), name)
     if isinstance(source, Image.Image):
         return _loaded(source, name)
+    if not isinstance(source, str | bytes | os.PathLike):
+        raise TypeError(
+            f"{name} must be a path, the bytes of a file, a Pillow image or a NumPy array, not "
+            f"{source!r:.60} ({type(source).__name__})"
+        )
     name = name if isinstance(source, bytes) else f"'{os.fspath(source)}'"
     arrays = read_arrays(source, name)
     if arrays is not None:
@@ -158,6 +165,21 @@ def names_in_errors(count: int, what: str = "picture") -> list[str]:
     if count == 1:
         return [f"the {what}"]
     return [f"{what} {number} of {count}" for number in range(1, count + 1)]
+
+
+def as_array(source: Any) -> Any:
+    """Return an array of another library, such as PyTorch's, as NumPy's, and all else as it is.
+
+    Raises TypeError where it cannot be had as NumPy's.
+    """
+    if isinstance(source, np.ndarray | type) or not hasattr(source, "__array__"):
+        return source
+    try:
+        return np.asarray(source)
+    except (TypeError, RuntimeError) as e:  # PyTorch: on another device, or part of a graph
+        raise TypeError(
+            f"a {type(source).__name__} cannot be read as a NumPy array: give tensor.detach().cpu()"
+        ) from e
 
 
 def is_array_file(source: object) -> bool:

@@ -1,7 +1,6 @@
 """ONNX Runtime: opened models, plans and sessions, with their cache and memory."""
 
 from onnxplain.engine.runtime.cache import ByteCache
-from onnxplain.engine.runtime.cost import Cost
 from onnxplain.engine.runtime.footprint import Footprint, release_memory
 from onnxplain.engine.runtime.installation import InstallationWarning
 from onnxplain.engine.runtime.measure import Measurement, measure
@@ -19,6 +18,7 @@ from onnxplain.engine.runtime.plans import (
     make_activity,
     make_plan,
 )
+from onnxplain.engine.runtime.run_cost import RunCost
 from onnxplain.engine.runtime.sessions import Session, Stop, resolve_device
 from onnxplain.engine.runtime.subject import Others, Subject, find_subject
 from onnxplain.engine.runtime.verify import verify
@@ -26,7 +26,7 @@ from onnxplain.engine.runtime.verify import verify
 __all__ = [
     "Activity",
     "ByteCache",
-    "Cost",
+    "RunCost",
     "Footprint",
     "InstallationWarning",
     "Measurement",

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import onnx
 
-from onnxplain.engine.runtime.cost import Cost, available_cores, cost_of
 from onnxplain.engine.runtime.example_inputs import example_inputs
+from onnxplain.engine.runtime.run_cost import RunCost, available_cores, cost_of
 from onnxplain.graphops import Network, read_metadata, save, without_explanation
 from onnxplain.graphops.errors import OptionError
 
@@ -27,8 +27,8 @@ class Measurement:
     within an operator. runtime: its version. notes: what was assumed.
     """
 
-    forward: Cost
-    explanation: Cost
+    forward: RunCost
+    explanation: RunCost
     inputs: Mapping[str, str]
     device: str
     threads: int

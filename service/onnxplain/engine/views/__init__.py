@@ -12,13 +12,14 @@ from onnxplain.graphops.lazy_import import on_first_use
 if TYPE_CHECKING:
     from onnxplain.engine.views.checkpoints import Training, training
     from onnxplain.engine.views.covering import Covered, occlusion
+    from onnxplain.engine.views.each_method import explain_by_each, maps
     from onnxplain.engine.views.predictions import (
         choose_class,
         class_probabilities,
         class_quantity,
         class_scores,
     )
-    from onnxplain.engine.views.side_by_side import SideBySide, explain_by_each, maps
+    from onnxplain.engine.views.side_by_side import SideBySide
     from onnxplain.engine.views.sliding_window import Sliding, slide
     from onnxplain.engine.views.top_pictures import Found, Strongest, top
     from onnxplain.engine.views.transformations import Curve, Invariance, invariance
@@ -65,9 +66,9 @@ __getattr__ = on_first_use(
         "class_probabilities": "predictions",
         "class_quantity": "predictions",
         "class_scores": "predictions",
-        "explain_by_each": "side_by_side",
+        "explain_by_each": "each_method",
         "invariance": "transformations",
-        "maps": "side_by_side",
+        "maps": "each_method",
         "occlusion": "covering",
         "slide": "sliding_window",
         "top": "top_pictures",

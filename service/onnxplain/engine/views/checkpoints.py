@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 import numpy as np
 import numpy.typing as npt
 
+from onnxplain.engine.argument_checks import checked
 from onnxplain.engine.drawing import (
     Page,
     Panel,
@@ -25,9 +26,10 @@ from onnxplain.engine.explainer import Explainer
 from onnxplain.engine.explanation import Explanation
 from onnxplain.engine.explanation_arrays import target_axes
 from onnxplain.engine.explanation_page import legend_of
+from onnxplain.engine.labels import Labels
+from onnxplain.engine.named_arrays import AxisNames, Coordinates, counted, sizes
 from onnxplain.engine.pictures import Picture, Preprocess
 from onnxplain.engine.progress import Progress, unreported
-from onnxplain.engine.result import AxisNames, Coordinates, counted, sizes
 from onnxplain.engine.runtime import Model
 from onnxplain.engine.units import Units
 from onnxplain.graphops.errors import (
@@ -163,6 +165,7 @@ def _unit(one: Explanation, unit: int) -> str:
     return unit_name(channel, one.labels, one.layer, None) if one.labels else f"channel {channel}"
 
 
+@checked
 def training(
     engine: Explainer,
     checkpoints: Sequence[Model],
@@ -172,7 +175,7 @@ def training(
     units: Units = None,
     *,
     names: Sequence[str] | None = None,
-    labels: Sequence[str] | None = None,
+    labels: Labels | None = None,
     preprocess: Preprocess | str | None = None,
     progress: Progress | None = None,
 ) -> Training:
@@ -187,7 +190,8 @@ def training(
         method: the method of the projections.
         units: as in `Engine.explain`; the strongest are those of the last checkpoint.
         names: the checkpoints' names; None for their file names.
-        labels: class names by channel; None for the model's own.
+        labels: class names by channel, a list, a text file or "imagenet"; None for the model's
+            own.
         preprocess: the preprocessing; None for the model's own, or a guess.
         progress: called with the checkpoints done and their total.
 

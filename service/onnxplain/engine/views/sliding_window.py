@@ -11,18 +11,11 @@ import numpy as np
 import numpy.typing as npt
 import onnx
 
-from onnxplain.engine.drawing import (
-    Page,
-    Style,
-    StyleOptions,
-    View,
-    arranged,
-    frame_of,
-    grid_panel,
-    number,
-    picture_panel,
-)
+from onnxplain.engine.argument_checks import checked
+from onnxplain.engine.drawing import Page, Style, StyleOptions, View
 from onnxplain.engine.explainer import Explainer
+from onnxplain.engine.labels import Labels, read_labels, require_fitting
+from onnxplain.engine.named_arrays import AxisNames, Coordinates, sizes
 from onnxplain.engine.pictures import (
     Picture,
     Preprocess,
@@ -32,8 +25,8 @@ from onnxplain.engine.pictures import (
     read_picture,
 )
 from onnxplain.engine.progress import Progress, unreported
-from onnxplain.engine.result import AxisNames, Coordinates, sizes
 from onnxplain.engine.runtime import Footprint, Model, Session, stored_labels
+from onnxplain.engine.views.heat_pages import sliding_page
 from onnxplain.graphops import convolutionalize, read_metadata
 from onnxplain.graphops.analysis import NORMALIZERS
 from onnxplain.graphops.errors import ChannelError, OptionError, PictureError, UnsupportedModel
@@ -44,7 +37,6 @@ if TYPE_CHECKING:
 __all__ = ["Sliding", "slide", "summary"]
 
 SLIDING = "onnxplain.sliding"  # metadata: the geometry of a convolutional network's windows
-WIDTH = 4.0  # of a panel in inches
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -110,42 +102,7 @@ class Sliding(View):
         Returns:
             The page.
         """
-        finite = self.scores[np.isfinite(self.scores)]
-        low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
-        frame = frame_of(self.picture, self.photograph, self.preprocess, style)
-        name = self.label or f"channel {self.channel}"
-        short = name.partition(",")[0]
-        strongest = f"strongest window, {self.quantity} {number(high)}"
-        rows, columns = self.scores.shape
-        windows = f"{rows} x {columns} windows"
-        panels = [
-            picture_panel(
-                (strongest, "strongest window"),
-                frame,
-                "strongest_window",
-                [frame.place(self._best_box(), self.picture.shape)],
-            ),
-            grid_panel(
-                (f"{self.quantity} of {name}, {windows}", f"{self.quantity} of {short}", windows),
-                self.scores,
-                (low, high),
-                self._centres(),
-                max(self.stride) / 2,
-                self.picture.shape[:2],
-                frame,
-                bar=self.quantity,
-                name="heat_map",
-            ),
-        ]
-        return Page(
-            f"Sliding window · {name}, {self.quantity} up to {number(high)}",
-            arranged([[replace(panel, width=WIDTH) for panel in panels]], style),
-            [
-                f"Each colour lies at the centre of a window of {self.window[0]} x "
-                f"{self.window[1]} pixels; grey: no window is centred there"
-            ],
-            self.notes,
-        )
+        return sliding_page(self, style)
 
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
         """Return the scores, the class, the strongest window, and the windows' size and stride."""
@@ -175,15 +132,8 @@ class Sliding(View):
             f"{self.best[1]}",
         )
 
-    def _best_box(self) -> tuple[int, int, int, int]:
-        top, left = (p * s for p, s in zip(self.best, self.stride, strict=True))
-        return top, left, top + self.window[0], left + self.window[1]
 
-    def _centres(self) -> list[npt.NDArray[np.float64]]:
-        sides = zip(self.scores.shape, self.stride, self.window, strict=True)
-        return [np.arange(count) * stride + window / 2 for count, stride, window in sides]
-
-
+@checked
 def slide(
     engine: Explainer,
     model: Model,
@@ -191,7 +141,7 @@ def slide(
     channel: int | None = None,
     *,
     size: tuple[int, int] | None = None,
-    labels: Sequence[str] | None = None,
+    labels: Labels | None = None,
     preprocess: Preprocess | str | None = None,
     progress: Progress | None = None,
 ) -> Sliding:
@@ -203,7 +153,8 @@ def slide(
         picture: a path, bytes, a Pillow image or a uint8 array [H, W, 3].
         channel: the class; None for the one with the strongest window.
         size: the window's height and width, if the model leaves the picture's free.
-        labels: class names by channel; None for the model's own.
+        labels: class names by channel, a list, a text file or "imagenet"; None for the model's
+            own.
         preprocess: as in `Engine.explain`, but the picture keeps its size unless this names one.
         progress: called with the runs done and their total, 1.
 
@@ -221,7 +172,8 @@ def slide(
     network = source if SLIDING in read_metadata(source) else convolutionalize(source, size)
     sliding = _sliding_metadata(network)
     window = (sliding["window"][0], sliding["window"][1])
-    names = tuple(labels) if labels is not None else stored_labels(source)
+    given = read_labels(labels)
+    names = stored_labels(source) if given is None else given
     how = parse(preprocess) if isinstance(preprocess, str) else preprocess
     if how is not None and how.size is None:
         how = replace(how, resize=None)  # nothing is cropped, so that windows see all of it
@@ -239,6 +191,7 @@ def slide(
     with engine.stop().watching() as stop:
         feeds = {picture_input(network).name: prepared.rows[0][None]}
         scores = session.run(feeds, [sliding["output"]], stop)[0][0]
+    misfit = require_fitting(given or (), len(scores))
     if channel is None:
         channel = int(np.argmax(np.nan_to_num(scores, nan=-np.inf).max(axis=(1, 2))))
     if not 0 <= channel < len(scores):
@@ -254,7 +207,7 @@ def slide(
         stride=(sliding["stride"][0], sliding["stride"][1]),
         picture=pixels,
         quantity=_quantity(network, sliding["output"], len(scores)),
-        notes=(*prepared.notes, *_padding_notes(sliding["padded"])),
+        notes=(*prepared.notes, *misfit, *_padding_notes(sliding["padded"])),
         photograph=prepared.photographs[0],
         preprocess=prepared.preprocess,
     )

@@ -10,12 +10,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from onnxplain.engine.argument_checks import checked
 from onnxplain.engine.drawing import Page, Style, View, name_pictures
 from onnxplain.engine.explainer import Explainer
+from onnxplain.engine.labels import Labels
 from onnxplain.engine.methods import find_method
+from onnxplain.engine.named_arrays import AxisNames, Coordinates, counted
 from onnxplain.engine.pictures import Picture, Preprocess, folder_pictures, names_in, prepare
 from onnxplain.engine.progress import Progress, unreported
-from onnxplain.engine.result import AxisNames, Coordinates, counted
 from onnxplain.engine.runtime import Model
 from onnxplain.engine.units import Units, top_count
 from onnxplain.engine.views.top_figure import strongest_pages
@@ -113,6 +115,7 @@ class Strongest(View):
         )
 
 
+@checked
 def top(
     engine: Explainer,
     model: Model,
@@ -123,7 +126,7 @@ def top(
     method: str = DEFAULT_METHOD,
     *,
     names: Sequence[str] | None = None,
-    labels: Sequence[str] | None = None,
+    labels: Labels | None = None,
     preprocess: Preprocess | str | None = None,
     progress: Progress | None = None,
 ) -> Strongest:
@@ -142,7 +145,8 @@ def top(
         count: the number of pictures per channel.
         method: the method of the projections.
         names: the pictures' names; None for their file names, or their paths in the folder.
-        labels: class names by channel; None for the model's own.
+        labels: class names by channel, a list, a text file or "imagenet"; None for the model's
+            own.
         preprocess: the preprocessing; None for the model's own, or a guess.
         progress: called with the steps done and their total.
 

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from onnxplain.engine.argument_checks import checked
 from onnxplain.engine.drawing import (
     Page,
     Panel,
@@ -24,9 +25,10 @@ from onnxplain.engine.drawing import (
     number,
 )
 from onnxplain.engine.explainer import Explainer
+from onnxplain.engine.labels import Labels
+from onnxplain.engine.named_arrays import AxisNames, Coordinates, counted
 from onnxplain.engine.pictures import Picture, Preprocess, read_picture
 from onnxplain.engine.progress import Progress, unreported
-from onnxplain.engine.result import AxisNames, Coordinates, counted
 from onnxplain.engine.runtime import Model
 from onnxplain.engine.views.predictions import (
     choose_class,
@@ -197,14 +199,15 @@ class Invariance(View):
         )
 
 
+@checked
 def invariance(
     engine: Explainer,
     model: Model,
     picture: Picture,
-    layers: Sequence[str] = (),
+    layers: str | Sequence[str] = (),
     class_index: int | None = None,
     *,
-    labels: Sequence[str] | None = None,
+    labels: Labels | None = None,
     preprocess: Preprocess | str | None = None,
     progress: Progress | None = None,
 ) -> Invariance:
@@ -215,9 +218,10 @@ def invariance(
     Args:
         model: a path, the bytes of a file, a ModelProto, or the result of `Engine.open`.
         picture: a path, bytes, a Pillow image or a uint8 array [H, W, 3].
-        layers: tensors, nodes or modules, at least one.
+        layers: a tensor, node or module, or several of them.
         class_index: the class; None for the predicted one.
-        labels: class names by channel; None for the model's own.
+        labels: class names by channel, a list, a text file or "imagenet"; None for the model's
+            own.
         preprocess: the preprocessing; None for the model's own, or a guess.
         progress: called with the steps done and their total.
 
@@ -229,6 +233,7 @@ def invariance(
         ChannelError: there is no such class.
         InputError, ModelError, DeviceError, Cancelled: as `Engine.explain`.
     """
+    layers = [layers] if isinstance(layers, str) else list(layers)
     if not layers:
         raise OptionError("there are no layers: give at least one")
     model, picture = engine.open(model), read_picture(picture)

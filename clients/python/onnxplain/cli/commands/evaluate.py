@@ -18,7 +18,7 @@ from onnxplain.cli.drawing import (
 )
 from onnxplain.cli.inputs import IMAGE_HELP, opened, opened_once
 from onnxplain.cli.output import print_json, printable, table
-from onnxplain.cli.preprocessing import PREPROCESS_HELP
+from onnxplain.cli.preprocessing import LABELS_HELP, PREPROCESS_HELP
 from onnxplain.cli.progress import working
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def add_parser(commands: Any) -> None:
         help="methods (default: all that explain a class, see `onnxplain methods`)",
     )
     add_class(parser, "the class to measure, instead of each picture's predicted one")
-    parser.add_argument("--labels", metavar="FILE", help="class names for --class, one per line")
+    parser.add_argument("--labels", metavar="FILE", help=LABELS_HELP)
     parser.add_argument(
         "--masks",
         metavar="FOLDER",

@@ -41,8 +41,8 @@ from onnxplain.cli.inputs import (
     stem,
 )
 from onnxplain.cli.output import print_json
-from onnxplain.cli.preprocessing import read_labels
 from onnxplain.cli.progress import working
+from onnxplain.engine.labels import read_labels
 from onnxplain.engine.methods import METHODS, own_options
 
 if TYPE_CHECKING:
@@ -124,7 +124,7 @@ def run(arguments: argparse.Namespace) -> None:
     opened_once(paths)
     explain = _explain_remotely if arguments.server else _explain_locally
     view = explain(arguments, methods, _common(arguments))
-    written = write(view, files)
+    written = write(view, files, arguments)
     if arguments.json:
         print_json(_summary(arguments, view, files))
     else:

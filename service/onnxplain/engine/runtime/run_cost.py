@@ -19,17 +19,17 @@ from onnxplain.engine.runtime.example_inputs import Example
 from onnxplain.engine.runtime.sessions import load_session
 from onnxplain.graphops.errors import DeviceError, OnnxplainError, UnsupportedModel
 
-__all__ = ["Cost", "available_cores", "cost_of"]
+__all__ = ["RunCost", "available_cores", "cost_of"]
 
 WARM_UPS = 2
 RUNS, LEAST_RUNS = 11, 3
 SECONDS = 5.0  # after which no run begins beyond the least number
 PAUSE = 0.05  # seconds before each run: ONNX Runtime's idle threads spin and slow the next one
-PROCESS = "from onnxplain.engine.runtime.cost import measure_here; measure_here()"
+PROCESS = "from onnxplain.engine.runtime.run_cost import measure_here; measure_here()"
 
 
 @dataclass(frozen=True)
-class Cost:
+class RunCost:
     """The cost of one graph.
 
     milliseconds: the median time of `runs` runs. memory: the bytes that loading and running it
@@ -50,7 +50,7 @@ def available_cores() -> int:
 
 def cost_of(
     file: Path, inputs: Mapping[str, Example], device: str, threads: int
-) -> tuple[Cost, str]:
+) -> tuple[RunCost, str]:
     """Run a model in a fresh process, and return its cost and ONNX Runtime's version.
 
     inputs: the type and shape of each input, which is fed random values; integers are zero.
@@ -77,7 +77,7 @@ def cost_of(
     if "error" in found:
         error = DeviceError if found["kind"] == DeviceError.__name__ else UnsupportedModel
         raise error(found["error"])
-    return Cost(**found["cost"]), found["runtime"]
+    return RunCost(**found["cost"]), found["runtime"]
 
 
 def measure_here() -> None:

@@ -16,7 +16,7 @@ from onnxplain.graphops.ir import write_atomically
 if TYPE_CHECKING:
     import xarray
 
-__all__ = ["AxisNames", "Coordinates", "Result", "counted", "require_xarray", "sizes"]
+__all__ = ["AxisNames", "Coordinates", "NamedArrays", "counted", "require_xarray", "sizes"]
 
 Array: TypeAlias = npt.NDArray[Any]
 AxisNames: TypeAlias = "dict[str, tuple[str, ...]]"  # the names of an array's axes, by its name
@@ -25,7 +25,7 @@ Coordinates: TypeAlias = "dict[str, tuple[tuple[str, ...], Any]]"  # as xarray t
 LONGEST = 100  # characters of a line of `repr`
 
 
-class Result(abc.ABC):
+class NamedArrays(abc.ABC):
     """Named arrays, the main one of which is `to_numpy()`, and sentences about them.
 
     notes: sentences about assumptions and oddities.
