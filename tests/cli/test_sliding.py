@@ -91,15 +91,18 @@ def test_the_strongest_class_is_drawn_unless_one_is_named(
 def test_the_drawing_colours_each_window_at_its_centre(classifier: Path, large: Path) -> None:
     """The strongest window's colour is dark red, and it lies where that window's centre is."""
     found = Engine("cpu").slide(classifier, large, 1, preprocess="unit")
-    page = np.asarray(found.draw()).astype(int)
-    scale = 448 // 41  # pixels of a drawn pixel; panels begin at 20 and end with 20
-    heat_map = page[:, page.shape[1] - 20 - 41 * scale : page.shape[1] - 20]
-    top = next(y for y in range(40, 100) if (page[y : y + 30, 25] != 255).all())
-    centre = [2 * p + 8 for p in found.best]
-    drawn = heat_map[top + centre[0] * scale, centre[1] * scale]
-    opaque = (drawn - 0.25 * heat_map[top + 2, 2]) / 0.75  # the corner is grey and uncovered
-    assert np.ptp(heat_map[top + 2, 2]) == 0
-    assert np.abs(opaque - (177, 0, 38)).max() < 60
+    figure = found.figure(at="network", alpha=1)
+    figure.canvas.draw()
+    canvas = np.asarray(figure.canvas.buffer_rgba())[:, :, :3].astype(int)
+    ax = figure.axes[1]
+
+    def colour(row: float, column: float) -> np.ndarray:
+        x, y = ax.transData.transform((column, row))
+        return canvas[len(canvas) - 1 - round(y), round(x)]
+
+    strongest = colour(*(2 * p + 8 for p in found.best))
+    assert np.abs(strongest - (177, 0, 38)).max() < 60
+    assert np.ptp(colour(1, 1)) == 0  # the corner is grey and uncovered
 
 
 def test_convolutionalize_writes_what_slide_takes(run: Run, classifier: Path, large: Path) -> None:

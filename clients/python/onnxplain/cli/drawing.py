@@ -6,6 +6,7 @@ import argparse
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 from onnxplain.cli.arguments import byte_count
@@ -13,6 +14,7 @@ from onnxplain.cli.failures import UsageError, in_flags
 from onnxplain.cli.output import check_writable, printable
 from onnxplain.cli.preprocessing import LABELS_HELP, PREPROCESS_HELP
 from onnxplain.cli.progress import working
+from onnxplain.engine.drawing import Style, format_of, style_of
 
 if TYPE_CHECKING:
     from onnxplain.engine import View
@@ -22,10 +24,12 @@ __all__ = [
     "add_drawing",
     "add_runtime",
     "add_server",
+    "add_style",
     "engine_arguments",
     "forbid_engine_flags",
     "output_files",
     "report",
+    "style_options",
     "write",
 ]
 
@@ -40,10 +44,41 @@ def add_drawing(parser: argparse.ArgumentParser, name: str) -> None:
     parser.add_argument(
         "-o",
         "--output",
-        metavar="PICTURE.png",
-        help=f"file for the drawing (default: {name}.png in this folder; none with --npz alone)",
+        metavar="FILE",
+        help=f"file for the figure, which ends in .png, .pdf, .svg or .jpg (default: {name}.png in "
+        "this folder; none with --npz or --panels alone)",
     )
     parser.add_argument("--npz", metavar="FILE.npz", help="file for the arrays")
+    add_style(parser)
+
+
+def add_style(parser: argparse.ArgumentParser) -> None:
+    """Add the flags of how a figure looks, one for each field of Style."""
+    group = parser.add_argument_group("figure")
+    for one in fields(Style):
+        if one.metadata["parse"] is bool:
+            group.add_argument(
+                f"--no-{one.name}", dest=one.name, action="store_false", help=one.metadata["help"]
+            )
+            continue
+        default = "" if one.default is None else f" (default: {one.default})"
+        group.add_argument(
+            f"--{one.name}",
+            type=one.metadata["parse"],
+            default=one.default,
+            metavar=one.metadata["metavar"],
+            help=one.metadata["help"] + default,
+        )
+    group.add_argument(
+        "--panels",
+        metavar="DIR",
+        help="folder for the panels, each a file of its own: of the kind of -o, or else PNG",
+    )
+
+
+def style_options(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Return the keyword arguments of `View.figure` and `View.save`."""
+    return {one.name: getattr(arguments, one.name) for one in fields(Style)}
 
 
 def add_runtime(parser: argparse.ArgumentParser) -> None:
@@ -83,38 +118,50 @@ def output_files(
 ) -> dict[str, str]:
     """Return the files to write, by "picture" and "npz", after checking that they are writable.
 
-    default: the drawing's file if the flags name none. Raises OutputError, and OptionError if the
-    drawing's name does not end in .png, or a file is one of the pictures, the model or the labels.
+    default: the figure's file if the flags name none. Raises OutputError, and OptionError if a
+    choice of the figure is wrong, or a file is one of the pictures, the model or the labels.
     """
     from onnxplain.graphops.errors import OptionError
 
+    style_of(style_options(arguments))  # refuses wrong values before the work
     models = getattr(arguments, "models", None) or [arguments.model]
     inputs = [*pictures, *filter(None, [arguments.labels]), *([] if arguments.server else models)]
     files = {}
-    if arguments.output or not arguments.npz:
+    if arguments.output or not (arguments.npz or arguments.panels):
         files["picture"] = arguments.output or default
-        if not files["picture"].lower().endswith(".png"):
-            raise OptionError(f"'{files['picture']}' does not end in .png: drawings are PNG files")
+        format_of(files["picture"])
     if arguments.npz:
         files["npz"] = arguments.npz
     for path in files.values():
         check_writable(path, *inputs)
+    if (
+        arguments.panels
+        and os.path.exists(arguments.panels)
+        and not os.path.isdir(arguments.panels)
+    ):
+        raise OptionError(f"'{arguments.panels}' is a file: name a folder for --panels")
     if len({os.path.realpath(path) for path in files.values()}) < len(files):
         raise OptionError(f"-o and --npz name the same file, '{arguments.output}': name two files")
     return files
 
 
-def write(view: View, files: Mapping[str, str]) -> list[str]:
-    """Write the drawing to files["picture"] and the arrays to files["npz"], if named.
+def write(view: View, files: Mapping[str, str], arguments: argparse.Namespace) -> list[str]:
+    """Write the figure to files["picture"], the arrays to files["npz"], and panels to --panels.
 
-    The drawing comes first: a view that cannot be drawn leaves no file behind.
+    The figure comes first: a view that cannot be drawn leaves no file behind.
 
-    Returns the files written: a drawing of several pages may be as many.
+    Returns the files written: a figure of several pages may be as many, and a folder of panels is
+    one.
     """
     written: list[str] = []
+    style = style_options(arguments)
     with working("writing"):
         if "picture" in files:
-            written += map(str, view.save(files["picture"]))
+            written += map(str, view.save(files["picture"], **style))
+        if arguments.panels:
+            form = format_of(files["picture"]) if "picture" in files else "png"
+            view.save_panels(arguments.panels, form, **style)
+            written.append(os.path.join(arguments.panels, ""))
         if "npz" in files:
             view.save_npz(files["npz"])
             written.append(files["npz"])

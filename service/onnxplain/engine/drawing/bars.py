@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -20,17 +21,27 @@ __all__ = ["draw_bar", "draw_shared_bar", "round_ticks"]
 INK, MUTED = "#191919", "#5a5a5a"
 
 
-def round_ticks(low: float, high: float, most: int = 3) -> list[float]:
-    """Return up to `most` round numbers from low to high."""
+def round_ticks(low: float, high: float) -> list[float]:
+    """Return two or three round numbers from low to high, zero among them if it is there."""
     if not high > low:
         return [low]
-    for bins in range(most + 2, 0, -1):
-        ticks = MaxNLocator(bins, steps=[1, 2, 5, 10], min_n_ticks=1).tick_values(low, high)
-        slack = 1e-9 * (high - low)
-        inside = [float(t) for t in ticks if low - slack <= t <= high + slack]
-        if 2 <= len(inside) <= most:
-            return [0.0 if abs(tick) < slack else tick for tick in inside]
-    return [low, high]
+    if low < 0 < high:
+        largest = _round(min(-low, high))
+        return [-largest, 0.0, largest]
+    if low == 0:
+        largest = _round(high)
+        half = largest / 2
+        return [0.0, half, largest] if _round(half) == half else [0.0, largest]
+    ticks = MaxNLocator(3, steps=[1, 2, 5, 10]).tick_values(low, high)
+    inside = [float(tick) for tick in ticks if low <= tick <= high]
+    return inside if len(inside) > 1 else [low, high]
+
+
+def _round(value: float) -> float:
+    """Return the largest of 1, 2 or 5 times a power of ten up to a positive value."""
+    power = math.floor(math.log10(value) + 1e-9)
+    digit = max(d for d in (1, 2, 5) if d <= value / 10.0**power * (1 + 1e-9))
+    return float(f"{digit}e{power}")
 
 
 def draw_bar(

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from onnxplain.engine.drawing.lettering import Lettering, plain_text
+from onnxplain.engine.drawing.lettering import MOST, Lettering
 from onnxplain.engine.drawing.page import Page, Panel
 from onnxplain.engine.drawing.style import Style
 from onnxplain.graphops.errors import OptionError
@@ -112,7 +112,7 @@ class _Page:
 
     def title(self, title: str) -> None:
         lines = self._letters.wrapped(title, TITLE, self._room)
-        whole = len(title) == len(plain_text(title)) and not any("…" in line for line in lines)
+        whole = len(title) <= MOST and not any("…" in line for line in lines)
         if len(lines) > 2 or not whole:
             last = " ".join(lines[1:]) if len(lines) > 1 else lines[0]
             lines = [*lines[:-1][:1], self._shortened(last, title, TITLE, self._room)]

@@ -10,7 +10,7 @@ from matplotlib import font_manager
 from matplotlib.backends.backend_agg import RendererAgg
 from matplotlib.font_manager import FontProperties
 
-__all__ = ["Lettering", "plain_text"]
+__all__ = ["MOST", "Lettering", "plain_text"]
 
 RULER_DPI = 288  # of the measured text: fine enough that hinting hardly changes widths
 SLACK = 1.02  # for what hinting still changes

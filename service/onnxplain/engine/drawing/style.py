@@ -29,8 +29,9 @@ class StyleOptions(TypedDict, total=False):
     at: At
 
 
-def _flag(default: Any, metavar: str, help: str) -> Any:
-    return field(default=default, metadata={"metavar": metavar, "help": help})
+def _flag(default: Any, parse: type, metavar: str, help: str) -> Any:
+    """Declare a field, and its flag on the command line."""
+    return field(default=default, metadata={"parse": parse, "metavar": metavar, "help": help})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,18 +52,19 @@ class Style:
         OptionError: a value is wrong.
     """
 
-    dpi: int = _flag(150, "N", "pixels per inch of a PNG or JPEG file, and of pictures within PDF")
-    width: float | None = _flag(None, "INCHES", "width of the figure (default: as panels need)")
+    dpi: int = _flag(150, int, "N", "pixels per inch of PNG and JPEG files")
+    width: float | None = _flag(None, float, "INCHES", "width of the figure")
     cmap: str | None = _flag(
-        None, "NAME", "colour map of matplotlib for maps and heat, such as seismic or viridis"
+        None, str, "NAME", "colour map of matplotlib for maps and heat, such as seismic or viridis"
     )
-    alpha: float = _flag(0.85, "A", "opacity of the strongest heat over a picture, 0 to 1")
-    columns: int | None = _flag(None, "N", "panels of a row")
-    title: bool = _flag(True, "", "leave the title out")
+    alpha: float = _flag(0.85, float, "A", "opacity of the strongest heat over a picture, 0 to 1")
+    columns: int | None = _flag(None, int, "N", "panels of a row")
+    title: bool = _flag(True, bool, "", "leave the title out")
     at: At = _flag(
         "photograph",
-        "WHERE",
-        "draw maps over the photograph, or over the picture as the network sees it",
+        str,
+        "|".join(get_args(At)),
+        "draw maps over the photograph as its file shows it, or over what the network sees",
     )
 
     def __post_init__(self) -> None:

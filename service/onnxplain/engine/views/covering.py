@@ -2,28 +2,15 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 import numpy.typing as npt
 
 from onnxplain.engine.argument_checks import checked
-from onnxplain.engine.drawing import (
-    Frame,
-    Page,
-    Panel,
-    Style,
-    StyleOptions,
-    View,
-    arranged,
-    frame_of,
-    grid_panel,
-    number,
-    picture_panel,
-)
+from onnxplain.engine.drawing import Page, Style, StyleOptions, View
 from onnxplain.engine.explainer import Explainer
 from onnxplain.engine.labels import Labels
 from onnxplain.engine.methods import windows
@@ -31,6 +18,7 @@ from onnxplain.engine.named_arrays import AxisNames, Coordinates, sizes
 from onnxplain.engine.pictures import Picture, Preprocess, read_picture
 from onnxplain.engine.progress import Progress, unreported
 from onnxplain.engine.runtime import Model
+from onnxplain.engine.views.heat_pages import covered_page
 from onnxplain.engine.views.predictions import (
     choose_class,
     class_label,
@@ -46,7 +34,6 @@ if TYPE_CHECKING:
 __all__ = ["Covered", "occlusion", "summary"]
 
 GREY = 127
-WIDTH = 3.0  # of a panel in inches
 AT_ONCE = 16  # covered pictures per call of the engine
 
 
@@ -114,65 +101,7 @@ class Covered(View):
         Returns:
             The page.
         """
-        frame = frame_of(self.picture, self.photograph, self.preprocess, style)
-        chance, strength = (f"uncovered {number(value)}" for value in self.untouched)
-        names = [f"{self.quantity} of {self.label}", self.quantity]
-        names.insert(1, names[0].partition(",")[0])  # ImageNet's names list their synonyms
-        channels = [f"score of {self.channel_label}", "score"]
-        if not self.channel_label:
-            channels = [f"channel {self.channel} of {self.layer}", f"channel {self.channel}"]
-        panels = [
-            picture_panel(("input",), frame, "picture"),
-            self._map(names, chance, self.quantity, self.probability, frame),
-            self._map(channels, strength, "strength", self.strength, frame),
-        ]
-        legend = (
-            f"Each colour lies at the centre of a covered square of {self.window} pixels of the "
-            "network's input; a triangle marks the value of the uncovered picture"
-        )
-        title = f"Covered piece by piece · {self.label}, {self.quantity} "
-        title += number(self.untouched[0])
-        panels = [replace(panel, width=WIDTH) for panel in panels]
-        return Page(title, arranged([panels], style), [legend], self.notes)
-
-    def _map(
-        self,
-        names: Sequence[str],
-        uncovered: str,
-        name: str,
-        values: npt.NDArray[np.float64],
-        frame: Frame,
-    ) -> Panel:
-        untouched = self.untouched[name == "strength"]
-        centres, reach = self.places()
-        return grid_panel(
-            [*(f"{words}, {uncovered}" for words in names), names[-1]],
-            values,
-            (float(values.min()), max(float(values.max()), untouched)),
-            centres,
-            reach,
-            self.picture.shape[:2],
-            frame,
-            bar=names[0],
-            low_is_strong=True,
-            name=name,
-            marked=untouched,
-        )
-
-    def places(self) -> tuple[list[list[float]], float]:
-        """Return where the maps' values lie.
-
-        Returns:
-            The centres of the squares in pixels, down and across, and how far around each the
-            value is drawn.
-        """
-        sides = (self.rows, self.columns)
-        centres = [
-            [(start + min(start + self.window, size)) / 2 for start in starts]
-            for starts, size in zip(sides, self.picture.shape, strict=False)
-        ]
-        gaps = [b - a for starts in sides for a, b in itertools.pairwise(starts)]
-        return centres, min(self.window, max(gaps, default=self.window)) / 2
+        return covered_page(self, style)
 
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
         """Return both maps, their class and channel, and the values for the uncovered picture."""

@@ -12,17 +12,7 @@ import numpy.typing as npt
 import onnx
 
 from onnxplain.engine.argument_checks import checked
-from onnxplain.engine.drawing import (
-    Page,
-    Style,
-    StyleOptions,
-    View,
-    arranged,
-    frame_of,
-    grid_panel,
-    number,
-    picture_panel,
-)
+from onnxplain.engine.drawing import Page, Style, StyleOptions, View
 from onnxplain.engine.explainer import Explainer
 from onnxplain.engine.labels import Labels, read_labels, require_fitting
 from onnxplain.engine.named_arrays import AxisNames, Coordinates, sizes
@@ -36,6 +26,7 @@ from onnxplain.engine.pictures import (
 )
 from onnxplain.engine.progress import Progress, unreported
 from onnxplain.engine.runtime import Footprint, Model, Session, stored_labels
+from onnxplain.engine.views.heat_pages import sliding_page
 from onnxplain.graphops import convolutionalize, read_metadata
 from onnxplain.graphops.analysis import NORMALIZERS
 from onnxplain.graphops.errors import ChannelError, OptionError, PictureError, UnsupportedModel
@@ -46,7 +37,6 @@ if TYPE_CHECKING:
 __all__ = ["Sliding", "slide", "summary"]
 
 SLIDING = "onnxplain.sliding"  # metadata: the geometry of a convolutional network's windows
-WIDTH = 4.0  # of a panel in inches
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -112,42 +102,7 @@ class Sliding(View):
         Returns:
             The page.
         """
-        finite = self.scores[np.isfinite(self.scores)]
-        low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
-        frame = frame_of(self.picture, self.photograph, self.preprocess, style)
-        name = self.label or f"channel {self.channel}"
-        short = name.partition(",")[0]
-        strongest = f"strongest window, {self.quantity} {number(high)}"
-        rows, columns = self.scores.shape
-        windows = f"{rows} x {columns} windows"
-        panels = [
-            picture_panel(
-                (strongest, "strongest window"),
-                frame,
-                "strongest_window",
-                [frame.place(self._best_box(), self.picture.shape)],
-            ),
-            grid_panel(
-                (f"{self.quantity} of {name}, {windows}", f"{self.quantity} of {short}", windows),
-                self.scores,
-                (low, high),
-                self._centres(),
-                max(self.stride) / 2,
-                self.picture.shape[:2],
-                frame,
-                bar=self.quantity,
-                name="heat_map",
-            ),
-        ]
-        return Page(
-            f"Sliding window · {name}, {self.quantity} up to {number(high)}",
-            arranged([[replace(panel, width=WIDTH) for panel in panels]], style),
-            [
-                f"Each colour lies at the centre of a window of {self.window[0]} x "
-                f"{self.window[1]} pixels; grey: no window is centred there"
-            ],
-            self.notes,
-        )
+        return sliding_page(self, style)
 
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
         """Return the scores, the class, the strongest window, and the windows' size and stride."""
@@ -176,14 +131,6 @@ class Sliding(View):
             f"{self.scores[self.best]:.3g} in the strongest, row {self.best[0]}, column "
             f"{self.best[1]}",
         )
-
-    def _best_box(self) -> tuple[int, int, int, int]:
-        top, left = (p * s for p, s in zip(self.best, self.stride, strict=True))
-        return top, left, top + self.window[0], left + self.window[1]
-
-    def _centres(self) -> list[npt.NDArray[np.float64]]:
-        sides = zip(self.scores.shape, self.stride, self.window, strict=True)
-        return [np.arange(count) * stride + window / 2 for count, stride, window in sides]
 
 
 @checked

@@ -103,7 +103,7 @@ def run(arguments: argparse.Namespace) -> None:
     opened_once(paths)
     explain = _explain_remotely if arguments.server else _explain_locally
     view = explain(arguments, methods, _common(arguments))
-    written = write(view, files)
+    written = write(view, files, arguments)
     if arguments.json:
         print_json(_summary(arguments, view, files))
     else:
