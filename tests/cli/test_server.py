@@ -58,7 +58,7 @@ def test_a_server_s_result_lies_over_the_photograph(
     path = tmp_path / "wide.png"
     Image.fromarray(pixels).save(path)
     written: list[View] = []
-    monkeypatch.setattr(explain, "write", lambda view, files: written.append(view) or [])
+    monkeypatch.setattr(explain, "write", lambda view, *_: written.append(view) or [])
     sent = path.read_bytes()
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(sent)))
     for source in (path, "-"):
@@ -106,6 +106,39 @@ def test_a_server_draws_the_views_that_this_machine_does(
                 np.testing.assert_array_equal(found[name], expected[name])
         if command[0] != "training":
             assert Path("there.png").read_bytes() == Path("here.png").read_bytes()
+
+
+def test_a_server_draws_in_the_formats_and_styles_that_this_machine_does(
+    run: Run, network: Path, picture: Path, server: str
+) -> None:
+    for name, flags, panels in (
+        ("pdf", ["--dpi", 80, "--cmap", "viridis", "--no-title"], 3),
+        ("svg", ["--alpha", 0.3, "--columns", 2, "--at", "network", "--width", 5], 3),
+        ("jpg", ["--dpi", 60], 3),
+        ("png", [], 0),
+    ):
+        files = []
+        for place, model, *more in (("here", network), ("there", "net", "--server", server)):
+            folder = ["--panels", f"{place}_{name}"] if panels else []
+            result = run(
+                "occlusion", model, picture, "--layer", "pool", "--window", 6, *flags, *folder,
+                "-o", f"{place}.{name}", *more,
+            )  # fmt: skip
+            assert result.code == 0, result.error
+            drawn = {p.name: p.read_bytes() for p in Path(f"{place}_{name}").glob("*")}
+            assert len(drawn) == panels
+            files.append((Path(f"{place}.{name}").read_bytes(), drawn))
+            assert f"wrote {place}.{name}" in result.out
+        assert files[0] == files[1]
+    alone = run("occlusion", "net", picture, "--panels", "alone", "--server", server)
+    assert alone.code == 0, alone.error
+    assert sorted(os.listdir("alone")) == ["picture.png", "probability.png", "strength.png"]
+    refused = run(
+        "occlusion", "net", picture, "--server", server, "--dpi", 2400, "--width", 30, "-o", "x.png"
+    )
+    assert refused.code == 2
+    assert "million pixels" in refused.error_line
+    assert not Path("x.png").exists()
 
 
 def test_a_server_evaluates_as_this_machine_does(

@@ -3,6 +3,7 @@
 import dataclasses
 import io
 import time
+from dataclasses import replace
 
 import grpc
 import numpy as np
@@ -12,9 +13,11 @@ from grpc import StatusCode
 from PIL import Image
 from server.running import FLAT, model, pixels, running
 
-from onnxplain.client import Client, ClientError, ServedView
+from onnxplain.client import Client, ClientError
+from onnxplain.client.views import gather_view
 from onnxplain.engine import VIEWS, Engine, Preprocess
 from onnxplain.engine.drawing import Style
+from onnxplain.engine.views import Covered
 from onnxplain.graphops import convolutionalize, load
 from onnxplain.graphops.errors import Cancelled
 from onnxplain.v1 import explain_pb2 as pb
@@ -202,18 +205,46 @@ def test_a_drawing_that_the_service_refuses(client, drawing, text):
     assert caught.value.code is StatusCode.INVALID_ARGUMENT
 
 
-def test_the_drawing_s_fields_are_those_of_a_figure(stub):
-    """Of the same types and defaults: what is not set is left to the engine."""
+def test_the_drawing_s_fields_are_those_of_a_figure():
+    """What is not set is left to the engine."""
     fields = pb.Drawing.DESCRIPTOR.fields_by_name
     assert set(fields) == {field.name for field in dataclasses.fields(Style)} | {"format", "panels"}
     assert all(fields[field.name].has_presence for field in dataclasses.fields(Style))
 
 
 def test_names_of_panels_stay_in_the_folder(tmp_path):
-    view = ServedView(b"", {}, (), panels={"../outside.png": b"x", "/etc/inside.png": b"y"})
+    files = [("../outside.png", b"x"), ("/etc/inside.png", b"y"), ("/etc/inside.png", b"z")]
+    stream = [pb.ViewResponse(panel=pb.NamedFile(name=name, data=data)) for name, data in files]
+    view = gather_view(stream)
+    assert view.panels == {"outside.png": b"x", "inside.png": b"yz"}
     view.save_panels(tmp_path / "panels")
-    assert sorted(path.name for path in tmp_path.rglob("*.png")) == ["inside.png", "outside.png"]
     assert {path.parent for path in tmp_path.rglob("*.png")} == {tmp_path / "panels"}
+
+
+def test_a_drawing_of_several_pages(client, folder, tmp_path, monkeypatch):
+    """A PDF file has them all; of other formats each page is a file, as of a local run."""
+
+    def pages(self, style):
+        page = self.page(style)
+        return [replace(page, title=f"page {number}") for number in range(1, 4)]
+
+    monkeypatch.setattr(Covered, "pages", pages)
+    local = VIEWS["occlusion"](
+        Engine("cpu"), str(folder / "classifier.onnx"), PICTURES[0], preprocess=Preprocess(**UNIT),
+        **OCCLUSION,
+    )  # fmt: skip
+    for form, count in (("png", 3), ("svg", 3), ("pdf", 1)):
+        found = client.view(
+            "classifier", PICTURES[0], "occlusion", preprocess=UNIT, format=form, **OCCLUSION
+        )
+        assert len(found.further) == count - 1
+        there = found.save(tmp_path / f"there.{form}")
+        here = local.save(tmp_path / f"here.{form}")
+        assert len(there) == count
+        for one, other in zip(there, here, strict=True):
+            assert one.name.replace("there", "here") == other.name
+            assert one.read_bytes() == other.read_bytes()
+    assert len({one.read_bytes() for one in tmp_path.glob("there-*.svg")}) == 3
 
 
 def test_an_array_larger_than_a_message(client, folder):

@@ -802,20 +802,22 @@ class SlideView(_message.Message):
     def __init__(self, channel: _Optional[int] = ..., height: _Optional[int] = ..., width: _Optional[int] = ...) -> None: ...
 
 class ViewResponse(_message.Message):
-    __slots__ = ("progress", "note", "png", "tensor", "texts", "panel")
+    __slots__ = ("progress", "note", "png", "tensor", "texts", "panel", "page")
     PROGRESS_FIELD_NUMBER: _ClassVar[int]
     NOTE_FIELD_NUMBER: _ClassVar[int]
     PNG_FIELD_NUMBER: _ClassVar[int]
     TENSOR_FIELD_NUMBER: _ClassVar[int]
     TEXTS_FIELD_NUMBER: _ClassVar[int]
     PANEL_FIELD_NUMBER: _ClassVar[int]
+    PAGE_FIELD_NUMBER: _ClassVar[int]
     progress: Progress
     note: str
     png: bytes
     tensor: NamedTensor
     texts: NamedTexts
     panel: NamedFile
-    def __init__(self, progress: _Optional[_Union[Progress, _Mapping]] = ..., note: _Optional[str] = ..., png: _Optional[bytes] = ..., tensor: _Optional[_Union[NamedTensor, _Mapping]] = ..., texts: _Optional[_Union[NamedTexts, _Mapping]] = ..., panel: _Optional[_Union[NamedFile, _Mapping]] = ...) -> None: ...
+    page: NamedFile
+    def __init__(self, progress: _Optional[_Union[Progress, _Mapping]] = ..., note: _Optional[str] = ..., png: _Optional[bytes] = ..., tensor: _Optional[_Union[NamedTensor, _Mapping]] = ..., texts: _Optional[_Union[NamedTexts, _Mapping]] = ..., panel: _Optional[_Union[NamedFile, _Mapping]] = ..., page: _Optional[_Union[NamedFile, _Mapping]] = ...) -> None: ...
 
 class NamedFile(_message.Message):
     __slots__ = ("name", "data")

@@ -34,18 +34,18 @@ class Drawing:
     panels: bool
 
     def parts(self, view: View) -> Iterator[pb.ViewResponse]:
-        """Yield the drawing of a view and its panels as messages. Raises OptionError.
+        """Yield the drawing of a view, page by page, and its panels as messages.
 
-        Of several pages, the first, unless the format has pages.
+        Raises OptionError where one is too large.
         """
         figures = view.figures(**self.style)
-        pages = list(figures) if self.form == "pdf" else [next(figures)]
-        if next(figures, None) is not None:
-            yield pb.ViewResponse(
-                note="the drawing is the first of several pages: a PDF file has all of them"
-            )
-        for piece in _pieces(pages, self.form):
+        pages = iter([list(figures)]) if self.form == "pdf" else ([figure] for figure in figures)
+        for piece in _pieces(next(pages), self.form):
             yield pb.ViewResponse(png=piece)
+        for number, page in enumerate(pages, 2):
+            for piece in _pieces(page, self.form):
+                file = pb.NamedFile(name=f"page-{number}.{self.form}", data=piece)
+                yield pb.ViewResponse(page=file)
         if self.panels:
             for name, figure in view.panel_figures(**self.style):
                 for piece in _pieces([figure], self.form):

@@ -57,7 +57,7 @@ def test_the_unit_is_more_active_than_it_was(engine, layer, start):
     assert (found.score > 1.1 * np.abs(before.score)).all()
     values = value_of(MODEL, layer or "scores", x=found.attribution[:, 0])[:, 1]
     np.testing.assert_allclose(found.score[:, 0], values.reshape(2, -1).sum(1), rtol=1e-4)
-    found.draw()
+    found.figure()
 
 
 def test_the_same_seed_gives_the_same_however_many_run_at_once(engine):

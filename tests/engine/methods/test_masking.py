@@ -63,7 +63,7 @@ def test_the_size_of_a_window_has_a_default(engine):
     )
     np.testing.assert_array_equal(default.attribution, said.attribution)
     assert np.abs(default.attribution).max() > 0
-    default.draw()
+    default.figure()
 
 
 def test_a_baseline_and_a_place_in_the_layer(engine):

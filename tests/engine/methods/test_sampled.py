@@ -190,7 +190,7 @@ def test_the_whole_layer(engine):
     assert whole.channels.tolist() == [[-1], [-1]]
     assert relative_error(whole.attribution[:, 0], each.attribution.sum(axis=1)) < 1e-4
     np.testing.assert_allclose(whole.score[:, 0], each.score.sum(axis=1), rtol=1e-4)
-    whole.draw()
+    whole.figure()
 
 
 def test_inverse_starts_from_the_whole_layer_s_values(engine, tight):

@@ -15,6 +15,7 @@ from onnxplain.engine import (
     Engine,
     SideBySide,
 )
+from onnxplain.engine.drawing import Style
 from onnxplain.engine.views.transformations import CHANGES, changed
 from onnxplain.graphops.errors import (
     AnswerTooLarge,
@@ -146,10 +147,11 @@ def test_names_of_arrays_are_drawn_and_long_ones_cut(engine, model):
 def test_many_pictures_of_one_unit_share_rows(engine, model, pictures):
     """A page of 16 pictures in one column would be read by nobody."""
     arrays = [pixels(pictures[0])] * 16
-    page = engine.explain(model, arrays, "s", units=[2], preprocess=UNIT).draw()
-    assert 0.5 < page.width / page.height < 2
-    few = engine.explain(model, arrays[:2], "s", units=[2], preprocess=UNIT).draw()
-    assert few.width < page.width
+    found = engine.explain(model, arrays, "s", units=[2], preprocess=UNIT)
+    width, height = found.figure().get_size_inches()
+    assert 0.5 < width / height < 2
+    few = engine.explain(model, arrays[:2], "s", units=[2], preprocess=UNIT)
+    assert few.figure().get_size_inches()[0] < width
 
 
 def test_checkpoints_of_different_networks_are_told_apart(engine, tmp_path, pictures):
@@ -183,7 +185,9 @@ def test_checkpoints_of_different_networks_are_told_apart(engine, tmp_path, pict
 def test_methods_side_by_side(engine, model, pictures):
     methods = ("gradient", "grad_cam", "lrp", "occlusion", "smoothgrad")
     found = engine.maps(model, pictures[:2], methods, samples=3, preprocess=UNIT)
-    assert found.draw().height > 4 * 128  # two pictures of two rows each
+    rows = found.page(Style()).rows
+    assert [len(row) for row in rows] == [7, 5] * 2  # two pictures of two rows each
+    assert [row[0] is None for row in rows] == [False, True] * 2
     arrays = found.arrays()
     for method in methods:
         own = {"samples": 3} if method == "smoothgrad" else {}
@@ -193,7 +197,7 @@ def test_methods_side_by_side(engine, model, pictures):
         engine.maps(model, pictures[0], ["gradient", "lrp"], steps=3, preprocess=UNIT)
     vector = engine.explain(model, pictures[0], to="f", method="gradient", preprocess=UNIT)
     with pytest.raises(OptionError, match="not a picture"):
-        SideBySide((vector,)).draw()
+        SideBySide((vector,)).figure()
 
 
 def test_every_view_shows_itself_and_saves(engine, model, pictures, tmp_path):

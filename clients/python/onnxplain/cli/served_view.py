@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Iterator
 from typing import Any, Unpack
 
 import numpy as np
@@ -17,19 +18,30 @@ __all__ = ["RemoteView"]
 
 
 class RemoteView(View):
-    """A view that a server drew, saved by the rules of the engine's views: whole or not at all."""
+    """A view that a server drew, saved by the rules of the engine's views: whole or not at all.
+
+    Its files have the format and the style that the server was asked for.
+    """
 
     def __init__(self, view: ServedView) -> None:
         self.notes = view.notes
         self._view = view
 
     def page(self, style: Style) -> Page:
-        """Return the drawing as one picture, its page's texts included."""
+        """Return the drawing, a PNG file, as one picture, its page's texts included."""
         pixels = np.asarray(Image.open(io.BytesIO(self._view.png)).convert("RGB"))
         return Page("", [[picture_panel((), Frame.whole(pixels.shape[:2], pixels))]])
 
+    def files(self, form: str, **style: Unpack[StyleOptions]) -> list[bytes]:
+        """Return the files of the drawing."""
+        return [self._view.drawing, *self._view.further]
+
+    def panel_files(self, form: str, **style: Unpack[StyleOptions]) -> Iterator[tuple[str, bytes]]:
+        """Return the files of the panels, by name."""
+        return iter(self._view.panels.items())
+
     def png(self, **style: Unpack[StyleOptions]) -> bytes:
-        """Return the bytes of the drawing, a PNG file."""
+        """Return the drawing, a PNG file."""
         return self._view.png
 
     def arrays(self) -> dict[str, npt.NDArray[Any]]:

@@ -41,7 +41,8 @@ class ServedView:
 
     drawing: the bytes of a file in `format`, "png", "pdf", "svg" or "jpg". arrays: by name, as
     listed with the view's message in explain.proto. notes: assumptions, and oddities of the result.
-    panels: the panels of the drawing, files by their names; empty unless asked for.
+    panels: the panels of the drawing, files by their names; empty unless asked for. further: the
+    pages after the first, as `drawing`; empty for a PDF file, which has all of them.
     """
 
     drawing: bytes
@@ -49,6 +50,7 @@ class ServedView:
     notes: tuple[str, ...]
     format: str = "png"
     panels: dict[str, bytes] = field(default_factory=dict)
+    further: tuple[bytes, ...] = ()
 
     @property
     def png(self) -> bytes:
@@ -57,11 +59,15 @@ class ServedView:
             raise _wrong(f"the service drew a {self.format} file: ask for format='png'")
         return self.drawing
 
-    def save(self, path: str | os.PathLike[str]) -> None:
+    def save(self, path: str | os.PathLike[str]) -> list[Path]:
         """Write the drawing.
 
         Args:
-            path: the file to write, whose name ends in the drawing's format.
+            path: the file to write, whose name ends in the drawing's format. Further pages are
+                files with numbers in their names.
+
+        Returns:
+            The files.
 
         Raises:
             ClientError: the name ends in another.
@@ -73,7 +79,14 @@ class ServedView:
                 f".{self.format}: name such a file, or ask for another format, such as "
                 f"format='{_format(path) or 'pdf'}'"
             )
-        Path(path).write_bytes(self.drawing)
+        files, whole = (self.drawing, *self.further), Path(path)
+        paths, digits = [whole], len(str(len(files)))
+        if self.further:
+            numbers = range(1, len(files) + 1)
+            paths = [whole.with_stem(f"{whole.stem}-{n:0{digits}}") for n in numbers]
+        for one, data in zip(paths, files, strict=True):
+            one.write_bytes(data)
+        return paths
 
     def save_panels(self, folder: str | os.PathLike[str]) -> list[Path]:
         """Write each panel as a file of its own, in the drawing's format.
@@ -91,8 +104,7 @@ class ServedView:
         if not self.panels:
             raise _wrong("the service returned no panels: ask for panels=True")
         Path(folder).mkdir(parents=True, exist_ok=True)
-        # Whatever a service sends as a name, the file is in this folder.
-        files = {Path(folder) / Path(name).name: data for name, data in self.panels.items()}
+        files = {Path(folder) / name: data for name, data in self.panels.items()}
         for path, data in files.items():
             path.write_bytes(data)
         return list(files)
@@ -200,13 +212,14 @@ def gather_view(
     drawing: list[bytes] = []
     notes: list[str] = []
     arrays: dict[str, npt.NDArray[Any]] = {}
-    panels: dict[str, bytes] = {}
+    files: dict[str, dict[str, bytes]] = {"panel": {}, "page": {}}
     for (kind, name), group in groupby(without_progress(stream, progress, passes), _key):
         messages = list(group)
         if kind == "png":
             drawing += [message.png for message in messages]
-        elif kind == "panel":
-            panels[name] = b"".join(message.panel.data for message in messages)
+        elif kind in files:
+            data = b"".join(getattr(message, kind).data for message in messages)
+            files[kind][Path(name).name] = data  # without a folder, whatever the service sends
         elif kind == "note":
             notes += [message.note for message in messages]
         elif kind == "texts":
@@ -217,13 +230,16 @@ def gather_view(
                 arrays[name] = tensors.join(message.tensor.values for message in messages)
             except ValueError as e:
                 raise ClientError(StatusCode.DATA_LOSS, f"the response is damaged: {e}") from e
-    return ServedView(b"".join(drawing), arrays, tuple(notes), format or "png", panels)
+    return ServedView(
+        b"".join(drawing), arrays, tuple(notes), format or "png", files["panel"],
+        tuple(files["page"].values()),
+    )  # fmt: skip
 
 
 def _key(message: pb.ViewResponse) -> tuple[str | None, str]:
     """Return what the pieces of one array, or of one file, have in common."""
-    name = message.tensor.name or message.texts.name or message.panel.name
-    return message.WhichOneof("part"), name
+    kind = message.WhichOneof("part")
+    return kind, getattr(getattr(message, kind or ""), "name", "")
 
 
 def _format(path: str | os.PathLike[str]) -> str:

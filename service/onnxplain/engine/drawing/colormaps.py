@@ -86,7 +86,7 @@ def limit_of(values: Values) -> float:
 def channels_last(attribution: Values) -> Floats:
     """Return [H, W, C], zeros for what is not finite; the channel axis has a size of 1 or 3."""
     values = np.asarray(attribution, np.float32)
-    if not np.isfinite(values.sum(dtype=np.float64)):
+    if not np.isfinite(values).all():
         values = np.nan_to_num(values, nan=0.0, posinf=0.0, neginf=0.0)
     if values.ndim == 2:
         return values[:, :, None]

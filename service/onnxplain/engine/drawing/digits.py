@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 __all__ = ["number", "percent"]
 
 SUPERSCRIPTS = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
@@ -9,6 +11,8 @@ SUPERSCRIPTS = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
 
 def number(value: float) -> str:
     """Return a number in few digits: 0.02, −1,200, 3×10⁻⁵."""
+    if not math.isfinite(value):
+        return f"{value}".replace("-", "−")
     if value and not 1e-3 <= abs(value) < 1e6:
         digits, _, power = f"{value:.2e}".partition("e")
         digits = digits.rstrip("0").rstrip(".")

@@ -161,6 +161,40 @@ class View(NamedArrays):
         """
         return encoded(self.figure(**style), "png")
 
+    def files(self, form: str, **style: Unpack[StyleOptions]) -> list[bytes]:
+        """Return the pages as files of a format, one for all where the format has pages.
+
+        Args:
+            form: "png", "jpg", "svg" or "pdf".
+            **style: see `Style`.
+
+        Returns:
+            The bytes of each file.
+
+        Raises:
+            OptionError: an option is wrong, or the arrays cannot be drawn.
+        """
+        figures = self.figures(**style)
+        if form == "pdf":
+            return [encoded_pages(list(figures))]
+        return [encoded(figure, form) for figure in figures]
+
+    def panel_files(self, form: str, **style: Unpack[StyleOptions]) -> Iterator[tuple[str, bytes]]:
+        """Return each panel as a file of a format, see `panel_figures`.
+
+        Args:
+            form: "png", "jpg", "svg" or "pdf".
+            **style: see `Style`.
+
+        Returns:
+            The name of each file, and its bytes.
+
+        Raises:
+            OptionError: an option is wrong, or the arrays cannot be drawn.
+        """
+        figures = self.panel_figures(**style)
+        return ((f"{name}.{form}", encoded(figure, form)) for name, figure in figures)
+
     def save(self, path: str | os.PathLike[str], **style: Unpack[StyleOptions]) -> list[Path]:
         """Write the figure to a file, whole or not at all.
 
@@ -177,16 +211,13 @@ class View(NamedArrays):
             OutputError: a file cannot be written.
         """
         form, whole = format_of(path), Path(path)
-        figures = list(self.figures(**style))
-        if form == "pdf":
-            write_atomically(path, encoded_pages(figures))
-            return [whole]
-        paths, digits = [whole], len(str(len(figures)))
-        if len(figures) > 1:
-            numbers = range(1, len(figures) + 1)
+        files = self.files(form, **style)
+        paths, digits = [whole], len(str(len(files)))
+        if len(files) > 1:
+            numbers = range(1, len(files) + 1)
             paths = [whole.with_stem(f"{whole.stem}-{n:0{digits}}") for n in numbers]
-        for figure, name in zip(figures, paths, strict=True):
-            write_atomically(name, encoded(figure, form))
+        for data, name in zip(files, paths, strict=True):
+            write_atomically(name, data)
         return paths
 
     def save_panels(
@@ -207,14 +238,14 @@ class View(NamedArrays):
             OutputError: a file cannot be written.
         """
         form, paths = format_of(f".{form}" if "." in form else f"panel.{form}"), []
-        figures = self.panel_figures(**style)
+        files = self.panel_files(form, **style)
         try:
             os.makedirs(folder, exist_ok=True)
         except OSError as e:
             raise OutputError(f"'{os.fspath(folder)}' cannot be made: {e.strerror or e}") from e
-        for name, figure in figures:
-            paths.append(Path(folder) / f"{name}.{form}")
-            write_atomically(paths[-1], encoded(figure, form))
+        for name, data in files:
+            paths.append(Path(folder) / name)
+            write_atomically(paths[-1], data)
         return paths
 
     def _repr_png_(self) -> bytes | None:

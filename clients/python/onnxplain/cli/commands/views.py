@@ -18,6 +18,7 @@ from onnxplain.cli.drawing import (
     forbid_engine_flags,
     output_files,
     report,
+    style_options,
     write,
 )
 from onnxplain.cli.inputs import IMAGE_HELP, opened, stem
@@ -164,6 +165,7 @@ def _draw_remotely(
     with working(f"waiting for {arguments.server}") as progress:
         from onnxplain.cli.served_view import RemoteView
         from onnxplain.client import Client
+        from onnxplain.engine.drawing import format_of
 
         with Client(arguments.server) as client:
             drawn = client.view(
@@ -174,6 +176,9 @@ def _draw_remotely(
                 labels=labels,
                 progress=progress,
                 passes=progress.runs,
+                format=format_of(arguments.output) if arguments.output else "png",
+                panels=bool(arguments.panels),
+                **style_options(arguments),
                 **options,
                 **checkpoints,
             )
