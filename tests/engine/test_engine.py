@@ -237,7 +237,7 @@ def test_channels_last_networks_take_pictures_too(engine):
     """
     result = engine.explain(with_random_weights(text), PICTURES, "c", "gradient", preprocess="unit")
     assert result.attribution.shape == (3, 1, 17, 15, 3)
-    assert result.draw().width > 0
+    assert result.png()
 
 
 def test_names_that_the_network_has_already_are_no_trouble(engine):

@@ -6,7 +6,7 @@ import re
 import subprocess
 import sys
 from dataclasses import replace
-from inspect import signature
+from inspect import signature, unwrap
 from pathlib import Path
 
 import pytest
@@ -63,8 +63,21 @@ def test_a_method_takes_options_by_name():
 
 @pytest.mark.parametrize("function", [explain, Engine.explain, Engine.explain_units, maps])
 def test_a_misspelt_choice_is_a_type_error(function):
-    assert signature(function).parameters["choices"].annotation == "Unpack[Choices]"
+    assert unwrap(function).__annotations__["choices"] == "Unpack[Choices]"
     assert Choices(position="all") == {"position": "all"}
+
+
+@pytest.mark.parametrize("function", [explain, Engine.explain, Engine.explain_units, maps])
+def test_help_lists_every_option_with_its_default(function):
+    parameters = signature(function).parameters
+    assert "choices" not in parameters
+    assert set(Choices.__annotations__) <= set(parameters)
+    assert all(parameters[name].default in (None, False) for name in Choices.__annotations__)
+    text = " ".join(function.__doc__.split())
+    for option in method_options().values():
+        default = f" (default: {option.shown_default})" if option.shown_default else ""
+        assert re.search(rf" {option.name}: of [\w, ]+: {re.escape(option.help)}.*?", text)
+        assert default in text
 
 
 @pytest.mark.parametrize("name", ["select", "position", "seed_value"])
