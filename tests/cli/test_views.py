@@ -40,7 +40,7 @@ def test_top(run: Run, folder: Path, tmp_path: Path) -> None:
     assert result.code == 0, result.error
     rows = json.loads(result.out)
     assert [row["channel"] for row in rows] == [7, 7, 60, 60]
-    assert rows[0]["score"] >= rows[1]["score"]
+    assert rows[0]["activity"] >= rows[1]["activity"]
     for row in rows:
         assert row["picture"] == str(folder / row["name"])
         assert row["name"] in ("star_1.png", "more/ring_1.png", "heart_1.png")
@@ -258,7 +258,7 @@ def test_methods(run: Run) -> None:
         (("evaluate", MODEL, STAR, "--masks", "nowhere"), "no folder 'nowhere'"),
         (("occlusion", MODEL, STAR, "--layer", "block2", "--class", "99"), "no class 99"),
         (("occlusion", MODEL, STAR, "--window", "0"), "a window of 0"),
-        (("occlusion", MODEL, STAR, "-o", "out.jpg"), "'out.jpg' does not end in .png"),
+        (("occlusion", MODEL, STAR, "-o", "out.gif"), "'out.gif' does not end in .png"),
         (("invariance", MODEL, STAR, "--layer", "mixed", "-o", STAR), "would be overwritten"),
         (("evaluate", MODEL, STAR, "--method", "gradient", "--randomize", "-1"), "randomize -1"),
         (("explain", MODEL, STAR, "--method", "gradient", "--baseline", "1"), "takes no baseline"),
