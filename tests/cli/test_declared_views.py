@@ -10,6 +10,7 @@ from cli.running import Run
 from PIL import Image
 
 from onnxplain.engine import VIEWS, View
+from onnxplain.engine.drawing import Frame, Page, Style, picture_panel
 from onnxplain.engine.views import DECLARED_VIEWS, ViewArgument, ViewCommand, ViewDeclaration
 
 
@@ -18,8 +19,9 @@ class Colour(View):
     mean: np.ndarray
     notes: tuple[str, ...] = ("it has a colour",)
 
-    def draw(self) -> Image.Image:
-        return Image.fromarray(self.mean.astype(np.uint8)[None, None])
+    def page(self, style: Style) -> Page:
+        pixels = self.mean.astype(np.uint8)[None, None]
+        return Page("colour", [[picture_panel(("mean",), Frame.whole((1, 1), pixels))]])
 
     def arrays(self) -> dict[str, np.ndarray]:
         return {"mean": self.mean}
@@ -79,6 +81,10 @@ def test_its_command_draws_it(run: Run, network: Path, picture: Path) -> None:
     assert [row["mean"] for row in json.loads(result.out)] == pytest.approx(3 * mean + 2)
     with np.load("c.npz") as saved:
         np.testing.assert_allclose(saved["mean"], 3 * mean + 2)
+    shown = ("--dpi", 50, "--width", 2, "-o", "c.png")
+    assert run("colour", network, picture, *shown).code == 0
+    with Image.open("c.png") as drawn:
+        assert drawn.width == 100
 
 
 def test_its_help_says_what_is_declared(run: Run) -> None:

@@ -196,11 +196,54 @@ def test_an_input_is_never_overwritten(run: Run, network: Path, picture: Path) -
     assert picture.read_bytes() == before
 
 
-def test_a_drawing_is_a_png(run: Run, network: Path, picture: Path) -> None:
-    result = run("explain", network, picture, "-o", "cat.jpg")
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (("-o", "cat.gif"), "does not end in .png, .pdf, .svg or .jpg"),
+        (("--dpi", 5), "dpi is 5"),
+        (("--cmap", "seismik"), "nearest: 'seismic'"),
+        (("--alpha", 2), "alpha is 2.0"),
+        (("--width", 0), "width is 0.0"),
+        (("--columns", 0), "columns is 0"),
+        (("--at", "photo"), "choose one of photograph, network"),
+        (("--panels", "file"), "'file' is a file"),
+    ],
+)
+def test_what_a_figure_cannot_be_is_said_before_the_work(
+    run: Run, network: Path, picture: Path, flags: tuple[object, ...], message: str
+) -> None:
+    Path("file").write_text("")
+    result = run("explain", network, picture, *flags)
     assert result.code == 2
-    assert ".png" in result.error_line
-    assert os.listdir() == []
+    assert message in result.error_line
+    assert "activity" not in result.out
+    assert os.listdir() == ["file"]
+
+
+def test_the_figure_s_flags_reach_it(run: Run, network: Path, picture: Path) -> None:
+    flags = ("--dpi", 60, "--width", 5, "--no-title", "--cmap", "viridis", "--at", "network")
+    result = run("explain", network, picture, "-o", "cat.jpg", "--method", "lrp", *flags)
+    assert result.code == 0, result.error
+    with Image.open("cat.jpg") as drawn:
+        assert drawn.format == "JPEG"
+        assert drawn.width == 300
+        height = drawn.height
+    run("explain", network, picture, "-o", "titled.png", "--method", "lrp", *flags[:4])
+    with Image.open("titled.png") as drawn:
+        assert drawn.height > height
+
+
+def test_panels_are_files_of_the_figure_s_kind(run: Run, network: Path, picture: Path) -> None:
+    result = run("explain", network, picture, "-o", "cat.pdf", "--panels", "parts")
+    assert result.code == 0, result.error
+    assert result.out.splitlines()[-2:] == ["wrote cat.pdf", "wrote parts/"]
+    names = sorted(os.listdir("parts"))
+    assert len(names) == 3
+    assert all(Path("parts", name).read_bytes().startswith(b"%PDF") for name in names)
+    alone = run("explain", network, picture, "--panels", "alone")
+    assert alone.code == 0, alone.error
+    assert sorted(os.listdir()) == ["alone", "cat.pdf", "parts"]
+    assert {Path(name).suffix for name in os.listdir("alone")} == {".png"}
 
 
 @pytest.mark.parametrize(

@@ -258,7 +258,7 @@ def test_methods(run: Run) -> None:
         (("evaluate", MODEL, STAR, "--masks", "nowhere"), "no folder 'nowhere'"),
         (("occlusion", MODEL, STAR, "--layer", "block2", "--class", "99"), "no class 99"),
         (("occlusion", MODEL, STAR, "--window", "0"), "a window of 0"),
-        (("occlusion", MODEL, STAR, "-o", "out.jpg"), "'out.jpg' does not end in .png"),
+        (("occlusion", MODEL, STAR, "-o", "out.gif"), "'out.gif' does not end in .png"),
         (("invariance", MODEL, STAR, "--layer", "mixed", "-o", STAR), "would be overwritten"),
         (("evaluate", MODEL, STAR, "--method", "gradient", "--randomize", "-1"), "randomize -1"),
         (("explain", MODEL, STAR, "--method", "gradient", "--baseline", "1"), "takes no baseline"),

@@ -74,7 +74,7 @@ def test_heat_runs_from_transparent_to_dark_at_the_opacity():
     assert (np.diff(table[:, 3]) > 0).all()
     assert (np.diff(table[:, :3].sum(axis=1)) < 0).all()
     even = heat_colours(None, 0.6, even=True)([0.0, 1.0])
-    assert even[:, 3] == pytest.approx([0.6, 0.6])
+    assert even[:, 3] == pytest.approx([0.3, 0.6])
 
 
 def test_of_a_map_that_is_brightest_in_its_middle_heat_is_the_upper_half():

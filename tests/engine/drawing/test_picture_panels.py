@@ -181,7 +181,10 @@ def test_a_grid_of_values_lies_around_its_centres():
     colours = {at: drawn[at] for at in ((3, 3), (2, 8), (8, 3), (9, 9))}
     expected = {(3, 3): 0.0, (2, 8): 1.0, (8, 3): 0.5, (9, 9): 0.25}
     for at, value in expected.items():
-        np.testing.assert_allclose(colours[at], 255 * np.array(of.cmap(value)[:3]), atol=1)
+        opacity, pale = (1 + value) / 2, 0.6 * 100 + 0.4 * 255
+        heat = 255 * np.array(of.cmap(value)[:3])
+        expected_colour = opacity * heat + (1 - opacity) * pale
+        np.testing.assert_allclose(colours[at], expected_colour, atol=2)
     assert drawn[3, 3].sum() > drawn[8, 3].sum() > drawn[2, 8].sum(), "stronger is darker"
     outside = [0, 5, 10, 11]  # whose middles are further than 2 from 3 and from 8
     assert (drawn[outside] == drawn[0, 0]).all()

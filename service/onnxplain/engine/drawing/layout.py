@@ -11,7 +11,7 @@ from onnxplain.engine.drawing.page import Page, Panel
 from onnxplain.engine.drawing.style import Style
 from onnxplain.graphops.errors import OptionError
 
-__all__ = ["CAPTION", "SMALL", "TITLE", "Layout", "Placed", "Rectangle", "Text", "laid_out"]
+__all__ = ["CAPTION", "SMALL", "TITLE", "Layout", "PlacedPanel", "Rectangle", "Text", "laid_out"]
 
 TITLE, CAPTION, SMALL = 11.0, 8.5, 7.0  # sizes of text in points
 MARGIN, GAP, ROW_GAP = 0.14, 0.1, 0.12
@@ -42,7 +42,7 @@ class Text:
 
 
 @dataclass(frozen=True)
-class Placed:
+class PlacedPanel:
     """A panel, where its axes are, and its own colour bar's, if it has one."""
 
     panel: Panel
@@ -56,7 +56,7 @@ class Layout:
 
     width: float
     height: float = 0.0
-    panels: list[Placed] = field(default_factory=list)
+    panels: list[PlacedPanel] = field(default_factory=list)
     texts: list[Text] = field(default_factory=list)
     shared: dict[str, Rectangle] = field(default_factory=dict)
 
@@ -152,7 +152,7 @@ class _Page:
         if panel.bar and own:
             bar = (left + before, end + 0.05, width, BAR)
             end += BAR_ROOM
-        self.layout.panels.append(Placed(panel, (left + before, top, width, height), bar))
+        self.layout.panels.append(PlacedPanel(panel, (left + before, top, width, height), bar))
         return end
 
     def below(self, page: Page, shared: bool) -> None:
