@@ -10,7 +10,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STUBS := proto/onnxplain/v1
 
-.PHONY: demo docs test test-all lint wheel proto generate docs-methods bench-gpu bench-memory bench-pictures bench-rewriting bench-values default-layers gallery parity portability torchvision-preset clean
+.PHONY: demo docs notebooks test test-all lint wheel proto generate docs-methods bench-gpu bench-memory bench-pictures bench-rewriting bench-values default-layers gallery parity portability torchvision-preset clean
 
 demo: $(VENV)/run
 	$(BIN)/python examples/demo.py
@@ -34,6 +34,10 @@ lint: $(VENV)/dev
 # Builds the documentation's site into site/.
 docs: $(VENV)/dev
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
+
+# Executes the notebooks of examples/ and keeps them with their outputs in .notebooks/.
+notebooks: $(VENV)/dev
+	$(BIN)/python examples/run_notebooks.py .notebooks
 
 # Builds both wheels into dist/, then installs and tries them on every Python that is found.
 wheel: $(VENV)/run
@@ -113,4 +117,4 @@ $(VENV)/dev: $(VENV)/run
 	touch $@
 
 clean:
-	rm -rf $(VENV) $(VENV)-parity $(VENV)-portability bench/web/node_modules demo-out dist site .gallery .parity
+	rm -rf $(VENV) $(VENV)-parity $(VENV)-portability bench/web/node_modules demo-out dist site .notebooks .gallery .parity

@@ -173,6 +173,7 @@ def try_without_runtime(full: Environment, version: str) -> None:
     require(not runtimes, f"no runtime is installed: {runtimes}")
     require(full.run("onnxplain", "--version").stdout == f"onnxplain {version}\n", "--version")
     full.run("onnxplain", "--help")
+    full.run("python", "-m", "onnxplain", "--help")
     full.run("onnxplain", "layers", MODEL)
     full.run("onnxplain", "check", MODEL, "--layer", "mixed")
     rewrite = ("onnxplain", "rewrite", MODEL, "--layer", "mixed", "-o", "explained.onnx")

@@ -1,19 +1,23 @@
 """What the command line says of itself, and that saying it loads nothing heavy."""
 
 import json
+import os
 import re
 import resource
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from cli.running import Run
 
+ROOT = Path(__file__).parents[2]
 COMMANDS = (
     "layers", "check", "rewrite", "explain", "top", "training", "invariance", "occlusion", "slide",
-    "evaluate", "convolutionalize", "serve",
+    "evaluate", "convolutionalize", "serve", "models", "methods", "completion",
 )  # fmt: skip
-HEAVY = ("numpy", "onnx", "onnxruntime", "onnx_graphsurgeon", "grpc", "google", "PIL")
+HEAVY = ("numpy", "onnx", "onnxruntime", "onnx_graphsurgeon", "grpc", "google", "PIL", "shtab")
 
 LOADED = """
 import json, sys
@@ -83,8 +87,52 @@ def test_version(run: Run) -> None:
     assert re.fullmatch(r"onnxplain \d+\.\d+\.\d+\S*\n", result.out)
 
 
-def test_it_runs_as_a_module(run_process: Run) -> None:
-    assert run_process("--version").out.startswith("onnxplain ")
+@pytest.mark.parametrize("layout", ["roots", "wheel"])
+def test_it_runs_as_a_module(tmp_path: Path, layout: str) -> None:
+    """From the four roots of a checkout, and from one folder, as a wheel is installed."""
+    roots = [ROOT / root for root in ("proto", "graphops", "service", "clients/python")]
+    if layout == "wheel":
+        for root in roots:
+            shutil.copytree(
+                root / "onnxplain",
+                tmp_path / "onnxplain",
+                dirs_exist_ok=True,
+                ignore=shutil.ignore_patterns("__pycache__"),
+            )
+        roots = [tmp_path]
+        assert not (tmp_path / "onnxplain/__init__.py").exists()
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, roots))}
+    (tmp_path / "elsewhere").mkdir()
+    for module in ("onnxplain", "onnxplain.cli"):
+        done = subprocess.run(
+            [sys.executable, "-m", module, "methods"],
+            capture_output=True,
+            text=True,
+            cwd=tmp_path / "elsewhere",
+            env=environment,
+            timeout=60,
+        )
+        assert (done.returncode, done.stderr) == (0, "")
+        assert "Grad-CAM++" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (["explian", "a", "b"], "no command 'explian' (nearest: 'explain'"),
+        (["saliency", "net.onnx"], "`onnxplain explain MODEL IMAGE --method gradient`"),
+        (["Grad-CAM"], "no command 'Grad-CAM': explain by that method, with"),
+        (["layers", "net.onnx", "--jsn"], "no flag '--jsn' (nearest: '--json'"),
+        (["layers", "net.onnx", "--sizes=3x3"], "no flag '--sizes' (nearest: '--size'"),
+        (["layers", "net.onnx", "more"], "'more' is one argument too many (see `onnxplain layers"),
+    ],
+)
+def test_a_mistyped_command_or_flag_gives_the_nearest(
+    run: Run, arguments: list[str], text: str
+) -> None:
+    result = run(*arguments)
+    assert result.code == 2
+    assert text in result.error_line
 
 
 @pytest.mark.parametrize(

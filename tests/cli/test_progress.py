@@ -52,6 +52,7 @@ def test_steps_have_a_rate_and_a_time_left() -> None:
     progress(2, 8)
     text = at(progress, clock, 25)
     assert text == f": 25% [{'#' * 4}{'.' * 12}] 2/8, 0.1/s, 1:00 left"
+    assert at(progress, clock, 30).endswith("2/8, 0.1/s, 0:55 left")
 
 
 def test_the_runs_of_a_single_step_count() -> None:

@@ -40,7 +40,7 @@ def test_top(run: Run, folder: Path, tmp_path: Path) -> None:
     assert result.code == 0, result.error
     rows = json.loads(result.out)
     assert [row["channel"] for row in rows] == [7, 7, 60, 60]
-    assert rows[0]["score"] >= rows[1]["score"]
+    assert rows[0]["activity"] >= rows[1]["activity"]
     for row in rows:
         assert row["picture"] == str(folder / row["name"])
         assert row["name"] in ("star_1.png", "more/ring_1.png", "heart_1.png")

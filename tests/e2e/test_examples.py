@@ -26,8 +26,10 @@ NOT_RUN = {
     "README.md": ["it installs packages", "it installs packages"],
     "docs/add-a-rule.md": ["parts of modules, which tests/e2e/test_add_a_rule.py runs"] * 3,
 }
+COMMAND = re.compile(r"^(?:\$ )?(?:onnxplain|make|python|pip) ", re.MULTILINE)
 EXAMPLE = re.compile(r"(?:<!-- not run: ([^\n]*) -->\n+)?```(python|sh)\n(.*?)```", re.DOTALL)
-SHOWN = re.compile(r"^ *print\(.*\)  # (.*)$", re.MULTILINE)
+# What a print shows: the comment behind it, or the comments below it.
+SHOWN = re.compile(r"^ *print\(.*\)(?:  # (.*)|\n((?:# .*\n)+))", re.MULTILINE)
 WRITTEN = re.compile(r"""\bsave\w*\((?:.*, )?"([^"{]+)"|(?<= )-o (\S+)""")
 LISTEN = "127.0.0.1:50051"
 
@@ -43,7 +45,7 @@ def examples(page):
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    """A folder with the examples, and `onnxplain` on the PATH, in place of the repository's root."""
+    """A folder with the examples, and `onnxplain` on the PATH, in place of the repository."""
     (tmp_path / "examples").symlink_to(ROOT / "examples")
     command = tmp_path / "bin/onnxplain"
     command.parent.mkdir()
@@ -85,7 +87,8 @@ def run_python(code, names):
     output = io.StringIO()
     with contextlib.redirect_stdout(output):
         exec(code, names)
-    assert output.getvalue().splitlines() == SHOWN.findall(code)
+    shown = [one or below.replace("# ", "").strip() for one, below in SHOWN.findall(code)]
+    assert output.getvalue().splitlines() == "\n".join(shown).splitlines()
 
 
 def run_shell(code):
@@ -122,5 +125,4 @@ def test_every_example_is_taken_for_one(page):
     assert text.count("<!-- not run") == len(NOT_RUN.get(label(page), []))
     fences = re.findall(r"^```(\w*)\n((?s:.*?))^```$", text, re.MULTILINE)
     assert {language for language, _ in fences} <= {"python", "sh", "mermaid", ""}
-    outputs = [code for language, code in fences if not language]
-    assert not re.findall(r"^(?:\$ )?(?:onnxplain|make|python|pip) ", "".join(outputs), re.MULTILINE)
+    assert not [code for language, code in fences if not language and COMMAND.search(code)]

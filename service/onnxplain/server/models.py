@@ -29,7 +29,11 @@ __all__ = ["Models", "ServedModel", "Value"]
 
 @dataclass(frozen=True)
 class Value:
-    """An input or output of a model. A size is a number, a name, or None where it is unknown."""
+    """An input or output of a model.
+
+    name: its name in the graph. dtype: its element type, such as "float32".
+    shape: each size is a number, a name, or None where it is unknown.
+    """
 
     name: str
     dtype: str
@@ -38,7 +42,12 @@ class Value:
 
 @dataclass(frozen=True)
 class ServedModel:
-    """One version of a model. `problem` is the reason why it cannot be used, or empty."""
+    """One version of a model.
+
+    name: `models/{model}/versions/{version}`. size_bytes: the size of its file. opset: its version
+    of the standard operators. inputs: its inputs, without its weights. outputs: its outputs.
+    metadata: its metadata. problem: the reason why it cannot be used, or "".
+    """
 
     name: str
     size_bytes: int = 0
@@ -67,9 +76,17 @@ class Models:
         ]
 
     def get(self, name: str) -> ServedModel:
-        """Return one version of a model, the newest if `name` has none.
+        """Return one version of a model.
 
-        Raises InputError or MissingModel.
+        Args:
+            name: `models/{model}/versions/{version}`, or `models/{model}` for the newest version.
+
+        Returns:
+            The version.
+
+        Raises:
+            InputError: the name is not of that form.
+            MissingModel: there is no such model or version.
         """
         return self._describe(*self._find(name))
 
@@ -78,15 +95,34 @@ class Models:
         """Yield the full name and the file of one version of a model.
 
         Errors raised inside the block name the model instead of its file: clients must not learn
-        the service's paths. Raises InputError, MissingModel, or UnsupportedModel where two files
-        claim the version.
+        the service's paths.
+
+        Args:
+            name: as in `get`.
+
+        Yields:
+            The full name and the path, once.
+
+        Raises:
+            InputError, MissingModel: as in `get`.
+            UnsupportedModel: two files claim the version.
         """
         with self.use_all([name]) as (file,):
             yield file
 
     @contextmanager
     def use_all(self, names: Sequence[str]) -> Iterator[list[tuple[str, Path]]]:
-        """Yield the full names and files of several models, as `use` does for one."""
+        """Yield the full names and files of several models, as `use` does for one.
+
+        Args:
+            names: each as in `get`.
+
+        Yields:
+            The full name and the path of each, once.
+
+        Raises:
+            InputError, MissingModel, UnsupportedModel: as in `use`.
+        """
         files = [self._file(name) for name in names]
         try:
             yield files

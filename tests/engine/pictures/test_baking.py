@@ -84,8 +84,10 @@ CHOICES = [*PRESETS, "raw_bgr,mean=104:117:123,std=58:57:56", "gray,mean=0.13,st
 def test_the_network_s_input_is_exactly_explain_s(preset, dtype):
     model = net(channels_of(preset), dtype)
     made = baked(model, preset)
-    expected = np.stack(prepare(model, PICTURES, preset).rows)
-    found = network_input(made, "x", pixels=np.stack(PICTURES), channel=np.zeros(3, np.int64))
+    prepared = prepare(model, PICTURES, preset)
+    expected = np.stack(prepared.rows)
+    pixels = np.stack(PICTURES if expected.shape[2:] == SIZE else prepared.pictures)
+    found = network_input(made, "x", pixels=pixels, channel=np.zeros(3, np.int64))
     assert found.dtype == expected.dtype
     np.testing.assert_array_equal(found, expected)
 
@@ -193,10 +195,11 @@ def test_the_metadata_says_what_is_baked_and_what_is_left():
     assert Preprocess.from_json(plain["onnxplain.preprocess"]) == PRESETS["raw"]
 
 
-def test_a_picture_of_another_size_is_fitted_as_before(engine):
-    model, (picture,) = net(batch=1), pictures(1, 40, 23)
-    expected = engine.explain(model, picture, None, "gradient", preprocess="imagenet")
-    found = engine.explain(baked(model, "imagenet"), picture, None, "gradient")
+@pytest.mark.parametrize("preset", ["imagenet", "torchvision", "unit,size=30x20"])
+def test_a_picture_of_another_size_is_fitted_as_before(engine, preset):
+    model, (picture,) = net(), pictures(1, 40, 23)
+    expected = engine.explain(model, picture, None, "gradient", preprocess=preset)
+    found = engine.explain(baked(model, preset), picture, None, "gradient")
     np.testing.assert_allclose(found.attribution, expected.attribution, rtol=1e-6)
 
 

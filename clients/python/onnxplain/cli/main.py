@@ -14,6 +14,7 @@ from typing import TextIO
 
 from onnxplain.cli.commands import (
     check,
+    completion,
     convolutionalize,
     evaluate,
     explain,
@@ -25,14 +26,27 @@ from onnxplain.cli.commands import (
     views,
 )
 from onnxplain.cli.failures import UsageError, fail
+from onnxplain.engine.methods import METHODS
+from onnxplain.graphops.errors import nearest
+from onnxplain.graphops.methods import methods_meant
 
 __all__ = ["build_parser", "main"]
 
 COMMANDS = (
-    layers, methods, check, rewrite, explain, views, evaluate, convolutionalize, serve, models,
+    explain, views, layers, methods, evaluate, check, rewrite, convolutionalize, serve, models,
+    completion,
 )  # fmt: skip
 
 EPILOG = """\
+examples:
+  onnxplain explain model.onnx cat.jpg                      the evidence for the top class
+  onnxplain explain model.onnx cat.jpg --method grad_cam --class "tabby cat" --labels imagenet
+  onnxplain layers model.onnx                               the names that --layer takes
+  onnxplain explain model.onnx cat.jpg --layer LAYER --channel top:9
+  onnxplain rewrite model.onnx --method grad_cam --select predicted -o explained.onnx
+
+Each command has a help of its own: `onnxplain explain --help`.
+
 exit codes:
   0  success
   1  any other failure: port in use, server unreachable, output not writable
@@ -50,7 +64,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         try:
             with warnings.catch_warnings():
                 warnings.showwarning = _show_warning
-                arguments = build_parser().parse_args(argv)
+                arguments = _parsed(list(sys.argv[1:] if argv is None else argv))
                 arguments.run(arguments)
         finally:
             sys.stdout.flush()  # a failing write raises here, not while the program exits
@@ -72,7 +86,8 @@ def build_parser() -> argparse.ArgumentParser:
     """Return the parser of the whole command line, whose namespace has the command as `run`."""
     parser = _Parser(
         prog="onnxplain",
-        description="Explain any ONNX CNN: project a layer's channels back to the pixels.",
+        description="Explain any ONNX CNN: draw what its layers and classes see in pictures, or\n"
+        "write an ONNX model that computes such explanations on any runtime.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
@@ -81,7 +96,41 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for command in COMMANDS:
         command.add_parser(commands)
+    for command_parser in commands.choices.values():
+        command_parser.set_defaults(parser=command_parser)
+    parser.set_defaults(commands=list(commands.choices))
     return parser
+
+
+def _parsed(argv: list[str]) -> argparse.Namespace:
+    """Parse the arguments. Raises UsageError, which names the nearest command or flag."""
+    parser = build_parser()
+    commands: list[str] = parser.get_default("commands")
+    if argv and not argv[0].startswith("-") and argv[0] not in commands:
+        parser.error(_no_command(argv[0], commands))
+    arguments, unknown = parser.parse_known_args(argv)
+    if unknown:
+        arguments.parser.error(_not_taken(unknown[0], arguments.parser))
+    return arguments
+
+
+def _no_command(word: str, commands: list[str]) -> str:
+    """Return the error for a word that is no command: a method perhaps, or misspelt."""
+    if meant := methods_meant(word, METHODS):
+        return (
+            f"no command '{word}': explain by that method, with `onnxplain explain MODEL IMAGE "
+            f"--method {meant[0]}`"
+        )
+    return f"no command '{word}' ({nearest(word, commands, 3)})"
+
+
+def _not_taken(word: str, parser: argparse.ArgumentParser) -> str:
+    """Return the error for what a command does not take."""
+    flag = word.partition("=")[0]
+    if not flag.startswith("-"):
+        return f"'{word}' is one argument too many"
+    flags = (name for action in parser._actions for name in action.option_strings)
+    return f"no flag '{flag}' ({nearest(flag, flags, 3)})"
 
 
 class _Parser(argparse.ArgumentParser):

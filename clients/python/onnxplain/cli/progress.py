@@ -24,7 +24,7 @@ class Progress:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._start = clock()
+        self._start = self._last = clock()
         self._steps = self._runs = (0, 0)
         self._together = 0  # steps that are done at once, 0 while that is not known
         self._first: tuple[float, float] | None = None  # the fraction first heard of, and when
@@ -56,9 +56,9 @@ class Progress:
         text = f": {bar} {' + '.join(f'{done}/{total}' for done, total in counts)}"
         if fraction is not None and self._first is not None:
             before, when = self._first
-            if fraction > before and now > when:
-                speed = (fraction - before) / (now - when)
-                left = round((1 - fraction) / speed)
+            if fraction > before and self._last > when:
+                speed = (fraction - before) / (self._last - when)
+                left = max(0, round((1 - fraction) / speed - (now - self._last)))
                 return f"{text}, {speed * counts[0][1]:.3g}/s, {left // 60}:{left % 60:02d} left"
         return text + seconds
 
@@ -78,9 +78,10 @@ class Progress:
         return (steps + together * runs / all_runs) / total
 
     def _heard(self) -> None:
+        self._last = self._clock()
         fraction = self._fraction()
         if self._first is None and fraction is not None:
-            self._first = (fraction, self._clock())
+            self._first = (fraction, self._last)
 
 
 @contextlib.contextmanager

@@ -71,7 +71,8 @@ def drawn_noise(op: Emitter, seed: Tensor, samples: int, shape: Tensor) -> Tenso
     all_keys = op.Cast(all_keys, to=onnx.TensorProto.FLOAT)
     keys = [op.Gather(all_keys, op.constant(i, np.int64)) for i in range(len(STEPS))]
     size = op.Reshape(op.reduced("ReduceProd", shape, [0], keepdims=0), [1])
-    pairs = op.Squeeze(op.Div(op.Add(size, 1), 2), [0])
+    even = op.Add(size, op.Mod(size, 2))  # some runtimes divide integers as floats, and round
+    pairs = op.Squeeze(op.Div(even, 2), [0])
     counted = op.Range(op.constant(0, np.int64), pairs, op.constant(1, np.int64))
     pair = op.Cast(counted, to=onnx.TensorProto.FLOAT)
     sample = op.constant(np.arange(samples)[:, None], np.float32)

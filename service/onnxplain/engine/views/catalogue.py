@@ -105,7 +105,7 @@ TOP = ViewDeclaration(
         "names.",
         doing="searching the pictures",
         rows="onnxplain.engine.views.top_pictures:rows",
-        columns=("channel", "name", "score", "position"),
+        columns=("channel", "name", "activity", "position"),
     ),
 )
 

@@ -222,7 +222,7 @@ def rows(arrays: Mapping[str, npt.NDArray[Any]], pictures: Sequence[str]) -> lis
             "channel": channel,
             "picture": pictures[arrays["picture"][row, i]],
             "name": str(arrays["name"][row, i]),
-            "score": arrays["score"][row, i].item(),
+            "activity": arrays["score"][row, i].item(),
             "position": arrays["position"][row, i].tolist(),
             "box": arrays["box"][row, i].tolist(),
         }

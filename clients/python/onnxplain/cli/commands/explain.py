@@ -55,13 +55,34 @@ __all__ = ["add_parser", "run", "units"]
 REFUSALS = ("OptionError", "UnsupportedModel", "UnsupportedOperator")
 
 
+EPILOG = """\
+examples:
+  onnxplain explain model.onnx cat.jpg --method grad_cam,guided_backprop,lrp -o cat.pdf
+  onnxplain explain model.onnx cat.jpg --class "tabby cat" --labels imagenet
+  onnxplain explain model.onnx cat.jpg --layer features.10 --channel top:9 --npz cat.npz
+
+printed for each unit:
+  score        of a class, the network's output before the Softmax
+  activity     of a channel elsewhere: at its position, or summed over all positions; the norm of
+               that, without its sign, for deconvnet, LRP and other methods that start with it
+  probability  of a class, where the network ends in a Softmax or Sigmoid
+  position     in the layer, where the signal starts at one
+  completeness error
+               of methods whose maps add up to a known sum: what is missing from it
+With --json they are keys of images[].units[], beside channel and label; the probability is a
+fraction. Several methods are a list, in which {"method", "refused"} stands for one left out.
+"""
+
+
 def add_parser(commands: Any) -> None:
     """Add the command to the subparsers of the command line."""
     parser = commands.add_parser(
         "explain",
         help="draw what the network sees in pictures",
-        description="Draw what the network sees in pictures: by default, the evidence for each "
+        description="Draw what the network sees in pictures: by default, the evidence for each\n"
         "picture's top class; with --layer, what excites that layer's channels.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
     add_model(parser, LOCAL_OR_SERVED)

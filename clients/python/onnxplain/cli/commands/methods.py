@@ -20,8 +20,9 @@ def add_parser(commands: Any) -> None:
     parser = commands.add_parser(
         "methods",
         help="list the methods of explanation",
-        description="List the methods: what each shows, its own options, and whether `rewrite` "
-        "can export it as one ONNX file, an artefact.",
+        description="List the methods: the name that --method takes, the name in figures, whether "
+        "`rewrite` can export it as one ONNX file, an artefact, and what it shows. --json names "
+        "its options too, which `onnxplain explain --help` describes.",
         allow_abbrev=False,
     )
     add_server(parser)
@@ -36,8 +37,8 @@ def run(arguments: argparse.Namespace) -> None:
         keys = ("method", "name", "summary", "options", "artefact")
         print_json([dict(zip(keys, row, strict=True)) for row in rows])
         return
-    lines = [(m, t, s, ", ".join(takes), "yes" if one else "no") for m, t, s, takes, one in rows]
-    print(table(("method", "name", "shows", "takes", "artefact"), lines))
+    lines = [(method, name, "yes" if one else "no", shows) for method, name, shows, _, one in rows]
+    print(table(("method", "name", "artefact", "shows"), lines))
 
 
 def _local_rows() -> list[Row]:

@@ -48,14 +48,24 @@ PATH = (  # the options that `check` takes
 )  # fmt: skip
 
 
+EPILOG = """\
+examples:
+  onnxplain rewrite model.onnx --method grad_cam --select predicted -o explained.onnx
+  onnxplain rewrite model.onnx --layer features.10 --channel 3,7 -o channels.onnx
+  onnxplain rewrite model.onnx --class 281 --bake-preprocess imagenet -o cat.onnx
+"""
+
+
 def add_parser(commands: Any) -> None:
     """Add the command to the subparsers of the command line."""
     parser = commands.add_parser(
         "rewrite",
         help="write an ONNX model that also computes the explanation",
-        description="Write one ONNX model that runs forward to the layer and back to the picture. "
-        "Its outputs are the network's own, then `attribution`, `score` and, if the signal starts "
-        "at one position, `position`.",
+        description="Write one ONNX model that runs forward to the layer and back to the picture.\n"
+        "Its outputs are the network's own, then `attribution`, `score` and, if the signal\n"
+        "starts at one position, `position`.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
     add_model(parser, LOCAL_OR_SERVED)
