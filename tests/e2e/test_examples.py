@@ -97,6 +97,8 @@ def run_shell(code):
     assert done.returncode == 0, done.stderr
 
 
+# What PyTorch's exporter warns of itself is not our concern.
+@pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning:torch")
 @pytest.mark.parametrize("page", [p for p in PAGES if examples(p)], ids=label)
 def test_the_examples_run(page, folder, gallery):
     names, address = {}, LISTEN
