@@ -118,6 +118,8 @@ def test_panels_of_one_name_and_of_odd_names_have_files(tmp_path):
     assert [path.name for path in unnamed] == ["panel.png", "panel-2.png"]
     with pytest.raises(OptionError, match="does not end"):
         Shown().save_panels(tmp_path, "gif")
+    with pytest.raises(OptionError, match="million pixels"):
+        Shown().save_panels(tmp_path / "y", dpi=2400, width=100)
 
 
 def test_a_folder_that_cannot_be_made_is_an_output_error(tmp_path):
