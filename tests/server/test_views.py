@@ -81,6 +81,25 @@ def test_a_view_is_that_of_a_local_run(client, folder, view):
     assert all(done <= total for done, total in steps)
 
 
+@pytest.mark.parametrize(("channels", "shape"), [("top:3", 3), ("all", 6), ([5], 1), (None, 6)])
+def test_images_that_cannot_be_read_are_skipped(client, folder, channels, shape):
+    """As in a local run; by a name where they have one."""
+    file = io.BytesIO()
+    Image.fromarray(PICTURES[0]).save(file, "PNG")
+    given = [b"no picture", file.getvalue()]
+    options = {"layer": "r", "names": ["a/bad.tif", "b.png"]}
+    found = client.view("classifier", given, "top", preprocess=UNIT, channels=channels, **options)
+    expected = VIEWS["top"](
+        Engine("cpu"), str(folder / "classifier.onnx"), given, preprocess=Preprocess(**UNIT),
+        channels=channels, **options,
+    )  # fmt: skip
+    assert found.arrays["channels"].shape == (shape,)
+    np.testing.assert_array_equal(found.arrays["channels"], expected.arrays()["channels"])
+    assert found.arrays["skipped"].tolist() == ["a/bad.tif"]
+    assert found.notes == expected.notes
+    assert found.notes[-1].endswith("1 of 2 pictures could not be read and were skipped: a/bad.tif")
+
+
 def test_a_view_is_saved(client, tmp_path):
     found = client.view("classifier", PICTURES[0], "maps", methods=["gradient"], preprocess=UNIT)
     found.save(tmp_path / "map.png")

@@ -190,7 +190,8 @@ def test_a_folder_is_searched_with_its_subfolders(engine, model, pictures, folde
 
 def test_files_and_bytes_that_cannot_be_read_are_skipped(engine, model, pictures):
     """Their indices stay taken; a note names the first ten."""
-    given = [b"no picture", "nowhere.png", pictures[1], *[b""] * 10, pictures[0].read_bytes()]
+    last = pictures[0].read_bytes()
+    given = [b"no picture", "nowhere.png", pictures[1], b"\x93NUMPY", *[b""] * 9, last]
     found = engine.top(model, given, "s", [1], preprocess=UNIT)
     assert sorted(one.picture for one in found.rows[0]) == [2, 13]
     assert len(found.skipped) == 12

@@ -134,6 +134,8 @@ def test_many_channels_are_on_pages_of_a4(found, style):
 def test_a_few_channels_are_on_one_page(found):
     for columns in (None, 1, 24):
         assert len(many(found, 24).pages(Style(columns=columns))) == 1
+    (page,) = many(found, 30).pages(Style(columns=6))  # smaller panels
+    assert "page" not in page.title
     (page,) = many(found, 4).pages(Style())
     assert [len(row) for row in page.rows] == [2, 2]
 

@@ -98,7 +98,11 @@ TOP = ViewDeclaration(
     command=ViewCommand(
         help="draw the pictures of a folder that excite channels most",
         description="Draw, for each channel, the pictures of a folder that excite it most: the "
-        "patch that the channel sees at its strongest position, and its projection.",
+        "patch that the channel sees at its strongest position, and its projection. Channels stand "
+        "out by the mean of their maxima in these pictures, less the mean of all their values, in "
+        "standard deviations of these; classes by their scores. Pictures that cannot be read are "
+        "skipped. Over 24 channels take several pages: of a PDF, or files with numbers in their "
+        "names.",
         doing="searching the pictures",
         rows="onnxplain.engine.views.top_pictures:rows",
         columns=("channel", "name", "score", "position"),

@@ -56,6 +56,8 @@ def strongest_pages(view: Strongest, style: Style) -> list[Page]:
     tall = (style.width or PAGE[0]) * PAGE[1] / PAGE[0] - AROUND
     fitting = max(1, int(tall / (room / columns * height / width + CAPTION)))
     total = math.ceil(len(rows) / fitting)
+    if total == 1:
+        return [_page(view, rows, "")]
     return [
         _page(view, rows[page * fitting : (page + 1) * fitting], f" · page {page + 1} of {total}")
         for page in range(total)

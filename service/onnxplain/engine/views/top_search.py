@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from onnxplain.engine.explainer import Explainer
-from onnxplain.engine.pictures import Picture, Preprocess, is_array_file, read_picture
+from onnxplain.engine.pictures import Picture, Preprocess, is_array_file, read_arrays, read_picture
 from onnxplain.engine.runtime import Model
 from onnxplain.engine.units import Units, choose_channels, top_count
 from onnxplain.graphops import Layer
@@ -44,13 +44,17 @@ class Collection:
         self._free = KEPT_BYTES
 
     def read(self, number: int) -> Picture:
-        """Return a picture's pixels, or a file of the network's input as it is."""
+        """Return a picture's pixels, or a file of the network's input as it is.
+
+        Raises PictureError, MissingFile.
+        """
         if number in self._kept:
             return self._kept[number]
-        source = self.sources[number]
+        source, title = self.sources[number], self.titles[number]
         if is_array_file(source):
+            read_arrays(source, f"'{title}'")  # refuses a damaged one
             return source
-        picture = read_picture(source, self.titles[number])
+        picture = read_picture(source, title)
         if picture.nbytes <= self._free:
             self._free -= picture.nbytes
             self._kept[number] = picture
