@@ -144,7 +144,8 @@ def test_titles_say_the_class_and_its_probability(engine, model, pictures):
     shown = texts_of(found.figure())
     chance = f"{found.untouched[0]:.3g}"
     assert f"Covered piece by piece · bee, worker bee, probability {chance}" in shown
-    assert any("channel 2 of s" in text for text in shown)
+    assert any("channel 2 of s, uncovered" in text for text in shown)
+    assert "Channel 2 of s: the sum of its values" in shown
     assert not any("Covered piece" in text for text in texts_of(found.figure(title=False)))
     scored = engine.occlusion(model, pictures[0], window=6, preprocess=UNIT, labels=labels)
     assert any(f"score of {labels[scored.channel]}" in text for text in texts_of(scored.figure()))

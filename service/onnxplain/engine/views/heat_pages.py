@@ -37,7 +37,9 @@ def covered_page(one: Covered, style: Style) -> Page:
     of_class = [f"{one.quantity} of {one.label}", one.quantity]
     of_class.insert(1, of_class[0].partition(",")[0])  # ImageNet's names list their synonyms
     of_channel = [f"score of {one.channel_label}", "score"]
+    legend = []
     if not one.channel_label:
+        legend = [f"Channel {one.channel} of {one.layer}: the sum of its values"]
         of_channel = [f"channel {one.channel} of {one.layer}", f"channel {one.channel}"]
     panels = [
         picture_panel(("input",), frame, "picture"),
@@ -47,7 +49,8 @@ def covered_page(one: Covered, style: Style) -> Page:
     return Page(
         f"Covered piece by piece · {one.label}, {one.quantity} {number(one.untouched[0])}",
         arranged([[replace(panel, width=COVERED_WIDTH) for panel in panels]], style),
-        notes=one.notes,
+        legend,
+        one.notes,
     )
 
 
