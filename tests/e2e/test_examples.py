@@ -24,6 +24,7 @@ PAGES = [
 NOT_RUN = {
     "examples/README.md": ["it trains for ten minutes"],
     "README.md": ["it installs packages", "it installs packages"],
+    "docs/methods.md": ["it takes minutes"],
     "docs/add-a-rule.md": ["parts of modules, which tests/e2e/test_add_a_rule.py runs"] * 3,
 }
 COMMAND = re.compile(r"^(?:\$ )?(?:onnxplain|make|python|pip) ", re.MULTILINE)
