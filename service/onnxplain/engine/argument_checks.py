@@ -17,6 +17,7 @@ import numpy as np
 import onnx
 from PIL import Image
 
+from onnxplain.engine.choices import Choices
 from onnxplain.engine.methods import method_options
 from onnxplain.engine.pictures import Preprocess
 from onnxplain.engine.runtime import OpenedModel
@@ -30,10 +31,11 @@ Test = Callable[[Any], bool]
 
 @dataclass(frozen=True)
 class Kind:
-    """What an argument may be: the words for it, and the test."""
+    """What an argument may be: the words for it, the test, and whether it may be None."""
 
     expected: str
     fits: Test
+    optional: bool = False
 
 
 def _is(*types: type) -> Test:
@@ -77,7 +79,6 @@ A_MODEL = (
     "export a network of another framework first"
 )
 A_PICTURE = "a path, the bytes of a file, a Pillow image or a NumPy array"
-NAME_OF_LAYER = "the name of a tensor, a node or a module, or None"
 
 KINDS: Mapping[str, Kind] = {
     "model": Kind(A_MODEL, MODEL),
@@ -90,17 +91,17 @@ KINDS: Mapping[str, Kind] = {
         f"a mask or a list of masks, each {A_PICTURE}", _either(PICTURE, _each(PICTURE))
     ),
     "inputs": Kind("a dictionary of values by the names of inputs", _is(Mapping)),
-    "layer": Kind(NAME_OF_LAYER, TEXT),
+    "layer": Kind("the name of a tensor, a node or a module", TEXT, optional=True),
     "layers": Kind("the names of tensors, nodes or modules", _either(TEXT, _each(TEXT))),
     "method": Kind(
         "the name of a method, a Method, or a list of these", _either(METHOD, _each(METHOD))
     ),
     "methods": Kind("a list of the names of methods", _either(METHOD, _each(METHOD))),
-    "channel": Kind("a channel's number, or None", WHOLE),
-    "class_index": Kind("the number of a class, or None", WHOLE),
+    "channel": Kind("a channel's number", WHOLE, optional=True),
+    "class_index": Kind("the number of a class", WHOLE, optional=True),
     "count": Kind("a whole number", WHOLE),
-    "window": Kind("a number of pixels, or None", _either(WHOLE, _each(WHOLE))),
-    "stride": Kind("a number of pixels, or None", _either(WHOLE, _each(WHOLE))),
+    "window": Kind("a number of pixels", _either(WHOLE, _each(WHOLE)), optional=True),
+    "stride": Kind("a number of pixels", _either(WHOLE, _each(WHOLE)), optional=True),
     "size": Kind("a height and a width in pixels, such as (224, 224)", _each(WHOLE, least=2)),
     "randomize": Kind("a number of pictures", WHOLE),
     "preprocess": Kind(
@@ -111,11 +112,11 @@ KINDS: Mapping[str, Kind] = {
     "position": Kind("'all', 'max', or coordinates", _either(TEXT, _is_array, _is(Sequence))),
     "seed_value": Kind("'activation' or 'one'", TEXT),
     "negate": Kind("True or False", _is(bool, np.bool_)),
-    "to": Kind("the name of a tensor, 'all' or None", TEXT),
-    "unpool": Kind("the name of a form of max-unpooling, or None", TEXT),
-    "channel_axis": Kind("the number of an axis, or None", WHOLE),
-    "timeout": Kind("seconds, or None", NUMBER),
-    "cancel": Kind("a threading.Event, or None", lambda value: hasattr(value, "is_set")),
+    "to": Kind("the name of a tensor or 'all'", TEXT, optional=True),
+    "unpool": Kind("the name of a form of max-unpooling", TEXT, optional=True),
+    "channel_axis": Kind("the number of an axis", WHOLE, optional=True),
+    "timeout": Kind("seconds", NUMBER, optional=True),
+    "cancel": Kind("a threading.Event", lambda value: hasattr(value, "is_set"), optional=True),
     "progress": Kind("a function of the steps done and their total", callable),
     "passes": Kind("a function of the runs done and their total", callable),
     "device": Kind("'auto', 'cpu', 'cuda' or 'cuda:N'", TEXT),
@@ -129,8 +130,10 @@ KINDS: Mapping[str, Kind] = {
 def require_type(function: str, name: str, value: Any) -> None:
     """Raise TypeError unless the value of a named argument has one of its types."""
     kind = KINDS.get(name)
-    if kind is not None and not kind.fits(value):
-        raise TypeError(f"{function}(): {name} must be {kind.expected}, not {_shown(value)}")
+    if kind is None or kind.fits(value) or (kind.optional and value is None):
+        return
+    expected = f"{kind.expected}, or None" if kind.optional else kind.expected
+    raise TypeError(f"{function}(): {name} must be {expected}, not {_shown(value)}")
 
 
 def checked(function: F) -> F:
@@ -141,6 +144,8 @@ def checked(function: F) -> F:
     @functools.wraps(function)
     def wrapper(*arguments: Any, **options: Any) -> Any:
         for name, value in [*zip(defaults, arguments, strict=False), *options.items()]:
+            if takes_choices and name in Choices.__annotations__ and value is None:
+                continue  # the default of every choice
             if takes_choices and name in method_options():
                 continue  # checked against its declaration
             if value is not defaults.get(name, ...):

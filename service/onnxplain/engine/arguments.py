@@ -61,7 +61,7 @@ class CheckedChoices:
     position: str | Sequence[int] | npt.NDArray[np.int64] | None = None
     region: Images | None = None
     seed_value: str | None = None
-    negate: bool = False
+    negate: bool | None = False
     to: str | None = None
     inputs: NamedInputs | None = None
     unpool: str | None = None

@@ -93,7 +93,7 @@ class Choices(TypedDict, total=False):
     position: str | Sequence[int] | npt.NDArray[np.int64] | None
     region: Images | None
     seed_value: str | None
-    negate: bool
+    negate: bool | None
     to: str | None
     inputs: NamedInputs | None
     unpool: str | None

@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from onnxplain.client.labels import Labels, label_names
 from onnxplain.client.models import ModelCalls
 from onnxplain.client.requests import (
     Images,
@@ -49,7 +50,7 @@ class Client(ModelCalls):
         unpool: str | None = None,
         channel_axis: int | None = None,
         preprocess: Preprocess = None,
-        labels: Sequence[str] | None = None,
+        labels: Labels | None = None,
         pictures: bool = False,
         progress: Callable[[int, int], None] | None = None,
         passes: Callable[[int, int], None] | None = None,
@@ -78,7 +79,7 @@ class Client(ModelCalls):
             channel_axis: the layer's channel axis, if the default is wrong.
             preprocess: as on the command line, such as "unit" or "raw_bgr,size=224x224", or a
                 mapping of size, crop, color, mean, std and scale; None for the model's own.
-            labels: class names by channel.
+            labels: class names by channel, a list or a text file of one name a line.
             pictures: also return the pictures as the network sees them.
             progress: called with the projections received, and their total.
             passes: called with the runs done of the current projection, and their total, by methods
@@ -108,7 +109,7 @@ class Client(ModelCalls):
             unpool=unpool,
             channel_axis=channel_axis,
             preprocess=preprocess,
-            labels=labels,
+            labels=label_names(labels),
             return_pictures=pictures,
             method_options=method_options,
         )
@@ -139,7 +140,7 @@ class Client(ModelCalls):
         view: str,
         *,
         preprocess: Preprocess = None,
-        labels: Sequence[str] | None = None,
+        labels: Labels | None = None,
         progress: Callable[[int, int], None] | None = None,
         passes: Callable[[int, int], None] | None = None,
         **options: Any,
@@ -152,7 +153,7 @@ class Client(ModelCalls):
                 arrays [H, W, 3].
             view: the name of a field of ViewRequest's `view` in explain.proto, such as "occlusion".
             preprocess: as in `explain`.
-            labels: class names by channel.
+            labels: class names by channel, a list or a text file of one name a line.
             progress: called with the steps done, and their total.
             passes: called with the runs done of the current step, and their total.
             **options: the fields of the view's message, such as `layer="mixed"`, `channels=[7, 44]`
@@ -168,7 +169,7 @@ class Client(ModelCalls):
             ClientError: an argument is wrong, the view cannot be drawn, or the call fails.
             TypeError: the view does not take an option.
         """
-        request = view_request(name, images, view, preprocess, labels, options)
+        request = view_request(name, images, view, preprocess, label_names(labels), options)
         with self._stream(self._stub.View, request) as stream:
             return gather_view(stream, progress, passes, request.drawing.format)
 

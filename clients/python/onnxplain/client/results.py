@@ -22,7 +22,7 @@ Array = npt.NDArray[Any]
 Part = TypeVar("Part", pb.ExplainUnitsResponse, pb.ViewResponse, pb.EvaluateResponse)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Result:
     """Projections of units of a layer back to the pixels, for one or more images.
 
@@ -66,6 +66,21 @@ class Result:
     model: str
     others: dict[str, npt.NDArray[np.float32]] = field(default_factory=dict)
     box: npt.NDArray[np.int64] | None = None
+
+    def to_numpy(self) -> npt.NDArray[np.float32]:
+        """Return the attributions, float32 [images, units, ...]."""
+        return self.attribution
+
+    def __repr__(self) -> str:
+        images, units, *shape = self.attribution.shape
+        first = int(self.channels[0, 0])
+        known = 0 <= first < len(self.labels)
+        name = " ".join(self.labels[first].split())[:60] if known else f"channel {first}"
+        return (
+            f"Result: {self.method} of '{self.layer}' back to '{self.to}' [{images} images, "
+            f"{units} units, {'x'.join(map(str, shape))}]\n"
+            f"  first: {name} (score {self.score[0, 0]:.3g}); {len(self.notes)} notes"
+        )
 
 
 class ServedEvaluations(list[pb.MethodEvaluation]):

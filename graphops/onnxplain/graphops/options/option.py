@@ -6,7 +6,6 @@ Imports only the standard library.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Any
@@ -122,9 +121,13 @@ class Option:
             fits = isinstance(value, self.type)
             wanted = "a text" if self.type is str else "True or False"
         else:
-            several = not isinstance(value, str | bytes) and isinstance(value, Iterable)
-            numbers = list(value) if several else [value]
-            fits = all(isinstance(number, Real) for number in numbers)
-            wanted = f"a number, or one for each {self.each}"
+            fits, wanted = _is_numbers(value), f"a number, or one for each {self.each}"
         if not fits:
             raise OptionError(f"{self.words} {value!r:.60}: give {wanted}")
+
+
+def _is_numbers(value: Any) -> bool:
+    """Tell whether a value is a number, or a list or an array of numbers, at any depth."""
+    if isinstance(value, Real) or hasattr(value, "dtype"):
+        return True
+    return isinstance(value, list | tuple) and all(map(_is_numbers, value))

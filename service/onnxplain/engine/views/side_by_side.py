@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 __all__ = ["SideBySide"]
 
+TOLD = 3  # methods that `repr` names
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class SideBySide(View, Mapping[str, Explanation]):
@@ -136,4 +138,5 @@ class SideBySide(View, Mapping[str, Explanation]):
         left_out = f"; left out: {', '.join(self.refused)}" if self.refused else ""
         what, found = told_of(self.explanations[0])
         _, _, rest = what.partition(" of ")
-        return f"{', '.join(self)} of {rest}", f"{found}{left_out}"
+        first, more = list(self)[:TOLD], ", ..." if len(self) > TOLD else ""
+        return f"{', '.join(first)}{more} of {rest}", f"{found}{left_out}"
