@@ -47,11 +47,7 @@ def covered_page(one: Covered, style: Style) -> Page:
     return Page(
         f"Covered piece by piece · {one.label}, {one.quantity} {number(one.untouched[0])}",
         arranged([[replace(panel, width=COVERED_WIDTH) for panel in panels]], style),
-        [
-            f"Each colour lies at the centre of a covered square of {one.window} pixels of the "
-            "network's input; a triangle marks the value of the uncovered picture"
-        ],
-        one.notes,
+        notes=one.notes,
     )
 
 
@@ -78,7 +74,8 @@ def _covered_panel(
         min(one.window, max(gaps, default=one.window)) / 2,
         one.picture.shape[:2],
         frame,
-        bar=names[0],
+        bar=f"Each colour lies at the centre of a covered square of {one.window} pixels of the "
+        "network's input; a triangle marks the value of the uncovered picture",
         low_is_strong=True,
         name=name,
         marked=untouched,
@@ -111,16 +108,13 @@ def sliding_page(one: Sliding, style: Style) -> Page:
             max(one.stride) / 2,
             one.picture.shape[:2],
             frame,
-            bar=one.quantity,
+            bar=f"Each colour lies at the centre of a window of {one.window[0]} x {one.window[1]} "
+            "pixels; grey: no window is centred there",
             name="heat_map",
         ),
     ]
     return Page(
         f"Sliding window · {name}, {one.quantity} up to {number(high)}",
         arranged([[replace(panel, width=SLIDING_WIDTH) for panel in panels]], style),
-        [
-            f"Each colour lies at the centre of a window of {one.window[0]} x {one.window[1]} "
-            "pixels; grey: no window is centred there"
-        ],
-        one.notes,
+        notes=one.notes,
     )
