@@ -8,16 +8,24 @@ import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
-import numpy as np
 import onnx
-from onnxplain.engine.drawing.attribution import drawn
-from onnxplain.engine.drawing.figure import Note, Panel, figure
-from PIL import Image
+from matplotlib.figure import Figure
 
 from onnxplain.client import Client, Result
-from onnxplain.engine.drawing.colormaps import enlarged, heat, overlay
+from onnxplain.engine.drawing import (
+    Frame,
+    Page,
+    Style,
+    attribution_panel,
+    drawn_page,
+    heat_panel,
+    kind_of,
+    method_title,
+    picture_panel,
+)
 from onnxplain.engine.methods import drawn_as
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -27,7 +35,6 @@ PICTURES = [ROOT / "examples" / "pictures" / f"{n}_1.png" for n in ("ring", "sta
 METHODS = ("deconvnet", "guided_backprop")
 LAYER = "mixed"
 UNITS = "top:4"
-SIDE = 192  # pixels of one drawn picture: three for each of the network's 64
 PROGRAM = (sys.executable, "-m", "onnxplain.cli")  # the command, even if not on PATH
 
 
@@ -61,7 +68,7 @@ def main() -> None:
 
     heading("6. The grid: picture, what each channel saw, and where")
     grid = OUT / "grid.png"
-    draw(results).save(grid)
+    draw(results).savefig(grid)
     print(grid)
 
 
@@ -104,26 +111,24 @@ def service() -> Iterator[str]:
             process.terminate()
 
 
-def draw(results: Sequence[Result]) -> Image.Image:
+def draw(results: Sequence[Result]) -> Figure:
     """Draw a row for each picture and method: the picture, then each channel's projection."""
     rows = []
     for i, path in enumerate(PICTURES):
         for result in results:
-            picture = result.pictures[i]
-            row = [Panel((f"{path.stem} · {result.method}",), (enlarged(picture, SIDE),))]
+            frame = Frame.whole(result.pictures[i].shape[:2], result.pictures[i])
+            row = [picture_panel((f"{path.stem} · {method_title(result.method)}",), frame)]
             for u, channel in enumerate(result.channels[i]):
-                attribution = result.attribution[i, u]
-                alone = drawn(attribution, drawn_as(result.method), None)
-                pair = alone, overlay(attribution, picture)
-                tiles = tuple(enlarged(pixels, SIDE) for pixels in pair)
-                row.append(Panel((f"channel {channel}",), tiles))
+                attribution = partial(result.attribution.__getitem__, (i, u))
+                kind = kind_of(attribution(), drawn_as(result.method), None)
+                row.append(
+                    attribution_panel((f"channel {channel}",), attribution, kind, None, frame)
+                )
+                row.append(heat_panel((), attribution, frame))
             rows.append(row)
-    notes = (
-        Note("Each channel, where it fires most: its projection to the pixels, and an overlay"),
-        Note("Projections: grey is zero, each scaled by its own largest values"),
-        Note("Overlays, strength of each:", heat(np.linspace(0, 1, 120)), ("weak", "strong")),
-    )
-    return figure(rows, f"What the four strongest channels of the layer '{LAYER}' saw", notes)
+    title = f"What the four strongest channels of the layer '{LAYER}' saw"
+    lines = ("Each channel, where it fires most: its projection to the pixels, and an overlay",)
+    return drawn_page(Page(title, rows, lines), Style())
 
 
 if __name__ == "__main__":

@@ -122,4 +122,4 @@ def test_negate(run: Run, network: Path, picture: Path) -> None:
     run("rewrite", network, *flags, "--negate", "-o", "against.onnx")
     properties = {p.key: p.value for p in onnx.load("against.onnx").metadata_props}
     assert json.loads(properties["onnxplain.options"])["negate"] is True
-    assert properties["onnxplain.contract"] == "2"
+    assert properties["onnxplain.contract"] == "3"

@@ -24,13 +24,17 @@ PAGES = [
 NOT_RUN = {
     "examples/README.md": ["it trains for ten minutes"],
     "README.md": ["it installs packages", "it installs packages"],
+    "docs/command-line.md": ["it changes a shell's settings"],
+    "docs/methods.md": ["it takes minutes"],
     "docs/add-a-rule.md": ["parts of modules, which tests/e2e/test_add_a_rule.py runs"] * 3,
 }
 COMMAND = re.compile(r"^(?:\$ )?(?:onnxplain|make|python|pip) ", re.MULTILINE)
 EXAMPLE = re.compile(r"(?:<!-- not run: ([^\n]*) -->\n+)?```(python|sh)\n(.*?)```", re.DOTALL)
 # What a print shows: the comment behind it, or the comments below it.
 SHOWN = re.compile(r"^ *print\(.*\)(?:  # (.*)|\n((?:# .*\n)+))", re.MULTILINE)
-WRITTEN = re.compile(r"""\bsave\w*\((?:.*, )?"([^"{]+)"|(?<= )-o (\S+)""")
+WRITTEN = re.compile(
+    r"""\bsave\w*\("([^"{]+)"|^save\(.*, "([^"]+)"\)$|(?<= )-o (\S+)""", re.MULTILINE
+)
 LISTEN = "127.0.0.1:50051"
 
 
@@ -96,6 +100,8 @@ def run_shell(code):
     assert done.returncode == 0, done.stderr
 
 
+# What PyTorch's exporter warns of itself is not our concern.
+@pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning:torch")
 @pytest.mark.parametrize("page", [p for p in PAGES if examples(p)], ids=label)
 def test_the_examples_run(page, folder, gallery):
     names, address = {}, LISTEN

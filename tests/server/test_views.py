@@ -192,6 +192,8 @@ def test_a_file_has_the_format_that_was_drawn(client, tmp_path):
         ({"width": float("nan")}, "width is nan"),
         ({"width": 1e300}, "width is 1e"),
         ({"width": 100.0, "dpi": 300}, "million pixels"),
+        ({"width": 60.0, "dpi": 250}, "the service draws up to 64 million"),
+        ({"format": "pdf", "width": 60.0, "dpi": 250}, "the service draws up to 64 million"),
         ({"cmap": "no_map"}, "no colour map 'no_map'"),
         ({"alpha": 2.0}, "alpha is 2.0"),
         ({"columns": 0}, "columns is 0"),

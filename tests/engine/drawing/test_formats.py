@@ -15,12 +15,13 @@ from onnxplain.graphops.errors import OptionError
 
 MAGIC = {"png": b"\x89PNG\r\n", "jpg": b"\xff\xd8\xff", "pdf": b"%PDF-", "svg": b"<?xml"}
 PICTURE = np.random.default_rng(0).integers(0, 256, (30, 40, 3), dtype=np.uint8)
+DPI = 60
 FRAME = Frame.whole((30, 40), PICTURE)
 
 
-def figure(title="What the unit sees", **options):
+def figure(title="What the unit sees"):
     heat = heat_panel(("heat",), lambda: PICTURE.transpose(2, 0, 1).astype(np.float32), FRAME)
-    return drawn_page(Page(title, [[picture_panel(("cost in $",), FRAME), heat]]), Style(**options))
+    return drawn_page(Page(title, [[picture_panel(("cost in $",), FRAME), heat]]), Style(dpi=DPI))
 
 
 @pytest.mark.parametrize("form", MAGIC)
@@ -46,7 +47,7 @@ def test_a_raster_is_what_the_canvas_shows_and_a_jpeg_almost():
     assert png.shape == jpg.shape
     assert np.abs(png - jpg).mean() < 6
     width, height = figure().get_size_inches()
-    assert png.shape[:2] == pytest.approx((150 * height, 150 * width), abs=1)
+    assert png.shape[:2] == pytest.approx((DPI * height, DPI * width), abs=1)
 
 
 def test_pages_of_a_pdf():

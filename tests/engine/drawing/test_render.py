@@ -206,4 +206,5 @@ def test_numbers_in_few_digits():
     found = [number(v) for v in (0, 0.5, -0.002, 12.345, -1234.5, 3e-5, 2.5e9)]
     assert [number(float(v)) for v in ("inf", "-inf", "nan")] == ["inf", "−inf", "nan"]
     assert found == ["0", "0.5", "−0.002", "12.3", "−1,234", "3×10⁻⁵", "2.5×10⁹"]
-    assert [percent(p) for p in (0.264, 0.9987, 0.003, 1.0)] == ["26 %", "99.9 %", "0.3 %", "100 %"]
+    shares = [percent(p) for p in (0.264, 0.9987, 0.003, 2e-6, 0.0, 1.0)]
+    assert shares == ["26 %", "99.9 %", "0.3 %", "<0.01 %", "0 %", "100 %"]

@@ -90,10 +90,10 @@ def test_the_suffix_chooses_the_kind_of_file(tmp_path, name, magic):
 
 def test_several_pages_are_one_pdf_or_numbered_files(tmp_path):
     found = Shown(pages=12)
-    assert found.save(tmp_path / "a.pdf") == [tmp_path / "a.pdf"]
+    assert found.save(tmp_path / "a.pdf", dpi=50) == [tmp_path / "a.pdf"]
     pdf = (tmp_path / "a.pdf").read_bytes()
     assert len(re.findall(rb"/Type /Page\b", pdf)) == 12
-    paths = found.save(tmp_path / "b.png")
+    paths = found.save(tmp_path / "b.png", dpi=50)
     assert [path.name for path in paths] == [f"b-{n:02}.png" for n in range(1, 13)]
     for page, path in enumerate(paths):
         assert (pixels_of(path.read_bytes()) == (0, 255 - page, 0)).all(axis=2).any()
@@ -118,6 +118,8 @@ def test_panels_of_one_name_and_of_odd_names_have_files(tmp_path):
     assert [path.name for path in unnamed] == ["panel.png", "panel-2.png"]
     with pytest.raises(OptionError, match="does not end"):
         Shown().save_panels(tmp_path, "gif")
+    with pytest.raises(OptionError, match="million pixels"):
+        Shown().save_panels(tmp_path / "y", dpi=2400, width=100)
 
 
 def test_a_folder_that_cannot_be_made_is_an_output_error(tmp_path):

@@ -72,7 +72,7 @@ def test_each_value_lies_where_the_square_covered(engine, model, pictures, windo
 
 
 def test_the_colours_on_the_canvas(engine, model, pictures):
-    """A named map from its low end, the default from the dark one: the strongest loss."""
+    """A named map by its own order, the default darkest at the strongest loss, and most opaque."""
     found = engine.occlusion(model, pictures[0], "s", 2, window=6, stride=6, preprocess=UNIT)
     low, high = found.strength.min(), max(found.strength.max(), found.untouched[1])
     pale = 0.6 * (pixels(pictures[0]) @ (0.299, 0.587, 0.114)) + 0.4 * 255
@@ -91,7 +91,7 @@ def test_the_colours_on_the_canvas(engine, model, pictures):
                 heat = (colour - (1 - alpha) * pale[r, c]) / alpha
                 colours[loss] = heat
                 if cmap:
-                    expected = 255 * np.array(colormaps[cmap](loss)[:3])
+                    expected = 255 * np.array(colormaps[cmap](1 - loss)[:3])
                     np.testing.assert_allclose(heat, expected, atol=4 / alpha)
         if cmap is None:
             brightness = [colours[loss].sum() for loss in sorted(colours)]
@@ -144,7 +144,8 @@ def test_titles_say_the_class_and_its_probability(engine, model, pictures):
     shown = texts_of(found.figure())
     chance = f"{found.untouched[0]:.3g}"
     assert f"Covered piece by piece · bee, worker bee, probability {chance}" in shown
-    assert any("channel 2 of s" in text for text in shown)
+    assert any("channel 2 of s, uncovered" in text for text in shown)
+    assert "Channel 2 of s: the sum of its values" in shown
     assert not any("Covered piece" in text for text in texts_of(found.figure(title=False)))
     scored = engine.occlusion(model, pictures[0], window=6, preprocess=UNIT, labels=labels)
     assert any(f"score of {labels[scored.channel]}" in text for text in texts_of(scored.figure()))

@@ -40,7 +40,7 @@ COMMANDS = (
 EPILOG = """\
 examples:
   onnxplain explain model.onnx cat.jpg                      the evidence for the top class
-  onnxplain explain model.onnx cat.jpg --method grad_cam --class "tabby cat" --labels imagenet
+  onnxplain explain model.onnx cat.jpg --method grad_cam --class tabby --labels imagenet
   onnxplain layers model.onnx                               the names that --layer takes
   onnxplain explain model.onnx cat.jpg --layer LAYER --channel top:9
   onnxplain rewrite model.onnx --method grad_cam --select predicted -o explained.onnx

@@ -39,10 +39,12 @@ VIEWS = [field.name for field in pb.ViewRequest.DESCRIPTOR.oneofs_by_name["view"
 class ServedView:
     """A view that the service drew, displayed as a picture in notebooks.
 
-    drawing: the bytes of a file in `format`, "png", "pdf", "svg" or "jpg". arrays: by name, as
-    listed with the view's message in explain.proto. notes: assumptions, and oddities of the result.
-    panels: the panels of the drawing, files by their names; empty unless asked for. further: the
-    pages after the first, as `drawing`; empty for a PDF file, which has all of them.
+    drawing: the bytes of a file.
+    arrays: by name, as listed with the view's message in explain.proto.
+    notes: assumptions, and oddities of the result.
+    format: that of the files, "png", "pdf", "svg" or "jpg".
+    panels: the panels of the drawing, files by their names; empty unless asked for.
+    further: the pages after the first, as `drawing`; empty for a PDF file, which has all of them.
     """
 
     drawing: bytes

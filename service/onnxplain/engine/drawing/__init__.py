@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         kind_of,
         picture_panel,
     )
+    from onnxplain.engine.drawing.render import drawn_page
     from onnxplain.engine.drawing.signals import (
         input_legend,
         is_signal,
@@ -47,6 +48,7 @@ __all__ = [
     "arranged",
     "attribution_panel",
     "chart_panel",
+    "drawn_page",
     "even_columns",
     "encoded",
     "encoded_pages",
@@ -91,6 +93,7 @@ __getattr__ = on_first_use(
         "arranged": "page",
         "attribution_panel": "picture_panels",
         "chart_panel": "charts",
+        "drawn_page": "render",
         "even_columns": "page",
         "encoded": "formats",
         "encoded_pages": "formats",

@@ -22,8 +22,10 @@ def number(value: float) -> str:
 
 
 def percent(probability: float) -> str:
-    """Return a probability in percent, finer near its ends: 87 %, 99.8 %, 0.3 %."""
+    """Return a probability in percent, finer near its ends: 87 %, 99.8 %, 0.3 %, <0.01 %."""
     share = 100 * probability
+    if 0 < share < 0.01:
+        return "<0.01 %"
     if 1 <= share < 99:
         return f"{share:.0f} %"
     return f"{share:.3g} %" if share >= 99 else f"{share:.1g} %"

@@ -45,10 +45,16 @@ def grid_panel(
     """
 
     def paint(ax: Axes, style: Style) -> ScalarMappable:
+        from matplotlib.colors import ListedColormap
+
         show(ax, dimmed(frame, pale), frame.everything, frame)
         colours = heat_colours(style.cmap, style.alpha, even=True)
         if low_is_strong:
-            colours = colours.reversed()
+            table = colours(np.linspace(0, 1, 256))
+            # A map that the style names keeps its order: its own low colour is the low value.
+            turned = slice(3 if style.cmap else 0, 4)
+            table[:, turned] = table[::-1, turned]
+            colours = ListedColormap(table)
         spread = _spread(values, centres, reach, size)
         return show(
             ax, spread, frame.seen, frame, cmap=colours, vmin=limits[0], vmax=limits[1],

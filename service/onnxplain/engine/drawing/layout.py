@@ -11,7 +11,17 @@ from onnxplain.engine.drawing.page import Page, Panel
 from onnxplain.engine.drawing.style import Style
 from onnxplain.graphops.errors import OptionError
 
-__all__ = ["CAPTION", "SMALL", "TITLE", "Layout", "PlacedPanel", "Rectangle", "Text", "laid_out"]
+__all__ = [
+    "CAPTION",
+    "SMALL",
+    "TITLE",
+    "Layout",
+    "PlacedPanel",
+    "Rectangle",
+    "Text",
+    "laid_out",
+    "require_pixels",
+]
 
 TITLE, CAPTION, SMALL = 11.0, 8.5, 7.0  # sizes of text in points
 MARGIN, GAP, ROW_GAP = 0.14, 0.1, 0.12
@@ -75,14 +85,18 @@ def laid_out(page: Page, style: Style, letters: Lettering) -> Layout:
         layout.row(row, own)
     layout.below(page, shared=not own)
     result = layout.layout
-    pixels = result.width * style.dpi * result.height * style.dpi
-    if pixels > PIXELS or max(result.width, result.height) * style.dpi >= 2**16:
-        raise OptionError(
-            f"the figure has {result.width:.3g} x {result.height:.3g} inches, which at {style.dpi} "
-            f"dpi are {pixels / 1e6:,.0f} million pixels: give a smaller dpi or width, or draw "
-            "fewer panels"
-        )
+    require_pixels(result.width, result.height, style.dpi)
     return result
+
+
+def require_pixels(width: float, height: float, dpi: int) -> None:
+    """Raise OptionError for a figure of too many pixels. width, height: inches."""
+    pixels = width * dpi * height * dpi
+    if pixels > PIXELS or max(width, height) * dpi >= 2**16:
+        raise OptionError(
+            f"the figure has {width:.3g} x {height:.3g} inches, which at {dpi} dpi are "
+            f"{pixels / 1e6:,.0f} million pixels: give a smaller dpi or width, or draw fewer panels"
+        )
 
 
 def _cell_width(page: Page, style: Style, columns: int) -> float:
@@ -132,7 +146,7 @@ class _Page:
             left = MARGIN + column * (self._cell + GAP)
             if panel.captions:
                 room = self._caption_room(row, column)
-                caption = self._fitting(panel.captions, room)
+                caption = self._fitting(panel.captions, room, CAPTION)
                 self._text(left, top - 0.055, caption, CAPTION)
             end = max(end, self._panel(panel, left, top, own))
         layout.height = end + ROW_GAP
@@ -146,7 +160,7 @@ class _Page:
             width = height / panel.aspect
         end, bar = top + height + after, None
         if panel.note:
-            note = self._letters.cut(panel.note, SMALL, self._cell)
+            note = self._fitting([panel.note], self._cell, SMALL)
             end += SMALL * LINE / 72
             self._text(left, end - 0.03, note, SMALL, muted=True)
         if panel.bar and own:
@@ -185,7 +199,8 @@ class _Page:
             left += self._letters.width(text, SMALL) + GAP
         else:
             self._paragraph(text, muted=True)
-        layout.shared[text] = (left, layout.height + 0.04, BAR_LENGTH, BAR)
+        length = min(BAR_LENGTH, max(self._room - LIMITS, self._room / 3))
+        layout.shared[text] = (left, layout.height + 0.04, length, BAR)
         layout.height += BAR_ROOM + 0.04
 
     def _paragraph(self, text: str, muted: bool = False) -> None:
@@ -210,11 +225,11 @@ class _Page:
             cells += 1
         return cells * self._cell + (cells - 1) * GAP
 
-    def _fitting(self, captions: Sequence[str], room: float) -> str:
-        for caption in captions:
-            if self._letters.fits(caption, CAPTION, room):
-                return self._letters.written(caption)
-        return self._shortened(captions[-1], captions[0], CAPTION, room)
+    def _fitting(self, texts: Sequence[str], room: float, size: float) -> str:
+        for text in texts:
+            if self._letters.fits(text, size, room):
+                return self._letters.written(text)
+        return self._shortened(texts[-1], texts[0], size, room)
 
     def _shortened(self, text: str, full: str, size: float, room: float) -> str:
         """Return a text that is cut to fit, with the number of the full one below."""

@@ -67,7 +67,8 @@ class Lettering:
     def wrapped(self, text: str, size: float, room: float) -> list[str]:
         """Return the text in lines that fit the room; a longer word is cut."""
         lines = [""]
-        for word in self.written(text[:MOST]).split():
+        bounded = text if len(text) <= MOST else f"{text[:MOST]}…"
+        for word in self.written(bounded).split():
             longer = f"{lines[-1]} {word}".strip()
             if self.fits(longer, size, room):
                 lines[-1] = longer

@@ -6,6 +6,7 @@ The figure belongs to no window and to no pyplot, so that threads may draw at th
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from matplotlib.axes import Axes
@@ -13,7 +14,14 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from onnxplain.engine.drawing.bars import draw_bar, draw_shared_bar
-from onnxplain.engine.drawing.layout import SMALL, Layout, Rectangle, laid_out
+from onnxplain.engine.drawing.layout import (
+    MARGIN,
+    SMALL,
+    Layout,
+    Rectangle,
+    laid_out,
+    require_pixels,
+)
 from onnxplain.engine.drawing.lettering import Lettering
 from onnxplain.engine.drawing.page import Page, Panel
 from onnxplain.engine.drawing.style import Style
@@ -47,7 +55,7 @@ def drawn_page(page: Page, style: Style) -> Figure:
             _axes(figure, (left, top, width, height), letters), mappables, letters, SMALL
         )
         beside = left + width + 0.08
-        spans = letters.cut(spans, SMALL, layout.width - beside)
+        spans = letters.cut(spans, SMALL, layout.width - MARGIN - beside)
         _write(figure, layout, beside, top + height, spans, letters, MUTED, SMALL)
     for text in layout.texts:
         colour = MUTED if text.muted else INK
@@ -56,12 +64,13 @@ def drawn_page(page: Page, style: Style) -> Figure:
 
 
 def drawn_panel(panel: Panel, style: Style) -> Figure:
-    """Draw a panel alone, without its caption: a picture fills the figure."""
+    """Draw a panel alone, a picture to the figure's edges. Raises OptionError."""
     width = style.width or panel.width
     letters = Lettering("")
     if panel.chart:
-        page = Page("", [[panel]])
-        return drawn_page(page, style)
+        alone = replace(panel, captions=(), note="", bar="")
+        return drawn_page(Page("", [[alone]]), style)
+    require_pixels(width, width * panel.aspect, style.dpi)
     figure = _figure(width, width * panel.aspect, style)
     panel.paint(_axes(figure, (0.0, 0.0, width, width * panel.aspect), letters), style)
     return figure

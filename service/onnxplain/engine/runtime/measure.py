@@ -22,9 +22,13 @@ __all__ = ["Measurement", "measure"]
 class Measurement:
     """The cost of an artefact, run on one image of random values.
 
-    forward: of the network alone. explanation: of the whole artefact, its forward pass included.
-    inputs: those that were fed, by name, such as "float32[1, 3, 224, 224]". threads: ONNX Runtime's
-    within an operator. runtime: its version. notes: what was assumed.
+    forward: that of the network alone.
+    explanation: that of the whole artefact, its forward pass included.
+    inputs: those that were fed, by name, such as "float32[1, 3, 224, 224]".
+    device: where it ran, "cpu" or "cuda:N".
+    threads: ONNX Runtime's within an operator.
+    runtime: ONNX Runtime's version.
+    notes: what was assumed.
     """
 
     forward: RunCost

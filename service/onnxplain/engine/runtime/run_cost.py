@@ -32,8 +32,10 @@ PROCESS = "from onnxplain.engine.runtime.run_cost import measure_here; measure_h
 class RunCost:
     """The cost of one graph.
 
-    milliseconds: the median time of `runs` runs. memory: the bytes that loading and running it
-    takes at the peak, weights included; None where the system does not tell.
+    milliseconds: the median time of the runs.
+    memory: the bytes that loading and running it takes at the peak, weights included; None where
+        the system does not tell.
+    runs: their number.
     """
 
     milliseconds: float

@@ -88,10 +88,10 @@ class Training(View):
                 panel = explanation.panel(0, unit, style, "attribution", captions)
                 row.append(replace(panel, name=f"{name}_{brief}"))
             rows.append(row)
-        legend = [
-            f"One row a channel, one column a checkpoint; the number is its {last.strength_name}",
-            *legend_of(last),
-        ]
+        order = (
+            "One row a channel, one column a checkpoint; the" if style.columns is None else "The"
+        )
+        legend = [f"{order} number is its {last.strength_name}", *legend_of(last)]
         of = last.layer
         if len(rows) == 1:
             of = unit_name(int(last.channels[0, 0]), last.labels, last.layer, None)

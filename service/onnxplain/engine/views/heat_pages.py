@@ -37,7 +37,9 @@ def covered_page(one: Covered, style: Style) -> Page:
     of_class = [f"{one.quantity} of {one.label}", one.quantity]
     of_class.insert(1, of_class[0].partition(",")[0])  # ImageNet's names list their synonyms
     of_channel = [f"score of {one.channel_label}", "score"]
+    legend = []
     if not one.channel_label:
+        legend = [f"Channel {one.channel} of {one.layer}: the sum of its values"]
         of_channel = [f"channel {one.channel} of {one.layer}", f"channel {one.channel}"]
     panels = [
         picture_panel(("input",), frame, "picture"),
@@ -47,10 +49,7 @@ def covered_page(one: Covered, style: Style) -> Page:
     return Page(
         f"Covered piece by piece · {one.label}, {one.quantity} {number(one.untouched[0])}",
         arranged([[replace(panel, width=COVERED_WIDTH) for panel in panels]], style),
-        [
-            f"Each colour lies at the centre of a covered square of {one.window} pixels of the "
-            "network's input; a triangle marks the value of the uncovered picture"
-        ],
+        legend,
         one.notes,
     )
 
@@ -78,7 +77,8 @@ def _covered_panel(
         min(one.window, max(gaps, default=one.window)) / 2,
         one.picture.shape[:2],
         frame,
-        bar=names[0],
+        bar=f"Each colour lies at the centre of a covered square of {one.window} pixels of the "
+        "network's input; a triangle marks the value of the uncovered picture",
         low_is_strong=True,
         name=name,
         marked=untouched,
@@ -111,16 +111,13 @@ def sliding_page(one: Sliding, style: Style) -> Page:
             max(one.stride) / 2,
             one.picture.shape[:2],
             frame,
-            bar=one.quantity,
+            bar=f"Each colour lies at the centre of a window of {one.window[0]} x {one.window[1]} "
+            "pixels; grey: no window is centred there",
             name="heat_map",
         ),
     ]
     return Page(
         f"Sliding window · {name}, {one.quantity} up to {number(high)}",
         arranged([[replace(panel, width=SLIDING_WIDTH) for panel in panels]], style),
-        [
-            f"Each colour lies at the centre of a window of {one.window[0]} x {one.window[1]} "
-            "pixels; grey: no window is centred there"
-        ],
-        one.notes,
+        notes=one.notes,
     )

@@ -17,7 +17,7 @@ FOLDERS = {"DIR", "FOLDER"}
 WORDS = {"device": ("auto", "cpu", "cuda"), "position": ("all", "max", "given", "region")}
 EPILOG = """\
 bash, in ~/.bashrc:   source <(onnxplain completion bash)
-zsh, in ~/.zshrc:     source <(onnxplain completion zsh)     after compinit
+zsh, in ~/.zshrc:     eval "$(onnxplain completion zsh)"     after compinit
 fish:                 onnxplain completion fish > ~/.config/fish/completions/onnxplain.fish
 """
 

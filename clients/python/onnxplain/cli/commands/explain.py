@@ -58,7 +58,7 @@ REFUSALS = ("OptionError", "UnsupportedModel", "UnsupportedOperator")
 EPILOG = """\
 examples:
   onnxplain explain model.onnx cat.jpg --method grad_cam,guided_backprop,lrp -o cat.pdf
-  onnxplain explain model.onnx cat.jpg --class "tabby cat" --labels imagenet
+  onnxplain explain model.onnx cat.jpg --class tabby --labels imagenet
   onnxplain explain model.onnx cat.jpg --layer features.10 --channel top:9 --npz cat.npz
 
 printed for each unit:

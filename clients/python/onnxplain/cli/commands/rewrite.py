@@ -25,6 +25,7 @@ from onnxplain.cli.commands.layers import shape_text
 from onnxplain.cli.drawing import LOCAL_OR_SERVED, add_server
 from onnxplain.cli.failures import UsageError, in_flags
 from onnxplain.cli.output import check_writable, printable, size
+from onnxplain.cli.preprocessing import LABELS_HELP
 from onnxplain.cli.progress import working
 from onnxplain.engine.methods import METHODS, find_method
 from onnxplain.graphops.options import (
@@ -80,7 +81,7 @@ def add_parser(commands: Any) -> None:
         help="the channels that --select fixed bakes in; alone, it implies --select fixed",
     )
     add_class(parser, "the class that --select fixed bakes in")
-    parser.add_argument("--labels", metavar="FILE", help="class names for --class, one per line")
+    parser.add_argument("--labels", metavar="FILE", help=LABELS_HELP)
     add_seed(parser, "all, max, given or region")
     parser.add_argument(
         "--bake-preprocess",
