@@ -148,6 +148,9 @@ def test_a_class_without_places_has_no_position(run: Run, picture: Path, tmp_pat
     assert unit["position"] is None and 0 < unit["probability"] < 1
     assert "position" not in np.load("a.npz")
     assert run("explain", model, picture).out.splitlines()[0].split()[-1] == "probability"
+    top = ("top", model, picture.parent, "--layer", "a", "--channel", "3", "--npz", "top.npz")
+    assert run(*top).out.splitlines()[0].split() == ["channel", "name", "activity"]
+    assert json.loads(run(*top, "--json").out)[0]["position"] is None
 
 
 def test_a_method_that_refuses_leaves_the_others_results(

@@ -215,15 +215,17 @@ def _skipped_notes(skipped: Sequence[str], total: int) -> Iterator[str]:
 def rows(arrays: Mapping[str, npt.NDArray[Any]], pictures: Sequence[str]) -> list[dict[str, Any]]:
     """Return one dictionary per channel and picture, the strongest picture of a channel first.
 
-    arrays: those of `Strongest.arrays`. pictures: the paths of all the pictures.
+    arrays: those of `Strongest.arrays`. pictures: the paths of all the pictures. The position is
+    None where all are the first, as in a layer of one place.
     """
+    placed = arrays["position"].any()
     return [
         {
             "channel": channel,
             "picture": pictures[arrays["picture"][row, i]],
             "name": str(arrays["name"][row, i]),
             "activity": arrays["score"][row, i].item(),
-            "position": arrays["position"][row, i].tolist(),
+            "position": arrays["position"][row, i].tolist() if placed else None,
             "box": arrays["box"][row, i].tolist(),
         }
         for row, channel in enumerate(arrays["channels"].tolist())

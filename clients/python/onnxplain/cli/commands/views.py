@@ -199,6 +199,8 @@ def _pictures(folder: str) -> tuple[list[str], list[str]]:
 
 def _cell(value: Any) -> str:
     """Return the text of a table cell: numbers to four digits, lists separated by commas."""
+    if value is None:
+        return ""
     if isinstance(value, float):
         return f"{value:.4g}"
     return ",".join(map(str, value)) if isinstance(value, list) else str(value)
