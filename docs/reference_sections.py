@@ -50,8 +50,12 @@ class NamedChoices(griffe.Extension):
         if unpacked is None or func.docstring is None:
             return
         choices = func.modules_collection.get_member(func.resolve(unpacked[1]))
-        texts = documented_fields(locate(choices.canonical_path))
-        defaults = inspect.signature(locate(func.canonical_path)).parameters
+        path = choices.canonical_path
+        described = locate(path)
+        if not documented_fields(described):  # StyleOptions are the fields of Style
+            described = locate(path.removesuffix("Options"))
+        texts = documented_fields(described)
+        defaults = parameters(described) | parameters(locate(func.canonical_path))
         for section in func.docstring.parsed:
             if section.kind is griffe.DocstringSectionKind.parameters:
                 section.value = [one for one in section.value if not one.name.startswith("**")]
@@ -148,8 +152,8 @@ def read_entries(paragraph: str, known: set[str]) -> Iterator[tuple[str, str]]:
             yield name, " ".join(" ".join(texts).split())
 
 
-def parameters(described: type) -> dict[str, Any]:
-    """Return the parameters of a class's constructor."""
+def parameters(described: Any) -> dict[str, inspect.Parameter]:
+    """Return the parameters of a function or a class's constructor."""
     try:
         return dict(inspect.signature(described).parameters)
     except (TypeError, ValueError):
