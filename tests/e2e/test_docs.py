@@ -2,6 +2,7 @@
 
 import importlib
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -52,3 +53,9 @@ def test_the_reference_has_every_public_name(package):
     public = importlib.import_module(f"onnxplain.{package}").__all__
     assert sorted(set(shown) - {"errors"}) == sorted(public)
     assert len(shown) == len(set(shown))
+
+
+def test_the_version_has_its_heading_in_the_changelog():
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    headings = re.findall(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    assert headings[:2] == ["Unreleased", version]
