@@ -18,6 +18,7 @@ from onnxplain.client import Client, Result
 from onnxplain.engine.drawing import (
     Frame,
     Page,
+    Panel,
     Style,
     attribution_panel,
     drawn_page,
@@ -112,18 +113,18 @@ def service() -> Iterator[str]:
 
 
 def draw(results: Sequence[Result]) -> Figure:
-    """Draw a row for each picture and method: the picture, then each channel's projection."""
-    rows = []
+    """Draw each picture, and beside it by each method a row of its channels' projections."""
+    rows: list[list[Panel | None]] = []
     for i, path in enumerate(PICTURES):
+        frame = Frame.whole(results[0].pictures[i].shape[:2], results[0].pictures[i])
         for result in results:
-            frame = Frame.whole(result.pictures[i].shape[:2], result.pictures[i])
-            row = [picture_panel((f"{path.stem} · {method_title(result.method)}",), frame)]
+            first = result is results[0]
+            row = [picture_panel((path.stem,), frame) if first else None]
             for u, channel in enumerate(result.channels[i]):
                 attribution = partial(result.attribution.__getitem__, (i, u))
                 kind = kind_of(attribution(), drawn_as(result.method), None)
-                row.append(
-                    attribution_panel((f"channel {channel}",), attribution, kind, None, frame)
-                )
+                caption = f"channel {channel} · {method_title(result.method)}"
+                row.append(attribution_panel((caption,), attribution, kind, None, frame))
                 row.append(heat_panel((), attribution, frame))
             rows.append(row)
     title = f"What the four strongest channels of the layer '{LAYER}' saw"

@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 
 __all__ = ["legend_of", "page_of", "title_of"]
 
-TOGETHER = 3  # the most units of a row, each with its overlay
-
 
 def page_of(one: Explanation, style: Style) -> Page:
     """Return the page of an explanation. Raises OptionError where it cannot be drawn."""
@@ -35,7 +33,7 @@ def page_of(one: Explanation, style: Style) -> Page:
     inputs = bool(one.shown_pictures())
     overlays = has_overlays(one)
     each = 2 if overlays else 1
-    columns = even_columns(units, TOGETHER) if overlays else math.ceil(math.sqrt(units))
+    columns = even_columns(units) if overlays else math.ceil(math.sqrt(units))
     if style.columns is not None:
         columns = max(1, (style.columns - inputs) // each)
     columns = 1 if one.wide else min(columns, units)
@@ -67,7 +65,7 @@ def page_of(one: Explanation, style: Style) -> Page:
 
 def title_of(one: Explanation) -> str:
     """Return the title: the method, and what it explains."""
-    title, by = method_title(one.method), "against" if one.negated else "of"
+    title, by = method_title(one.method, first=True), "against" if one.negated else "of"
     if one.channels.size == 1:
         return title_of_unit(one, 0, 0)
     channels = np.unique(one.channels)
@@ -114,4 +112,4 @@ def _over(one: Explanation, image: int, unit: int, style: Style) -> tuple[str, .
     if window_of(one, image, unit) is not None:
         return ("what the unit sees",)
     under = style.at == "photograph" and one.photographs
-    return (f"over the {'photograph' if under else 'network input'}",)
+    return (f"over the {'photograph' if under else 'network input'}", "overlay")

@@ -117,7 +117,7 @@ def title_of_unit(one: Explanation, image: int, unit: int) -> str:
     by, channel = "against" if one.negated else "of", int(one.channels[image, unit])
     probability = None if one.probability is None else float(one.probability[image, unit])
     name = unit_name(channel, one.labels, one.layer, probability)
-    return f"{method_title(one.method)} {by} {name}"
+    return f"{method_title(one.method, first=True)} {by} {name}"
 
 
 def has_overlays(one: Explanation) -> bool:

@@ -27,10 +27,10 @@ def curves(engine, model, pictures):
 
 
 def charts_of(figure):
-    """Return the axes of charts: the three above, and the three below."""
+    """Return the axes of charts, below three of pictures: those of distances and of values."""
     figure.canvas.draw()
-    assert len(figure.axes) == 6
-    return figure.axes[:3], figure.axes[3:]
+    assert len(figure.axes) == 9
+    return figure.axes[3:6], figure.axes[6:]
 
 
 def test_charts_show_the_curves(curves):
@@ -51,6 +51,29 @@ def test_charts_show_the_curves(curves):
         assert bottom.get_legend() is None
     for row in (above, below):
         assert len({ax.get_ylim() for ax in row}) == 1  # so that changes can be compared
+
+
+def test_pictures_show_the_changes_over_their_amounts(curves):
+    """Each picture is in the middle of its fifth of the amounts, and is changed by that."""
+    figure = curves.figure()
+    above, _ = charts_of(figure)
+    for ax, chart, one in zip(figure.axes[:3], above, curves.curves, strict=True):
+        low, high = chart.get_xlim()
+        assert len(ax.get_images()) == 5
+        for image, amount in zip(ax.get_images(), one.pictures, strict=True):
+            box, below = image.get_window_extent(), chart.get_window_extent()
+            share = ((box.x0 + box.x1) / 2 - below.x0) / below.width
+            assert share == pytest.approx((amount - low) / (high - low), abs=0.01)
+    moved = list(curves.curves[0].pictures.values())
+    assert list(curves.curves[0].pictures) == pytest.approx([-0.2, -0.1, 0, 0.1, 0.2])
+    still = moved[2].astype(float)
+    rows, down = len(still), 0.2 * len(still)  # 4.8 rows: each is between two of the picture
+    first = int(np.ceil(down))
+    between = np.stack([still[: rows - first], still[1 : rows - first + 1]])
+    wanted = np.average(between, axis=0, weights=[1 - first + down, first - down])
+    np.testing.assert_allclose(moved[4][first:], wanted, atol=1)
+    turned = curves.curves[2].pictures[180.0]
+    np.testing.assert_allclose(turned.astype(int), moved[2][::-1, ::-1], atol=2)
 
 
 def test_ticks_are_round(curves):
@@ -119,7 +142,7 @@ def test_each_panel_is_a_file(curves, tmp_path):
     assert sorted(path.name for path in files) == sorted(
         f"{change}_{what}.svg"
         for change in ("translation", "scale", "rotation")
-        for what in ("distance", "probability")
+        for what in ("pictures", "distance", "probability")
     )
     assert all(path.read_bytes().startswith(b"<?xml") for path in files)
 

@@ -7,7 +7,7 @@ from onnxplain.graphops.lazy_import import on_first_use
 if TYPE_CHECKING:
     from onnxplain.engine.drawing.axes import plotted
     from onnxplain.engine.drawing.captions import method_title, unit_captions, unit_name
-    from onnxplain.engine.drawing.charts import chart_panel, limits_of
+    from onnxplain.engine.drawing.charts import chart_panel, limits_of, strip_panel
     from onnxplain.engine.drawing.colormaps import Pixels
     from onnxplain.engine.drawing.digits import number, percent
     from onnxplain.engine.drawing.formats import SUFFIXES, encoded, encoded_pages, format_of
@@ -69,6 +69,7 @@ __all__ = [
     "picture_panel",
     "plotted",
     "signal_panel",
+    "strip_panel",
     "style_of",
     "tile_pixels",
     "tiles_panel",
@@ -114,6 +115,7 @@ __getattr__ = on_first_use(
         "picture_panel": "picture_panels",
         "plotted": "axes",
         "signal_panel": "signals",
+        "strip_panel": "charts",
         "style_of": "style",
         "tile_pixels": "tiles",
         "tiles_panel": "tiles",

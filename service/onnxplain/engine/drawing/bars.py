@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from matplotlib.ticker import MaxNLocator
@@ -18,7 +19,12 @@ if TYPE_CHECKING:
 
 __all__ = ["draw_bar", "draw_shared_bar", "round_ticks"]
 
+Aligned = Literal["left", "center", "right"]
+
 INK, MUTED = "#191919", "#5a5a5a"
+DIGITS = (1, 1.5, 2, 3, 4, 5, 6, 8)  # of round numbers
+EDGE = 0.08  # of a bar's length: the numbers of ticks there stay within the bar
+APART = 0.06  # inches between the numbers of a bar, at least
 
 
 def round_ticks(low: float, high: float) -> list[float]:
@@ -38,9 +44,9 @@ def round_ticks(low: float, high: float) -> list[float]:
 
 
 def _round(value: float) -> float:
-    """Return the largest of 1, 2 or 5 times a power of ten up to a positive value."""
+    """Return the largest number of DIGITS times a power of ten up to a positive value."""
     power = math.floor(math.log10(value) + 1e-9)
-    digit = max(d for d in (1, 2, 5) if d <= value / 10.0**power * (1 + 1e-9))
+    digit = max(d for d in DIGITS if d <= value / 10.0**power * (1 + 1e-9))
     return float(f"{digit}e{power}")
 
 
@@ -49,7 +55,7 @@ def draw_bar(
 ) -> None:
     """Draw the colour bar of one panel, with round numbers, and a triangle at a marked value."""
     low, high = _limits(of)
-    ticks = round_ticks(low, high)
+    ticks = _fitting(round_ticks(low, high), ax, (low, high), letters, size)
     _draw(ax, of, letters, size, ticks, [number(tick) for tick in ticks])
     if marked is not None:
         ax.plot([marked], [1.0], "v", color=INK, markersize=3.5, clip_on=False)
@@ -97,12 +103,38 @@ def _draw(
         text.set(fontproperties=letters.font(size), parse_math=False, color=MUTED)
     # Labels at the ends stay within the bar's width, so that neighbours never touch.
     for tick, text in zip(ticks, ax.get_xticklabels(), strict=True):
-        share = (tick - wide[0]) / (wide[1] - wide[0])
-        text.set_horizontalalignment(
-            "left" if share < 0.08 else "right" if share > 0.92 else "center"
-        )
+        text.set_horizontalalignment(_alignment(tick, wide)[0])
     for spine in ax.spines.values():
         spine.set(linewidth=0.5, color=MUTED)
+
+
+def _alignment(tick: float, limits: tuple[float, float]) -> tuple[Aligned, float, float]:
+    """Return the alignment of a tick's number, and where along the bar the tick is, 0 to 1.
+
+    The third is the share of the number's width that lies left of the tick.
+    """
+    low, high = limits
+    share = (tick - low) / (high - low) if high > low else 0.5
+    if share < EDGE:
+        return "left", share, 0.0
+    return ("right", share, 1.0) if share > 1 - EDGE else ("center", share, 0.5)
+
+
+def _fitting(
+    ticks: list[float], ax: Axes, limits: tuple[float, float], letters: Lettering, size: float
+) -> list[float]:
+    """Return the ticks, or fewer where their numbers would touch: the ends, or the last."""
+    inches = ax.get_window_extent().width / ax.figure.dpi
+    for kept in (ticks, [ticks[0], ticks[-1]]):
+        spans = []
+        for tick in kept:
+            _, share, part = _alignment(tick, limits)
+            width = letters.width(number(tick), size)
+            start = share * inches - part * width
+            spans.append((start, start + width))
+        if all(after[0] - before[1] >= APART for before, after in itertools.pairwise(spans)):
+            return kept
+    return ticks[-1:]
 
 
 def _limits(of: ScalarMappable) -> tuple[float, float]:

@@ -10,9 +10,10 @@ from onnxplain.engine.methods import METHODS
 __all__ = ["method_title", "unit_captions", "unit_name"]
 
 
-def method_title(method: str) -> str:
-    """Return the title of a method, its name where it has none."""
-    return str(getattr(METHODS.get(method), "title", "") or method)
+def method_title(method: str, *, first: bool = False) -> str:
+    """Return the title of a method, its name where it has none; `first` words have a capital."""
+    title = str(getattr(METHODS.get(method), "title", ""))
+    return (title[:1].upper() + title[1:] if first else title) or method
 
 
 def unit_name(channel: int, labels: Sequence[str], layer: str, probability: float | None) -> str:

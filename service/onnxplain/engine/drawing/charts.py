@@ -15,7 +15,7 @@ from onnxplain.engine.drawing.style import Style
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["chart_panel", "limits_of"]
+__all__ = ["chart_panel", "limits_of", "strip_panel"]
 
 # Okabe and Ito's palette, which colour-blind readers can distinguish.
 COLOURS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9"]
@@ -24,6 +24,7 @@ GRID, MUTED = "#e1e1e1", "#5a5a5a"
 SMALL, LINE = 7.0, 1.35  # the size of text in points, and the distance of its lines over it
 TICKS = 5
 STEPS = (1, 2, 2.5, 5, 10)
+STRIP_GAP = 0.06  # between pictures of a strip, over their width
 SAMPLE = 0.42  # inches of a legend's line and the gaps around it
 
 Values = npt.NDArray[Any]
@@ -69,6 +70,27 @@ def chart_panel(
         ax.set_ylim(low, high + (high - low) * room / (1 - room))
 
     return Panel(tuple(captions), 0.72, paint, name, width=3.2, chart=True)
+
+
+def strip_panel(captions: Sequence[str], pictures: Mapping[float, Values], name: str = "") -> Panel:
+    """Return the panel of pictures, uint8 [H, W, 3] each, side by side, each over its value.
+
+    pictures: by their values, which are evenly spread, so that a chart's axis below fits them.
+    """
+    height, width = next(iter(pictures.values())).shape[:2]
+    step = width * (1 + STRIP_GAP)
+    total = step * len(pictures)
+
+    def paint(ax: Axes, style: Style) -> None:
+        for index, picture in enumerate(pictures.values()):
+            left = (index + 0.5) * step - width / 2
+            ax.imshow(picture, extent=(left, left + width, height, 0), interpolation="antialiased")
+        middles = [(index + 0.5) * step for index in range(len(pictures))]
+        ax.set(xlim=(0, total), ylim=(height, 0), aspect="equal", yticks=[])
+        ax.set_xticks(middles, [number(value) for value in pictures])
+        ax.spines[:].set_visible(False)
+
+    return Panel(tuple(captions), height / total, paint, name, width=3.2, chart=True)
 
 
 def limits_of(curves: Iterable[Values]) -> tuple[float, float]:

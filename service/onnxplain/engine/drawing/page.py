@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Page", "Paint", "Panel", "arranged", "even_columns"]
 
+FEW, MANY = 3, 4  # the most maps of a row, each with its overlay
+
 Paint = Callable[["Axes", Style], "ScalarMappable | None"]
 
 
@@ -74,6 +76,7 @@ def arranged(rows: Sequence[Sequence[Panel | None]], style: Style) -> list[list[
     return [panels[i : i + style.columns] for i in range(0, len(panels), style.columns)]
 
 
-def even_columns(count: int, most: int) -> int:
-    """Return the number of columns, up to `most`, that fills the rows most evenly."""
+def even_columns(count: int) -> int:
+    """Return how many maps, each with its overlay, share a row so that the rows are evenly full."""
+    most = FEW if count <= FEW**2 else MANY
     return math.ceil(count / math.ceil(count / most))

@@ -95,7 +95,7 @@ class Training(View):
         of = last.layer
         if len(rows) == 1:
             of = unit_name(int(last.channels[0, 0]), last.labels, last.layer, None)
-        title = f"{method_title(last.method)} of {of} through training"
+        title = f"{method_title(last.method, first=True)} of {of} through training"
         return Page(title, arranged(rows, style), legend, self.notes)
 
     def plot(

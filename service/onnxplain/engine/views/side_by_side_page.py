@@ -10,8 +10,6 @@ from onnxplain.engine.explanation_page import legend_of, title_of
 
 __all__ = ["page_of_methods"]
 
-TOGETHER = 3  # the most methods of a row, each with its map and its overlay
-
 
 def page_of_methods(
     explanations: Sequence[Explanation], style: Style, notes: Sequence[str]
@@ -23,7 +21,7 @@ def page_of_methods(
     """
     first, last = explanations[0], len(explanations) - 1
     shown = next((one for one in explanations if one.shown_pictures()), None)
-    columns = even_columns(len(explanations), TOGETHER)
+    columns = even_columns(len(explanations))
     if style.columns is not None:
         columns = max(1, (style.columns - (shown is not None)) // 2)
     if any(one.wide for one in explanations):
@@ -55,7 +53,8 @@ def _title(first: Explanation, count: int) -> str:
     """Return what is explained, by how many methods."""
     what = title_of(first).partition(" against " if first.negated else " of ")[2]
     against = "Against " if first.negated else ""
-    return f"{against}{what}, by {count} methods"
+    title = f"{against}{what}, by {count} methods"
+    return title.replace("a class", "A class") if title.startswith("a class of each") else title
 
 
 def _captions(first: Explanation, one: Explanation, image: int, unit: int) -> tuple[str, ...]:

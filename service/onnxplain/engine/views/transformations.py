@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, Unpack
 
@@ -23,6 +23,7 @@ from onnxplain.engine.drawing import (
     chart_panel,
     limits_of,
     number,
+    strip_panel,
 )
 from onnxplain.engine.explainer import Explainer
 from onnxplain.engine.labels import Labels
@@ -47,6 +48,7 @@ __all__ = ["CHANGES", "Curve", "Invariance", "changed", "invariance"]
 Pixels = npt.NDArray[np.uint8]
 
 STEPS = 25
+SHOWN = 5  # changed pictures that are drawn, each in the middle of a fifth of the amounts
 # The smallest and largest amount of each change, and its unit.
 CHANGES: dict[str, tuple[float, float, str]] = {
     "translation": (-0.25, 0.25, "of the height, downwards"),
@@ -67,12 +69,14 @@ class Curve:
     distance: by the layers' names, [steps], the Euclidean distance of the layer's values from
         those of the unchanged picture, over the norm of the latter.
     probability: that of the class, [steps]; for a regression its value.
+    pictures: some of the changed pictures by their amounts, uint8 [H, W, 3] each.
     """
 
     change: str
     amounts: npt.NDArray[np.float64]
     distance: dict[str, npt.NDArray[np.float64]]
     probability: npt.NDArray[np.float64]
+    pictures: Mapping[float, Pixels] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -103,8 +107,8 @@ class Invariance(View):
         Args:
             ax: the axes; None for pyplot's current ones.
             change: "translation", "scale" or "rotation".
-            quantity: "distance", that of the layers' values, or "probability" (for a regression
-                "value").
+            quantity: "distance", that of the layers' values, "probability" (for a regression
+                "value"), or "pictures", some of the changed pictures.
             **style: see `Style`; without `title` no caption is written.
 
         Returns:
@@ -116,7 +120,7 @@ class Invariance(View):
         return super().plot(ax, f"{change}_{quantity}", **style)
 
     def page(self, style: Style) -> Page:
-        """Return one column per change: the layers' distances above the class probability.
+        """Return one column per change: pictures, the layers' distances, the class probability.
 
         Args:
             style: how the figure looks.
@@ -127,6 +131,7 @@ class Invariance(View):
         distances = limits_of(curve for one in self.curves for curve in one.distance.values())
         chances = limits_of(one.probability for one in self.curves)
         of_class = f"{self.quantity} of {self.label}"
+        pictures: list[Panel | None] = []
         above: list[Panel | None] = []
         below: list[Panel | None] = []
         for one in self.curves:
@@ -136,6 +141,8 @@ class Invariance(View):
                 axis=f"{one.change} ({CHANGES[one.change][2]})",
                 steps=ANGLES if one.change == "rotation" else ROUND,
             )
+            if one.pictures:
+                pictures.append(strip_panel((one.change,), one.pictures, f"{one.change}_pictures"))
             above.append(
                 chart(
                     ("distance from the original",), curves=one.distance, y_axis="distance",
@@ -155,7 +162,7 @@ class Invariance(View):
         title = f"{self.label}, {self.quantity} {number(self.untouched)}"
         return Page(
             f"Translated, scaled and rotated · {title}",
-            arranged([above, below], style),
+            arranged([row for row in (pictures, above, below) if row], style),
             legend,
             self.notes,
         )
@@ -264,7 +271,9 @@ def invariance(
                 distance[layer][i] = np.linalg.norm(after - before) / norm
                 progress(next(steps), total)
         probability = class_probabilities(engine, model, frames, how)[:, target]
-        curves.append(Curve(change, amounts, distance, probability))
+        middles = [low + (high - low) * (i + 0.5) / SHOWN for i in range(SHOWN)]
+        shown = {amount: changed(pixels, change, amount) for amount in middles}
+        curves.append(Curve(change, amounts, distance, probability, shown))
     notes = (*clean.notes, *quantity_notes(engine, model))
     return Invariance(
         target, label, tuple(curves), float(scores[target]), notes, class_quantity(engine, model)
