@@ -16,7 +16,7 @@ from onnxplain.engine import (
     SideBySide,
 )
 from onnxplain.engine.drawing import Style
-from onnxplain.engine.views.transformations import CHANGES, changed
+from onnxplain.engine.views.changed_pictures import CHANGES, changed
 from onnxplain.graphops.errors import (
     AnswerTooLarge,
     Cancelled,

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
 
 from onnxplain.engine.argument_checks import checked
 from onnxplain.engine.drawing import (
@@ -31,6 +30,7 @@ from onnxplain.engine.named_arrays import AxisNames, Coordinates, counted
 from onnxplain.engine.pictures import Picture, Preprocess, read_picture
 from onnxplain.engine.progress import Progress, unreported
 from onnxplain.engine.runtime import Model
+from onnxplain.engine.views.changed_pictures import CHANGES, changed
 from onnxplain.engine.views.predictions import (
     choose_class,
     class_label,
@@ -43,18 +43,12 @@ from onnxplain.graphops.errors import OptionError
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["CHANGES", "Curve", "Invariance", "changed", "invariance"]
+__all__ = ["Curve", "Invariance", "invariance"]
 
 Pixels = npt.NDArray[np.uint8]
 
 STEPS = 25
 SHOWN = 5  # changed pictures that are drawn, each in the middle of a fifth of the amounts
-# The smallest and largest amount of each change, and its unit.
-CHANGES: dict[str, tuple[float, float, str]] = {
-    "translation": (-0.25, 0.25, "of the height, downwards"),
-    "scale": (0.6, 1.8, "times"),
-    "rotation": (0.0, 360.0, "degrees"),
-}
 ANGLES = (1, 1.5, 3, 4.5, 9, 10)  # the steps between ticks, times a power of ten: 90, not 100
 ROUND = (1, 2, 2.5, 5, 10)
 LONG = 32  # characters of a layer's name that a chart may cut
@@ -278,27 +272,3 @@ def invariance(
     return Invariance(
         target, label, tuple(curves), float(scores[target]), notes, class_quantity(engine, model)
     )
-
-
-def changed(pixels: Pixels, change: str, amount: float) -> Pixels:
-    """Return the picture translated down, or scaled or rotated about its centre, by an amount."""
-    height, width = pixels.shape[:2]
-    row, column = height / 2, width / 2
-    scale, turn, down = 1.0, 0.0, 0.0
-    if change == "translation":
-        down = amount * height
-    elif change == "scale":
-        scale = 1 / amount
-    else:
-        turn = np.deg2rad(amount)
-    cos, sin = scale * np.cos(turn), scale * np.sin(turn)
-    # From a pixel (x, y) of the result to its source, as Pillow expects it.
-    matrix = (
-        cos, -sin, column - cos * column + sin * (row + down),
-        sin, cos, row - sin * column - cos * (row + down),
-    )  # fmt: skip
-    mean = tuple(int(v) for v in np.rint(pixels.reshape(-1, 3).mean(axis=0)))
-    image = Image.fromarray(pixels).transform(
-        (width, height), Image.Transform.AFFINE, matrix, Image.Resampling.BILINEAR, fillcolor=mean
-    )
-    return np.asarray(image)
