@@ -95,7 +95,7 @@ def test_negate_is_the_evidence_against(engine, method):
     np.testing.assert_allclose(against.score, -plain.score)
     np.testing.assert_allclose(against.attribution, -plain.attribution, atol=1e-7)
     assert against.notes[0].startswith("the signal starts with the opposite sign")
-    assert against.captions(0, 0)[0].startswith("against channel 0")
+    assert against.captions(0, 0)[0].startswith("against class 0, ")
 
 
 def test_negated_activity_keeps_its_strength(engine):

@@ -96,7 +96,6 @@ def test_there_are_none_of_other_layers_and_other_pictures(engine):
 def test_they_are_in_captions_and_arrays(engine):
     model = network(HEAD.replace("END", "y = Softmax <axis = 1> (s)"))
     found = engine.explain(model, PICTURES, None, "gradient", 3, labels=["a", "b", "c", "cat"])
-    value = f"probability {found.probability[0, 0]:.3g})"
-    assert found.captions(0, 0)[0].startswith("cat (score ")
-    assert found.captions(0, 0)[0].endswith(value)
+    share = f"{100 * found.probability[0, 0]:.0f}"
+    assert found.captions(0, 0)[0].startswith(f"cat, {share} % (score ")
     np.testing.assert_array_equal(found.arrays()["probability"], found.probability)
