@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
+from onnxplain.cli.failures import UsageError
 from onnxplain.engine.labels import read_labels
 
 __all__ = ["CLASS_HELP", "add_class", "chosen_class"]
@@ -21,7 +22,7 @@ def chosen_class(arguments: argparse.Namespace, text: str | None) -> int | None:
     """Return the index of the class that a flag names, None where it is absent.
 
     Names are read from --labels, or else from the metadata of the model, local or served. Raises
-    OptionError for an unknown or ambiguous name.
+    OptionError for an unknown or ambiguous name, UsageError for several indices.
     """
     if text is None:
         return None
@@ -29,6 +30,8 @@ def chosen_class(arguments: argparse.Namespace, text: str | None) -> int | None:
 
     if text.isdecimal():
         return int(text)
+    if all(part.strip().isdecimal() for part in text.split(",")):
+        raise UsageError(f"--class {text}: it names one class, name several by --channel")
     labels = read_labels(arguments.labels)
     return class_index(text, _stored(arguments) if labels is None else labels)
 

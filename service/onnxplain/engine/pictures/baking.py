@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import json
+from dataclasses import asdict, replace
 
 import numpy as np
 import onnx
@@ -46,13 +47,16 @@ def bake_preprocess(model: onnx.ModelProto, preprocess: Preprocess | str) -> onn
             f"the preprocessing makes pictures of {how.size[0]}x{how.size[1]}, and the input "
             f"'{picture.name}' takes {height}x{width}: leave the size out"
         )
+    how = how if how.size else how.at(picture.size)
     every_level = np.arange(256, dtype=np.uint8)[:, None, None].repeat(3, axis=2)
     values = how.values(every_level)[:, :, 0]
     axis = picture.channel_axis + picture.batched
     baked = bake_pixels(model, picture.name, values, how.color, axis)
     raw = PRESETS["raw"]
     left = replace(how, color=raw.color, mean=raw.mean, std=raw.std, scale=raw.scale)
-    metadata = read_metadata(baked) | {BAKED: how.to_json(), METADATA: left.to_json()}
+    # Every field, since a caller in another language does not know the defaults.
+    steps = {BAKED: json.dumps(asdict(how)), METADATA: json.dumps(asdict(left))}
+    metadata = read_metadata(baked) | steps
     onnx.helper.set_model_props(baked, metadata)
     return baked
 

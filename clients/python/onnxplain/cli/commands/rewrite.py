@@ -6,7 +6,7 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -107,9 +107,12 @@ def add_parser(commands: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Write the artefact, then print its inputs, outputs and growth."""
+    if "," in arguments.method:
+        raise UsageError(f"--method {arguments.method}: an artefact has one method, name one")
     check_writable(arguments.output, *([] if arguments.server else [arguments.model]))
     with working("rewriting the model"):
         from onnxplain import graphops
+        from onnxplain.graphops.ir import opset_of
 
         general: dict[str, Any] = {name: getattr(arguments, name, None) for name in GENERAL}
         if (class_index := chosen_class(arguments, arguments.class_name)) is not None:
@@ -132,8 +135,10 @@ def run(arguments: argparse.Namespace) -> None:
     after = os.path.getsize(arguments.output)
     nodes = f"{len(made.source.graph.node)} -> " if made.source else ""
     print(printable(f"wrote {arguments.output}: {report.method} of {report.layer}"))
-    print(printable(f"  inputs   {_values(artefact.graph.input)}"))
+    defaults = {tensor.name for tensor in artefact.graph.initializer}
+    print(printable(f"  inputs   {_values(artefact.graph.input, optional=defaults)}"))
     print(printable(f"  outputs  {_values(artefact.graph.output)}"))
+    print(f"  needs    opset {opset_of(artefact)}, IR version {artefact.ir_version}")
     growth = f"{size(made.size_bytes)} -> {size(after)} ({after / made.size_bytes - 1:+.1%})"
     print(f"  size     {growth}, {nodes}{len(artefact.graph.node)} nodes")
     warnings = [*report.warnings, *_precision_warning(made.layers, report.layer, general)]
@@ -227,7 +232,7 @@ def _precision_warning(
     )
 
 
-def _values(values: Any) -> str:
+def _values(values: Any, optional: Collection[str] = ()) -> str:
     """Return a graph's inputs or outputs as 'x float32[Nx3x64x64], channel int64[N]'."""
     from onnx import helper
 
@@ -245,5 +250,6 @@ def _values(values: Any) -> str:
         dims = [
             d.dim_value if d.HasField("dim_value") else d.dim_param or None for d in kind.shape.dim
         ]
-        texts.append(f"{value.name} {name}[{shape_text(tuple(dims))}]")
+        may = " (optional)" if value.name in optional else ""
+        texts.append(f"{value.name} {name}[{shape_text(tuple(dims))}]{may}")
     return ", ".join(texts)
