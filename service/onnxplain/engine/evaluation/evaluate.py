@@ -102,7 +102,7 @@ def evaluate(
         done += 1
         report(done, total)
 
-    scores = class_scores(engine, opened, prepared.pictures, prepared.preprocess)
+    scores = class_scores(engine, opened, prepared.pictures, _of_fitted(prepared))
     predicted = np.array([choose_class(row, class_index) for row in scores], np.int64)
     quantity = class_quantity(engine, opened)
     evaluations = Evaluations()
@@ -160,6 +160,10 @@ def _require_class_methods(methods: Sequence[str]) -> None:
             )
 
 
+def _of_fitted(prepared: PreparedInputs) -> Preprocess | None:
+    return prepared.preprocess and prepared.preprocess.of_fitted
+
+
 def _regions(prepared: PreparedInputs, masks: Sequence[Picture]) -> list[npt.NDArray[np.bool_]]:
     """Return the masks, fitted as the pictures are, bool [H, W] each."""
     if masks and len(masks) != len(prepared.rows):
@@ -208,7 +212,7 @@ def _maps(
                 picture,
                 method=method,
                 units=int(channel),
-                preprocess=prepared.preprocess,
+                preprocess=_of_fitted(prepared),
             )
             require_drawable(result)
             maps.append(metrics.strength(result.attribution[0, 0], *size))
@@ -234,7 +238,7 @@ def _curves(
             (insertion, metrics.blurred(picture), picture),
         ):
             frames = metrics.replaced(start, end, order, STEPS)
-            probability = class_probabilities(engine, model, list(frames), prepared.preprocess)
+            probability = class_probabilities(engine, model, list(frames), _of_fitted(prepared))
             curves.append(probability[:, channel])
         tick()
     return np.mean(deletion, axis=0), np.mean(insertion, axis=0)

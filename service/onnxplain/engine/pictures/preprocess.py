@@ -75,6 +75,11 @@ class Preprocess:
         """The number of channels of the network's input."""
         return 1 if self.color == "GRAY" else 3
 
+    @property
+    def of_fitted(self) -> Preprocess:
+        """The preprocessing of pictures that are fitted already: it neither resizes nor crops."""
+        return replace(self, crop="none", resize=None)
+
     def fit(self, picture: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
         """Fit a picture to the size, and make it grey for "GRAY".
 

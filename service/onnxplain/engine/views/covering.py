@@ -181,7 +181,8 @@ def occlusion(
     scored = engine.explain(
         model, picture, method="activation", preprocess=preprocess, labels=labels
     )
-    (pixels,), how, chosen = clean.pictures, clean.preprocess, int(clean.channels[0, 0])
+    (pixels,), chosen = clean.pictures, int(clean.channels[0, 0])
+    how = clean.preprocess and clean.preprocess.of_fitted
     longest = max(pixels.shape[:2])
     size = max(1, longest // 8) if window is None else window
     step = max(1, size // 2) if stride is None else stride
@@ -227,7 +228,7 @@ def occlusion(
         quantity=class_quantity(engine, model),
         channel_label=clean.labels[chosen] if chosen < len(clean.labels) else "",
         photograph=clean.photographs[0],
-        preprocess=how,
+        preprocess=clean.preprocess,
     )
 
 

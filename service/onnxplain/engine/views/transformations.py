@@ -241,7 +241,7 @@ def invariance(
     clean = engine.explain(
         model, picture, method="activation", preprocess=preprocess, labels=labels
     )
-    (pixels,), how = clean.pictures, clean.preprocess
+    (pixels,), how = clean.pictures, clean.preprocess and clean.preprocess.of_fitted
     scores = class_probabilities(engine, model, [pixels], how)[0]
     target = choose_class(scores, class_index)
     label = class_label(engine, model, clean.labels, target)
