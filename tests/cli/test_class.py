@@ -123,3 +123,19 @@ def test_negate(run: Run, network: Path, picture: Path) -> None:
     properties = {p.key: p.value for p in onnx.load("against.onnx").metadata_props}
     assert json.loads(properties["onnxplain.options"])["negate"] is True
     assert properties["onnxplain.contract"] == "3"
+
+
+def test_several_classes(run: Run, labelled: Path, picture: Path) -> None:
+    flags = ["--method", "gradient", "--json"]
+    result = run("explain", labelled, picture, "--class", "cow", "--class", "1", *flags)
+    units = json.loads(result.out)["images"][0]["units"]
+    assert [unit["channel"] for unit in units] == [2, 1]
+    result = run("explain", labelled, picture, "--class", "1,2", *flags)
+    assert result.code == 2
+    assert "it names one class, name several by --channel 1,2" in result.error_line
+
+
+def test_a_folder_is_no_picture(run: Run, labelled: Path, tmp_path: Path) -> None:
+    result = run("explain", labelled, tmp_path)
+    assert result.code == 2
+    assert "is a folder: name its pictures, such as" in result.error_line

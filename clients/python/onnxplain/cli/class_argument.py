@@ -13,9 +13,15 @@ __all__ = ["CLASS_HELP", "add_class", "chosen_class"]
 CLASS_HELP = "the index of a class, or its name in --labels or in the model's metadata"
 
 
-def add_class(parser: argparse.ArgumentParser, text: str) -> None:
-    """Add --class. text: what is done with the class."""
-    parser.add_argument("--class", dest="class_name", metavar="CLASS", help=f"{text}: {CLASS_HELP}")
+def add_class(parser: argparse.ArgumentParser, text: str, several: bool = False) -> None:
+    """Add --class. text: what is done with the class. several: whether it may be repeated."""
+    parser.add_argument(
+        "--class",
+        dest="class_name",
+        metavar="CLASS",
+        action="append" if several else "store",
+        help=f"{text}: {CLASS_HELP}" + ("; may be repeated" if several else ""),
+    )
 
 
 def chosen_class(arguments: argparse.Namespace, text: str | None) -> int | None:
@@ -31,7 +37,7 @@ def chosen_class(arguments: argparse.Namespace, text: str | None) -> int | None:
     if text.isdecimal():
         return int(text)
     if all(part.strip().isdecimal() for part in text.split(",")):
-        raise UsageError(f"--class {text}: it names one class, name several by --channel")
+        raise UsageError(f"--class {text}: it names one class, name several by --channel {text}")
     labels = read_labels(arguments.labels)
     return class_index(text, _stored(arguments) if labels is None else labels)
 

@@ -204,6 +204,10 @@ def open_file(source: str | os.PathLike[str] | bytes, name: str) -> BinaryIO:
             return io.BytesIO(file.read())
     except (FileNotFoundError, NotADirectoryError) as e:
         raise missing_file(source, name) from e
+    except IsADirectoryError as e:
+        raise PictureError(
+            f"{name} is a folder: name its pictures, such as {source!s}/*.png"
+        ) from e
     except OSError as e:
         raise PictureError(f"cannot read {name}: {e.strerror}") from e
 

@@ -101,7 +101,7 @@ def add_parser(commands: Any) -> None:
         help="channels of the layer: numbers, A to B - 1, the K strongest on each picture, all, or "
         "the whole layer as one (default: top:1)",
     )
-    add_class(parser, "the class to explain, a channel of the class score")
+    add_class(parser, "the class to explain, a channel of the class score", several=True)
     add_seed(parser, "all, max, or a row and a column such as 5,7")
     add_method_options(parser, exported=False)
     add_drawing(parser, "IMAGE_METHOD")
@@ -162,7 +162,7 @@ def _choose_class(arguments: argparse.Namespace, methods: Sequence[str]) -> None
             f"--class names a class of the class score, not a channel of {flag}: leave {flag} out, "
             "or name the channel by --channel"
         )
-    arguments.channel = (chosen_class(arguments, arguments.class_name),)
+    arguments.channel = tuple(chosen_class(arguments, name) for name in arguments.class_name)
 
 
 def _explain_locally(
