@@ -112,6 +112,25 @@ def test_the_attribution_is_explain_s(engine, preset, method):
     np.testing.assert_allclose(found["score"], expected.score[:, 0], rtol=1e-6)
 
 
+@pytest.mark.parametrize("preset", ["imagenet", "gray"])
+def test_of_integrated_gradients(engine, preset):
+    """The engine adds the same points in another order; the artefact can be explained itself."""
+    model = net(channels_of(preset))
+    plain = rewrite(model, None, "integrated_gradients")
+    expected = engine.explain(
+        model, PICTURES, None, "integrated_gradients", [2], preprocess=preset
+    ).attribution
+    bound = 1e-5 * np.abs(expected).max()
+    made = bake_preprocess(plain, preset)
+    found = run(made, pixels=np.stack(PICTURES), channel=np.full(3, 2))["attribution"]
+    np.testing.assert_allclose(found, expected[:, 0], rtol=0, atol=bound)
+    for artefact, how in ((made, None), (plain, preset)):
+        found = engine.explain(
+            artefact, PICTURES, None, "integrated_gradients", [2], preprocess=how
+        ).attribution
+        np.testing.assert_allclose(found, expected, rtol=0, atol=bound)
+
+
 @pytest.mark.parametrize("dtype", ["float", "float16"])
 @pytest.mark.parametrize("select", ["channel", "pairs", "fixed", "predicted"])
 def test_of_every_select_and_precision(engine, select, dtype):

@@ -83,7 +83,7 @@ def integrated_gradients(walk: Walk) -> Attribution:
         # One more point at the baseline itself, for the layer's value there.
         points = op.Concat(alpha, op.constant([0], dtype), axis=0)
         along = op.Reshape(points, [-1] + [1] * rank)
-        values = op.Add(op.Unsqueeze(baseline, [0]), op.Mul(along, op.Unsqueeze(way, [0])))
+        values = op.Add(baseline, op.Mul(along, way))
         copies = op.Shape(points)
     gradients, layer = _gradients(walk, values, copies)
     gradients = op.Slice(gradients, [0], [-1], [0])
