@@ -2,6 +2,8 @@
 
 import io
 import os
+import subprocess
+import sys
 import threading
 
 import numpy as np
@@ -140,3 +142,14 @@ def test_a_pipe_is_read(tmp_path):
     writer.start()
     np.testing.assert_array_equal(read_picture(pipe), PICTURE)
     writer.join()
+
+
+def test_pillow_s_warnings_of_damaged_metadata_are_not_shown():
+    """In a process of its own, since pytest has filters of its own."""
+    code = (
+        "from onnxplain.engine import read_picture\n"
+        "try: read_picture(b'II*\\0' + bytes([99, 0, 0, 0]) + bytes(9))\n"
+        "except Exception as e: print(type(e).__name__)\n"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (ran.stdout, ran.stderr) == ("PictureError\n", "")

@@ -27,6 +27,7 @@ from onnxplain.engine.pictures.read import (
     read_arrays,
     read_picture,
     read_pictures,
+    read_with_notes,
 )
 
 __all__ = [
@@ -52,6 +53,7 @@ __all__ = [
     "read_photographs",
     "read_picture",
     "read_pictures",
+    "read_with_notes",
     "required_inputs",
     "stored_preprocess",
 ]

@@ -17,7 +17,7 @@ from onnxplain.graphops.errors import PictureError, missing_file
 
 __all__ = [
     "ARRAY_BYTES", "Loaded", "Picture", "Pixels", "as_array", "is_array_file", "load",
-    "names_in_errors", "read_arrays", "read_picture", "read_pictures",
+    "names_in_errors", "read_arrays", "read_picture", "read_pictures", "read_with_notes",
 ]  # fmt: skip
 
 # Without the formats for which Pillow starts other programs or reads further files.
@@ -28,6 +28,8 @@ ARRAY_FILES = (".npy", ".npz")
 ARRAY_BYTES = (b"\x93NUMPY", b"PK\x03\x04")  # what a .npy and a .npz file begin with
 # Pillow refuses pictures over 179 megapixels; its warning from half of that on helps nobody.
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
+# Nor do its warnings of damaged metadata: the picture is read, or the error names the file.
+warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
 
 Pixels = npt.NDArray[np.uint8]
 Picture = str | os.PathLike[str] | bytes | Image.Image | npt.NDArray[Any]
@@ -64,10 +66,16 @@ def read_picture(source: Picture, name: str = "the picture") -> Pixels:
         MissingFile: there is no such file.
         PictureError: it cannot be read, or is not a picture.
     """
+    return read_with_notes(source, name)[0]
+
+
+def read_with_notes(source: Picture, name: str = "the picture") -> tuple[Pixels, tuple[str, ...]]:
+    """Return the result of `read_picture`, and sentences about what of the file was left out."""
     source = as_array(source)
     if isinstance(source, np.ndarray):
-        return _from_array(source, name)
-    return np.asarray(load(source, name).image)
+        return _from_array(source, name), ()
+    loaded = load(source, name)
+    return np.asarray(loaded.image), loaded.notes
 
 
 def load(

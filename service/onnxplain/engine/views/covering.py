@@ -15,7 +15,7 @@ from onnxplain.engine.explainer import Explainer
 from onnxplain.engine.labels import Labels
 from onnxplain.engine.methods import windows
 from onnxplain.engine.named_arrays import AxisNames, Coordinates, sizes
-from onnxplain.engine.pictures import Picture, Preprocess, read_picture
+from onnxplain.engine.pictures import Picture, Preprocess, read_with_notes
 from onnxplain.engine.progress import Progress, unreported
 from onnxplain.engine.runtime import Model
 from onnxplain.engine.views.heat_pages import covered_page
@@ -174,7 +174,7 @@ def occlusion(
         ChannelError: there is no such channel or class.
         InputError, ModelError, DeviceError, Cancelled: as `Engine.explain`.
     """
-    model, picture = engine.open(model), read_picture(picture)
+    model, (picture, unread) = engine.open(model), read_with_notes(picture)
     clean = engine.explain(
         model, picture, layer, "activation", channel, preprocess=preprocess, labels=labels
     )
@@ -224,7 +224,9 @@ def occlusion(
         window=size,
         rows=tuple(rows),
         columns=tuple(columns),
-        notes=tuple(dict.fromkeys((*clean.notes, *scored.notes, *quantity_notes(engine, model)))),
+        notes=tuple(
+            dict.fromkeys((*unread, *clean.notes, *scored.notes, *quantity_notes(engine, model)))
+        ),
         quantity=class_quantity(engine, model),
         channel_label=clean.labels[chosen] if chosen < len(clean.labels) else "",
         photograph=clean.photographs[0],

@@ -22,7 +22,7 @@ from onnxplain.engine.pictures import (
     parse,
     picture_input,
     prepare,
-    read_picture,
+    read_with_notes,
 )
 from onnxplain.engine.progress import Progress, unreported
 from onnxplain.engine.runtime import Footprint, Model, Session, stored_labels
@@ -177,7 +177,8 @@ def slide(
     how = parse(preprocess) if isinstance(preprocess, str) else preprocess
     if how is not None and how.size is None:
         how = replace(how, resize=None)  # nothing is cropped, so that windows see all of it
-    prepared = prepare(network, [read_picture(picture)], how)
+    pixels, unread = read_with_notes(picture)
+    prepared = prepare(network, [pixels], how)
     pixels = prepared.pictures[0]
     if any(n < w for n, w in zip(pixels.shape, window, strict=False)):
         raise PictureError(
@@ -207,7 +208,7 @@ def slide(
         stride=(sliding["stride"][0], sliding["stride"][1]),
         picture=pixels,
         quantity=_quantity(network, sliding["output"], len(scores)),
-        notes=(*prepared.notes, *misfit, *_padding_notes(sliding["padded"])),
+        notes=(*unread, *prepared.notes, *misfit, *_padding_notes(sliding["padded"])),
         photograph=prepared.photographs[0],
         preprocess=prepared.preprocess,
     )

@@ -196,20 +196,33 @@ def top(
         lambda done: report(len(pictures) + done, steps),
     )  # fmt: skip
     skipped = tuple(collection.titles[number] for number in sorted(collection.skipped))
-    notes = dict.fromkeys([*prepared.notes, *further, *_skipped_notes(skipped, len(pictures))])
+    paged = [collection.titles[number] for number in sorted(collection.with_pages)]
+    notes = dict.fromkeys(
+        [*prepared.notes, *further, *_paged_notes(paged), *_skipped_notes(skipped, len(pictures))]
+    )
     return Strongest(
         found, first.layer, method, first.preprocess, first.labels, tuple(notes), skipped
     )
 
 
+def _paged_notes(paged: Sequence[str]) -> Iterator[str]:
+    """Yield a note that names the files of several pages."""
+    if paged:
+        yield f"of files of several pages, the first page is searched: {_listed(paged)}"
+
+
 def _skipped_notes(skipped: Sequence[str], total: int) -> Iterator[str]:
     """Yield a note that names the pictures that could not be read."""
     if skipped:
-        more = f" and {len(skipped) - NAMED} more" if len(skipped) > NAMED else ""
         yield (
             f"{len(skipped)} of {total} pictures could not be read and were skipped: "
-            f"{', '.join(skipped[:NAMED])}{more}"
+            f"{_listed(skipped)}"
         )
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return f"{', '.join(names[:NAMED])}{more}"
 
 
 def rows(arrays: Mapping[str, npt.NDArray[Any]], pictures: Sequence[str]) -> list[dict[str, Any]]:

@@ -11,7 +11,13 @@ import numpy as np
 import numpy.typing as npt
 
 from onnxplain.engine.explainer import Explainer
-from onnxplain.engine.pictures import Picture, Preprocess, is_array_file, read_arrays, read_picture
+from onnxplain.engine.pictures import (
+    Picture,
+    Preprocess,
+    is_array_file,
+    read_arrays,
+    read_with_notes,
+)
 from onnxplain.engine.runtime import Model
 from onnxplain.engine.units import Units, choose_channels, top_count
 from onnxplain.graphops import Layer
@@ -29,7 +35,8 @@ class Collection:
     """Pictures that are read when they are needed; those that cannot be read are skipped.
 
     sources: the pictures. titles: their names. skipped: by the index of each picture that was tried
-    and could not be read, the reason.
+    and could not be read, the reason. with_pages: the indices of files of several pages, of which
+    the first is read.
 
     Raises OptionError where there are none.
     """
@@ -40,6 +47,7 @@ class Collection:
         self.sources = sources
         self.titles = titles
         self.skipped: dict[int, str] = {}
+        self.with_pages: set[int] = set()
         self._kept: dict[int, Picture] = {}
         self._free = KEPT_BYTES
 
@@ -54,7 +62,9 @@ class Collection:
         if is_array_file(source):
             read_arrays(source, f"'{title}'")  # refuses a damaged one
             return source
-        picture = read_picture(source, title)
+        picture, unread = read_with_notes(source, title)
+        if unread:
+            self.with_pages.add(number)
         if picture.nbytes <= self._free:
             self._free -= picture.nbytes
             self._kept[number] = picture

@@ -27,7 +27,7 @@ from onnxplain.engine.drawing import (
 from onnxplain.engine.explainer import Explainer
 from onnxplain.engine.labels import Labels
 from onnxplain.engine.named_arrays import AxisNames, Coordinates, counted
-from onnxplain.engine.pictures import Picture, Preprocess, read_picture
+from onnxplain.engine.pictures import Picture, Preprocess, read_with_notes
 from onnxplain.engine.progress import Progress, unreported
 from onnxplain.engine.runtime import Model
 from onnxplain.engine.views.changed_pictures import CHANGES, changed
@@ -237,7 +237,7 @@ def invariance(
     layers = [layers] if isinstance(layers, str) else list(layers)
     if not layers:
         raise OptionError("there are no layers: give at least one")
-    model, picture = engine.open(model), read_picture(picture)
+    model, (picture, unread) = engine.open(model), read_with_notes(picture)
     clean = engine.explain(
         model, picture, method="activation", preprocess=preprocess, labels=labels
     )
@@ -268,7 +268,7 @@ def invariance(
         middles = [low + (high - low) * (i + 0.5) / SHOWN for i in range(SHOWN)]
         shown = {amount: changed(pixels, change, amount) for amount in middles}
         curves.append(Curve(change, amounts, distance, probability, shown))
-    notes = (*clean.notes, *quantity_notes(engine, model))
+    notes = (*unread, *clean.notes, *quantity_notes(engine, model))
     return Invariance(
         target, label, tuple(curves), float(scores[target]), notes, class_quantity(engine, model)
     )
