@@ -64,6 +64,8 @@ def test_a_panel_in_axes_of_one_s_own():
     assert np.asarray(image.get_array())[0, 0].tolist() == [255, 0, 0]
     with pytest.raises(OptionError, match="no panel 2: there are 2"):
         Shown().plot(left, panel=2)
+    with pytest.raises(TypeError, match="ax must be one Axes of matplotlib, or None, not ndarray"):
+        Shown().plot(figure.subplots(1, 2))
 
 
 def test_without_axes_a_panel_is_drawn_into_pyplot_s():

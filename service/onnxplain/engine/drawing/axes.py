@@ -14,11 +14,18 @@ __all__ = ["plotted"]
 
 
 def plotted(panel: Panel, ax: Axes | None, style: Style) -> Axes:
-    """Draw a panel into axes, pyplot's current ones for None, under its caption."""
+    """Draw a panel into axes, pyplot's current ones for None, under its caption.
+
+    Raises TypeError where `ax` is something else, such as the array that `subplots` returns.
+    """
+    from matplotlib.axes import Axes
+
     if ax is None:
         from matplotlib import pyplot
 
         ax = pyplot.gca()
+    if not isinstance(ax, Axes):
+        raise TypeError(f"ax must be one Axes of matplotlib, or None, not {type(ax).__name__}")
     panel.paint(ax, style)
     if style.title and panel.captions:
         from onnxplain.engine.drawing.lettering import Lettering

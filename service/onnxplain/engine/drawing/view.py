@@ -133,6 +133,7 @@ class View(NamedArrays):
 
         Raises:
             OptionError: an option is wrong, there is no such panel, or it cannot be drawn.
+            TypeError: `ax` is not one Axes of matplotlib.
         """
         from onnxplain.engine.drawing.axes import plotted
 
