@@ -37,6 +37,9 @@ def test_a_guess_follows_the_input_and_is_told(kind, name, shape):
     note = prepared.notes[0]
     assert f"'{name}'" in note
     assert "--preprocess" in note
+    height, width = (n for n in shape if n not in (1, 3))
+    known = "8" in kind.partition("[")[2]
+    assert (f"at {height}x{width})" if known else "at the picture's own size") in note
 
 
 def test_rows_hold_the_preprocessed_values_in_the_input_s_type():

@@ -74,13 +74,13 @@ def test_an_explanation_has_the_photographs_of_its_images():
 
 
 @pytest.mark.parametrize(
-    ("preprocess", "told"), [("unit,size=50x50", True), ("imagenet,size=50x50", False)]
+    ("preprocess", "told"), [("unit,size=50x48", True), ("imagenet,size=50x48", False)]
 )
 def test_a_stretch_is_told_with_its_cure(preprocess, told):
     notes = prepare(classifier(), [smooth(60, 40), smooth(90, 70)], preprocess).notes
     assert len(notes) == told
     assert all(
-        "50x50" in note and "crop=center" in note and "torchvision" in note for note in notes
+        "to 50x48," in note and "crop=center" in note and "torchvision" in note for note in notes
     )
 
 

@@ -281,7 +281,8 @@ def _guess(target: Input) -> tuple[Preprocess, tuple[str, ...]]:
         name, meaning = "gray", "one grey channel of 0 to 1"
     else:
         name, meaning = "imagenet", "RGB with ImageNet's mean and standard deviation"
-    size = f"at {target.size[1]}x{target.size[0]}" if target.size else "at the picture's own size"
+    height, width = target.size or (0, 0)
+    size = f"at {height}x{width}" if target.size else "at the picture's own size"
     note = (
         f"assumed preprocessing '{name}' ({meaning}, {size}), since the model does not say: "
         "choose another with --preprocess"

@@ -92,6 +92,6 @@ def _stretch_note(how: Preprocess, size: tuple[int, int]) -> Iterator[str]:
     change = (size[1] * height) / (size[0] * width)
     if max(change, 1 / change) > STRETCHED:
         yield (
-            f"a picture is stretched to {width}x{height}, which changes its aspect ratio by over "
-            "5 %: add crop=center to --preprocess to keep it, as the preset torchvision does"
+            f"a picture is stretched to {height}x{width}, which changes its aspect ratio by "
+            "over 5 %: add crop=center to --preprocess to keep it, as the preset torchvision does"
         )
