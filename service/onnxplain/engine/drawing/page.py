@@ -24,9 +24,9 @@ Paint = Callable[["Axes", Style], "ScalarMappable | None"]
 class Panel:
     """A picture, a map or a chart under a caption.
 
-    captions: from the longest to the shortest; the first that fits is written, and where none does
-        the last is cut and the first stands in full below the figure. A panel without captions
-        lends its room to the one before.
+    captions: from the longest to the shortest; the first that fits is written. Where none does, the
+        last takes two lines, or is cut, and the first stands in full below the figure. A panel
+        without captions lends its room to the one before.
     aspect: the height of what is painted over its width.
     paint: draws into axes that have these proportions; returns what a colour bar is of, or None.
     name: that of the panel's own file, without a suffix.
@@ -76,7 +76,7 @@ def arranged(rows: Sequence[Sequence[Panel | None]], style: Style) -> list[list[
     return [panels[i : i + style.columns] for i in range(0, len(panels), style.columns)]
 
 
-def even_columns(count: int) -> int:
-    """Return how many maps, each with its overlay, share a row so that the rows are evenly full."""
-    most = FEW if count <= FEW**2 else MANY
+def even_columns(count: int, each: int = 2) -> int:
+    """Return how many maps, of `each` panels, share a row so that the rows are evenly full."""
+    most = (FEW if count <= FEW**2 else MANY) * 2 // each
     return math.ceil(count / math.ceil(count / most))
