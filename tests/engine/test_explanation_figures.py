@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import numpy as np
+import onnx
 import pytest
 from engine.painted import painted, texts_of
 from engine.viewed import UNIT, pixels
@@ -131,6 +132,21 @@ def test_titles_say_what_is_explained(engine, model, pictures):
     assert any("channel 1 (" in text for text in texts_of(several.figure()))
     unlabelled = replace(plain, probability=np.array([[0.03]], np.float32))
     assert texts_of(unlabelled.figure())[0].endswith(" of class 4, 3 %")
+
+
+def test_a_layer_is_named_as_it_was_asked_for(engine, model, pictures):
+    """With its tensor where that has another name; a map's layer is not what is explained."""
+    named = onnx.load(model)
+    next(node for node in named.graph.node if "s" in node.output).name = "block"
+    found = engine.explain(named, pictures[:2], "block", "deconvnet", [4, 1], preprocess=UNIT)
+    assert found.layer == "s"
+    assert texts_of(found.figure())[0].endswith(" of block (s)")
+    one = engine.explain(named, pictures[0], "block", "deconvnet", [4], preprocess=UNIT)
+    assert texts_of(one.figure())[0].endswith(" of channel 4 of block (s)")
+    cam = engine.explain(named, pictures[0], "block", "grad_cam", [2], preprocess=UNIT)
+    assert "block" not in texts_of(cam.figure())[0]
+    top = engine.top(named, pictures[:2], "block", [1], preprocess=UNIT)
+    assert top.page(STYLE).title.startswith("What excites block (s) most")
 
 
 def test_without_a_title_the_captions_say_what_is_explained(engine, model, pictures):

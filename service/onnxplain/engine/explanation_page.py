@@ -14,6 +14,7 @@ from onnxplain.engine.drawing import (
     even_columns,
     input_legend,
     kind_of,
+    layer_name,
     method_title,
     number,
     unit_name,
@@ -75,10 +76,11 @@ def title_of(one: Explanation) -> str:
     if one.channels.size == 1:
         return title_of_unit(one, 0, 0)
     channels = np.unique(one.channels)
+    layer = layer_name(one.layer, one.asked)
     if len(channels) == 1:
-        return f"{title} {by} {unit_name(int(channels[0]), one.labels, one.layer, None)}"
+        return f"{title} {by} {unit_name(int(channels[0]), one.labels, layer, None)}"
     if not one.labels and one.probability is None:
-        return f"{title} {by} {one.layer}"
+        return f"{title} {by} {layer}"
     if one.channels.shape[1] == 1:
         return f"{title} {by} a class of each picture"
     return f"{title} {by} {one.channels.shape[1]} classes"

@@ -16,6 +16,7 @@ from onnxplain.engine.drawing import (
     is_signal,
     is_volume,
     kind_of,
+    layer_name,
     method_title,
     number,
     picture_panel,
@@ -24,7 +25,6 @@ from onnxplain.engine.drawing import (
     unit_name,
     volume_panel,
 )
-from onnxplain.engine.drawing.style import SHOWN
 from onnxplain.engine.explanation_frames import frame_of, marks_of, network_size, window_of
 from onnxplain.graphops.errors import ChannelError, OptionError
 
@@ -147,7 +147,8 @@ def titled_captions(one: Explanation, image: int, unit: int) -> tuple[str, ...]:
 def name_of_unit(one: Explanation, image: int, unit: int) -> str:
     """Return a unit by label and probability, or by channel and layer."""
     probability = None if one.probability is None else float(one.probability[image, unit])
-    return unit_name(int(one.channels[image, unit]), one.labels, one.layer, probability)
+    layer = layer_name(one.layer, one.asked)
+    return unit_name(int(one.channels[image, unit]), one.labels, layer, probability)
 
 
 def drawn_panels(one: Explanation, style: Style) -> set[str]:
@@ -155,7 +156,7 @@ def drawn_panels(one: Explanation, style: Style) -> set[str]:
 
     Where there are no overlays, maps stand for them.
     """
-    shown = {name for name in SHOWN if style.shows(name)}
+    shown = set(style.shown)
     if not one.shown_pictures():
         shown -= {"input"}
     few = "map" not in shown and bool(one.shown_pictures()) and one.drawn_as != "picture"

@@ -96,9 +96,10 @@ class Style:
         if self.cmap is not None:
             _require_colour_map(self.cmap)
 
-    def shows(self, panel: str) -> bool:
-        """Tell whether panels of a kind of SHOWN are drawn."""
-        return panel in _names(self.show)
+    @property
+    def shown(self) -> frozenset[str]:
+        """The kinds of panels that `show` names."""
+        return frozenset(_names(self.show))
 
 
 def style_of(options: Mapping[str, Any]) -> Style:

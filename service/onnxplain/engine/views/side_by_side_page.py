@@ -23,7 +23,7 @@ def page_of_methods(
     first, last = explanations[0], len(explanations) - 1
     shown = next((one for one in explanations if one.shown_pictures()), None)
     drawn = [drawn_panels(one, style) for one in explanations]
-    if not style.shows("input"):
+    if "input" not in style.shown:
         shown = None
     each = max(1, *(len(kinds - {"input"}) for kinds in drawn))
     columns = even_columns(len(explanations), each)

@@ -15,6 +15,7 @@ from onnxplain.engine.drawing import (
     Panel,
     Style,
     kind_of,
+    layer_name,
     method_title,
     number,
     tile_pixels,
@@ -71,7 +72,7 @@ def _page(view: Strongest, rows: Sequence[Sequence[Panel | None]], which: str) -
     signed = kind_of(some, drawn_as(view.method), view.preprocess) == "map"
     zero = "white" if signed else "mid-grey"
     return Page(
-        title=f"What excites {view.layer} most · {title}{which}",
+        title=f"What excites {layer_name(view.layer, view.asked)} most · {title}{which}",
         rows=rows,
         legend=(
             f"For each channel of {view.layer}, left: its projections by {title}, each scaled by "
