@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import numpy as np
+import onnx
 import pytest
 from engine.painted import painted, texts_of
 from engine.viewed import UNIT, pixels
@@ -89,7 +90,7 @@ def test_made_pictures_are_drawn_as_pictures(engine, model, pictures):
 
 @pytest.mark.parametrize("name", ["gradient", "deconvnet", "activation_maximisation"])
 def test_a_method_of_one_s_own_is_drawn_as_it_declares(engine, model, pictures, name):
-    """Alone and beside another, whatever its name: the figures differ in their titles only."""
+    """Alone and beside another, whatever its name: the figures differ in their texts only."""
     mine = replace(METHODS[name], name="mine")
     own = {"iterations": 2} if name == "activation_maximisation" else {}
     known, found = (
@@ -100,8 +101,8 @@ def test_a_method_of_one_s_own_is_drawn_as_it_declares(engine, model, pictures, 
     titles = [texts_of(one.figure())[0] for one in (found, known)]
     assert titles[0].startswith("mine of s")
     assert titles[0] != titles[1]
-    pages = [one.png(title=False) for one in (found, known)]
-    assert pages[0] == pages[1]
+    panels = [[data for _, data in one.panel_files("png")] for one in (found, known)]
+    assert panels[0] == panels[1]
     both = [SideBySide((one, known)).page(STYLE) for one in (found, known)]
     assert len(both[0].panels) == len(both[1].panels)
     assert list(both[0].legend) == list(both[1].legend)
@@ -131,6 +132,86 @@ def test_titles_say_what_is_explained(engine, model, pictures):
     assert any("channel 1 (" in text for text in texts_of(several.figure()))
     unlabelled = replace(plain, probability=np.array([[0.03]], np.float32))
     assert texts_of(unlabelled.figure())[0].endswith(" of class 4, 3 %")
+
+
+def test_a_layer_is_named_as_it_was_asked_for(engine, model, pictures):
+    """With its tensor where that has another name; a map's layer is not what is explained."""
+    named = onnx.load(model)
+    next(node for node in named.graph.node if "s" in node.output).name = "block"
+    found = engine.explain(named, pictures[:2], "block", "deconvnet", [4, 1], preprocess=UNIT)
+    assert found.layer == "s"
+    assert texts_of(found.figure())[0].endswith(" of block (s)")
+    one = engine.explain(named, pictures[0], "block", "deconvnet", [4], preprocess=UNIT)
+    assert texts_of(one.figure())[0].endswith(" of channel 4 of block (s)")
+    cam = engine.explain(named, pictures[0], "block", "grad_cam", [2], preprocess=UNIT)
+    assert "block" not in texts_of(cam.figure())[0]
+    top = engine.top(named, pictures[:2], "block", [1], preprocess=UNIT)
+    assert top.page(STYLE).title.startswith("What excites block (s) most")
+
+
+def test_without_a_title_the_captions_say_what_is_explained(engine, model, pictures):
+    """Of a class its label and probability, of a layer's unit the layer; notes can go too."""
+    cam = engine.explain(
+        model, pictures[0], "s", "grad_cam", [2], labels=["a", "b", "cat, feline", "d"],
+        preprocess=UNIT,
+    )  # fmt: skip
+    cam = replace(cam, probability=np.array([[0.874]], np.float32))
+    for show in ("map", "overlay", "input,map,overlay"):
+        texts = texts_of(cam.figure(title=False, show=show))
+        assert any("Grad-CAM · cat, 87 %" in text for text in texts)
+    plain = engine.explain(model, pictures[0], "s", "deconvnet", [4, 1], preprocess=UNIT)
+    texts = " ".join(texts_of(plain.figure(title=False)))
+    assert "DeconvNet · channel 4 of s" in texts
+    assert "DeconvNet · channel 1 of s" in texts
+    both = engine.maps(
+        model, pictures[:2], ["gradient", "lrp"], "s", [1], preprocess=UNIT, names=["cat", "dog"]
+    )
+    for show in ("input,overlay", "overlay"):
+        drawn = " ".join(texts_of(both.figure(title=False, show=show)))
+        assert "channel 1 of s" in drawn
+        assert "· dog" in drawn
+
+
+def test_only_the_panels_that_are_to_be_shown(engine, model, pictures):
+    """An overlay alone is captioned as its map was; where there is none, maps stand for it."""
+    one = engine.explain(model, pictures[:2], "s", "gradient", [1, 3], preprocess=UNIT)
+    whole = [panel.name for panel in one.page(STYLE).panels]
+    for show, ends in {"overlay": ("overlay",), "input, map": ("input", "attribution")}.items():
+        names = [panel.name for panel in one.page(Style(show=show)).panels]
+        assert names == [name for name in whole if name.endswith(ends)]
+    assert all(panel.captions for panel in one.page(Style(show="overlay")).panels)
+    assert [p.name for p in one.page(Style(show="input")).panels] == [
+        "picture_0_input", "picture_1_input",
+    ]  # fmt: skip
+    made = engine.explain(
+        model, pictures[0], "s", "activation_maximisation", [1], iterations=1, preprocess=UNIT
+    )
+    for show in ("input", "overlay"):
+        assert len(made.page(Style(show=show)).panels) == 1
+    several = engine.maps(
+        model, pictures[:2], ["gradient", "lrp", "deconvnet"], "s", [1], preprocess=UNIT
+    )
+    rows = several.page(Style(show="input,overlay")).rows
+    assert [len(row) for row in rows] == [4, 4]
+    assert len(several.page(Style(show="overlay")).panels) == 6
+
+
+def test_a_row_of_overlays_stands_alone(engine, model, pictures):
+    """At two columns' width: nothing but captions and the numbers of the bars, none cut."""
+    methods = ["gradient", "lrp", "deconvnet", "integrated_gradients", "guided_backprop"]
+    found = engine.maps(model, pictures[:2], methods, "s", "top:1", preprocess=UNIT)
+    figure = found.figure(show="input,overlay", title=False, notes=False, width=6.9)
+    figure.canvas.draw()
+    assert len(figure.axes) == 2 * (1 + 2 * 5)
+    words = " ".join(text.get_text() for text in figure.texts)
+    assert "…" not in words
+    assert not any(line in words for line in ("Overlays", "Note", "["))
+    lowest = min(ax.get_window_extent().y0 for ax in figure.axes)
+    assert all(text.get_window_extent().y0 > lowest for text in figure.texts)
+    for text in figure.texts:
+        box = text.get_window_extent()
+        assert figure.bbox.x0 <= box.x0
+        assert box.x1 <= figure.bbox.x1
 
 
 def test_inputs_have_their_files_names(engine, model, pictures):

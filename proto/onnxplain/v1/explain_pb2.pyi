@@ -704,7 +704,7 @@ class ViewRequest(_message.Message):
     def __init__(self, model: _Optional[str] = ..., images: _Optional[_Iterable[_Union[Image, _Mapping]]] = ..., preset: _Optional[str] = ..., preprocess: _Optional[_Union[Preprocess, _Mapping]] = ..., labels: _Optional[_Iterable[str]] = ..., maps: _Optional[_Union[MapsView, _Mapping]] = ..., top: _Optional[_Union[TopView, _Mapping]] = ..., training: _Optional[_Union[TrainingView, _Mapping]] = ..., invariance: _Optional[_Union[InvarianceView, _Mapping]] = ..., occlusion: _Optional[_Union[OcclusionView, _Mapping]] = ..., slide: _Optional[_Union[SlideView, _Mapping]] = ..., drawing: _Optional[_Union[Drawing, _Mapping]] = ...) -> None: ...
 
 class Drawing(_message.Message):
-    __slots__ = ("format", "dpi", "width", "cmap", "alpha", "columns", "title", "at", "panels")
+    __slots__ = ("format", "dpi", "width", "cmap", "alpha", "columns", "title", "at", "panels", "notes", "show")
     FORMAT_FIELD_NUMBER: _ClassVar[int]
     DPI_FIELD_NUMBER: _ClassVar[int]
     WIDTH_FIELD_NUMBER: _ClassVar[int]
@@ -714,6 +714,8 @@ class Drawing(_message.Message):
     TITLE_FIELD_NUMBER: _ClassVar[int]
     AT_FIELD_NUMBER: _ClassVar[int]
     PANELS_FIELD_NUMBER: _ClassVar[int]
+    NOTES_FIELD_NUMBER: _ClassVar[int]
+    SHOW_FIELD_NUMBER: _ClassVar[int]
     format: str
     dpi: int
     width: float
@@ -723,7 +725,9 @@ class Drawing(_message.Message):
     title: bool
     at: str
     panels: bool
-    def __init__(self, format: _Optional[str] = ..., dpi: _Optional[int] = ..., width: _Optional[float] = ..., cmap: _Optional[str] = ..., alpha: _Optional[float] = ..., columns: _Optional[int] = ..., title: _Optional[bool] = ..., at: _Optional[str] = ..., panels: _Optional[bool] = ...) -> None: ...
+    notes: bool
+    show: str
+    def __init__(self, format: _Optional[str] = ..., dpi: _Optional[int] = ..., width: _Optional[float] = ..., cmap: _Optional[str] = ..., alpha: _Optional[float] = ..., columns: _Optional[int] = ..., title: _Optional[bool] = ..., at: _Optional[str] = ..., panels: _Optional[bool] = ..., notes: _Optional[bool] = ..., show: _Optional[str] = ...) -> None: ...
 
 class MapsView(_message.Message):
     __slots__ = ("layer", "methods", "units", "method_options", "names")

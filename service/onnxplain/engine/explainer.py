@@ -217,6 +217,7 @@ class Explainer:
                     position=None if result.position is None else result.position[None],
                     box=None if box is None else box[None],
                     layer=subject.layer.tensor,
+                    asked="" if layer is None or method.over == "map" else layer,
                     to=subject.to,
                     method=method.name,
                     pictures=prepared.pictures[image : image + 1] if result.of_picture else (),

@@ -47,6 +47,7 @@ class Explanation(View):
         between images.
     position: int64 [images, units, spatial rank], None where units start at all positions.
     layer, to: the tensors projected from and to.
+    asked: the layer's name as the caller gave it; "" where it is the class score's.
     method: the method's name.
     pictures: uint8 [H, W, 3] each, as the network sees them; empty for float arrays.
     photographs: uint8 [H, W, 3] each, the pictures as their files show them, upright and made
@@ -97,6 +98,7 @@ class Explanation(View):
     probability: npt.NDArray[np.float32] | None = None
     photographs: tuple[Pixels, ...] = ()
     box: npt.NDArray[np.int64] | None = None
+    asked: str = ""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "drawn_as", self.drawn_as or drawn_as(self.method))

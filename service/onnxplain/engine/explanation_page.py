@@ -14,12 +14,18 @@ from onnxplain.engine.drawing import (
     even_columns,
     input_legend,
     kind_of,
+    layer_name,
     method_title,
     number,
     unit_name,
 )
 from onnxplain.engine.explanation_frames import window_of
-from onnxplain.engine.explanation_panels import has_overlays, panel_of, title_of_unit
+from onnxplain.engine.explanation_panels import (
+    drawn_panels,
+    panel_of,
+    title_of_unit,
+    titled_captions,
+)
 
 if TYPE_CHECKING:
     from onnxplain.engine.explanation import Explanation
@@ -30,23 +36,24 @@ __all__ = ["legend_of", "page_of", "title_of"]
 def page_of(one: Explanation, style: Style) -> Page:
     """Return the page of an explanation. Raises OptionError where it cannot be drawn."""
     images, units = one.channels.shape
-    inputs = bool(one.shown_pictures())
-    overlays = has_overlays(one)
-    each = 2 if overlays else 1
-    columns = even_columns(units) if overlays else math.ceil(math.sqrt(units))
+    shown = drawn_panels(one, style)
+    inputs, each = "input" in shown, len(shown - {"input"})
+    columns = even_columns(units, each) if "overlay" in shown else math.ceil(math.sqrt(units))
     if style.columns is not None:
-        columns = max(1, (style.columns - inputs) // each)
+        columns = max(1, (style.columns - inputs) // max(1, each))
     columns = 1 if one.wide else min(columns, units)
     rows: list[list[Panel | None]] = []
     for image in range(images):
         panels: list[list[Panel | None]] = []
         for unit in range(units):
-            captions = _captions(one, image, unit)
-            panels.append([panel_of(one, image, unit, "attribution", style, captions)])
-            if overlays:
-                over = _over(one, image, unit, style)
-                panels[-1].append(panel_of(one, image, unit, "overlay", style, over))
-        for start in range(0, units, columns):
+            captions = _captions(one, image, unit, style)
+            panels.append([])
+            if "map" in shown:
+                panels[-1].append(panel_of(one, image, unit, "attribution", style, captions))
+                captions = _over(one, image, unit, style)
+            if "overlay" in shown:
+                panels[-1].append(panel_of(one, image, unit, "overlay", style, captions))
+        for start in range(0, units if each else 1, columns):
             row = [panel for few in panels[start : start + columns] for panel in few]
             if inputs:
                 row.insert(0, None if start else panel_of(one, image, 0, "input", style))
@@ -69,10 +76,11 @@ def title_of(one: Explanation) -> str:
     if one.channels.size == 1:
         return title_of_unit(one, 0, 0)
     channels = np.unique(one.channels)
+    layer = layer_name(one.layer, one.asked)
     if len(channels) == 1:
-        return f"{title} {by} {unit_name(int(channels[0]), one.labels, one.layer, None)}"
+        return f"{title} {by} {unit_name(int(channels[0]), one.labels, layer, None)}"
     if not one.labels and one.probability is None:
-        return f"{title} {by} {one.layer}"
+        return f"{title} {by} {layer}"
     if one.channels.shape[1] == 1:
         return f"{title} {by} a class of each picture"
     return f"{title} {by} {one.channels.shape[1]} classes"
@@ -94,8 +102,11 @@ def legend_of(one: Explanation) -> list[str]:
     return lines
 
 
-def _captions(one: Explanation, image: int, unit: int) -> tuple[str, ...]:
-    """Return a unit's captions; alone it is named by the title."""
+def _captions(one: Explanation, image: int, unit: int, style: Style) -> tuple[str, ...]:
+    """Return a unit's captions; alone it is named by the title, if there is one."""
+    if not style.title:
+        named = titled_captions(one, image, unit)
+        return named if one.shown_pictures() else one.named(named, image)
     if one.channels.size > 1:
         captions = one.captions(image, unit)
         return captions if one.shown_pictures() else one.named(captions, image)

@@ -16,7 +16,9 @@ from onnxplain.engine.drawing import (
     is_signal,
     is_volume,
     kind_of,
+    layer_name,
     method_title,
+    number,
     picture_panel,
     plotted,
     signal_panel,
@@ -31,7 +33,17 @@ if TYPE_CHECKING:
 
     from onnxplain.engine.explanation import Explanation
 
-__all__ = ["What", "has_overlays", "panel_of", "plot_of", "require_drawable", "title_of_unit"]
+__all__ = [
+    "What",
+    "drawn_panels",
+    "has_overlays",
+    "name_of_unit",
+    "panel_of",
+    "plot_of",
+    "require_drawable",
+    "title_of_unit",
+    "titled_captions",
+]
 
 What = Literal["attribution", "overlay", "input"]
 
@@ -114,16 +126,43 @@ def plot_of(
 
 def title_of_unit(one: Explanation, image: int, unit: int) -> str:
     """Return the title of one unit: the method, and the unit by label and probability."""
-    by, channel = "against" if one.negated else "of", int(one.channels[image, unit])
-    probability = None if one.probability is None else float(one.probability[image, unit])
-    name = unit_name(channel, one.labels, one.layer, probability)
-    return f"{method_title(one.method, first=True)} {by} {name}"
+    by = "against" if one.negated else "of"
+    return f"{method_title(one.method, first=True)} {by} {name_of_unit(one, image, unit)}"
 
 
 def has_overlays(one: Explanation) -> bool:
     """Tell whether each attribution is also drawn over its picture."""
     few = one.channels.shape[1] <= WITH_OVERLAYS
     return bool(one.shown_pictures()) and few and one.drawn_as != "picture"
+
+
+def titled_captions(one: Explanation, image: int, unit: int) -> tuple[str, ...]:
+    """Return captions that say what a title would: the method, and the unit; longest first."""
+    title, by = method_title(one.method, first=True), "against " if one.negated else ""
+    value = f"{one.strength_name} {number(float(one.strength[image, unit]))}"
+    brief = f"{title} · {by}{name_of_unit(one, image, unit)}"
+    return (f"{brief} ({value})", brief)
+
+
+def name_of_unit(one: Explanation, image: int, unit: int) -> str:
+    """Return a unit by label and probability, or by channel and layer."""
+    probability = None if one.probability is None else float(one.probability[image, unit])
+    layer = layer_name(one.layer, one.asked)
+    return unit_name(int(one.channels[image, unit]), one.labels, layer, probability)
+
+
+def drawn_panels(one: Explanation, style: Style) -> set[str]:
+    """Return which of "input", "map" and "overlay" are drawn of each unit; not none.
+
+    Where there are no overlays, maps stand for them.
+    """
+    shown = set(style.shown)
+    if not one.shown_pictures():
+        shown -= {"input"}
+    few = "map" not in shown and bool(one.shown_pictures()) and one.drawn_as != "picture"
+    if "overlay" in shown and not (few or has_overlays(one)):
+        shown = (shown - {"overlay"}) | {"map"}
+    return shown or {"map"}
 
 
 def _file_name(one: Explanation, image: int, unit: int, what: What) -> str:

@@ -58,7 +58,7 @@ def test_the_longest_caption_that_fits_is_written():
 
 
 def test_a_caption_that_never_fits_is_cut_and_stands_in_full_below():
-    full, last = "word " * 20, "letters " * 12
+    full, last = "word " * 20, "letters " * 30
     texts = texts_of(drawn([blue(full, last), blue("b")]))
     assert any(t.startswith("letters letters") and t.endswith("… [1]") for t in texts)
     below = " ".join(texts[texts.index("b") + 1 :])

@@ -113,6 +113,45 @@ def test_no_curve_runs_under_its_legend(names):
         assert any(text.startswith("Layers: _hidden") for text in texts_of(figure))
 
 
+@pytest.mark.parametrize(("width", "columns"), [(2.0, 1), (3.3, 1), (4.5, 2), (6.9, 3), (12.0, 3)])
+def test_charts_of_a_given_width_keep_their_texts_apart(curves, width, columns):
+    """They take fewer columns where it is small, the charts of a change below each other."""
+    figure = curves.figure(width=width)
+    figure.canvas.draw()
+    lefts = {round(ax.get_window_extent().x0) for ax in figure.axes}
+    assert len(lefts) == columns
+    boxes = [text.get_window_extent() for text in figure.texts]
+    for ax in figure.axes:
+        for axis in (ax.xaxis, ax.yaxis):
+            low, high = sorted(axis.get_view_interval())
+            boxes.append(axis.label.get_window_extent())
+            boxes += [
+                label.get_window_extent()
+                for place, label in zip(
+                    axis.get_majorticklocs(), axis.get_ticklabels(), strict=True
+                )
+                if low <= place <= high and label.get_text()
+            ]
+        if ax.get_legend():
+            boxes.append(ax.get_legend().get_window_extent())
+    boxes = [box for box in boxes if box.width > 1]
+    assert len(boxes) > 50
+    for index, box in enumerate(boxes):
+        assert figure.bbox.x0 <= box.x0, box
+        assert box.x1 <= figure.bbox.x1, box
+        assert figure.bbox.y0 <= box.y0, box
+        assert box.y1 <= figure.bbox.y1, box
+        for other in boxes[:index]:
+            apart = (
+                min(box.x1, other.x1) <= max(box.x0, other.x0) + 0.5
+                or min(box.y1, other.y1) <= max(box.y0, other.y0) + 0.5
+            )
+            assert apart, (box, other)
+    first = [ax.get_window_extent() for ax in figure.axes[: 3 * columns : columns]]
+    assert len({round(box.x0) for box in first}) == 1
+    assert [box.y0 for box in first] == sorted((box.y0 for box in first), reverse=True)
+
+
 def test_the_title_says_the_class_and_its_probability(curves):
     title = f"Translated, scaled and rotated · {LABELS[2]}, probability {curves.untouched:.3g}"
     assert title in texts_of(curves.figure())

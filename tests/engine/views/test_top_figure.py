@@ -151,3 +151,11 @@ def test_files_of_several_pages(found, tmp_path):
     assert all(path.stat().st_size for path in paths)
     assert len(view.save_panels(tmp_path / "panels", dpi=40)) == 60
     assert many(found, 3).save(tmp_path / "few.svg") == [tmp_path / "few.svg"]
+
+
+def test_without_a_title_each_caption_names_the_layer(found):
+    """And the method, where there is room."""
+    captions = [panel.captions for panel in found.page(Style(title=False)).panels]
+    assert all(f"of {found.layer} · " in texts[0] for texts in captions)
+    assert all("· DeconvNet" in texts[0] for texts in captions)
+    assert not any(f"of {found.layer}" in p.captions[0] for p in found.page(Style()).panels)

@@ -160,7 +160,7 @@ class Client(ModelCalls):
                 and `count=5` for "top". `units` is written as in `explain`, `size` stands for
                 `height` and `width`, and method options are keywords of their own. So are the
                 fields of `Drawing`: `format="pdf"`, `dpi`, `width`, `cmap`, `alpha`, `columns`,
-                `title`, `at` and `panels`.
+                `title`, `notes`, `show`, `at` and `panels`.
 
         Returns:
             The drawing, its panels if requested, and its arrays.

@@ -6,7 +6,7 @@ from onnxplain.graphops.lazy_import import on_first_use
 
 if TYPE_CHECKING:
     from onnxplain.engine.drawing.axes import plotted
-    from onnxplain.engine.drawing.captions import method_title, unit_captions, unit_name
+    from onnxplain.engine.drawing.captions import layer_name, method_title, unit_captions, unit_name
     from onnxplain.engine.drawing.charts import chart_panel, limits_of, strip_panel
     from onnxplain.engine.drawing.colormaps import Pixels
     from onnxplain.engine.drawing.digits import number, percent
@@ -60,6 +60,7 @@ __all__ = [
     "is_signal",
     "is_volume",
     "kind_of",
+    "layer_name",
     "limits_of",
     "method_title",
     "name_pictures",
@@ -106,6 +107,7 @@ __getattr__ = on_first_use(
         "is_signal": "signals",
         "is_volume": "signals",
         "kind_of": "picture_panels",
+        "layer_name": "captions",
         "limits_of": "charts",
         "method_title": "captions",
         "name_pictures": "view",

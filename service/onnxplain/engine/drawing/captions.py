@@ -7,13 +7,18 @@ from collections.abc import Sequence
 from onnxplain.engine.drawing.digits import number, percent
 from onnxplain.engine.methods import METHODS
 
-__all__ = ["method_title", "unit_captions", "unit_name"]
+__all__ = ["layer_name", "method_title", "unit_captions", "unit_name"]
 
 
 def method_title(method: str, *, first: bool = False) -> str:
     """Return the title of a method, its name where it has none; `first` words have a capital."""
     title = str(getattr(METHODS.get(method), "title", ""))
     return (title[:1].upper() + title[1:] if first else title) or method
+
+
+def layer_name(tensor: str, asked: str) -> str:
+    """Return a layer by the name that was asked for, and its tensor's where that differs."""
+    return f"{asked} ({tensor})" if asked and asked != tensor else tensor
 
 
 def unit_name(channel: int, labels: Sequence[str], layer: str, probability: float | None) -> str:

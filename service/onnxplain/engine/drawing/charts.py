@@ -22,7 +22,8 @@ COLOURS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9"]
 STYLES = ["-", "--", ":", "-."]  # each for as many curves as there are colours
 GRID, MUTED = "#e1e1e1", "#5a5a5a"
 SMALL, LINE = 7.0, 1.35  # the size of text in points, and the distance of its lines over it
-TICKS = 5
+TICKS, TICK = 5, 0.3  # the most steps between ticks, and the inches of one at least
+BEYOND = 0.35  # inches by which an axis's label may be longer than the axis
 STEPS = (1, 2, 2.5, 5, 10)
 STRIP_GAP = 0.06  # between pictures of a strip, over their width
 SAMPLE = 0.42  # inches of a legend's line and the gaps around it
@@ -57,9 +58,11 @@ def chart_panel(
             lines += ax.plot(x, values, how, color=COLOURS[index % len(COLOURS)], lw=1.4)
         rounded = FuncFormatter(lambda value, _: number(value))
         for one, chosen, label in ((ax.xaxis, steps, axis), (ax.yaxis, STEPS, y_axis)):
-            one.set_major_locator(MaxNLocator(TICKS, steps=list(chosen)))
+            length = _inches(ax)[one is ax.yaxis]
+            ticks = max(2, min(TICKS, int(length / TICK)))
+            one.set_major_locator(MaxNLocator(ticks, steps=list(chosen)))
             one.set_major_formatter(rounded)
-            one.set_label_text(label, size=SMALL, color=MUTED, parse_math=False)
+            one.set_label_text(_fitting(label, length), size=SMALL, color=MUTED, parse_math=False)
             one.labelpad = 2
         ax.grid(color=GRID, lw=0.5)
         ax.set_axisbelow(True)
@@ -101,13 +104,28 @@ def limits_of(curves: Iterable[Values]) -> tuple[float, float]:
     return (low, high) if high > low else (low, low + 1)
 
 
+def _inches(ax: Axes) -> tuple[float, float]:
+    """Return the width and height of axes."""
+    box, dpi = ax.get_window_extent(), ax.figure.dpi
+    return box.width / dpi, box.height / dpi
+
+
+def _fitting(label: str, length: float) -> str:
+    """Return an axis's label, without what is in brackets where that has no room."""
+    from onnxplain.engine.drawing.lettering import Lettering
+
+    letters = Lettering(label)
+    if letters.fits(label, SMALL, length + BEYOND):
+        return label
+    return letters.cut(label.partition(" (")[0], SMALL, length)
+
+
 def _draw_legend(ax: Axes, lines: Sequence[Any], names: Sequence[str]) -> float:
     """Draw a legend at the top of axes; return the share of their height that it takes."""
     from onnxplain.engine.drawing.lettering import Lettering
 
     letters = Lettering(" ".join(names))
-    box, dpi = ax.get_window_extent(), ax.figure.dpi
-    width, height = box.width / dpi, box.height / dpi
+    width, height = _inches(ax)
     widest = max(letters.width(name, SMALL) for name in names)
     columns = max(1, min(3, int(width / (widest + SAMPLE))))
     legend = ax.legend(

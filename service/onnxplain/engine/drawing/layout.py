@@ -77,7 +77,7 @@ def laid_out(page: Page, style: Style, letters: Lettering) -> Layout:
     cell = _cell_width(page, style, columns)
     grid = columns * cell + (columns - 1) * GAP
     width = style.width or max(grid + 2 * MARGIN, LEAST_WIDTH)
-    layout = _Page(Layout(width), letters, cell)
+    layout = _Page(Layout(width), letters, cell, style.notes)
     if style.title and page.title:
         layout.title(page.title)
     own = sum(bool(panel.bar) for panel in page.panels) <= BARS
@@ -115,11 +115,14 @@ def _cell_width(page: Page, style: Style, columns: int) -> float:
     return min(cell, math.sqrt(AREA / (len(page.rows) * columns * shape)))
 
 
+_NONE: tuple[list[str], float] = ([], CAPTION)  # the lines of no caption
+
+
 class _Page:
     """A layout that grows from the top."""
 
-    def __init__(self, layout: Layout, letters: Lettering, cell: float) -> None:
-        self.layout, self._letters, self._cell = layout, letters, cell
+    def __init__(self, layout: Layout, letters: Lettering, cell: float, notes: bool) -> None:
+        self.layout, self._letters, self._cell, self._notes = layout, letters, cell, notes
         self._room = layout.width - 2 * MARGIN
         self._cut: dict[str, int] = {}  # texts in full by their number below the figure
         layout.height = MARGIN
@@ -137,17 +140,20 @@ class _Page:
     def row(self, row: Sequence[Panel | None], own: bool) -> None:
         layout, panels = self.layout, [panel for panel in row if panel is not None]
         top = layout.height
+        captions = [
+            self._caption(panel.captions, self._caption_room(row, column)) if panel else _NONE
+            for column, panel in enumerate(row)
+        ]
         if any(panel.captions for panel in panels):
-            top += CAPTION * LINE / 72 + 0.02
+            top += max(len(lines) for lines, _ in captions) * CAPTION * LINE / 72 + 0.02
         end = top
         for column, panel in enumerate(row):
             if panel is None:
                 continue
             left = MARGIN + column * (self._cell + GAP)
-            if panel.captions:
-                room = self._caption_room(row, column)
-                caption = self._fitting(panel.captions, room, CAPTION)
-                self._text(left, top - 0.055, caption, CAPTION)
+            lines, size = captions[column]
+            for above, line in enumerate(reversed(lines)):
+                self._text(left, top - 0.055 - above * size * LINE / 72, line, size)
             end = max(end, self._panel(panel, left, top, own))
         layout.height = end + ROW_GAP
 
@@ -174,14 +180,14 @@ class _Page:
         layout = self.layout
         for text in dict.fromkeys(panel.bar for panel in page.panels if panel.bar):
             self._meaning(text, shared)
-        for line in page.legend:
+        for line in page.legend if self._notes else ():
             self._paragraph(line, muted=True)
         cut = [f"[{number}] {text}" for text, number in self._cut.items()]
         if len(cut) > FOOTNOTES:
             cut = [*cut[: FOOTNOTES - 1], f"and {len(cut) - FOOTNOTES + 1} more captions"]
         for text in cut:
             self._paragraph(text, muted=True)
-        notes = [f"Note: {note.partition(': ')[0]}" for note in page.notes]
+        notes = [f"Note: {note.partition(': ')[0]}" for note in page.notes if self._notes]
         if len(notes) > NOTES:
             notes = [*notes[: NOTES - 1], f"Note: and {len(notes) - NOTES + 1} more"]
         for note in notes:
@@ -191,10 +197,13 @@ class _Page:
     def _meaning(self, text: str, shared: bool) -> None:
         """Add what a colour bar shows, and the bar itself if it is shared."""
         if not shared:
-            self._paragraph(text, muted=True)
+            if self._notes:
+                self._paragraph(text, muted=True)
             return
         layout, left = self.layout, MARGIN
-        if self._letters.fits(text, SMALL, self._room - BAR_LENGTH - LIMITS - GAP):
+        if not self._notes:
+            pass  # the bar alone
+        elif self._letters.fits(text, SMALL, self._room - BAR_LENGTH - LIMITS - GAP):
             self._text(MARGIN, layout.height + 0.1, text, SMALL, muted=True)
             left += self._letters.width(text, SMALL) + GAP
         else:
@@ -225,6 +234,20 @@ class _Page:
             cells += 1
         return cells * self._cell + (cells - 1) * GAP
 
+    def _caption(self, texts: Sequence[str], room: float) -> tuple[list[str], float]:
+        """Return the lines of the first caption that fits one, and the size of their letters.
+
+        Where none does, the last one takes two lines, in smaller letters if need be.
+        """
+        if not texts:
+            return _NONE
+        if not any(self._letters.fits(text, CAPTION, room) for text in texts):
+            for size in (CAPTION, SMALL):
+                lines = self._letters.wrapped(texts[-1], size, room)
+                if len(lines) <= 2 and not any("…" in line for line in lines):
+                    return lines, size
+        return [self._fitting(texts, room, CAPTION)], CAPTION
+
     def _fitting(self, texts: Sequence[str], room: float, size: float) -> str:
         for text in texts:
             if self._letters.fits(text, size, room):
@@ -233,5 +256,7 @@ class _Page:
 
     def _shortened(self, text: str, full: str, size: float, room: float) -> str:
         """Return a text that is cut to fit, with the number of the full one below."""
+        if not self._notes:
+            return self._letters.cut(text, size, room)
         number = self._cut.setdefault(full, len(self._cut) + 1)
         return self._letters.cut(f"{text} " + " " * 200, size, room, f" [{number}]")

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Page", "Paint", "Panel", "arranged", "even_columns"]
 
+CHART = 1.9  # inches of a page for a chart, with its ticks and gaps, at least
 FEW, MANY = 3, 4  # the most maps of a row, each with its overlay
 
 Paint = Callable[["Axes", Style], "ScalarMappable | None"]
@@ -24,9 +25,9 @@ Paint = Callable[["Axes", Style], "ScalarMappable | None"]
 class Panel:
     """A picture, a map or a chart under a caption.
 
-    captions: from the longest to the shortest; the first that fits is written, and where none does
-        the last is cut and the first stands in full below the figure. A panel without captions
-        lends its room to the one before.
+    captions: from the longest to the shortest; the first that fits is written. Where none does, the
+        last takes two lines, or is cut, and the first stands in full below the figure. A panel
+        without captions lends its room to the one before.
     aspect: the height of what is painted over its width.
     paint: draws into axes that have these proportions; returns what a colour bar is of, or None.
     name: that of the panel's own file, without a suffix.
@@ -69,14 +70,24 @@ class Page:
 
 
 def arranged(rows: Sequence[Sequence[Panel | None]], style: Style) -> list[list[Panel | None]]:
-    """Return the rows, or where the style says how many columns, the same panels in such rows."""
-    if style.columns is None:
+    """Return the rows, or the same panels in as many columns as the style says.
+
+    Charts have no more columns than its width has room for, and those below each other stay so.
+    """
+    columns, widest = style.columns, max(map(len, rows))
+    charts = all(panel is not None and panel.chart for row in rows for panel in row)
+    if columns is None and style.width is not None and charts:
+        columns = min(widest, max(1, int(style.width / CHART)))
+    if columns is None or columns == widest:
         return [list(row) for row in rows]
+    if charts and columns < widest:
+        starts = range(0, widest, columns)
+        return [list(row[start : start + columns]) for start in starts for row in rows]
     panels = [panel for row in rows for panel in row]
-    return [panels[i : i + style.columns] for i in range(0, len(panels), style.columns)]
+    return [panels[i : i + columns] for i in range(0, len(panels), columns)]
 
 
-def even_columns(count: int) -> int:
-    """Return how many maps, each with its overlay, share a row so that the rows are evenly full."""
-    most = FEW if count <= FEW**2 else MANY
+def even_columns(count: int, each: int = 2) -> int:
+    """Return how many maps, of `each` panels, share a row so that the rows are evenly full."""
+    most = (FEW if count <= FEW**2 else MANY) * 2 // each
     return math.ceil(count / math.ceil(count / most))

@@ -15,6 +15,7 @@ from onnxplain.graphops.errors import OptionError, nearest
 __all__ = ["Style", "StyleOptions", "style_of"]
 
 At = Literal["photograph", "network"]
+SHOWN = ("input", "map", "overlay")
 
 
 class StyleOptions(TypedDict, total=False):
@@ -26,6 +27,8 @@ class StyleOptions(TypedDict, total=False):
     alpha: float
     columns: int | None
     title: bool
+    notes: bool
+    show: str
     at: At
 
 
@@ -44,7 +47,10 @@ class Style:
         to dark red for heat.
     alpha: the opacity of the strongest heat over a picture; weaker heat is more transparent.
     columns: the panels of a row; None: by their number.
-    title: whether there is a title.
+    title: whether there is a title; without one the captions say what is explained.
+    notes: whether the legend and the notes stand below the figure.
+    show: which panels of an explanation, or of several side by side, are drawn, of "input", "map"
+        and "overlay", separated by commas. Other views draw all of theirs.
     at: "photograph": maps lie over the photograph as its file shows it; "network": over the
         picture as the network sees it.
 
@@ -60,6 +66,13 @@ class Style:
     alpha: float = _flag(0.85, float, "A", "opacity of the strongest heat over a picture, 0 to 1")
     columns: int | None = _flag(None, int, "N", "panels of a row")
     title: bool = _flag(True, bool, "", "leave the title out")
+    notes: bool = _flag(True, bool, "", "leave out the legend and the notes below the figure")
+    show: str = _flag(
+        ",".join(SHOWN),
+        str,
+        "PANELS",
+        "which panels to draw, separated by commas; no effect but in explain and side by side",
+    )
     at: At = _flag(
         "photograph",
         str,
@@ -77,10 +90,16 @@ class Style:
             raise OptionError(f"alpha is {self.alpha!r}: give an opacity from 0 to 1")
         if self.columns is not None and (type(self.columns) is not int or self.columns < 1):
             raise OptionError(f"columns is {self.columns!r}: give a whole number from 1 on")
+        _require_panels(self.show)
         if self.at not in get_args(At):
             raise OptionError(f"at is {self.at!r}: choose one of {', '.join(get_args(At))}")
         if self.cmap is not None:
             _require_colour_map(self.cmap)
+
+    @property
+    def shown(self) -> frozenset[str]:
+        """The kinds of panels that `show` names."""
+        return frozenset(_names(self.show))
 
 
 def style_of(options: Mapping[str, Any]) -> Style:
@@ -94,6 +113,19 @@ def style_of(options: Mapping[str, Any]) -> Style:
 
 def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and type(value) is not bool and math.isfinite(value)
+
+
+def _names(show: str) -> list[str]:
+    return [name.strip() for name in show.split(",")]
+
+
+def _require_panels(show: object) -> None:
+    wrong = [name for name in _names(show) if name not in SHOWN] if type(show) is str else [show]
+    if wrong:
+        raise OptionError(
+            f"show names {wrong[0]!r}: give one or several of {', '.join(SHOWN)}, separated by "
+            "commas"
+        )
 
 
 def _require_colour_map(name: object) -> None:

@@ -64,7 +64,7 @@ class View(NamedArrays):
         """Draw a figure of matplotlib, of the first page where there are several.
 
         Args:
-            **style: see `Style`: dpi, width, cmap, alpha, columns, title and at.
+            **style: see `Style`: dpi, width, cmap, alpha, columns, title, notes, show and at.
 
         Returns:
             The figure.

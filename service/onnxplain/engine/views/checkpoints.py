@@ -17,6 +17,7 @@ from onnxplain.engine.drawing import (
     StyleOptions,
     View,
     arranged,
+    layer_name,
     method_title,
     name_pictures,
     number,
@@ -92,9 +93,9 @@ class Training(View):
             "One row a channel, one column a checkpoint; the" if style.columns is None else "The"
         )
         legend = [f"{order} number is its {last.strength_name}", *legend_of(last)]
-        of = last.layer
+        of = layer_name(last.layer, last.asked)
         if len(rows) == 1:
-            of = unit_name(int(last.channels[0, 0]), last.labels, last.layer, None)
+            of = unit_name(int(last.channels[0, 0]), last.labels, of, None)
         title = f"{method_title(last.method, first=True)} of {of} through training"
         return Page(title, arranged(rows, style), legend, self.notes)
 

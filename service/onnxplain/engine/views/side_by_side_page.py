@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from onnxplain.engine.drawing import Page, Panel, Style, even_columns, method_title
 from onnxplain.engine.explanation import Explanation
 from onnxplain.engine.explanation_page import legend_of, title_of
+from onnxplain.engine.explanation_panels import drawn_panels, name_of_unit
 
 __all__ = ["page_of_methods"]
 
@@ -21,9 +22,13 @@ def page_of_methods(
     """
     first, last = explanations[0], len(explanations) - 1
     shown = next((one for one in explanations if one.shown_pictures()), None)
-    columns = even_columns(len(explanations))
+    drawn = [drawn_panels(one, style) for one in explanations]
+    if "input" not in style.shown:
+        shown = None
+    each = max(1, *(len(kinds - {"input"}) for kinds in drawn))
+    columns = even_columns(len(explanations), each)
     if style.columns is not None:
-        columns = max(1, (style.columns - (shown is not None)) // 2)
+        columns = max(1, (style.columns - (shown is not None)) // each)
     if any(one.wide for one in explanations):
         columns = 1
     rows: list[list[Panel | None]] = []
@@ -33,16 +38,17 @@ def page_of_methods(
         row: list[Panel | None] = []
         for index, one in enumerate(explanations):
             if shown is not None and index % columns == 0:
-                picture = shown.panel(
-                    image, unit, style, "input", _picture_captions(first, image, unit)
-                )
+                captions = _picture_captions(first, image, unit, style)
+                picture = shown.panel(image, unit, style, "input", captions)
                 row.append(None if index else picture)
             captions = _captions(first, one, image, unit)
             if shown is None and one is first:
-                captions = first.named(captions, image)
-            row.append(one.panel(image, unit, style, "attribution", captions))
-            if one.shown_pictures() and one.drawn_as != "picture":
-                row.append(one.panel(image, unit, style, "overlay", ()))
+                captions = _of_picture(captions, first, image, unit, style)
+            if "map" in drawn[index]:
+                row.append(one.panel(image, unit, style, "attribution", captions))
+                captions = ()
+            if "overlay" in drawn[index]:
+                row.append(one.panel(image, unit, style, "overlay", captions))
             if (index + 1) % columns == 0 or index == last:
                 rows.append(row)
                 row = []
@@ -66,11 +72,26 @@ def _captions(first: Explanation, one: Explanation, image: int, unit: int) -> tu
     return (f"{title} of {own}", f"of {own} · {title}")
 
 
-def _picture_captions(first: Explanation, image: int, unit: int) -> tuple[str, ...] | None:
-    """Return captions of a picture: its name, and the unit where there are several."""
+def _picture_captions(
+    first: Explanation, image: int, unit: int, style: Style
+) -> tuple[str, ...] | None:
+    """Return captions of a picture: its name, and the unit where no title says it."""
+    if not style.title:
+        name = name_of_unit(first, image, unit)
+        return (*first.named((name,), image), name)
     if first.channels.size == 1:
         return None
     return first.named(first.captions(image, unit), image)
+
+
+def _of_picture(
+    captions: tuple[str, ...], first: Explanation, image: int, unit: int, style: Style
+) -> tuple[str, ...]:
+    """Return captions of a method after the picture's, which is not drawn, and the unit's."""
+    if style.title:
+        return first.named(captions, image)
+    name = name_of_unit(first, image, unit)
+    return first.named((*(f"{text} · {name}" for text in captions), *captions), image)
 
 
 def _legend(explanations: Sequence[Explanation]) -> list[str]:

@@ -15,6 +15,7 @@ from onnxplain.engine.drawing import (
     Panel,
     Style,
     kind_of,
+    layer_name,
     method_title,
     number,
     tile_pixels,
@@ -47,7 +48,8 @@ def strongest_pages(view: Strongest, style: Style) -> list[Page]:
     blocks = Blocks(_tile(view.rows), len(view.rows[0]))
     height, width = blocks.size
     room = (style.width or PAGE[0]) - EDGE - columns * BESIDE
-    panels = [_panel(view, row, blocks, room / columns if several else BLOCK) for row in view.rows]
+    size = room / columns if several else BLOCK
+    panels = [_panel(view, row, blocks, size, style.title) for row in view.rows]
     rows: list[list[Panel | None]] = [
         list(panels[start : start + columns]) for start in range(0, channels, columns)
     ]
@@ -70,19 +72,22 @@ def _page(view: Strongest, rows: Sequence[Sequence[Panel | None]], which: str) -
     signed = kind_of(some, drawn_as(view.method), view.preprocess) == "map"
     zero = "white" if signed else "mid-grey"
     return Page(
-        title=f"What excites {view.layer} most · {title}{which}",
+        title=f"What excites {layer_name(view.layer, view.asked)} most · {title}{which}",
         rows=rows,
         legend=(
-            f"For each channel, left: its projections by {title}, each scaled by its own largest "
-            f"values around {zero} for zero; right: what the unit sees of the pictures that excite "
-            "it most, the strongest first, row by row; no tile where it is not active",
+            f"For each channel of {view.layer}, left: its projections by {title}, each scaled by "
+            f"its own largest values around {zero} for zero; right: what the unit sees of the "
+            "pictures that excite it most, the strongest first, row by row; no tile where it is "
+            "not active",
         ),
         notes=view.notes,
     )
 
 
-def _panel(view: Strongest, row: Sequence[Found], blocks: Blocks, width: float) -> Panel:
-    """Return the panel of one channel."""
+def _panel(
+    view: Strongest, row: Sequence[Found], blocks: Blocks, width: float, titled: bool
+) -> Panel:
+    """Return the panel of one channel, which names the layer where no title does."""
     how = view.preprocess
     kind = kind_of(row[0].projection, drawn_as(view.method), how)
     active = [one for one in row if one.score]  # one that is off everywhere has no place
@@ -101,6 +106,12 @@ def _panel(view: Strongest, row: Sequence[Found], blocks: Blocks, width: float) 
         f"{label or f'channel {channel}'} · {spread}", f"{label or channel} · {spread}",
         f"{label or channel}",
     )  # fmt: skip
+    if not titled:
+        whose = label or f"channel {channel}"
+        captions = (
+            f"{whose} of {view.layer} · {spread} · {method_title(view.method)}",
+            f"{whose} of {view.layer} · {spread}", f"{whose} of {view.layer}",
+        )  # fmt: skip
     name = f"channel_{channel}" + (f"_{label}" if label else "")
     return tiles_panel(captions, tiles, blocks, name=name, width=width)
 

@@ -37,7 +37,8 @@ class Strongest(View):
 
     `to_numpy()` is the score, [channels, pictures], of the strongest picture first.
 
-    rows: one per channel, the strongest picture first. layer: its tensor. method: the method of the
+    rows: one per channel, the strongest picture first. layer: its tensor. asked: its name as the
+    caller gave it. method: the method of the
     projections. preprocess: the preprocessing of the pictures. labels: class names by channel, if
     the layer is the class score. notes: sentences about assumptions and oddities. skipped: the
     names of the pictures that could not be read.
@@ -51,6 +52,7 @@ class Strongest(View):
     labels: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     skipped: tuple[str, ...] = ()
+    asked: str = ""
 
     def page(self, style: Style) -> Page:
         """Return the first page, see `pages`.
@@ -201,8 +203,9 @@ def top(
         [*prepared.notes, *further, *_paged_notes(paged), *_skipped_notes(skipped, len(pictures))]
     )
     return Strongest(
-        found, first.layer, method, first.preprocess, first.labels, tuple(notes), skipped
-    )
+        found, first.layer, method, first.preprocess, first.labels, tuple(notes), skipped,
+        layer or "",
+    )  # fmt: skip
 
 
 def _paged_notes(paged: Sequence[str]) -> Iterator[str]:

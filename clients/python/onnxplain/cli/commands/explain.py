@@ -212,8 +212,15 @@ def _explain_remotely(
                 errors[method] = e
             else:
                 explanation = _explanation(result, arguments.images, common["images"])
-                negated, bands = bool(arguments.negate), arguments.bands or ()
-                found.append(replace(explanation, negated=negated, bands=bands))
+                over_map = method in METHODS and METHODS[method].over == "map"
+                found.append(
+                    replace(
+                        explanation,
+                        negated=bool(arguments.negate),
+                        bands=arguments.bands or (),
+                        asked="" if over_map else arguments.layer or "",
+                    )
+                )
     refused = {method: str(error) for method, error in errors.items()}
     if not found:
         first = next(iter(errors.values()))
