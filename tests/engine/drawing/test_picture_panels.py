@@ -48,6 +48,20 @@ def test_a_map_of_zeros_is_white_and_has_no_scale():
     assert of is None
 
 
+@pytest.mark.parametrize("pixels", [20, 90, 400])
+def test_the_scale_of_an_attribution_does_not_depend_on_its_drawn_size(pixels):
+    values = RNG.standard_normal((3, 100, 100)).astype(np.float32)
+    frame = Frame.whole((100, 100))
+    for kind, full in (("map", values.sum(axis=0)), ("reconstruction", values)):
+        _, of = painted(mapped(values, frame, kind), pixels, pixels)
+        limit = np.percentile(np.abs(full), 99.5)
+        assert of.get_clim() == pytest.approx((-limit, limit), rel=1e-5)
+    picture = Frame.whole((100, 100), photograph(100, 100))
+    _, of = painted(heat_panel((), lambda: values, picture), pixels, pixels)
+    _, other = painted(heat_panel((), lambda: values, picture), 64, 64)
+    assert of.get_clim() == other.get_clim()
+
+
 def test_a_map_covers_what_the_network_sees_of_a_photograph():
     """As broad as high in the middle of a photograph twice as broad."""
     picture = photograph()

@@ -78,9 +78,20 @@ def reconstruction(values: Values, limit: float) -> Pixels:
 
 def limit_of(values: Values) -> float:
     """Return the magnitude that is drawn at full strength: a high percentile, 0 for zeros."""
-    magnitude = np.abs(values)
+    magnitude = np.abs(values).ravel("K")
     # The percentile of a sparse map can be zero: then the maximum scales it.
-    return float(np.percentile(magnitude, PERCENTILE)) or float(magnitude.max())
+    return _percentile(magnitude, PERCENTILE / 100) or float(magnitude.max())
+
+
+def _percentile(values: Values, share: float) -> float:
+    """Return what `np.percentile` returns, in a fraction of its time: it sorts the highest only."""
+    at = share * (values.size - 1)
+    above = values.size - int(at)  # values from the percentile up
+    sample = np.sort(values[:: max(1, values.size // 10_000)])
+    high = values[values >= sample[int((1 - 2 * (1 - share)) * (len(sample) - 1))]]
+    highest = np.sort(high if high.size >= above else values)[-above:]
+    low, next_up = float(highest[0]), float(highest[min(1, above - 1)])
+    return low + (at - int(at)) * (next_up - low)
 
 
 def channels_last(attribution: Values) -> Floats:
