@@ -13,9 +13,9 @@ from onnxplain.engine.drawing.colormaps import (
     heat_colours,
     is_picture,
     limit_of,
+    map_colours,
     pale,
     reconstruction,
-    signed_colours,
     signed_map,
     strength,
 )
@@ -132,16 +132,16 @@ def kind_of(attribution: Values, drawn_as: str, how: Preprocess | None) -> Kind:
 
 
 def _mapped(ax: Axes, values: Values, frame: Frame, style: Style) -> ScalarMappable | None:
-    """Draw a signed map around zero; return None for one of zeros, which has no scale."""
-    limit = 0.0
+    """Draw a map, a signed one around zero; return None for one of zeros, which has no scale."""
+    limit, summed = 0.0, signed_map(values)
+    colours, low = map_colours(style.cmap, summed)
 
-    def around_zero(values: Values, drawn: Values) -> dict[str, Any]:
+    def from_limits(values: Values, drawn: Values) -> dict[str, Any]:
         nonlocal limit
         limit = limit_of(values)
-        return {"X": drawn, "vmin": -(limit or 1.0), "vmax": limit or 1.0}
+        return {"X": drawn, "vmin": low * (limit or 1.0), "vmax": limit or 1.0}
 
-    colours = signed_colours(style.cmap)
-    image = show(ax, signed_map(values), frame.seen, frame, around_zero, cmap=colours)
+    image = show(ax, summed, frame.seen, frame, from_limits, cmap=colours)
     return image if limit else None
 
 
