@@ -7,7 +7,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
 from onnxplain.engine import View
-from onnxplain.engine.drawing import SUFFIXES, StyleOptions, encoded, encoded_pages, style_of
+from onnxplain.engine.drawing import (
+    SUFFIXES,
+    StyleOptions,
+    encoded,
+    encoded_pages,
+    style_for,
+    style_of,
+)
 from onnxplain.graphops.errors import OptionError, listed
 from onnxplain.v1 import explain_pb2 as pb
 from onnxplain.v1 import tensors
@@ -38,7 +45,7 @@ class Drawing:
 
         Raises OptionError where one is too large.
         """
-        figures = view.figures(**self.style)
+        figures = view.figures(**style_for(self.form, self.style))
         pages = iter([list(figures)]) if self.form == "pdf" else ([figure] for figure in figures)
         for piece in _pieces(next(pages), self.form):
             yield pb.ViewResponse(png=piece)
@@ -47,7 +54,7 @@ class Drawing:
                 file = pb.NamedFile(name=f"page-{number}.{self.form}", data=piece)
                 yield pb.ViewResponse(page=file)
         if self.panels:
-            for name, figure in view.panel_figures(**self.style):
+            for name, figure in view.panel_figures(**style_for(self.form, self.style)):
                 for piece in _pieces([figure], self.form):
                     file = pb.NamedFile(name=f"{name}.{self.form}", data=piece)
                     yield pb.ViewResponse(panel=file)

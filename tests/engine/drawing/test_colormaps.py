@@ -37,6 +37,13 @@ def test_a_few_extreme_values_do_not_set_the_limit():
     assert limit_of(values) == 1.0
 
 
+@pytest.mark.parametrize("count", [1, 2, 5, 401, 20_000, 123_457])
+def test_the_limit_is_the_percentile_of_all_values(count):
+    values = RNG.standard_normal(count).astype(np.float32)
+    for one in (values, np.sort(values), np.sort(values)[::-1], np.ones(count, np.float32)):
+        assert limit_of(one) == pytest.approx(np.percentile(np.abs(one), 99.5), rel=1e-5)
+
+
 def test_a_sparse_map_is_scaled_by_its_largest_value():
     values = np.zeros((100, 100))
     values[3, 4] = -2.5

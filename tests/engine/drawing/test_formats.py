@@ -9,7 +9,7 @@ from engine.painted import pixels_of
 from matplotlib import rc_context, rcParams, style
 
 from onnxplain.engine.drawing import Frame, Page, Style, format_of, heat_panel, picture_panel
-from onnxplain.engine.drawing.formats import encoded, encoded_pages
+from onnxplain.engine.drawing.formats import encoded, encoded_pages, style_for
 from onnxplain.engine.drawing.render import drawn_page
 from onnxplain.graphops.errors import OptionError
 
@@ -100,3 +100,9 @@ def test_the_suffix_names_the_kind(path, form):
 def test_other_suffixes_are_refused(path):
     with pytest.raises(OptionError, match=r"does not end in \.png, \.pdf, \.svg or \.jpg"):
         format_of(path)
+
+
+def test_pictures_within_vector_files_are_finer():
+    assert style_for("pdf", {"alpha": 0.5}) == {"dpi": 300, "alpha": 0.5}
+    assert style_for("svg", {"dpi": 90}) == {"dpi": 90}
+    assert style_for("png", {"alpha": 0.5}) == {"alpha": 0.5}

@@ -48,6 +48,20 @@ def test_a_map_of_zeros_is_white_and_has_no_scale():
     assert of is None
 
 
+@pytest.mark.parametrize("pixels", [20, 90, 400])
+def test_the_scale_of_an_attribution_does_not_depend_on_its_drawn_size(pixels):
+    values = RNG.standard_normal((3, 100, 100)).astype(np.float32)
+    frame = Frame.whole((100, 100))
+    for kind, full in (("map", values.sum(axis=0)), ("reconstruction", values)):
+        _, of = painted(mapped(values, frame, kind), pixels, pixels)
+        limit = np.percentile(np.abs(full), 99.5)
+        assert of.get_clim() == pytest.approx((-limit, limit), rel=1e-5)
+    picture = Frame.whole((100, 100), photograph(100, 100))
+    _, of = painted(heat_panel((), lambda: values, picture), pixels, pixels)
+    _, other = painted(heat_panel((), lambda: values, picture), 64, 64)
+    assert of.get_clim() == other.get_clim()
+
+
 def test_a_map_covers_what_the_network_sees_of_a_photograph():
     """As broad as high in the middle of a photograph twice as broad."""
     picture = photograph()
@@ -193,3 +207,17 @@ def test_a_grid_of_values_lies_around_its_centres():
         grid_panel((), *arguments, bar="b", low_is_strong=True), 12, 12, Style(alpha=1.0)
     )
     np.testing.assert_allclose(turned[3, 3], drawn[2, 8], atol=2)
+
+
+def test_a_map_that_is_nowhere_negative_is_scaled_from_zero():
+    values = np.zeros((1, 4, 6), np.float32)
+    values[0, 0, 0] = 2.0
+    drawn, of = painted(mapped(values, Frame.whole((4, 6))), 60, 40)
+    assert of.get_clim() == pytest.approx((0.0, np.percentile(values, 99.5)))
+    assert tuple(drawn[5, 5]) == RED
+    assert tuple(drawn[20, 30]) == WHITE
+    half, _ = painted(mapped(values, Frame.whole((4, 6))), 60, 40, Style(cmap="seismic"))
+    assert half[20, 30].min() >= 253, "the middle of a map around white"
+    whole, _ = painted(mapped(values, Frame.whole((4, 6))), 60, 40, Style(cmap="gray"))
+    assert whole[20, 30].tolist() == [0] * 3
+    assert whole[5, 5].tolist() == [255] * 3

@@ -32,8 +32,9 @@ def blue(*captions):
     return picture_panel(captions, FRAME)
 
 
-def mapped(scale, caption="m"):
+def mapped(scale, caption="m", lowest=-0.001):
     values = np.full((1, 4, 4), scale, np.float32)
+    values[0, 0, 0] = lowest * scale
     return attribution_panel((caption,), lambda: values, "map", None, Frame.whole((4, 4)))
 
 
@@ -147,6 +148,18 @@ def test_many_maps_of_one_scale_share_its_numbers():
     texts = texts_of(drawn(*[[mapped(4.0)] * 17]))
     assert {"−4", "0", "4"} <= set(texts)
     assert "max" not in texts
+
+
+def test_maps_that_are_nowhere_negative_have_bars_from_zero():
+    assert {"0", "0.5", "1"} <= set(texts_of(drawn([mapped(1.0, lowest=0.5)])))
+    alike = texts_of(drawn([mapped(1.0 + n, lowest=0.5) for n in range(17)]))
+    assert {"0", "max", "max is 1 to 17"} <= set(alike)
+    assert "−max" not in alike
+    mixed = [mapped(1.0 + n, lowest=0.5 if n < 9 else -0.001) for n in range(17)]
+    assert {"−max", "0", "max", "max is 1 to 17"} <= set(texts_of(drawn(mixed)))
+    other = "max is 1 to 17; all colours from 0 to max where nowhere negative"
+    assert other in texts_of(drawn(mixed, cmap="viridis"))
+    assert other not in texts_of(drawn(mixed, cmap="seismic"))
 
 
 def test_the_colours_of_a_bar_are_those_of_its_map():

@@ -54,7 +54,7 @@ def test_a_figure_is_matplotlib_s_and_belongs_to_no_window():
 
 
 def test_a_panel_in_axes_of_one_s_own():
-    figure = Figure(figsize=(2, 1), dpi=100)
+    figure = Figure(figsize=(6, 3), dpi=100)
     left, right = figure.subplots(1, 2)
     assert Shown().plot(left, panel=1) is left
     Shown().plot(right, panel=0, title=False)

@@ -10,7 +10,13 @@ if TYPE_CHECKING:
     from onnxplain.engine.drawing.charts import chart_panel, limits_of, strip_panel
     from onnxplain.engine.drawing.colormaps import Pixels
     from onnxplain.engine.drawing.digits import number, percent
-    from onnxplain.engine.drawing.formats import SUFFIXES, encoded, encoded_pages, format_of
+    from onnxplain.engine.drawing.formats import (
+        SUFFIXES,
+        encoded,
+        encoded_pages,
+        format_of,
+        style_for,
+    )
     from onnxplain.engine.drawing.frames import Box, Frame
     from onnxplain.engine.drawing.grids import grid_panel
     from onnxplain.engine.drawing.page import Page, Panel, arranged, even_columns
@@ -71,6 +77,7 @@ __all__ = [
     "plotted",
     "signal_panel",
     "strip_panel",
+    "style_for",
     "style_of",
     "tile_pixels",
     "tiles_panel",
@@ -118,6 +125,7 @@ __getattr__ = on_first_use(
         "plotted": "axes",
         "signal_panel": "signals",
         "strip_panel": "charts",
+        "style_for": "formats",
         "style_of": "style",
         "tile_pixels": "tiles",
         "tiles_panel": "tiles",

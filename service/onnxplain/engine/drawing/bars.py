@@ -70,11 +70,17 @@ def draw_shared_bar(ax: Axes, of: Sequence[ScalarMappable], letters: Lettering, 
     if (limits == limits[0]).all():
         draw_bar(ax, of[0], letters, size)
         return ""
-    low, high = limits[0]
+    widest = int(limits[:, 0].argmin())  # where some maps are nowhere negative, one of the others
+    low, high = limits[widest]
     least, most = limits[:, 1].min(), limits[:, 1].max()
     spans = f"max is {number(least)} to {number(most)}"
-    if (limits[:, 0] == -limits[:, 1]).all():
-        _draw(ax, of[0], letters, size, [low, (low + high) / 2, high], ["−max", "0", "max"])
+    signed = limits[:, 0] == -limits[:, 1]
+    if signed.any() and (signed | (limits[:, 0] == 0)).all():
+        zero = np.asarray(of[widest].cmap(0.5))
+        rest = [one.cmap(0.0) for one, both in zip(of, signed, strict=True) if not both]
+        if any(np.abs(zero - colour).max() > 0.05 for colour in rest):
+            spans += "; all colours from 0 to max where nowhere negative"
+        _draw(ax, of[widest], letters, size, [low, (low + high) / 2, high], ["−max", "0", "max"])
         return spans
     if not limits[:, 0].any():
         _draw(ax, of[0], letters, size, [low, high], ["0", "max"])

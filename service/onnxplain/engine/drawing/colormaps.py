@@ -20,6 +20,7 @@ __all__ = [
     "heat_colours",
     "is_picture",
     "limit_of",
+    "map_colours",
     "pale",
     "reconstruction",
     "shrunk",
@@ -78,9 +79,20 @@ def reconstruction(values: Values, limit: float) -> Pixels:
 
 def limit_of(values: Values) -> float:
     """Return the magnitude that is drawn at full strength: a high percentile, 0 for zeros."""
-    magnitude = np.abs(values)
+    magnitude = np.abs(values).ravel("K")
     # The percentile of a sparse map can be zero: then the maximum scales it.
-    return float(np.percentile(magnitude, PERCENTILE)) or float(magnitude.max())
+    return _percentile(magnitude, PERCENTILE / 100) or float(magnitude.max())
+
+
+def _percentile(values: Values, share: float) -> float:
+    """Return what `np.percentile` returns, in a fraction of its time: it sorts the highest only."""
+    at = share * (values.size - 1)
+    above = values.size - int(at)  # values from the percentile up
+    sample = np.sort(values[:: max(1, values.size // 10_000)])
+    high = values[values >= sample[int((1 - 2 * (1 - share)) * (len(sample) - 1))]]
+    highest = np.sort(high if high.size >= above else values)[-above:]
+    low, next_up = float(highest[0]), float(highest[min(1, above - 1)])
+    return low + (at - int(at)) * (next_up - low)
 
 
 def channels_last(attribution: Values) -> Floats:
@@ -126,6 +138,21 @@ def signed_colours(name: str | None) -> Colormap:
     return colormaps[name or SIGNED].resampled(257)  # odd: zero has the middle colour
 
 
+def map_colours(name: str | None, values: Values) -> tuple[Colormap, float]:
+    """Return the colours of a map, and the lower end of its scale over the limit, -1 or 0.
+
+    Of a map that is nowhere negative, from zero on: the upper half of colours around a bright
+    middle, so that they keep their meaning, and all of another colour map.
+    """
+    from matplotlib.colors import ListedColormap
+
+    colours = signed_colours(name)
+    if float(values.min()) < 0 or not values.any():
+        return colours, -1.0
+    table = colours(np.linspace(_start(colours), 1, 257))
+    return ListedColormap(table, name=f"{colours.name}-from-zero"), 0.0
+
+
 def heat_colours(name: str | None, alpha: float, *, even: bool = False) -> Colormap:
     """Return the colours of magnitudes, from transparent yellow to dark red of an opacity.
 
@@ -138,12 +165,17 @@ def heat_colours(name: str | None, alpha: float, *, even: bool = False) -> Color
     start, end = (0.0, 1.0) if name else HEAT_RANGE
     colours = colormaps[name or HEAT]
     if name:
-        low, middle, high = colours([0.0, 0.5, 1.0])[:, :3] @ (0.299, 0.587, 0.114)
-        start = 0.5 if middle > max(low, high) + 0.2 else 0.0
+        start = _start(colours)
     table = colours(np.linspace(start, end, 256))
     shares = np.linspace(0, 1, 256)
     table[:, 3] = alpha * ((1 + shares) / 2 if even else shares**RAMP)
     return ListedColormap(table, name=f"{colours.name}-heat")
+
+
+def _start(colours: Colormap) -> float:
+    """Return where positive values start in a colour map: in the middle of a diverging one."""
+    low, middle, high = colours([0.0, 0.5, 1.0])[:, :3] @ (0.299, 0.587, 0.114)
+    return 0.5 if middle > max(low, high) + 0.2 else 0.0
 
 
 def _channels(attribution: Values) -> int:

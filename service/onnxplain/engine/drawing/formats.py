@@ -9,13 +9,14 @@ import threading
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+from onnxplain.engine.drawing.style import StyleOptions
 from onnxplain.graphops.errors import OptionError
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from PIL import Image
 
-__all__ = ["SUFFIXES", "encoded", "encoded_pages", "format_of"]
+__all__ = ["SUFFIXES", "encoded", "encoded_pages", "format_of", "style_for"]
 
 SUFFIXES = {".png": "png", ".pdf": "pdf", ".svg": "svg", ".jpg": "jpg", ".jpeg": "jpg"}
 # Of the raster formats, the arguments of Pillow; of the others, the metadata: without the date, the
@@ -27,6 +28,7 @@ RASTER: dict[str, dict[str, Any]] = {
 METADATA: dict[str, dict[str, Any]] = {"pdf": {"CreationDate": None}, "svg": {"Date": None}}
 # Text stays text, which can be searched and edited; names within a file do not change.
 SETTINGS: dict[str, Any] = {"pdf.fonttype": 42, "svg.fonttype": "none", "svg.hashsalt": "onnxplain"}
+VECTOR_DPI = 300  # of pictures within PDF and SVG files, unless the style says otherwise
 _settings = threading.Lock()
 
 
@@ -39,6 +41,11 @@ def format_of(path: str | os.PathLike[str]) -> str:
             "file that does"
         )
     return SUFFIXES[suffix]
+
+
+def style_for(form: str, style: StyleOptions) -> StyleOptions:
+    """Return the style of a file of a format in SUFFIXES: finer pictures in PDF and SVG."""
+    return style if form in RASTER else {"dpi": VECTOR_DPI, **style}
 
 
 def encoded(figure: Figure, form: str) -> bytes:

@@ -85,12 +85,15 @@ def show(
     values: npt.NDArray[Any],
     extent: Box,
     frame: Frame,
-    scaled: Callable[[npt.NDArray[Any]], dict[str, Any]] = lambda shown: {"X": shown},
+    scaled: Callable[[npt.NDArray[Any], npt.NDArray[Any]], dict[str, Any]] = (
+        lambda values, drawn: {"X": drawn}
+    ),
     **how: Any,
 ) -> AxesImage:
     """Draw values [H, W] or [H, W, 3] that cover `extent`, at no more pixels than the axes have.
 
-    scaled: returns arguments of `imshow` for the values that are shown, "X" among them.
+    scaled: returns arguments of `imshow` for the values in the frame's window and the same reduced
+        to the pixels that are drawn, "X" among them.
     """
     values, extent = _visible(values, extent, frame.window)
     top, left, bottom, right = extent
@@ -98,7 +101,7 @@ def show(
     pixels = ax.get_window_extent()
     down = pixels.height * (bottom - top) / (shown[2] - shown[0])
     across = pixels.width * (right - left) / (shown[3] - shown[1])
-    arguments = scaled(shrunk(values, max(down, 1), max(across, 1)))
+    arguments = scaled(values, shrunk(values, max(down, 1), max(across, 1)))
     image = ax.imshow(**arguments, extent=(left, right, bottom, top), **how)
     prepared_axes(ax, frame)
     return image

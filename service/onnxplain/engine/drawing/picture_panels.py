@@ -13,9 +13,9 @@ from onnxplain.engine.drawing.colormaps import (
     heat_colours,
     is_picture,
     limit_of,
+    map_colours,
     pale,
     reconstruction,
-    signed_colours,
     signed_map,
     strength,
 )
@@ -32,7 +32,7 @@ __all__ = ["Kind", "attribution_panel", "frame_of", "heat_panel", "kind_of", "pi
 
 Values = npt.NDArray[Any]
 Kind = Literal["map", "reconstruction", "picture"]
-SCALED = "each scaled by its own largest values"
+SCALED = "each scaled by its own 99.5th percentile"
 BARS: dict[Kind, str] = {
     "map": f"Maps, {SCALED}",
     "reconstruction": f"Projections: grey is zero, {SCALED}",
@@ -132,16 +132,16 @@ def kind_of(attribution: Values, drawn_as: str, how: Preprocess | None) -> Kind:
 
 
 def _mapped(ax: Axes, values: Values, frame: Frame, style: Style) -> ScalarMappable | None:
-    """Draw a signed map around zero; return None for one of zeros, which has no scale."""
-    limit = 0.0
+    """Draw a map, a signed one around zero; return None for one of zeros, which has no scale."""
+    limit, summed = 0.0, signed_map(values)
+    colours, low = map_colours(style.cmap, summed)
 
-    def around_zero(shown: Values) -> dict[str, Any]:
+    def from_limits(values: Values, drawn: Values) -> dict[str, Any]:
         nonlocal limit
-        limit = limit_of(shown)
-        return {"X": shown, "vmin": -(limit or 1.0), "vmax": limit or 1.0}
+        limit = limit_of(values)
+        return {"X": drawn, "vmin": low * (limit or 1.0), "vmax": limit or 1.0}
 
-    colours = signed_colours(style.cmap)
-    image = show(ax, signed_map(values), frame.seen, frame, around_zero, cmap=colours)
+    image = show(ax, summed, frame.seen, frame, from_limits, cmap=colours)
     return image if limit else None
 
 
@@ -153,10 +153,10 @@ def _reconstructed(
 
     limit = 0.0
 
-    def around_grey(shown: Values) -> dict[str, Any]:
+    def around_grey(values: Values, drawn: Values) -> dict[str, Any]:
         nonlocal limit
-        limit = limit_of(shown)
-        return {"X": reconstruction(shown, limit)}
+        limit = limit_of(values)
+        return {"X": reconstruction(drawn, limit)}
 
     channels = channels_last(values)
     if how is not None and how.color == "BGR":

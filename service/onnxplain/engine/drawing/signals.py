@@ -37,7 +37,7 @@ MOST_CURVES, COLUMNS = 12, 1024  # curves of a panel, and colours along each
 SLICES, GAP = 8, 0.04  # slices of a panel, and the gap between them over their width
 INK, SMALL = "#191919", 7.0
 WIDE = 6.4  # inches
-BAR = "Maps, each scaled by its own largest values"
+BAR = "Maps, each scaled by its own 99.5th percentile"
 
 
 def signal_panel(

@@ -41,10 +41,11 @@ def _flag(default: Any, parse: type, metavar: str, help: str) -> Any:
 class Style:
     """How a figure looks.
 
-    dpi: pixels per inch of PNG and JPEG files, and of the pictures within PDF and SVG files.
+    dpi: pixels per inch of PNG and JPEG files, and of the pictures within PDF and SVG files, which
+        have 300 unless given.
     width: that of the figure in inches; None: as wide as the panels need.
     cmap: a colour map of matplotlib for maps and heat; None: red and blue for signed maps, yellow
-        to dark red for heat.
+        to dark red for heat. Projections keep their own colours.
     alpha: the opacity of the strongest heat over a picture; weaker heat is more transparent.
     columns: the panels of a row; None: by their number.
     title: whether there is a title; without one the captions say what is explained.
@@ -58,10 +59,13 @@ class Style:
         OptionError: a value is wrong.
     """
 
-    dpi: int = _flag(150, int, "N", "pixels per inch of PNG and JPEG files")
+    dpi: int = _flag(150, int, "N", "pixels per inch, also of pictures within PDF and SVG (300)")
     width: float | None = _flag(None, float, "INCHES", "width of the figure")
     cmap: str | None = _flag(
-        None, str, "NAME", "colour map of matplotlib for maps and heat, such as seismic or viridis"
+        None,
+        str,
+        "NAME",
+        "colour map of matplotlib for maps and heat, such as seismic; projections keep theirs",
     )
     alpha: float = _flag(0.85, float, "A", "opacity of the strongest heat over a picture, 0 to 1")
     columns: int | None = _flag(None, int, "N", "panels of a row")

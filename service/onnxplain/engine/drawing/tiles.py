@@ -15,8 +15,8 @@ from onnxplain.engine.drawing.colormaps import (
     Pixels,
     channels_last,
     limit_of,
+    map_colours,
     reconstruction,
-    signed_colours,
     signed_map,
 )
 from onnxplain.engine.drawing.page import Panel
@@ -118,7 +118,8 @@ def tile_pixels(
     if kind == "map":
         values = signed_map(attribution)
         limit = limit_of(values) or 1.0
-        colours = signed_colours(cmap)((values / limit + 1) / 2, bytes=True)
+        colour_map, low = map_colours(cmap, values)
+        colours = colour_map((values / limit - low) / (1 - low), bytes=True)
         return np.asarray(colours[:, :, :3])
     channels = channels_last(attribution)
     if how is not None and how.color == "BGR":

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
-from onnxplain.engine.drawing.formats import encoded, encoded_pages, format_of
+from onnxplain.engine.drawing.formats import encoded, encoded_pages, format_of, style_for
 from onnxplain.engine.drawing.page import Page
 from onnxplain.engine.drawing.style import Style, StyleOptions, style_of
 from onnxplain.engine.named_arrays import NamedArrays
@@ -126,7 +126,8 @@ class View(NamedArrays):
         Args:
             ax: the axes; None for pyplot's current ones.
             panel: the index of the panel, row by row, or its name.
-            **style: see `Style`; without `title` the panel's caption is not written.
+            **style: see `Style`; without `title` the panel's caption is not written, and with it
+                as far as it is no wider than the axes.
 
         Returns:
             The axes.
@@ -175,7 +176,7 @@ class View(NamedArrays):
         Raises:
             OptionError: an option is wrong, or the arrays cannot be drawn.
         """
-        figures = self.figures(**style)
+        figures = self.figures(**style_for(form, style))
         if form == "pdf":
             return [encoded_pages(list(figures))]
         return [encoded(figure, form) for figure in figures]
@@ -193,7 +194,7 @@ class View(NamedArrays):
         Raises:
             OptionError: an option is wrong, or the arrays cannot be drawn.
         """
-        figures = self.panel_figures(**style)
+        figures = self.panel_figures(**style_for(form, style))
         return ((f"{name}.{form}", encoded(figure, form)) for name, figure in figures)
 
     def save(self, path: str | os.PathLike[str], **style: Unpack[StyleOptions]) -> list[Path]:
