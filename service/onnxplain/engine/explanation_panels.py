@@ -120,7 +120,8 @@ def plot_of(
             raise ChannelError(f"no {word} {index}: the explanation has {count}, from 0 on")
     if what != "attribution" and not one.shown_pictures():
         raise OptionError(f"there is no {what}, since the explanation has no pictures")
-    captions = None if what == "input" else (title_of_unit(one, image, unit),)
+    brief = method_title(one.method, first=True)
+    captions = None if what == "input" else (title_of_unit(one, image, unit), brief)
     return plotted(panel_of(one, image, unit, what, style, captions), ax, style)
 
 
