@@ -1,5 +1,6 @@
 """`onnxplain rewrite`."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -211,6 +212,9 @@ def test_a_baked_preprocessing_takes_pictures(run: Run, network: Path, picture: 
     pixels = np.asarray(Image.open(picture))[None]
     (attribution,) = session.run(["attribution"], {"pixels": pixels})
     np.testing.assert_allclose(attribution, expected[0], rtol=1e-6)
+    stored = {one.key: one.value for one in onnx.load("out.onnx").metadata_props}
+    left = json.loads(stored["onnxplain.preprocess"])  # for a caller who knows no defaults
+    assert (left["size"], left["interpolation"]) == ([16, 16], "bilinear")
     again = run("explain", "out.onnx", picture, *plain)
     assert (again.code, again.error) == (0, "")  # no assumption is printed
     np.testing.assert_allclose(np.load("out.npz")["attribution"], expected, rtol=1e-6)
@@ -220,3 +224,22 @@ def test_a_preprocessing_that_does_not_exist_is_refused(run: Run, network: Path)
     result = run("rewrite", network, "--bake-preprocess", "imagnet", "-o", "out.onnx")
     assert (result.code, Path("out.onnx").exists()) == (2, False)
     assert "no preprocessing 'imagnet'" in result.error
+
+
+def test_optional_inputs_and_what_the_file_needs_are_told(run: Run, network: Path) -> None:
+    flags = ["--method", "smoothgrad", "--noise", "drawn", "--samples", "2"]
+    result = run("rewrite", network, *flags, "-o", "out.onnx")
+    assert result.code == 0
+    inputs = next(line for line in result.out.splitlines() if line.startswith("  inputs"))
+    assert inputs.endswith("noise_seed int64[] (optional)")
+    assert inputs.count("(optional)") == 1
+    model = onnx.load("out.onnx")
+    opset = next(one.version for one in model.opset_import if not one.domain)
+    assert f"  needs    opset {opset}, IR version {model.ir_version}\n" in result.out
+
+
+def test_an_artefact_has_one_method(run: Run, network: Path) -> None:
+    result = run("rewrite", network, "--method", "gradient,lrp", "-o", "out.onnx")
+    assert result.code == 2
+    assert "an artefact has one method, name one" in result.error_line
+    assert not Path("out.onnx").exists()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from onnxplain.engine.drawing import Box, Frame, Style
+from onnxplain.engine.drawing import frame_of as picture_frame
 
 if TYPE_CHECKING:
     from onnxplain.engine.explanation import Explanation
@@ -22,14 +23,10 @@ MARGIN = 1.7  # the side of what is then shown over that of the receptive field
 def frame_of(one: Explanation, image: int, style: Style) -> Frame:
     """Return the frame of an image: its photograph, or the picture as the network sees it."""
     pictures = one.shown_pictures()
-    if style.at == "photograph" and one.photographs and one.preprocess is not None and pictures:
-        photograph = one.photographs[image]
-        height, width = photograph.shape[:2]
-        seen = one.preprocess.seen_box(height, width)
-        return Frame.whole((height, width), photograph, seen)
-    if pictures:
-        return Frame.whole(pictures[image].shape[:2], pictures[image])
-    return Frame.whole(_map_size(one))
+    if not pictures:
+        return Frame.whole(_map_size(one))
+    photograph = one.photographs[image] if one.photographs else None
+    return picture_frame(pictures[image], photograph, one.preprocess, style)
 
 
 def window_of(one: Explanation, image: int, unit: int) -> Box | None:

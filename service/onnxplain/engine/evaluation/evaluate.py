@@ -90,6 +90,8 @@ def evaluate(
     opened = engine.open(model)
     prepared = prepare(opened.model, pictures, preprocess)
     regions = _regions(prepared, masks)
+    if prepared.preprocess is not None:
+        prepared = replace(prepared, preprocess=prepared.preprocess.of_fitted)
     layers = len(weights_from_top(opened.model)) if randomize else 0
     few = replace(prepared, rows=prepared.rows[:randomize], pictures=prepared.pictures[:randomize])
     for_each = 2 * len(prepared.rows) + layers * len(few.rows)
@@ -102,7 +104,7 @@ def evaluate(
         done += 1
         report(done, total)
 
-    scores = class_scores(engine, opened, prepared.pictures, _of_fitted(prepared))
+    scores = class_scores(engine, opened, prepared.pictures, prepared.preprocess)
     predicted = np.array([choose_class(row, class_index) for row in scores], np.int64)
     quantity = class_quantity(engine, opened)
     evaluations = Evaluations()
@@ -160,10 +162,6 @@ def _require_class_methods(methods: Sequence[str]) -> None:
             )
 
 
-def _of_fitted(prepared: PreparedInputs) -> Preprocess | None:
-    return prepared.preprocess and prepared.preprocess.of_fitted
-
-
 def _regions(prepared: PreparedInputs, masks: Sequence[Picture]) -> list[npt.NDArray[np.bool_]]:
     """Return the masks, fitted as the pictures are, bool [H, W] each."""
     if masks and len(masks) != len(prepared.rows):
@@ -212,7 +210,7 @@ def _maps(
                 picture,
                 method=method,
                 units=int(channel),
-                preprocess=_of_fitted(prepared),
+                preprocess=prepared.preprocess,
             )
             require_drawable(result)
             maps.append(metrics.strength(result.attribution[0, 0], *size))
@@ -238,7 +236,7 @@ def _curves(
             (insertion, metrics.blurred(picture), picture),
         ):
             frames = metrics.replaced(start, end, order, STEPS)
-            probability = class_probabilities(engine, model, list(frames), _of_fitted(prepared))
+            probability = class_probabilities(engine, model, list(frames), prepared.preprocess)
             curves.append(probability[:, channel])
         tick()
     return np.mean(deletion, axis=0), np.mean(insertion, axis=0)
