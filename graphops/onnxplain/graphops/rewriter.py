@@ -40,6 +40,7 @@ from onnxplain.graphops.ir import (
     write,
 )
 from onnxplain.graphops.layer_and_target import Ends, find_ends, path_between
+from onnxplain.graphops.lowering import Choice, lower
 from onnxplain.graphops.metadata import describe_artefact
 from onnxplain.graphops.methods import DEFAULT_METHOD, Method, find_method, require_taken
 from onnxplain.graphops.network import Network, NetworkSource, as_network
@@ -102,12 +103,16 @@ def _rewrite(
 
 @dataclass(frozen=True)
 class Appended:
-    """What was appended to a graph: the names of its ends, the options with the defaults."""
+    """What was appended to a graph: the names of its ends, the options with the defaults.
+
+    choices: the nodes in whose place faster ones were put, by lowering `fast`.
+    """
 
     layer: str
     to: str
     options: Options
     interface: Interface
+    choices: tuple[Choice, ...] = ()
 
 
 def append_explanation(
@@ -145,12 +150,16 @@ def append_explanation(
         outputs += prediction(walk, ends)
     graph.outputs = outputs
     graph.cleanup()
+    choices: list[Choice] = []
+    if options.lowering == "fast":
+        choices = lower(graph, op, options.target)
+        graph.cleanup()
     if not options.keep_outputs:
         graph.drop_unread_inputs()
     graph.inputs.extend(interface.inputs)
     if options.target == "openvino":
         separate_shared_weights(op)
-    return Appended(*names, options, interface)
+    return Appended(*names, options, interface, tuple(choices))
 
 
 def _batch_dimensions(

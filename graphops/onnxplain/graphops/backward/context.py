@@ -11,12 +11,13 @@ import numpy as np
 
 from onnxplain.graphops.analysis import Axes, Path
 from onnxplain.graphops.backward.forward_copy import repeat_forward
-from onnxplain.graphops.backward.reverse import reverse
+from onnxplain.graphops.backward.reverse import chained, reverse
 from onnxplain.graphops.backward.seed import Seed
 from onnxplain.graphops.backward.selection import Interface
 from onnxplain.graphops.canonicalize import CanonicalGraph
 from onnxplain.graphops.errors import UnsupportedModel
 from onnxplain.graphops.ir import Emitter, Graph, Node, Tensor, rank_of, reads, shape_of
+from onnxplain.graphops.lowering import FASTER, fast_rules
 from onnxplain.graphops.operators import GRADIENT, Table, unpooling
 from onnxplain.graphops.options import Options
 
@@ -178,6 +179,9 @@ def prepared(rules: Rules, path: Path, options: Options) -> tuple[Path, Table]:
 
 def _table_of(rules: Rules, path: Path, options: Options) -> Table:
     table = rules(path, options) if callable(rules) else rules
+    unpool = unpooling(options.unpool, options.target)
+    if options.lowering == "fast" and options.target in FASTER:
+        return fast_rules(table, chained, unpool, comparing=options.unpool == "auto")
     if table["MaxPool"] is not GRADIENT["MaxPool"]:
         return table
-    return {**table, "MaxPool": unpooling(options.unpool, options.target)}
+    return {**table, "MaxPool": unpool}

@@ -23,6 +23,7 @@ class OptionArguments(TypedDict, total=False):
     to: str | None
     unpool: Literal["auto", "maxunpool", "scatter", "portable", "window"] | None
     target: Literal["cpu", "cuda", "openvino", "web", "tensorrt"] | None
+    lowering: Literal["plain", "fast"] | None
     backward: Literal["same", "float32"] | None
     channel_axis: int | None
     keep_outputs: bool | None

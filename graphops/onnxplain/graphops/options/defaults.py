@@ -25,6 +25,9 @@ __all__ = [
     "KEEP_OUTPUTS",
     "KEEP_SHAPE",
     "LOW",
+    "LOWERING",
+    "LOWERINGS",
+    "Lowering",
     "NEGATE",
     "NOISE",
     "NOISE_LEVEL",
@@ -59,6 +62,7 @@ SeedValue = Literal["activation", "one"]
 Unpool = Literal["auto", "maxunpool", "scatter", "portable", "window"]
 Target = Literal["cpu", "cuda", "openvino", "web", "tensorrt"]
 Backward = Literal["same", "float32"]
+Lowering = Literal["plain", "fast"]
 
 SELECTS: tuple[str, ...] = get_args(Select)
 POSITIONS: tuple[str, ...] = get_args(Position)
@@ -66,6 +70,7 @@ SEED_VALUES: tuple[str, ...] = get_args(SeedValue)
 UNPOOLS: tuple[str, ...] = get_args(Unpool)
 TARGETS: tuple[str, ...] = get_args(Target)
 BACKWARDS: tuple[str, ...] = get_args(Backward)
+LOWERINGS: tuple[str, ...] = get_args(Lowering)
 
 
 SELECT = Option(
@@ -95,6 +100,10 @@ TARGET = Option(
     "target", str, "cpu", "the runtime of the artefact, to which unpool 'auto' adapts (cpu and "
     "cuda are ONNX Runtime, web is onnxruntime-web)", choices=TARGETS,
 )  # fmt: skip
+LOWERING = Option(
+    "lowering", str, "plain", "the operators of the backward pass: the textbook ones, or others of "
+    "the same meaning that are fastest on the target", choices=LOWERINGS,
+)  # fmt: skip
 BACKWARD = Option(
     "backward", str, "same", "the precision of the backward pass and the attribution of a network "
     "in half precision", choices=BACKWARDS,
@@ -110,8 +119,8 @@ KEEP_SHAPE = Option("keep_shape", bool, False, "keep a fixed batch size fixed")
 GENERAL: Mapping[str, Option] = {
     option.name: option
     for option in (
-        SELECT, CHANNELS, POSITION, SEED_VALUE, NEGATE, TO, UNPOOL, TARGET, BACKWARD, CHANNEL_AXIS,
-        KEEP_OUTPUTS, KEEP_SHAPE,
+        SELECT, CHANNELS, POSITION, SEED_VALUE, NEGATE, TO, UNPOOL, TARGET, LOWERING, BACKWARD,
+        CHANNEL_AXIS, KEEP_OUTPUTS, KEEP_SHAPE,
     )
 }  # fmt: skip
 

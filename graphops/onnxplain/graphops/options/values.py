@@ -13,6 +13,7 @@ from onnxplain.graphops.options.defaults import (
     GENERAL,
     OPTIONS,
     Backward,
+    Lowering,
     Position,
     SeedValue,
     Select,
@@ -42,6 +43,7 @@ class Options(OwnOptions):
     to: str | None
     unpool: Unpool
     target: Target
+    lowering: Lowering
     backward: Backward
     channel_axis: int | None
     keep_outputs: bool

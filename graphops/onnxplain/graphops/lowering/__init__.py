@@ -1,0 +1,10 @@
+"""Two lowerings of one graph: `plain` is the textbook graph, `fast` is the same in other operators.
+
+`fast_rules` has the rules whose fast form differs as a whole, and `lower` replaces single nodes of
+what the rules emitted. Both know only targets on which they were measured.
+"""
+
+from onnxplain.graphops.lowering.lower import FASTER, Choice, lower
+from onnxplain.graphops.lowering.rules import fast_rules, form_of
+
+__all__ = ["FASTER", "Choice", "fast_rules", "form_of", "lower"]

@@ -1,0 +1,87 @@
+"""Transposed convolutions of the backward part as convolutions, which have a blocked layout.
+
+One of stride 1 is a convolution with the kernels flipped and the channels exchanged. One of a
+larger stride is that over the signal with zeros between its elements, which costs little where it
+is depthwise; where the kernel is one element, the zeros can follow the convolution.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from onnxplain.graphops.ir import Emitter, Node, Tensor, attribute, is_constant, is_static
+from onnxplain.graphops.lowering.blocked import channels_of, repeated, sizes_of
+
+__all__ = ["transposed_convolution"]
+
+FOLDED = {
+    "Abs", "Add", "Cast", "Clip", "Div", "Identity", "Max", "Min", "Mul", "Neg", "Pow", "Relu",
+    "Reshape", "Slice", "Sqrt", "Sub", "Transpose", "Unsqueeze",
+}  # fmt: skip
+LAST = np.iinfo(np.int64).min  # an end of Slice before the first element
+
+
+def transposed_convolution(op: Emitter, node: Node) -> Tensor | None:
+    """Return the result of a ConvTranspose over two spatial axes as that of a Conv."""
+    x, weight, *bias = node.inputs
+    shape = weight.shape or []
+    if bias or len(shape) != 4 or not is_static(shape) or not _folds(weight):
+        return None
+    kernel = list(shape[2:])
+    group, strides = attribute(node, "group", 1), attribute(node, "strides", [1, 1])
+    dilations, pads = attribute(node, "dilations", [1, 1]), attribute(node, "pads", [0] * 4)
+    spare = attribute(node, "output_padding", [0, 0])
+    extent = [d * (k - 1) for k, d in zip(kernel, dilations, strict=True)]
+    before = [extent[i] - pads[i] for i in (0, 1)]
+    after = [extent[i] - pads[i + 2] + spare[i] - strides[i] + 1 for i in (0, 1)]
+    if min(*before, *after) < 0:
+        return None
+    attrs = {"kernel_shape": kernel, "dilations": dilations, "group": group}
+    around = [*before, *after]
+    if max(strides) == 1:
+        return op.Conv(x, _flipped(op, weight, shape, group), **attrs, pads=around)
+    sizes = sizes_of(x)
+    if sizes is None or channels_of(x) is None:
+        return None
+    if group > 1 and group == channels_of(x) and shape[1] == 1:
+        spread = _with_zeros(op, x, sizes, strides)
+        return op.Conv(spread, _flipped(op, weight, shape, group), **attrs, pads=around)
+    if max(*kernel, *around) <= 1 and max(around) == 0:
+        mixed = op.Conv(x, _flipped(op, weight, shape, group), **attrs)
+        return _with_zeros(op, mixed, sizes, strides)
+    return None
+
+
+def _flipped(op: Emitter, weight: Tensor, shape: Sequence[int], group: int) -> Tensor:
+    """Return the forward convolution's weight [O, I/groups, h, w] as [I, O/groups, h, w], flipped.
+
+    It is computed from the shared weight by nodes that runtimes evaluate once, when they load.
+    """
+    out, inner, *kernel = shape
+    if group == 1:
+        weight = op.Transpose(weight, perm=[1, 0, 2, 3])
+    elif out != group or inner != 1:
+        weight = op.Reshape(weight, [group, out // group, inner, *kernel])
+        weight = op.Transpose(weight, perm=[0, 2, 1, 3, 4])
+        weight = op.Reshape(weight, [group * inner, out // group, *kernel])
+    if max(kernel) == 1:
+        return weight
+    return op.Slice(weight, [-1, -1], [LAST, LAST], [2, 3], [-1, -1])
+
+
+def _with_zeros(op: Emitter, x: Tensor, sizes: list[int], strides: list[int]) -> Tensor:
+    """Return maps of sizes·strides: each element of x, and zeros up to the next one."""
+    first = np.zeros((1, 1, *strides))
+    first[0, 0, 0, 0] = 1
+    mask = op.Tile(op.constant(first, np.float32), [1, 1, *sizes])
+    return op.Mul(repeated(op, x, strides), mask)
+
+
+def _folds(weight: Tensor) -> bool:
+    """Tell whether runtimes compute the weight when they load: not one that is dequantised."""
+    if is_constant(weight):
+        return True
+    node = weight.inputs[0] if weight.inputs else None
+    return node is not None and node.op in FOLDED and all(_folds(t) for t in node.inputs)

@@ -1,0 +1,61 @@
+"""Maps with a number, or with one per channel: BatchNormalization, squeeze-and-excitation."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from onnxplain.graphops.ir import Emitter, Node, Tensor, is_fixed, known_value
+from onnxplain.graphops.lowering.blocked import channels_of, repeated, scaled, sizes_of
+from onnxplain.graphops.lowering.gate import number_of
+
+__all__ = ["copies", "difference", "product", "quotient", "total"]
+
+
+def product(op: Emitter, node: Node) -> Tensor | None:
+    """Maps times a number; times a weight per channel; times one value per channel and image."""
+    for g, factor in (node.inputs, node.inputs[::-1]):
+        channels, sizes = channels_of(g), sizes_of(g)
+        if channels is None or factor.dtype != np.float32:
+            continue
+        number = number_of(factor)
+        if number is not None:
+            return scaled(op, g, number)
+        if is_fixed(factor) and list(factor.shape or [])[-3:] == [channels, 1, 1]:
+            kernel = op.Reshape(factor, [channels, 1, 1, 1])
+            return op.Conv(g, kernel, group=channels, kernel_shape=[1, 1])
+        if channels_of(factor) == channels and sizes_of(factor) == [1, 1] != sizes is not None:
+            return op.Mul(g, repeated(op, factor, sizes))
+    return None
+
+
+def quotient(op: Emitter, node: Node) -> Tensor | None:
+    """Maps divided by a number."""
+    x, number = node.inputs[0], number_of(node.inputs[1])
+    return None if channels_of(x) is None or not number else scaled(op, x, 1 / number)
+
+
+def difference(op: Emitter, node: Node) -> Tensor | None:
+    """A number less maps."""
+    number, x = number_of(node.inputs[0]), node.inputs[1]
+    return None if channels_of(x) is None or number is None else scaled(op, x, -1, number)
+
+
+def total(op: Emitter, node: Node) -> Tensor | None:
+    """The sum of maps over their positions: the mean, times the number of positions."""
+    x, sizes = node.inputs[0], sizes_of(node.inputs[0])
+    axes = known_value(node.inputs[1]) if len(node.inputs) > 1 else None
+    if axes is None or sorted(axes.tolist()) != [2, 3] or not node.attrs.get("keepdims", 1):
+        return None
+    if channels_of(x) is None or sizes is None:
+        return None
+    mean = op.GlobalAveragePool(x)
+    mean.shape = [*(x.shape or [])[:2], 1, 1]
+    return scaled(op, mean, sizes[0] * sizes[1])
+
+
+def copies(op: Emitter, node: Node) -> Tensor | None:
+    """One value per channel and image, copied to all positions."""
+    x, sizes = node.inputs[0], sizes_of(node.outputs[0])
+    if channels_of(x) is None or sizes_of(x) != [1, 1] or sizes is None:
+        return None
+    return repeated(op, x, sizes)
