@@ -4,7 +4,7 @@
 what the rules emitted. Both know only targets on which they were measured.
 """
 
+from onnxplain.graphops.lowering.faster_rules import fast_rules, form_of
 from onnxplain.graphops.lowering.lower import FASTER, Choice, lower
-from onnxplain.graphops.lowering.rules import fast_rules, form_of
 
 __all__ = ["FASTER", "Choice", "fast_rules", "form_of", "lower"]

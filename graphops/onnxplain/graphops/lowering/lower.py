@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from onnxplain.graphops.ir import Emitter, Graph, Node, Tensor, infer_shapes, is_known_size
-from onnxplain.graphops.lowering.convolution import transposed_convolution
+from onnxplain.graphops.lowering.flipped_convolution import transposed_convolution
 from onnxplain.graphops.lowering.gate import gate
 from onnxplain.graphops.lowering.per_channel import copies, difference, product, quotient, total
 
