@@ -40,7 +40,7 @@ from onnxplain.graphops.ir import (
     write,
 )
 from onnxplain.graphops.layer_and_target import Ends, find_ends, path_between
-from onnxplain.graphops.lowering import Choice, lower
+from onnxplain.graphops.lowering import Choice, OneUnit, lower
 from onnxplain.graphops.metadata import describe_artefact
 from onnxplain.graphops.methods import DEFAULT_METHOD, Method, find_method, require_taken
 from onnxplain.graphops.network import Network, NetworkSource, as_network
@@ -152,7 +152,10 @@ def append_explanation(
     graph.cleanup()
     choices: list[Choice] = []
     if options.lowering == "fast":
-        choices = lower(graph, op, options.target)
+        unit = None
+        if walk.channel is not None and walk.axis == 1:
+            unit = OneUnit(seed.cotangent, walk.channel)
+        choices = lower(graph, op, options.target, unit)
         graph.cleanup()
     if not options.keep_outputs:
         graph.drop_unread_inputs()

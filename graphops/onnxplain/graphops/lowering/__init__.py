@@ -6,5 +6,6 @@ what the rules emitted. Both know only targets on which they were measured.
 
 from onnxplain.graphops.lowering.faster_rules import fast_rules, form_of
 from onnxplain.graphops.lowering.lower import FASTER, Choice, lower
+from onnxplain.graphops.lowering.one_row import OneUnit
 
-__all__ = ["FASTER", "Choice", "fast_rules", "form_of", "lower"]
+__all__ = ["FASTER", "Choice", "OneUnit", "fast_rules", "form_of", "lower"]

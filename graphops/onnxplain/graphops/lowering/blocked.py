@@ -1,9 +1,9 @@
 """Building blocks that ONNX Runtime keeps in its blocked layout on the CPU.
 
 It holds float32 maps in blocks of 16 channels (8 without AVX-512), in which Conv, MaxPool,
-AveragePool, Add, Mul of equal shapes, Relu, Sigmoid and nearest Resize run, and fuses a convolution
-with the sum or the activation behind it. Whatever else touches a map costs a copy there and back.
-So these spell what is needed as depthwise convolutions.
+AveragePool, Add, Mul of equal shapes, Concat, Relu, Sigmoid, HardSigmoid and nearest Resize run,
+and fuses a convolution with the sum or the activation behind it. Whatever else touches a map costs
+a copy there and back. So these spell what is needed as steps and depthwise convolutions.
 """
 
 from __future__ import annotations
@@ -15,7 +15,16 @@ import numpy.typing as npt
 
 from onnxplain.graphops.ir import Emitter, Tensor, is_static
 
-__all__ = ["STEEP", "channels_of", "depthwise", "repeated", "scaled", "sizes_of", "step"]
+__all__ = [
+    "STEEP",
+    "channels_of",
+    "depthwise",
+    "interleaved",
+    "repeated",
+    "scaled",
+    "sizes_of",
+    "step",
+]
 
 BLOCK = 16
 STEEP = 3e38  # times any normal float32 above zero, it is over 1
@@ -63,9 +72,8 @@ def scaled(op: Emitter, x: Tensor, factor: float, bias: float = 0.0) -> Tensor:
 
 def step(op: Emitter, x: Tensor, slope: float, bias: float = 0.0) -> Tensor:
     """Return slope·x + bias, limited to 0 and 1."""
-    same = scaled(op, x, 1.0)
-    result = op.HardSigmoid(same, alpha=float(slope), beta=float(bias))
-    result.shape = same.shape
+    result = op.HardSigmoid(x, alpha=float(slope), beta=float(bias))
+    result.shape = op.signal_shape(x)
     return result
 
 
@@ -79,6 +87,37 @@ def repeated(op: Emitter, x: Tensor, times: Sequence[int]) -> Tensor:
     if sizes is not None and x.shape is not None:
         result.shape = [*x.shape[:2], *(s * n for s, n in zip(sizes, times, strict=True))]
     return result
+
+
+def interleaved(
+    op: Emitter,
+    phases: Sequence[Tensor],
+    strides: Sequence[int],
+    channels: int,
+    start: Sequence[int],
+    sizes: Sequence[int],
+) -> Tensor:
+    """Interleave maps [N, C, h, w] along height and width, and crop to `sizes` from `start` on.
+
+    phases: those of the first row of each stride, from left to right, then of the next. What lies
+    behind their last row and column is zero.
+    """
+    height, width = sizes_of(phases[0]) or [0, 0]
+    (down, across), whole = strides, phases[0]
+    if len(phases) > 1:
+        whole = op.Concat(*phases, axis=3)
+    if across > 1:
+        columns = op.Reshape(whole, [-1, across, width])
+        whole = op.Transpose(columns, perm=[0, 2, 1])
+    if len(phases) > 1:
+        whole = op.Reshape(whole, [-1, channels, height * down, width * across])
+    ends = [start[0] + sizes[0], start[1] + sizes[1]]
+    missing = [max(0, ends[0] - height * down), max(0, ends[1] - width * across)]
+    if any(missing):
+        whole = op.Pad(whole, [0] * 6 + missing)
+    if any(start) or ends != [height * down, width * across]:
+        whole = op.Slice(whole, list(start), ends, [2, 3])
+    return whole
 
 
 def _sizes_after(

@@ -34,7 +34,7 @@ def form_of(node: Node) -> str:
     if node.op == "AveragePool" and _tiles(node):
         return "nearest Resize"
     if node.op == ACTIVATION and _sigmoid_of_swish(node) is not None:
-        return "σ(x) + y·σ(−x)"
+        return "σ·(1 + x − y)"
     return ""
 
 
@@ -69,14 +69,14 @@ def _tiles(node: Node) -> bool:
 
 
 def _swish(chained: Rule) -> Rule:
-    """y = x·σ(x) has the derivative σ(x) + y·σ(−x)."""
+    """y = x·σ(x) has the derivative σ + x·σ·(1 − σ) = σ·(1 + x − y)."""
 
     def rule(op: Emitter, n: Node, g: Tensor) -> Signals:
         x, y, sigmoid = n.inputs[0], n.outputs[0], _sigmoid_of_swish(n)
         if sigmoid is None or channels_of(x) is None:
             return chained(op, n, g)
-        opposite = op.Sigmoid(scaled(op, op.residual(x), -1))
-        return (op.Mul(g, op.Add(sigmoid, op.Mul(y, opposite))),)
+        slope = op.Mul(sigmoid, op.Add(scaled(op, y, -1, 1), x))
+        return (op.Mul(g, slope),)
 
     return rule
 

@@ -2,17 +2,26 @@
 
 One of stride 1 is a convolution with the kernels flipped and the channels exchanged. One of a
 larger stride is that over the signal with zeros between its elements, which costs little where it
-is depthwise; where the kernel is one element, the zeros can follow the convolution.
+is depthwise; where the kernel is one element, the zeros can follow the convolution. Else each phase
+of the stride has the kernel's elements that reach it, and the phases are interleaved.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 
 from onnxplain.graphops.ir import Emitter, Node, Tensor, attribute, is_constant, is_static
-from onnxplain.graphops.lowering.blocked import channels_of, repeated, sizes_of
+from onnxplain.graphops.lowering.blocked import (
+    BLOCK,
+    channels_of,
+    interleaved,
+    repeated,
+    sizes_of,
+)
 
 __all__ = ["transposed_convolution"]
 
@@ -51,7 +60,60 @@ def transposed_convolution(op: Emitter, node: Node) -> Tensor | None:
     if max(*kernel, *around) <= 1 and max(around) == 0:
         mixed = op.Conv(x, _flipped(op, weight, shape, group), **attrs)
         return _with_zeros(op, mixed, sizes, strides)
+    if group == 1 and shape[1] % BLOCK == 0 and max(dilations) == 1:
+        long = [(sizes[i] - 1) * strides[i] + kernel[i] + spare[i] for i in (0, 1)]
+        ends = [long[i] - pads[i] - pads[i + 2] for i in (0, 1)]
+        lines = [Line(kernel[i], strides[i], pads[i], sizes[i], ends[i]) for i in (0, 1)]
+        return _by_phases(op, x, weight, lines, shape[1])
     return None
+
+
+@dataclass(frozen=True)
+class Line:
+    """One axis of a transposed convolution, from `size` elements to `result`."""
+
+    kernel: int
+    stride: int
+    pad: int
+    size: int
+    result: int
+
+    def phases(self) -> list[tuple[int, int, int, int]] | None:
+        """Return for each phase its kernel's last and number of elements, and padding on both sides.
+
+        The element t of the kernel reaches the results at s·i + r with t = r + pad modulo s.
+        """
+        found, most = [], -(-self.result // self.stride)
+        for phase in range(self.stride):
+            first = (phase + self.pad) % self.stride
+            count = len(range(first, self.kernel, self.stride))
+            moved = (phase + self.pad - first) // self.stride
+            before = count - 1 - moved
+            after = most - self.size - before + count - 1
+            if not count or before < 0 or after < 0:
+                return None
+            found.append((first + self.stride * (count - 1), count, before, after))
+        return found
+
+
+def _by_phases(
+    op: Emitter, x: Tensor, weight: Tensor, lines: list[Line], channels: int
+) -> Tensor | None:
+    """Return the interleaved results of one convolution for each phase of the strides."""
+    strides, maps = [line.stride for line in lines], []
+    down, across = (line.phases() for line in lines)
+    if down is None or across is None:
+        return None
+    exchanged = op.Transpose(weight, perm=[1, 0, 2, 3])
+    for (bottom, tall, above, below), (right, wide, left, after) in product(down, across):
+        part = op.Slice(
+            exchanged, [bottom, right], [LAST, LAST], [2, 3], [-strides[0], -strides[1]]
+        )
+        pads = [above, left, below, after]
+        one = op.Conv(x, part, kernel_shape=[tall, wide], pads=pads)
+        one.shape = [None, channels, *(-(-line.result // line.stride) for line in lines)]
+        maps.append(one)
+    return interleaved(op, maps, strides, channels, [0, 0], [line.result for line in lines])
 
 
 def _flipped(op: Emitter, weight: Tensor, shape: Sequence[int], group: int) -> Tensor:

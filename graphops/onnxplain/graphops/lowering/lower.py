@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from onnxplain.graphops.ir import Emitter, Graph, Node, Tensor, infer_shapes, is_known_size
 from onnxplain.graphops.lowering.flipped_convolution import transposed_convolution
 from onnxplain.graphops.lowering.gate import gate
+from onnxplain.graphops.lowering.one_row import OneUnit
 from onnxplain.graphops.lowering.per_channel import copies, difference, product, quotient, total
 
 __all__ = ["FASTER", "Choice", "lower"]
@@ -41,19 +42,27 @@ class Choice:
     fast: str
 
 
-def lower(graph: Graph, op: Emitter, target: str) -> list[Choice]:
-    """Replace nodes of the backward part, in place, by what is faster on the target."""
-    forms, choices = FASTER.get(target, {}), []
+def lower(graph: Graph, op: Emitter, target: str, unit: OneUnit | None = None) -> list[Choice]:
+    """Replace nodes of the backward part, in place, by what is faster on the target.
+
+    unit: the seed, where it is that of one unit per result.
+    """
+    forms: dict[str, list[Form]] = {name: [form] for name, form in FASTER.get(target, {}).items()}
     if not forms:
         return []
+    if unit is not None:
+        for name in ("ConvTranspose", "Gemm", "MatMul"):
+            forms[name] = [unit.product, *forms.get(name, [])]
+    choices = []
     _complete_shapes(graph)
     nodes = list(graph.nodes)
     graph.nodes.clear()
     for node in nodes:
-        form = forms.get(node.op) if op.is_own(node.outputs[0]) else None
+        own = op.is_own(node.outputs[0])
         scope = node.name.removeprefix("onnxplain/").rpartition("/")[0]
         with op.collecting() as emitted, op.scoped(scope):
-            result = form(op, node) if form is not None else None
+            tried = (form(op, node) for form in (forms.get(node.op, []) if own else []))
+            result = next((t for t in tried if t is not None), None)
         if result is None:
             graph.nodes.append(node)
             continue

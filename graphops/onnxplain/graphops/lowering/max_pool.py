@@ -17,6 +17,7 @@ from onnxplain.graphops.lowering.blocked import (
     STEEP,
     channels_of,
     depthwise,
+    interleaved,
     scaled,
     sizes_of,
     step,
@@ -160,15 +161,8 @@ def _interleaved(op: Emitter, line: Line, x: Tensor, taken: list[Tensor]) -> Ten
             hot = line.one_hot(most + 1, most - offset // line.stride)
             moved = depthwise(op, taken[offset], hot, pads=line.pads(most, most))
             total = moved if total is None else op.Add(moved, total)
+            total.shape = moved.shape
         phases.append(scaled(op, taken[0], 0) if total is None else total)
-    channels, (height, width) = (x.shape or [])[1], sizes_of(x) or [0, 0]
-    length, stacked = line.count + most, op.Concat(*phases, axis=3)
-    if line.axis == 2:
-        whole = op.Reshape(stacked, [-1, channels, length * line.stride, width])
-    else:
-        columns = op.Transpose(op.Reshape(stacked, [-1, line.stride, length]), perm=[0, 2, 1])
-        whole = op.Reshape(columns, [-1, channels, height, length * line.stride])
-    missing = line.size - (length * line.stride - line.pad)
-    if missing > 0:
-        whole = op.Pad(whole, [0] * 4 + [0, 0, *line.along(missing, 0)])
-    return op.Slice(whole, [line.pad], [line.pad + line.size], [line.axis])
+    channels, sizes = channels_of(x) or 0, sizes_of(x) or []
+    strides, start = line.along(line.stride), line.along(line.pad, 0)
+    return interleaved(op, phases, strides, channels, start, sizes)

@@ -17,6 +17,8 @@ def product(op: Emitter, node: Node) -> Tensor | None:
         channels, sizes = channels_of(g), sizes_of(g)
         if channels is None or factor.dtype != np.float32:
             continue
+        if is_fixed(factor) and _follows_convolution(g):
+            return None  # runtimes put the factor into the convolution's weights
         number = number_of(factor)
         if number is not None:
             return scaled(op, g, number)
@@ -59,3 +61,7 @@ def copies(op: Emitter, node: Node) -> Tensor | None:
     if channels_of(x) is None or sizes_of(x) != [1, 1] or sizes is None:
         return None
     return repeated(op, x, sizes)
+
+
+def _follows_convolution(g: Tensor) -> bool:
+    return bool(g.inputs) and g.inputs[0].op == "Conv" and len(g.outputs) == 1
