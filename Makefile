@@ -10,7 +10,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STUBS := proto/onnxplain/v1
 
-.PHONY: demo docs notebooks test test-all lint wheel proto generate docs-methods bench-gpu bench-memory bench-pictures bench-rewriting bench-values default-layers gallery parity portability torchvision-preset clean
+.PHONY: demo docs notebooks test test-all lint wheel proto generate docs-methods bench-cold-start bench-gpu bench-memory bench-pictures bench-rewriting bench-values default-layers gallery parity portability torchvision-preset clean
 
 demo: $(VENV)/run
 	$(BIN)/python examples/demo.py
@@ -59,6 +59,9 @@ generate docs-methods: $(VENV)/run
 bench-gpu: $(VENV)/run
 	$(BIN)/python bench/gpu_artefacts.py $(VENV)/gpu
 	$(BIN)/python bench/gpu.py $(VENV)/gpu
+
+bench-cold-start: $(VENV)/run
+	$(BIN)/python bench/cold_start.py
 
 bench-memory: $(VENV)/run
 	$(BIN)/python bench/memory.py
