@@ -4,14 +4,15 @@
 
 FOLDER has the models of `gpu_artefacts.py`. Nothing is run, so no GPU is needed: where CUDA's
 libraries are missing, empty ones stand in for them (`gpu_stand_in.py`), with which onnxruntime-gpu
-loads a model and decides as it does on a GPU. Sizes are integers, the shape arithmetic of a free
-batch; a copy is a node that ONNX Runtime adds between the GPU and the CPU.
+loads a model and decides as it does on a GPU. "Sizes" are the nodes that compute with the shapes of
+tensors alone; a copy is a node that ONNX Runtime adds between the GPU and the CPU.
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
+import functools
 import itertools
 import os
 import re
@@ -41,13 +42,12 @@ HEADER = (
     "CUDA graph",
 )
 DTYPES = ("float32", "float16")
-INTEGERS = (onnx.TensorProto.INT64, onnx.TensorProto.INT32, onnx.TensorProto.BOOL)
 BEGIN, END = "<!-- placement -->", "<!-- end of placement -->"
 
 
 @dataclass
 class Placement:
-    """The nodes by operator: on the device; on the CPU, of integers and others; and the copies."""
+    """The nodes by operator: on the device; on the CPU, of sizes and others; and the copies."""
 
     on_device: Counter[str] = field(default_factory=Counter)
     sizes: Counter[str] = field(default_factory=Counter)
@@ -87,8 +87,14 @@ def placements(folder: Path, provider: str) -> Iterator[str]:
         yield f"| {name} | {method} | {' | '.join(texts)} |"
 
 
+@functools.lru_cache(maxsize=2)
+def _network(path: Path) -> onnx.ModelProto:
+    return filled(path)
+
+
 def _cells(path: Path, provider: str) -> list[str]:
-    model = filled(path)
+    name, _, dtype = path.stem.rsplit("-", 2)
+    model = filled(path, _network(path.with_name(f"{name}-forward-{dtype}.onnx")))
     free = placed(log_of(model, provider), model, provider)
     fixed = placed(log_of(model, provider, batch=1), model, provider)
     try:
@@ -111,7 +117,7 @@ def _cells(path: Path, provider: str) -> list[str]:
 
 def placed(log: str, model: onnx.ModelProto, provider: str) -> Placement:
     """Return the placement that ONNX Runtime's log of a session tells."""
-    found, on, integers = Placement(), "", _integer_nodes(model)
+    found, on, of_sizes = Placement(), "", _of_sizes(model)
     for line in log.splitlines():
         if copy := re.search(r"Add (Memcpy(?:To|From)Host) ", line):
             found.copies[copy[1]] += 1
@@ -122,7 +128,7 @@ def placed(log: str, model: onnx.ModelProto, provider: str) -> Placement:
         elif node := re.search(r"IsAssignedToAnEp\]\s+(\w+) \((.*)\)", line):
             if node[1].startswith("Memcpy"):
                 continue
-            kind = found.sizes if node[2] in integers else found.others
+            kind = found.sizes if node[2] in of_sizes else found.others
             (found.on_device if on == provider else kind)[node[1]] += 1
     return found
 
@@ -148,20 +154,14 @@ def _standard_error() -> Iterator[Path]:
         os.close(handle)
 
 
-def _integer_nodes(model: onnx.ModelProto) -> set[str]:
-    """Return the names of the nodes all of whose outputs are integers or truth values."""
-    light = onnx.ModelProto()
-    light.CopyFrom(model)
-    del light.graph.initializer[:]
-    for tensor in model.graph.initializer:
-        if tensor.ByteSize() < 2**12:
-            light.graph.initializer.append(tensor)
-        else:
-            value = onnx.helper.make_tensor_value_info(tensor.name, tensor.data_type, tensor.dims)
-            light.graph.input.append(value)
-    graph = onnx.shape_inference.infer_shapes(light).graph
-    types = {v.name: v.type.tensor_type.elem_type for v in [*graph.value_info, *graph.output]}
-    return {n.name for n in graph.node if all(types.get(o) in INTEGERS for o in n.output if o)}
+def _of_sizes(model: onnx.ModelProto) -> set[str]:
+    """Return the names of the nodes that compute with the sizes of tensors, and nothing else."""
+    known, names = {tensor.name for tensor in model.graph.initializer} | {""}, set()
+    for node in model.graph.node:
+        if node.op_type in ("Shape", "Size") or known.issuperset(node.input):
+            known.update(node.output)
+            names.add(node.name)
+    return names
 
 
 def _told(nodes: Counter[str]) -> str:
