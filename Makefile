@@ -10,7 +10,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STUBS := proto/onnxplain/v1
 
-.PHONY: demo docs notebooks test test-all lint wheel proto generate docs-methods bench-gpu bench-memory bench-pictures bench-rewriting bench-values default-layers gallery parity portability torchvision-preset clean
+.PHONY: demo docs notebooks test test-all lint wheel proto generate docs-methods bench-cold-start bench-gpu bench-memory bench-pictures bench-rewriting bench-values default-layers gallery gpu-placement parity portability torchvision-preset clean
 
 demo: $(VENV)/run
 	$(BIN)/python examples/demo.py
@@ -58,7 +58,15 @@ generate docs-methods: $(VENV)/run
 
 bench-gpu: $(VENV)/run
 	$(BIN)/python bench/gpu_artefacts.py $(VENV)/gpu
-	$(BIN)/python bench/gpu.py $(VENV)/gpu
+	$(BIN)/python bench/gpu.py $(VENV)/gpu --seconds 480 --page docs/gpu.md
+
+# Where ONNX Runtime places each node; needs no GPU, but the runtime's wheel for one.
+gpu-placement: $(VENV)/run
+	$(BIN)/python bench/gpu_artefacts.py $(VENV)/gpu
+	$(BIN)/python bench/gpu_placement.py $(VENV)/gpu --page docs/gpu.md
+
+bench-cold-start: $(VENV)/run
+	$(BIN)/python bench/cold_start.py
 
 bench-memory: $(VENV)/run
 	$(BIN)/python bench/memory.py

@@ -1,7 +1,10 @@
-"""Write the models that `gpu.py` measures: each method's artefact, and the network by itself.
+"""Write the models that `gpu.py` and `gpu_placement.py` load: networks and their artefacts.
 
-Both in float32 and float16, for two networks: the example, and SqueezeNet with random weights.
-Usage: `python bench/gpu_artefacts.py FOLDER`.
+    python bench/gpu_artefacts.py FOLDER
+
+For each network of `gpu_nets.py` in float32 and float16, that network and the artefacts of METHODS
+are written; for the example network and SqueezeNet, those of every method. The files lack the
+values of large tensors, which `gpu_sessions.py` fills in, so that the folder is small.
 """
 
 from __future__ import annotations
@@ -11,75 +14,81 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+from gpu_nets import INPUT, NETS, Layer, Net, weight
 from onnx import helper, numpy_helper
 
-from onnxplain.graphops import METHODS, Options, forward, load, rewrite, save
+from onnxplain.graphops import METHODS as EVERY_METHOD
+from onnxplain.graphops import Options, forward, load, rewrite
+
+__all__ = ["network"]
 
 FLOAT, HALF = onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16
+METHODS = ("gradient", "deconvnet", "guided_backprop")  # whose time is measured, as Captum's
 FEW = 4
+LARGE = 4096  # numbers
 EXAMPLE = Path(__file__).parents[1] / "examples" / "shapes.onnx"
 
 
 def main() -> None:
     folder = Path(sys.argv[1])
     folder.mkdir(parents=True, exist_ok=True)
-    for net, model in {"shapes": load(EXAMPLE), "squeezenet": squeezenet()}.items():
+    for old in folder.glob("*.onnx"):
+        old.unlink()
+    models = {name: network(net) for name, net in NETS.items()}
+    for name, model in {"example": forward(load(EXAMPLE)), **models}.items():
+        methods = EVERY_METHOD if name in ("example", "SqueezeNet") else METHODS
         for dtype, typed in {"float32": model, "float16": to_float16(model)}.items():
-            save(forward(typed), folder / f"{net}-forward-{dtype}.onnx")
-            for method in METHODS:
+            write(typed, folder / f"{name}-forward-{dtype}.onnx")
+            for method in methods:
                 artefact = rewrite(typed, None, method, options_of(method))
-                save(artefact, folder / f"{net}-{method}-{dtype}.onnx")
+                write(artefact, folder / f"{name}-{method}-{dtype}.onnx")
+    size = sum(path.stat().st_size for path in folder.iterdir()) / 2**20
+    print(f"{len(list(folder.iterdir()))} models, {size:.0f} MiB in {folder}")
 
 
 def options_of(method: str) -> Options:
     """Return options for CUDA, with few samples, so that the batch has a realistic size."""
-    taken = {option.name for option in METHODS[method].takes}
+    taken = {option.name for option in EVERY_METHOD[method].takes}
     own = {name: FEW for name in ("samples", "steps") if name in taken}
     bounds = {"low": (-2.2,), "high": (2.7,)} if "low" in taken else {}
-    return Options(target="cuda", **own, **bounds)
+    # Captum's deconvnet starts with one, not with the activation.
+    seed = {"seed_value": "one"} if method == "deconvnet" else {}
+    return Options(target="cuda", **own, **bounds, **seed)
 
 
-def squeezenet() -> onnx.ModelProto:
-    """SqueezeNet 1.1 (Iandola et al. 2016), random weights: overlapping pools, concatenation."""
-    rng = np.random.default_rng(0)
-    nodes: list[onnx.NodeProto] = []
-    weights: list[onnx.TensorProto] = []
-
-    def conv(x: str, name: str, inputs: int, outputs: int, kernel: int, **attrs: object) -> str:
-        scale = np.sqrt(2 / (inputs * kernel * kernel))
-        values = rng.normal(0, scale, (outputs, inputs, kernel, kernel)).astype(np.float32)
-        weights.append(numpy_helper.from_array(values, f"{name}_w"))
-        nodes.append(helper.make_node("Conv", [x, f"{name}_w"], [name], name=name, **attrs))
-        nodes.append(helper.make_node("Relu", [name], [f"{name}_relu"], name=f"{name}_relu"))
-        return f"{name}_relu"
-
-    def pool(x: str) -> str:
-        attrs = {"kernel_shape": [3, 3], "strides": [2, 2]}
-        nodes.append(helper.make_node("MaxPool", [x], [f"{x}_pool"], f"{x}_pool", **attrs))
-        return f"{x}_pool"
-
-    def fire(x: str, name: str, inputs: int, squeeze: int, expand: int) -> str:
-        x = conv(x, f"{name}_squeeze", inputs, squeeze, 1)
-        left = conv(x, f"{name}_1x1", squeeze, expand, 1)
-        right = conv(x, f"{name}_3x3", squeeze, expand, 3, pads=[1, 1, 1, 1])
-        nodes.append(helper.make_node("Concat", [left, right], [name], name=name, axis=1))
-        return name
-
-    x = pool(conv("image", "conv1", 3, 64, 3, strides=[2, 2]))
-    x = pool(fire(fire(x, "fire2", 64, 16, 64), "fire3", 128, 16, 64))
-    x = pool(fire(fire(x, "fire4", 128, 32, 128), "fire5", 256, 32, 128))
-    x = fire(fire(x, "fire6", 256, 48, 192), "fire7", 384, 48, 192)
-    x = fire(fire(x, "fire8", 384, 64, 256), "fire9", 512, 64, 256)
-    x = conv(x, "conv10", 512, 1000, 1)
-    nodes.append(helper.make_node("GlobalAveragePool", [x], ["scores"], name="pool10"))
+def network(net: Net) -> onnx.ModelProto:
+    """Return a network of `gpu_nets.py` as an ONNX model in float32."""
+    nodes = [_node(layer) for layer in net.layers]
+    shapes = {name: shape for layer in net.layers for name, shape in layer.weights.items()}
+    weights = [numpy_helper.from_array(weight(n, shape), n) for n, shape in shapes.items()]
+    weights += [numpy_helper.from_array(np.array(v, np.float32), n) for n, v in CLIPPED.items()]
     graph = helper.make_graph(
         nodes,
-        "squeezenet",
-        [helper.make_tensor_value_info("image", FLOAT, ["N", 3, 224, 224])],
-        [helper.make_tensor_value_info("scores", FLOAT, ["N", 1000, 1, 1])],
-        weights,
+        "net",
+        [helper.make_tensor_value_info(INPUT, FLOAT, ["N", 3, 224, 224])],
+        [helper.make_tensor_value_info(net.layers[-1].name, FLOAT, ["N", 1000])],
+        weights if any(layer.kind == "Clip" for layer in net.layers) else weights[: -len(CLIPPED)],
     )
-    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)])
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+
+
+CLIPPED = {"least": 0.0, "most": 6.0}
+
+
+def _node(layer: Layer) -> onnx.NodeProto:
+    """Return a layer as a node."""
+    sizes: dict[str, object] = {}
+    if layer.kind in ("Conv", "MaxPool"):
+        kernel, stride, pad = layer.kernel, layer.stride, layer.pad
+        sizes = {"kernel_shape": [kernel] * 2, "strides": [stride] * 2, "pads": [pad] * 4}
+        if layer.kind == "Conv":
+            sizes["group"] = layer.groups
+    elif layer.kind == "Gemm":
+        sizes = {"transB": 1}
+    elif layer.kind == "Concat":
+        sizes = {"axis": 1}
+    inputs = [*layer.inputs, *layer.weights, *(CLIPPED if layer.kind == "Clip" else ())]
+    return helper.make_node(layer.kind, inputs, [layer.name], name=layer.name, **sizes)
 
 
 def to_float16(model: onnx.ModelProto) -> onnx.ModelProto:
@@ -95,6 +104,16 @@ def to_float16(model: onnx.ModelProto) -> onnx.ModelProto:
         if value.type.tensor_type.elem_type == FLOAT:
             value.type.tensor_type.elem_type = HALF
     return half
+
+
+def write(model: onnx.ModelProto, path: Path) -> None:
+    """Write a model without the values of its large tensors."""
+    light = onnx.ModelProto()
+    light.CopyFrom(model)
+    for tensor in light.graph.initializer:
+        if tensor.data_type in (FLOAT, HALF) and np.prod(tensor.dims) > LARGE:
+            tensor.ClearField("raw_data")
+    path.write_bytes(light.SerializeToString())
 
 
 if __name__ == "__main__":

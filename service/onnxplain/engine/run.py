@@ -193,6 +193,7 @@ def batches(
     """Yield the indices of consecutive images of one shape whose `units` fit into memory."""
     for _, same in itertools.groupby(range(len(rows)), key=lambda i: rows[i].shape):
         images = list(same)
-        most = max(1, footprint.max_batch(rows[images[0]].shape, memory_bytes) // units)
+        wanted = len(images) * units
+        most = footprint.max_batch(rows[images[0]].shape, memory_bytes, wanted) // units or 1
         for start in range(0, len(images), most):
             yield images[start : start + most]

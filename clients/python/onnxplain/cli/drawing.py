@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -17,7 +18,7 @@ from onnxplain.cli.progress import working
 from onnxplain.engine.drawing import Style, format_of, style_of
 
 if TYPE_CHECKING:
-    from onnxplain.engine import View
+    from onnxplain.engine import Engine, View
 
 __all__ = [
     "LOCAL_OR_SERVED",
@@ -25,8 +26,8 @@ __all__ = [
     "add_runtime",
     "add_server",
     "add_style",
-    "engine_arguments",
     "forbid_engine_flags",
+    "local_engine",
     "output_files",
     "report",
     "style_options",
@@ -100,10 +101,13 @@ def add_server(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def engine_arguments(arguments: argparse.Namespace) -> dict[str, Any]:
-    """Return the keyword arguments of Engine."""
+def local_engine(arguments: argparse.Namespace) -> Engine:
+    """Return the engine that the flags of the runtime describe. Raises what `Engine` does."""
+    from onnxplain.engine import Engine
+
+    gc.freeze()  # the modules stay to the end: the engine's collections need not visit them
     values = {"device": arguments.device, "memory_bytes": arguments.memory}
-    return {name: value for name, value in values.items() if value is not None}
+    return Engine(**{name: value for name, value in values.items() if value is not None})
 
 
 def forbid_engine_flags(arguments: argparse.Namespace) -> None:

@@ -68,7 +68,10 @@ class Lettering:
         """Return the text in lines that fit the room; a longer word is cut."""
         lines = [""]
         bounded = text if len(text) <= MOST else f"{text[:MOST]}…"
-        for word in self.written(bounded).split():
+        words = self.written(bounded).split()
+        if self.fits(whole := " ".join(words), size, room):  # most do, and measuring is slow
+            return [whole] if whole else []
+        for word in words:
             longer = f"{lines[-1]} {word}".strip()
             if self.fits(longer, size, room):
                 lines[-1] = longer

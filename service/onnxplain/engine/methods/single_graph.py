@@ -26,7 +26,7 @@ def project(run: Run, chosen: Chosen) -> Iterator[ProjectedUnits]:
     units = chosen.channels.shape[1]
     for group in batches(run.rows, plan.footprint, run.memory_bytes, units):
         shape = run.rows[group[0]].shape
-        limit = plan.footprint.max_batch(shape, run.memory_bytes)
+        limit = plan.footprint.max_batch(shape, run.memory_bytes, units)
         for start in range(0, units, limit):
             chunk = slice(start, start + limit)
             width = chosen.channels[0, chunk].size

@@ -20,8 +20,9 @@ __all__ = [
     "names_in_errors", "read_arrays", "read_picture", "read_pictures", "read_with_notes",
 ]  # fmt: skip
 
-# Without the formats for which Pillow starts other programs or reads further files.
-FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
+# Without the formats for which Pillow starts other programs or reads further files. The first five
+# need not all of its plug-ins.
+FORMATS = ("PNG", "JPEG", "BMP", "GIF", "PPM", "AVIF", "TIFF", "WEBP")
 LARGE = 2**25  # pixels above which a JPEG may be decoded at a reduced size
 TURNED = (5, 6, 7, 8)  # EXIF orientations that swap height and width
 ARRAY_FILES = (".npy", ".npz")

@@ -42,9 +42,14 @@ class Footprint:
         self._known: dict[tuple[int, ...], int] = {}
         self._lock = threading.Lock()
 
-    def max_batch(self, shape: tuple[int, ...], memory_bytes: int) -> int:
-        """Return the largest batch that fits into memory, at least one."""
-        return max(1, memory_bytes // self.item_bytes(shape))
+    def max_batch(
+        self, shape: tuple[int, ...], memory_bytes: int, wanted: int | None = None
+    ) -> int:
+        """Return the largest batch that fits into memory, at least one.
+
+        wanted: the items that there are; a single one is run whatever it takes.
+        """
+        return 1 if wanted == 1 else max(1, memory_bytes // self.item_bytes(shape))
 
     def item_bytes(self, shape: tuple[int, ...]) -> int:
         """Return the peak memory of a run on one picture [C, H, W], in bytes.

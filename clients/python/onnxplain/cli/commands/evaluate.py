@@ -13,8 +13,8 @@ from onnxplain.cli.class_argument import add_class, chosen_class
 from onnxplain.cli.drawing import (
     LOCAL_OR_SERVED,
     add_runtime,
-    engine_arguments,
     forbid_engine_flags,
+    local_engine,
 )
 from onnxplain.cli.inputs import IMAGE_HELP, opened, opened_once
 from onnxplain.cli.output import print_json, printable, table
@@ -92,9 +92,7 @@ def _evaluate_locally(
     arguments: argparse.Namespace, methods: list[str], masks: list[str]
 ) -> Evaluations:
     with working("evaluating") as progress:
-        from onnxplain.engine import Engine
-
-        return Engine(**engine_arguments(arguments)).evaluate(
+        return local_engine(arguments).evaluate(
             arguments.model,
             arguments.images,
             methods=methods or None,

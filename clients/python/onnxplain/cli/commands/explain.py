@@ -21,8 +21,8 @@ from onnxplain.cli.class_argument import add_class, chosen_class
 from onnxplain.cli.drawing import (
     LOCAL_OR_SERVED,
     add_drawing,
-    engine_arguments,
     forbid_engine_flags,
+    local_engine,
     output_files,
     report,
     write,
@@ -169,9 +169,7 @@ def _explain_locally(
     arguments: argparse.Namespace, methods: list[str], common: dict[str, Any]
 ) -> Explanation | SideBySide:
     with working(f"explaining by {', '.join(methods)}") as progress:
-        from onnxplain.engine import Engine
-
-        return Engine(**engine_arguments(arguments)).explain(
+        return local_engine(arguments).explain(
             arguments.model,
             **common,
             method=methods if len(methods) > 1 else methods[0],

@@ -14,8 +14,8 @@ from onnxplain.cli.commands.explain import units
 from onnxplain.cli.drawing import (
     LOCAL_OR_SERVED,
     add_drawing,
-    engine_arguments,
     forbid_engine_flags,
+    local_engine,
     output_files,
     report,
     style_options,
@@ -137,10 +137,8 @@ def _draw_locally(
 ) -> View:
     labels = read_labels(arguments.labels)
     with working(command.doing) as progress:
-        from onnxplain.engine import Engine
-
         return view.compute(
-            Engine(**engine_arguments(arguments)),
+            local_engine(arguments),
             _models(arguments),
             pictures,
             progress,
