@@ -146,7 +146,12 @@ def test_pieces_are_one_image_and_a_chunk_of_units():
     seen = []
     pieces = list(
         engine.explain_units(
-            MODEL, PICTURES[:2], "r2", units="all", progress=lambda *p: seen.append(p)
+            MODEL,
+            PICTURES[:2],
+            "r2",
+            units="all",
+            position="all",
+            progress=lambda *p: seen.append(p),
         )
     )
     assert [(p.first_image, p.channels.tolist()) for p in pieces] == [

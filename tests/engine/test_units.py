@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from onnxplain.engine.units import checked_positions, choose_channels, strongest, top_count
+from onnxplain.engine.units import checked_positions, choose_channels, top_count
 from onnxplain.graphops.errors import ChannelError, OptionError
 
 STRENGTH = np.array([[0.1, 3.0, 2.0, 3.0], [np.nan, -1.0, -2.0, 0.5]], np.float32)
@@ -46,13 +46,6 @@ def test_other_words_are_refused(units):
 def test_what_is_no_channel_number_is_refused(units):
     with pytest.raises(OptionError):
         chosen(units)
-
-
-def test_strength_is_the_maximum_over_positions():
-    activation = np.arange(24, dtype=np.float32).reshape(1, 2, 3, 4) * [[[[1]], [[-1]]]]
-    assert strongest(activation, 1).tolist() == [[11, -12]]
-    assert strongest(activation, 3).tolist() == [[8, 9, 10, 11]]
-    assert strongest(np.array([[5.0, 7.0]]), 1).tolist() == [[5, 7]]
 
 
 def test_one_position_is_taken_for_all_units():

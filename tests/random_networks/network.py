@@ -67,20 +67,23 @@ class Network:
         printer.text(f"inputs {shapes}, layer {self.layer}, to {self.to}\n{text}")
 
 
-def networks(*families):
-    """Return a strategy: networks of operators of the families, functions that add to a Drawing."""
+def networks(*families, images=()):
+    """Return a strategy: networks of operators of the families, functions that add to a Drawing.
+
+    images: shapes of the only input, which `to` then is; by default inputs of any kind.
+    """
 
     @st.composite
     def network(draw):
-        return _network(draw, families)
+        return _network(draw, families, images)
 
     return network()
 
 
-def _network(draw, families):
+def _network(draw, families, images):
     d = Drawing(draw, draw(st.sampled_from(OPSETS)))
-    shapes = [d.choice(*d.choice(*INPUTS))]
-    if d.choice(False, True):
+    shapes = [d.choice(*images) if images else d.choice(*d.choice(*INPUTS))]
+    if not images and d.choice(False, True):
         shapes.append(_beside(d, shapes[0]))
     feeds = {f"x{i}": d.random.standard_normal(s).astype(np.float32) for i, s in enumerate(shapes)}
     d.values += [Value(name, torch.tensor(v).double()) for name, v in feeds.items()]
@@ -88,12 +91,12 @@ def _network(draw, families):
     draw(st.lists(_step(d, families), min_size=count, max_size=STEPS))
     if not d.steps or not d.values[-1].flows:
         d.add("Identity", [next(v for v in reversed(d.values) if v.flows)], torch.clone)
-    if d.choice(False, True, True):
+    if not images and d.choice(False, True, True):
         _join(d)
     layer = d.values[-1]
     upstream = _upstream(d, layer.name)
     to = d.choice(*(n for n in feeds if n in upstream))
-    if d.number(0, 3) == 3:
+    if not images and d.number(0, 3) == 3:
         to = d.choice(*(v.name for v in d.values if v.name in upstream))
     others = [v for v in d.values[len(shapes) : -1] if d.number(0, 3) == 3]
     model = _model(d, feeds, [layer, *others])

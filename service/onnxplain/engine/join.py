@@ -51,6 +51,9 @@ def _require_same_size(one: Explanation, other: Explanation) -> None:
 
 def _join(pieces: Sequence[Explanation], axis: int, images: Sequence[Explanation]) -> Explanation:
     """Join along the axis of images or units. images: one piece per image of the result."""
+    notes = tuple(dict.fromkeys(note for p in pieces for note in p.notes))
+    if len(pieces) == 1:  # attributions are large: no copy
+        return replace(pieces[0], notes=notes)
     positions = [p.position for p in pieces if p.position is not None]
     boxes = [p.box for p in pieces if p.box is not None]
     errors = [p.completeness_error for p in pieces if p.completeness_error is not None]
@@ -72,5 +75,5 @@ def _join(pieces: Sequence[Explanation], axis: int, images: Sequence[Explanation
         pictures=tuple(picture for p in images for picture in p.pictures),
         photographs=tuple(picture for p in images for picture in p.photographs),
         names=tuple(name for p in images for name in p.names),
-        notes=tuple(dict.fromkeys(note for p in pieces for note in p.notes)),
+        notes=notes,
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -26,6 +26,7 @@ from onnxplain.engine.runtime import (
     release_memory,
 )
 from onnxplain.graphops import Method, Network, Options, begin_at
+from onnxplain.graphops.cropping import Crop, crop_network, find_crop
 from onnxplain.graphops.errors import OptionError
 
 __all__ = ["Chosen", "ProjectedUnits", "Run", "batches"]
@@ -42,7 +43,8 @@ class Chosen:
     explicit coordinates, else None. regions: for each image the weights of the layer's positions,
     [*spatial], else None. runner_up: [images], the next strongest channel where the strongest one
     is explained, else None. strength: [images, channels], each channel's maximum, where it was
-    needed to choose the units, else None.
+    needed to choose the units, else None. places: for each image the positions of these maxima,
+    [channels, spatial rank], likewise.
     """
 
     channels: npt.NDArray[np.int64]
@@ -50,6 +52,7 @@ class Chosen:
     regions: Sequence[npt.NDArray[np.float32]] | None = None
     runner_up: npt.NDArray[np.int64] | None = None
     strength: npt.NDArray[np.float32] | None = None
+    places: Sequence[npt.NDArray[np.int64]] | None = None
 
     def part(self, images: Sequence[int], units: slice | Sequence[int] | Array) -> Chosen:
         """Return some of the units of some of the images."""
@@ -103,15 +106,28 @@ class Run:
     cache: ByteCache
     stop: Stop
 
-    def plan(self, method: Method, options: Options, from_target: bool = False) -> Plan:
+    def plan(
+        self,
+        method: Method,
+        options: Options,
+        from_target: bool = False,
+        crop: Crop | None = None,
+    ) -> Plan:
         """Return the plan of a method, from the cache where it has it.
 
-        from_target: rewrite the network that starts at the target instead of the picture.
+        from_target: rewrite the network that starts at the target instead of the picture. crop:
+        take crops of pictures, one unit at a given position of each.
         """
+        if crop is not None:
+            axis = self.subject.channel_axis
+            options = replace(options, select="channel", position="given", channel_axis=axis)
 
         def build() -> tuple[Plan, int]:
+            network = self.network_from_target() if from_target else self.opened.network
+            if crop is not None:
+                network = Network(crop_network(network, self.subject.layer.tensor, crop))
             plan = make_plan(
-                self.network_from_target() if from_target else self.opened.network,
+                network,
                 self._layer(method),
                 method,
                 options,
@@ -125,7 +141,16 @@ class Run:
         subject = self.subject
         ends = (subject.layer.tensor, subject.to, self.options.channel_axis, subject.input.name)
         key = ("plan", self.opened.sha256, method, ends, options, from_target)
-        return self.cache.get(key, build)
+        return self.cache.get((*key, None if crop is None else crop.size), build)
+
+    def crop(self, shape: tuple[int, ...]) -> Crop | None:
+        """Return where to crop a picture of this shape for a unit, None where that is not exact."""
+        picture, layer = self.subject.input, self.subject.layer
+        sizes = shape[:-1] if picture.channels_last else shape[1:]
+        key = ("crop", self.opened.sha256, layer.tensor, sizes)
+        crop = self.cache.get(key, lambda: (find_crop(self.opened.network, layer.tensor, sizes), 0))
+        axes = {*range(1, len(layer.shape or ()))} - {self.subject.channel_axis}
+        return crop if crop is not None and axes == set(crop.layer_axis) else None
 
     def activity(self, tensor: str | None = None, from_target: bool = False) -> Activity:
         """Return the network cut at a tensor, by default the layer."""

@@ -8,14 +8,14 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from onnxplain.engine.peaks import peaks
 from onnxplain.engine.regions import regions_of
 from onnxplain.engine.run import Chosen, Run
 from onnxplain.graphops import Method
 from onnxplain.graphops.errors import ChannelError, OptionError
 
 __all__ = [
-    "Units", "checked_positions", "choose_channels", "choose_units", "is_whole", "strongest",
-    "top_count",
+    "Units", "checked_positions", "choose_channels", "choose_units", "is_whole", "top_count",
 ]  # fmt: skip
 
 Units = str | int | Sequence[int] | None
@@ -29,18 +29,25 @@ def choose_units(run: Run, units: Units, whole: bool) -> Chosen:
     position = run.position
     has_coordinates = position is not None and not isinstance(position, str)
     layer, rows = run.subject.layer, run.rows
-    needs_sizes = has_coordinates or run.region is not None
-    if not whole and top_count(units) is None and not needs_sizes and layer.channels is not None:
-        return Chosen(choose_channels(units, len(rows), layer.channels, None, layer.tensor))
+    named = not whole and run.region is None and top_count(units) is None
+    if named and layer.channels is not None:
+        known = _known_sizes(run) if has_coordinates else []
+        if known is not None:
+            chosen = choose_channels(units, len(rows), layer.channels, None, layer.tensor)
+            if not has_coordinates:
+                return Chosen(chosen)
+            return Chosen(chosen, checked_positions(position, known, chosen.shape[1], layer.tensor))
     axis = run.subject.channel_axis
-    strengths, sizes = [], []
+    strengths, places, sizes = [], [], []
     for group, values in run.forward():
         if values.ndim <= axis:
             raise OptionError(
                 f"layer '{layer.tensor}' has rank {values.ndim}, so it has no units: choose "
                 "another layer"
             )
-        strengths.append(strongest(values, axis))
+        maxima, positions = peaks(values, axis)
+        strengths.append(maxima)
+        places += [*positions]
         sizes += [values.shape[1:axis] + values.shape[axis + 1 :]] * len(group)
     regions = None
     if run.region is not None:
@@ -57,9 +64,21 @@ def choose_units(run: Run, units: Units, whole: bool) -> Chosen:
     if top_count(units) == 1 and strength.shape[1] > 1:
         next_best = np.argsort(-strength, axis=1, kind="stable")[:, 1]
     if not has_coordinates:
-        return Chosen(chosen, None, regions, next_best, strength)
+        return Chosen(chosen, None, regions, next_best, strength, places)
     positions = checked_positions(position, sizes, chosen.shape[1], layer.tensor)
     return Chosen(chosen, positions, regions, next_best, strength)
+
+
+def _known_sizes(run: Run) -> list[tuple[int, ...]] | None:
+    """Return the layer's spatial shape for each image, None where only a forward pass tells it."""
+    crops = [run.crop(row.shape) for row in run.rows]
+    sizes = []
+    for crop in crops:
+        if crop is None:
+            return None
+        along = sorted(zip(crop.layer_axis, crop.layer_size, strict=True))
+        sizes.append(tuple(size for _, size in along))
+    return sizes
 
 
 def is_whole(units: Units, method: Method) -> bool:
@@ -84,12 +103,6 @@ def top_count(units: Units) -> int | None:
             f"no units '{units}': give channel numbers, 'all', or 'top:K' such as 'top:9'"
         )
     return int(count)
-
-
-def strongest(activation: npt.NDArray[np.float32], channel_axis: int) -> npt.NDArray[np.float32]:
-    """Return each channel's maximum over all positions, [images, channels]."""
-    moved = np.moveaxis(activation, channel_axis, 1)
-    return np.asarray(moved.reshape(*moved.shape[:2], -1).max(axis=2))
 
 
 def choose_channels(

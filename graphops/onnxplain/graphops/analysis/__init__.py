@@ -14,6 +14,7 @@ from onnxplain.graphops.analysis.class_score import (
     find_class_score,
     score_and_axes,
 )
+from onnxplain.graphops.analysis.cone import Cone, LocalNetwork
 from onnxplain.graphops.analysis.cost import Arithmetic
 from onnxplain.graphops.analysis.input_size import resize_input
 from onnxplain.graphops.analysis.inputs import needed_inputs, single_image_inputs, unbatched_tensors
@@ -30,7 +31,9 @@ __all__ = [
     "Axes",
     "BATCHED",
     "ClassScore",
+    "Cone",
     "Layer",
+    "LocalNetwork",
     "MIXED",
     "MapLayout",
     "NORMALIZERS",

@@ -13,7 +13,7 @@ from typing import TypeAlias
 from onnxplain.graphops.ir import Graph, Node, Tensor, reads
 from onnxplain.graphops.operators import AxisField, Fields, SizesOnly, Without, operator_of
 
-__all__ = ["ReceptiveField", "receptive_fields"]
+__all__ = ["ReceptiveField", "fields_behind", "receptive_fields"]
 
 Numbers: TypeAlias = "tuple[int | None, ...]"
 
@@ -46,7 +46,7 @@ def receptive_fields(graph: Graph, source: Tensor) -> dict[str, ReceptiveField]:
         first = known.get(node.inputs[0].name) if node.inputs else None
         if not spatial and first and operator is not None and operator.slides_window:
             spatial = _spatial(first, len(source.shape))
-        fields = _through(node, [known.get(t.name) for t in node.inputs])
+        fields = fields_behind(node, [known.get(t.name) for t in node.inputs])
         known.update((t.name, fields) for t in node.outputs)
     spatial = spatial or list(range(2, len(source.shape)))
     all_fields = {name: _field(fields, spatial) for name, fields in known.items()}
@@ -72,8 +72,11 @@ def _field(fields: Fields, spatial: list[int]) -> ReceptiveField:
     )
 
 
-def _through(node: Node, fields: list[Fields | None]) -> Fields:
-    """Return the fields of the node's outputs, empty where the operator or a rank is unknown."""
+def fields_behind(node: Node, fields: list[Fields | None]) -> Fields:
+    """Return the fields of a node's outputs, empty where the operator or a rank is unknown.
+
+    fields: those of its inputs, None for an input that no pixel reaches.
+    """
     operator = operator_of(node)
     shapes = [t.shape for t in [*node.inputs, node.outputs[0]] if not t.is_empty()]
     if operator is None or isinstance(operator.axes, Without | SizesOnly) or None in shapes:

@@ -90,6 +90,8 @@ class Method:
     accumulated: for methods of many gradients, the statistic that the attribution is, so that an
         engine can accumulate it in several runs: their "mean", "mean_square" or "variance" at noisy
         copies, or their integral along a "path" from the baseline.
+    local: whether the signal from a unit at one position, and all that it depends on, lies in the
+        unit's receptive field, so that an engine may crop the picture to that.
     explains_class: whether its map shows the evidence for a picture's class.
     alias_of: the method with the same attribution where a class is explained, or "".
     title: its name in figures and lists, as papers write it; default, the name with spaces.
@@ -113,6 +115,7 @@ class Method:
     peer: str = ""
     drawn: Drawn = "map"
     accumulated: Accumulated = ""
+    local: bool = False
     explains_class: bool = True
     alias_of: str = ""
     title: str = ""

@@ -59,6 +59,7 @@ METHODS: Mapping[str, Method] = {
             paper="Simonyan et al. 2013",
             peer="Captum `Saliency(abs=False)`",
             drawn="reconstruction",
+            local=True,
         ),
         Method(
             "deconvnet",
@@ -71,6 +72,7 @@ METHODS: Mapping[str, Method] = {
             paper="Zeiler & Fergus 2014",
             peer="Captum `Deconvolution`",
             drawn="reconstruction",
+            local=True,
         ),
         Method(
             "guided_backprop",
@@ -81,6 +83,7 @@ METHODS: Mapping[str, Method] = {
             paper="Springenberg et al. 2015",
             peer="Captum `GuidedBackprop`",
             drawn="reconstruction",
+            local=True,
         ),
         Method(
             "input_x_gradient",
@@ -90,6 +93,7 @@ METHODS: Mapping[str, Method] = {
             summary="the gradient times the picture",
             paper="Shrikumar et al. 2016",
             peer="Captum `InputXGradient`",
+            local=True,
         ),
         Method(
             "smoothgrad",

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from onnxplain.engine.methods.baseline import baseline_row
+from onnxplain.engine.methods.cropped import find_crops, project_crops
 from onnxplain.engine.run import Chosen, ProjectedUnits, Run, batches
 
 __all__ = ["project"]
@@ -17,7 +18,13 @@ Array = npt.NDArray[Any]
 
 
 def project(run: Run, chosen: Chosen) -> Iterator[ProjectedUnits]:
-    """Yield the projections in the order of images and units.
+    """Yield the projections in the order of images and units, of crops where these are cheaper."""
+    crops = find_crops(run)
+    return _project_whole(run, chosen) if crops is None else project_crops(run, chosen, crops)
+
+
+def _project_whole(run: Run, chosen: Chosen) -> Iterator[ProjectedUnits]:
+    """Yield the projections from the whole pictures.
 
     One run takes as many images, or as many units of one image, as fit into memory.
     """

@@ -83,8 +83,8 @@ class Projections:
 class Plan:
     """A session of the rewritten graph.
 
-    select: "pairs" if one run takes many units of many images; "channel" if the batch is fixed;
-    "whole"; or "seed", with one cotangent per image.
+    select: "pairs" if one run takes many units of many images; "channel", with one unit per image,
+    if the batch is fixed or the images are crops; "whole"; or "seed", with one cotangent per image.
     renamed: the new names of the rewriter's inputs and outputs whose names the network has taken.
     over: the tensor whose shape the attribution has, "" for a class activation map.
     """
@@ -104,7 +104,7 @@ class Plan:
         added: the graph's added inputs by name, such as `channel` [B]. `image_index` [B] is the
         image of each unit; without it, there is one unit per image. others: see `Subject.feeds`.
         """
-        if self.select == "pairs" or (self.subject.separable and self.select != "channel"):
+        if self.select == "pairs" or self.subject.separable:
             return self._run(self.subject.feeds(rows, others), added, stop)
         batch, results = self.subject.batch_size, []
         images = added.get("image_index", np.arange(len(rows)))
