@@ -1,6 +1,6 @@
 # Every target installs what it needs into .venv, once. `parity` uses .venv-parity (a newer PyTorch),
-# `portability` uses .venv-portability (OpenVINO) and bench/web/node_modules, `wheel` throw-away
-# environments. Nothing is installed elsewhere.
+# `bench` .venv-bench (with Captum), `portability` .venv-portability (OpenVINO) and
+# bench/web/node_modules, `wheel` throw-away environments. Nothing is installed elsewhere.
 PYTHON ?= python3
 # The extra that brings ONNX Runtime: gpu where that wheel exists. After `make clean`, another one can
 # be chosen: `make test RUNTIME=cpu`.
@@ -10,7 +10,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STUBS := proto/onnxplain/v1
 
-.PHONY: demo docs notebooks test test-all lint wheel proto generate docs-methods bench-cold-start bench-gpu bench-memory bench-pictures bench-rewriting bench-values default-layers gallery gpu-placement parity portability torchvision-preset clean
+.PHONY: demo docs notebooks test test-all lint wheel proto generate docs-methods bench bench-cold-start bench-gpu bench-memory bench-pictures bench-rewriting bench-values default-layers gallery gpu-placement parity portability torchvision-preset clean
 
 demo: $(VENV)/run
 	$(BIN)/python examples/demo.py
@@ -55,6 +55,17 @@ proto: $(VENV)/dev
 # The tables of docs/methods.md and the types of options, which a test holds to the declarations.
 generate docs-methods: $(VENV)/run
 	$(BIN)/python docs/generate.py
+
+# GOALS="one many" measures these tables of docs/performance.md; NETS="resnet18 vgg16" measures these
+# networks, and writes nothing.
+bench: $(VENV)-bench/run
+	$(VENV)-bench/bin/python bench/performance.py --goals $(GOALS) --nets $(NETS)
+
+$(VENV)-bench/run: pyproject.toml
+	$(PYTHON) -m venv $(VENV)-bench
+	$(VENV)-bench/bin/python $(PIP_INSTALL) \
+	    torch==2.15.0 torchvision==0.29.2 captum==0.9.0 onnxscript --editable '.[$(RUNTIME)]'
+	touch $@
 
 bench-gpu: $(VENV)/run
 	$(BIN)/python bench/gpu_artefacts.py $(VENV)/gpu
@@ -125,4 +136,4 @@ $(VENV)/dev: $(VENV)/run
 	touch $@
 
 clean:
-	rm -rf $(VENV) $(VENV)-parity $(VENV)-portability bench/web/node_modules demo-out dist site .notebooks .gallery .parity
+	rm -rf $(VENV) $(VENV)-bench $(VENV)-parity $(VENV)-portability bench/web/node_modules demo-out dist site .notebooks .gallery .parity

@@ -1,0 +1,44 @@
+"""The machine and the versions that `performance.py` ran on."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+from pathlib import Path
+
+import torch
+
+__all__ = ["machine"]
+
+PACKAGES = ("onnxruntime", "torch", "torchvision", "captum", "onnx", "numpy")
+
+
+def machine() -> str:
+    """Return the processor and the packages' versions, as the page tells them."""
+    name, flags = _processor()
+    wide = "AVX-512" if "avx512f" in flags else "AVX2" if "avx2" in flags else "no AVX2"
+    used = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    versions = ", ".join(f"{package} {_version(package)}" for package in PACKAGES)
+    built = f"CUDA {torch.version.cuda}" if torch.version.cuda else "the CPU"
+    about = f"{name}, {used} cores, {wide}, {platform.system()} {platform.machine()}"
+    return f"{about}; Python {platform.python_version()}, {versions}; PyTorch built for {built}."
+
+
+def _processor() -> tuple[str, list[str]]:
+    """Return the processor's name and the features that it has."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor() or platform.machine(), []
+    facts = {key.strip(): value.strip() for key, _, value in (x.partition(":") for x in lines)}
+    return facts.get("model name", platform.machine()), facts.get("flags", "").split()
+
+
+def _version(package: str) -> str:
+    for name in (package, f"{package}-gpu"):
+        try:
+            return importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return "not installed"
