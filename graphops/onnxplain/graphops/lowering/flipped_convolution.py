@@ -79,7 +79,7 @@ class Line:
     result: int
 
     def phases(self) -> list[tuple[int, int, int, int]] | None:
-        """Return for each phase its kernel's last and number of elements, and padding on both sides.
+        """Return each phase's last and number of the kernel's elements, and the padding.
 
         The element t of the kernel reaches the results at s·i + r with t = r + pad modulo s.
         """

@@ -52,8 +52,9 @@ class OneUnit:
 
     def _is_alone_in(self, x: Tensor) -> bool:
         """Tell whether the tensor is zero but at the channel of each result, on axis 1."""
-        channels = (self.cotangent.shape or [])[1:2]
-        while (x.shape or [])[1:2] == channels and isinstance(*channels, int):
+        shape = self.cotangent.shape or []
+        channels = shape[1] if len(shape) > 1 else None
+        while isinstance(channels, int) and (x.shape or [])[1:2] == [channels]:
             if x is self.cotangent:
                 return True
             node = x.inputs[0] if x.inputs else None
@@ -61,7 +62,7 @@ class OneUnit:
                 return False
             if node.op == "Where" and number_of(node.inputs[2]) == 0:
                 x = node.inputs[1]
-            elif node.op in KEEPING or (node.op == "Conv" and _scales(node, *channels)):
+            elif node.op in KEEPING or (node.op == "Conv" and _scales(node, channels)):
                 x = node.inputs[0]
             else:
                 return False
