@@ -66,8 +66,8 @@ def _commands(folder: str, models: list[Path]) -> dict[str, list[object]]:
     """Return the command lines by their names, after writing the networks to the folder."""
     networks = {"squeezenet": network(squeezenet()), "resnet50": resnet50()}
     paths = {name: Path(folder, f"{name}.onnx") for name in networks}
-    for name, network in networks.items():
-        onnx.save(network, paths[name])
+    for name, model in networks.items():
+        onnx.save(model, paths[name])
     paths["shapes"] = HERE / "examples" / "shapes.onnx"
     commands: dict[str, list[object]] = {"--help": ["--help"]}
     for name, path in [*paths.items(), *((path.stem, path) for path in models)]:
