@@ -133,3 +133,17 @@ def test_want_of_memory_is_said(monkeypatch, error):
     monkeypatch.setattr(onnxruntime.InferenceSession, "run", run)
     with pytest.raises(DeviceError, match="out of memory"):
         net.run({}, ["y"], Stop())
+
+
+def test_weights_that_nothing_reads_are_left_out():
+    """Large ones are handed over as arrays, which ONNX Runtime refuses for what it drops."""
+    model = onnx.parser.parse_model(
+        '<ir_version: 8, opset_import: ["": 17]> net (float[N, 300] x) => (float[N, 300] y)'
+        " { y = MatMul (x, w) }"
+    )
+    weights = np.random.default_rng(0).normal(size=(300, 300)).astype(np.float32)
+    for name in ("w", "unread"):
+        model.graph.initializer.append(onnx.numpy_helper.from_array(weights, name))
+    x = np.ones((2, 300), np.float32)
+    (got,) = Session(model, "cpu").run({"x": x}, ["y"], Stop())
+    np.testing.assert_allclose(got, x @ weights, rtol=1e-4, atol=1e-4)

@@ -37,6 +37,8 @@ __all__ = ["Session", "Stop", "load_session", "resolve_device"]
 CUDA = "CUDAExecutionProvider"
 FATAL, WARNING = 4, 2  # ONNX Runtime's log levels; it also raises the errors that it logs
 POLL_SECONDS = 0.02
+# The types of tensors that ONNX Runtime takes as arrays: NumPy's own.
+OF_NUMPY = (onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16, onnx.TensorProto.DOUBLE)
 
 
 def resolve_device(device: str) -> str:
@@ -151,7 +153,8 @@ def load_session(
 ) -> tuple[onnxruntime.InferenceSession, list[npt.NDArray[Any]]]:
     """Load a model or a file, and return the session with what must live as long as it does.
 
-    The large tensors of a model above 2 GiB are handed over as arrays.
+    Its large tensors are handed over as arrays, which saves serialising and parsing them; they may
+    be too large for that in any case.
 
     Raises UnsupportedModel where ONNX Runtime cannot load the graph, DeviceError where the device
     cannot run.
@@ -160,9 +163,13 @@ def load_session(
     options = onnx_runtime().SessionOptions()
     if isinstance(model, str):
         return _open(model, device, threads, options), []
-    if fits(model):
-        return _open(model.SerializeToString(), device, threads, options), []
     light, large = split(model)
+    if fits(model) and not all(tensor.data_type in OF_NUMPY for tensor in large):
+        return _open(model.SerializeToString(), device, threads, options), []
+    read = _read_by(light.graph)
+    for header in [t for t in light.graph.initializer if t.name not in read]:
+        light.graph.initializer.remove(header)  # ONNX Runtime takes no values of what is not read
+    large = [tensor for tensor in large if tensor.name in read]
     arrays = [onnx.numpy_helper.to_array(tensor) for tensor in large]
     headers = {tensor.name: tensor for tensor in light.graph.initializer}
     for tensor in large:
@@ -173,6 +180,17 @@ def load_session(
         [onnx_runtime().OrtValue.ortvalue_from_numpy(array) for array in arrays],
     )
     return _open(light.SerializeToString(), device, threads, options), arrays
+
+
+def _read_by(graph: onnx.GraphProto) -> set[str]:
+    """Return the names of the tensors that a graph returns, or that its nodes read."""
+    read = {value.name for value in graph.output}
+    for node in graph.node:
+        read.update(node.input)
+        for attribute in node.attribute:
+            for body in (attribute.g, *attribute.graphs):
+                read |= _read_by(body)
+    return read
 
 
 def _open(
