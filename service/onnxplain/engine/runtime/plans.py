@@ -163,7 +163,7 @@ def make_plan(
 ) -> Plan:
     """Rewrite the network and load it. Raises InputError, ModelError or DeviceError."""
     select: Select = options.select or ("channel" if subject.fixed else "pairs")
-    options = replace(options, target=target_of(device), select=select)
+    options = replace(options, target=target_of(device), select=select, lowering="fast")
     graph = rewrite(network, layer, method, options)
     session = Session(graph, device, threads)
     over = subject.to if method.over == "target" else subject.input.name if method.onwards else ""
