@@ -84,7 +84,7 @@ class Plan:
     """A session of the rewritten graph.
 
     select: "pairs" if one run takes many units of many images; "channel", with one unit per image,
-    if the batch is fixed or the images are crops; "whole"; or "seed", with one cotangent per image.
+    if that is all, or the batch is fixed; "whole"; or "seed", with one cotangent per image.
     renamed: the new names of the rewriter's inputs and outputs whose names the network has taken.
     over: the tensor whose shape the attribution has, "" for a class activation map.
     """
