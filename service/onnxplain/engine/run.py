@@ -112,15 +112,19 @@ class Run:
         options: Options,
         from_target: bool = False,
         crop: Crop | None = None,
+        one_unit: bool = False,
     ) -> Plan:
         """Return the plan of a method, from the cache where it has it.
 
         from_target: rewrite the network that starts at the target instead of the picture. crop:
-        take crops of pictures, one unit at a given position of each.
+        take crops of pictures, one unit at a given position of each. one_unit: each image of a run
+        has one unit, so that the backward part needs no copies of what the forward part computed.
         """
         if crop is not None:
             axis = self.subject.channel_axis
             options = replace(options, select="channel", position="given", channel_axis=axis)
+        elif one_unit and options.select is None and self.subject.separable:
+            options = replace(options, select="channel")
 
         def build() -> tuple[Plan, int]:
             network = self.network_from_target() if from_target else self.opened.network

@@ -44,7 +44,7 @@ def maximise(run: Run, chosen: Chosen) -> Iterator[ProjectedUnits]:
             f"the input '{run.subject.input.name}' takes no picture of floats, and only such a "
             "picture can be stepped along a gradient: choose another method"
         )
-    plan = run.plan(METHODS["gradient"], replace(run.options, to=run.subject.to))
+    plan = run.plan(METHODS["gradient"], replace(run.options, to=run.subject.to), one_unit=True)
     for image, row in enumerate(run.rows):
         units = chosen.channels.shape[1]
         most = plan.footprint.max_batch(row.shape, run.memory_bytes)
@@ -164,7 +164,7 @@ class _Ascent:
         options = replace(self.run.options, to=self.run.subject.to)
         if options.position == "max":
             options = replace(options, position="all")
-        return self.run.plan(WAKING, replace(options, seed_value="one"))
+        return self.run.plan(WAKING, replace(options, seed_value="one"), one_unit=True)
 
     def _run(
         self, plan: Plan, pictures: list[Pictures], units: npt.NDArray[np.intp]

@@ -138,6 +138,6 @@ def _finite(run: Run, chosen: Chosen, image: int, chunk: slice, found: Projectio
     """
     if np.isfinite(found.attribution).all():
         return found
-    plan, row = run.plan(run.method, run.options), run.rows[image]
+    plan, row = run.plan(run.method, run.options, one_unit=True), run.rows[image]
     added = [chosen.added([image], slice(u, u + 1)) for u in range(chunk.start, chunk.stop)]
     return Projections.join([plan.run([row], one, run.stop) for one in added])

@@ -28,9 +28,9 @@ def _project_whole(run: Run, chosen: Chosen) -> Iterator[ProjectedUnits]:
 
     One run takes as many images, or as many units of one image, as fit into memory.
     """
-    plan = run.plan(run.method, run.options)
-    has_baseline = run.own.get("baseline") is not None
     units = chosen.channels.shape[1]
+    plan = run.plan(run.method, run.options, one_unit=units == 1)
+    has_baseline = run.own.get("baseline") is not None
     for group in batches(run.rows, plan.footprint, run.memory_bytes, units):
         shape = run.rows[group[0]].shape
         limit = plan.footprint.max_batch(shape, run.memory_bytes, units)

@@ -84,7 +84,7 @@ class Plan:
     """A session of the rewritten graph.
 
     select: "pairs" if one run takes many units of many images; "channel", with one unit per image,
-    if the batch is fixed or the images are crops; "whole"; or "seed", with one cotangent per image.
+    if that is all, or the batch is fixed; "whole"; or "seed", with one cotangent per image.
     renamed: the new names of the rewriter's inputs and outputs whose names the network has taken.
     over: the tensor whose shape the attribution has, "" for a class activation map.
     """
@@ -163,7 +163,7 @@ def make_plan(
 ) -> Plan:
     """Rewrite the network and load it. Raises InputError, ModelError or DeviceError."""
     select: Select = options.select or ("channel" if subject.fixed else "pairs")
-    options = replace(options, target=target_of(device), select=select)
+    options = replace(options, target=target_of(device), select=select, lowering="fast")
     graph = rewrite(network, layer, method, options)
     session = Session(graph, device, threads)
     over = subject.to if method.over == "target" else subject.input.name if method.onwards else ""
