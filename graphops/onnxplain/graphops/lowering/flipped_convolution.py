@@ -47,6 +47,8 @@ def transposed_convolution(op: Emitter, node: Node) -> Tensor | None:
     after = [extent[i] - pads[i + 2] + spare[i] - strides[i] + 1 for i in (0, 1)]
     if min(*before, *after) < 0:
         return None
+    if group == 1 and shape[1] < BLOCK:  # most of a block of channels would be computed for nothing
+        return None
     attrs = {"kernel_shape": kernel, "dilations": dilations, "group": group}
     around = [*before, *after]
     if max(strides) == 1:
