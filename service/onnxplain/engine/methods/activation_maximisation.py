@@ -47,7 +47,7 @@ def maximise(run: Run, chosen: Chosen) -> Iterator[ProjectedUnits]:
     plan = run.plan(METHODS["gradient"], replace(run.options, to=run.subject.to), one_unit=True)
     for image, row in enumerate(run.rows):
         units = chosen.channels.shape[1]
-        most = plan.footprint.max_batch(row.shape, run.memory_bytes)
+        most = plan.footprint.max_batch(row.shape, run.sample_bytes)
         for first in range(0, units, most):
             chunk = slice(first, min(first + most, units))
             part = chosen.part([image], chunk)

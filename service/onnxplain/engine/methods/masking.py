@@ -69,7 +69,7 @@ def masked_scores(
     units = signals(run, chosen, image, values)
     # The float64 maps of a chunk of units take a quarter of the memory at most.
     most = max(1, run.memory_bytes // (4 * 8 * math.prod(masking.sides)))
-    at_once = activity.footprint.max_batch(row.shape, run.memory_bytes)
+    at_once = activity.footprint.max_batch(row.shape, run.sample_bytes)
     baseline = baseline_row(run.own, row.shape, masking.axis)
 
     def scored(part: list[Signal]) -> Scores:

@@ -83,7 +83,7 @@ class _Gradients:
     ) -> Iterator[tuple[slice, npt.NDArray[np.float64]]]:
         """Yield the gradients at `count` points, as many at once as fit into memory."""
         shape = self.run.rows[image].shape
-        most = self.plan.footprint.max_batch(shape, self.run.memory_bytes)
+        most = self.plan.footprint.max_batch(shape, self.run.sample_bytes)
         for first in range(0, count, most):
             last = min(first + most, count)
             values = points(first, last)

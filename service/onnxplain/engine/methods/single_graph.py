@@ -31,9 +31,10 @@ def _project_whole(run: Run, chosen: Chosen) -> Iterator[ProjectedUnits]:
     units = chosen.channels.shape[1]
     plan = run.plan(run.method, run.options, one_unit=units == 1)
     has_baseline = run.own.get("baseline") is not None
-    for group in batches(run.rows, plan.footprint, run.memory_bytes, units):
+    memory_bytes = run.sample_bytes if units == 1 else run.memory_bytes
+    for group in batches(run.rows, plan.footprint, memory_bytes, units):
         shape = run.rows[group[0]].shape
-        limit = plan.footprint.max_batch(shape, run.memory_bytes, units)
+        limit = plan.footprint.max_batch(shape, memory_bytes, units)
         for start in range(0, units, limit):
             chunk = slice(start, start + limit)
             width = chosen.channels[0, chunk].size

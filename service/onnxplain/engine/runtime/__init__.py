@@ -18,7 +18,7 @@ from onnxplain.engine.runtime.plans import (
     make_activity,
     make_plan,
 )
-from onnxplain.engine.runtime.run_cost import RunCost
+from onnxplain.engine.runtime.run_cost import RunCost, available_cores
 from onnxplain.engine.runtime.sessions import Session, Stop, resolve_device
 from onnxplain.engine.runtime.subject import Others, Subject, find_subject
 from onnxplain.engine.runtime.verify import verify
@@ -38,6 +38,7 @@ __all__ = [
     "Session",
     "Stop",
     "Subject",
+    "available_cores",
     "find_subject",
     "labels_in",
     "make_activity",
