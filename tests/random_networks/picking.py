@@ -119,7 +119,8 @@ def reverse_sequence(d):
     time = 1 - batch
     lengths = d.numbers(1, x.shape[time], x.shape[batch])
     count = x.shape[time]
-    order = torch.tensor([[*reversed(range(n)), *range(n, count)] for n in lengths])
+    rows = [[*reversed(range(n)), *range(n, count)] for n in lengths]
+    order = torch.tensor(rows, dtype=torch.int64).reshape(len(rows), count)
     index = (order if batch == 0 else order.T).reshape(*x.shape[:2], *(1 for _ in x.shape[2:]))
 
     def compute(v):

@@ -34,7 +34,7 @@ OUT_OF_REACH = 1e-5  # where PyTorch's own float32 is no nearer, a network shows
     suppress_health_check=list(HealthCheck),
 )
 @given(network=networks(*FAMILIES), unpool=st.sampled_from(["auto", "scatter", "portable"]))
-def test_the_gradient_is_that_of_autograd(network, unpool):
+def test_the_gradient_is_that_of_autograd(lowering, network, unpool):
     note(f"seed {SEED}")
 
     def cotangent(y):
@@ -49,7 +49,8 @@ def test_the_gradient_is_that_of_autograd(network, unpool):
     # ONNX Runtime 1.31 merges two quantised pairs in a row into one with a wrong scale.
     optimized = all(node.op_type != "QuantizeLinear" for node in network.model.graph.node)
     if any(0 in shape for shape in network.shapes.values()):
-        assume(_runs(network, y))
+        # ONNX Runtime has no convolution of empty maps.
+        assume(lowering == "plain" and _runs(network, y))
         unpool, optimized = "scatter", False  # as MaxUnpool, some optimisations take none
     options = Options(select="seed", to=network.to, unpool=unpool)
     made = rewrite(network.model, network.layer, "gradient", options)
