@@ -22,7 +22,8 @@ def product(op: Emitter, node: Node) -> Tensor | None:
         number = number_of(factor)
         if number is not None:
             return scaled(op, g, number)
-        if is_fixed(factor) and list(factor.shape or [])[-3:] == [channels, 1, 1]:
+        shape = list(factor.shape or [])
+        if is_fixed(factor) and shape in ([channels, 1, 1], [1, channels, 1, 1]):
             kernel = op.Reshape(factor, [channels, 1, 1, 1])
             return op.Conv(g, kernel, group=channels, kernel_shape=[1, 1])
         if channels_of(factor) == channels and sizes_of(factor) == [1, 1] != sizes is not None:
