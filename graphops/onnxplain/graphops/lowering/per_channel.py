@@ -62,8 +62,9 @@ def copies(op: Emitter, node: Node) -> Tensor | None:
     sizes = sizes_of(copied)
     if channels_of(x) is None or sizes_of(x) != [1, 1] or sizes is None:
         return None
-    if (x.shape or [])[:2] != (copied.shape or [])[:2]:
-        return None  # copied along the batch or the channels too
+    batch, results = (x.shape or [1])[0], (copied.shape or [1])[0]
+    if channels_of(x) != channels_of(copied) or (batch == 1 and results != 1):
+        return None  # copied along the channels or the batch too
     return repeated(op, x, sizes)
 
 
