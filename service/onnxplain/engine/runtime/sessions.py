@@ -153,11 +153,7 @@ def load_session(
 ) -> tuple[onnxruntime.InferenceSession, list[npt.NDArray[Any]]]:
     """Load a model or a file, and return the session with what must live as long as it does.
 
-    Its large tensors are handed over as arrays, which saves serialising and parsing them; they may
-    be too large for that in any case.
-
-
-    The large tensors of a model are handed over as arrays: serialized, they would be copied twice
+    The large tensors of a model are handed over as arrays: serialised, they would be copied twice
     more, and above 2 GiB they could not be.
 
     Raises UnsupportedModel where ONNX Runtime cannot load the graph, DeviceError where the device
@@ -178,8 +174,6 @@ def load_session(
         light.graph.initializer.remove(header)  # ONNX Runtime takes no values of what is not read
     large = [tensor for tensor in large if tensor.name in read]
     arrays = [onnx.numpy_helper.to_array(tensor) for tensor in large]
-    if fits(model) and any(array.dtype.kind not in "biuf" for array in arrays):  # as bfloat16
-        return _open(model.SerializeToString(), device, threads, options), []
     headers = {tensor.name: tensor for tensor in light.graph.initializer}
     for tensor in large:
         headers[tensor.name].data_location = onnx.TensorProto.EXTERNAL
