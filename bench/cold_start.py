@@ -22,7 +22,8 @@ import time
 from pathlib import Path
 
 import onnx
-from gpu_artefacts import squeezenet
+from gpu_artefacts import network
+from gpu_nets import squeezenet
 from rewriting import resnet50
 
 HERE = Path(__file__).resolve().parents[1]
@@ -63,10 +64,10 @@ def main() -> int:
 
 def _commands(folder: str, models: list[Path]) -> dict[str, list[object]]:
     """Return the command lines by their names, after writing the networks to the folder."""
-    networks = {"squeezenet": squeezenet(), "resnet50": resnet50()}
+    networks = {"squeezenet": network(squeezenet()), "resnet50": resnet50()}
     paths = {name: Path(folder, f"{name}.onnx") for name in networks}
-    for name, network in networks.items():
-        onnx.save(network, paths[name])
+    for name, model in networks.items():
+        onnx.save(model, paths[name])
     paths["shapes"] = HERE / "examples" / "shapes.onnx"
     commands: dict[str, list[object]] = {"--help": ["--help"]}
     for name, path in [*paths.items(), *((path.stem, path) for path in models)]:

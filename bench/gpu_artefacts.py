@@ -53,7 +53,7 @@ def options_of(method: str) -> Options:
     bounds = {"low": (-2.2,), "high": (2.7,)} if "low" in taken else {}
     # Captum's deconvnet starts with one, not with the activation.
     seed = {"seed_value": "one"} if method == "deconvnet" else {}
-    return Options(target="cuda", **own, **bounds, **seed)
+    return Options(target="cuda", lowering="fast", **own, **bounds, **seed)
 
 
 def network(net: Net) -> onnx.ModelProto:

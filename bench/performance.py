@@ -2,8 +2,9 @@
 
 Usage: `make bench`, or `python bench/performance.py [--goals NAME ...] [--nets NET ...]`. Needs
 torch, torchvision, captum, onnxscript and this package, and takes some 20 minutes on two cores.
-The goals are one, many, memory, growth, command and sampled; each is a table of its own. Some of
-them replace only their own tables on the page; with some of the networks, nothing is written.
+The goals are one, forms, many, memory, growth, command and sampled; each is a table of its own.
+Some of them replace only their own tables on the page; with some of the networks, nothing is
+written.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import warnings
 
 import torch
 from performance_command import command_line
+from performance_forms import forms
 from performance_growth import growth
 from performance_machine import machine
 from performance_many import many_units
@@ -31,6 +33,7 @@ from performance_timing import THREADS
 # By the names that `make bench GOALS=...` takes: the title of each section and what measures it.
 GOALS = {
     "one": ("One explanation", one_explanation),
+    "forms": ("Forms of the operators", forms),
     "many": ("Many units", many_units),
     "memory": ("Memory", memory),
     "growth": ("Growth", growth),

@@ -19,8 +19,8 @@ PICTURE = Path(__file__).parents[1] / "examples" / "pictures" / "star_1.png"
 ROUNDS = 7
 COMMANDS = {  # with the seconds that each may take
     "onnxplain --help": 0.3,
-    "onnxplain explain --npz": 1.5,
-    "onnxplain explain, a PNG": 2.5,
+    "onnxplain explain MODEL PICTURE --npz a.npz": 1.5,
+    "onnxplain explain MODEL PICTURE -o a.png": 2.5,
 }
 FLOORS = {
     "python, nothing imported": "pass",

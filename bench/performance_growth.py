@@ -8,12 +8,11 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 import onnx
-from performance_nets import CLASS, artefact, file_of
+from performance_nets import CLASS, artefact, explained, file_of
 from performance_table import Table
 from performance_timing import THREADS, fitted_exponent, opened, picture, seconds_of_each
 
 from onnxplain.engine import Engine
-from onnxplain.graphops import Options, rewrite
 
 __all__ = ["growth"]
 
@@ -120,8 +119,7 @@ def _step(sizes: Sequence[float], times: Sequence[float], i: int) -> float:
 
 
 def _rewriting(model: onnx.ModelProto) -> Callable[[], object]:
-    options = Options(lowering="fast", keep_outputs=False)
-    return lambda: rewrite(model, method=METHOD, options=options)
+    return lambda: explained(model, METHOD)
 
 
 def _opening(file: Path) -> Callable[[], object]:

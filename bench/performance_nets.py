@@ -76,9 +76,13 @@ def artefact(
 ) -> Path:
     """Write the artefact that explains a class score, without the network's outputs."""
     path = Path(folder) / f"{name}-{method}-{lowering}.onnx"
-    options = Options(lowering=lowering, keep_outputs=False)
-    save(rewrite(file_of(name, free), method=method, options=options), path)
+    save(explained(onnx.load(file_of(name, free)), method, lowering), path)
     return path
+
+
+def explained(model: onnx.ModelProto, method: str, lowering: str = "fast") -> onnx.ModelProto:
+    """Rewrite a model as `artefact` does."""
+    return rewrite(model, method=method, options=Options(lowering=lowering, keep_outputs=False))
 
 
 def _whole(path: Path, write: Any) -> None:

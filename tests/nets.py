@@ -200,6 +200,20 @@ def densenet():
     )
 
 
+def wide():
+    """Whole blocks of 16 channels: the blocked layout of ONNX Runtime's convolutions."""
+    return in_sequence(
+        stem=conv(3, 16, 7, stride=2, padding=3),
+        pool=nn.MaxPool2d(3, 2, padding=1),
+        layer1=Residual(16, 16, 1),
+        layer2=Residual(16, 32, 2),
+        depthwise=conv(32, 32, 3, stride=2, padding=1, groups=32, rectifier=nn.ReLU6),
+        gate=SqueezeExcite(32),
+        head=nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten()),
+        classifier=nn.Linear(32, CLASSES),
+    )
+
+
 @dataclass(frozen=True)
 class Family:
     """How to make a net, a module in its middle, and whether it takes any height and width.
@@ -244,7 +258,7 @@ def cornered(family):
 
 
 CORNERED = {f"cornered {name}": cornered(family) for name, family in FAMILIES.items()}
-ALL = FAMILIES | CORNERED
+ALL = FAMILIES | CORNERED | {"wide": Family(wide, "layer2")}
 
 
 def in_sequence(**modules):

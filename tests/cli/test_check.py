@@ -3,8 +3,13 @@
 import json
 import re
 from pathlib import Path
+from typing import Any
 
+import onnx
+import pytest
 from cli.running import Run, write_model
+
+from onnxplain.engine import Measurement, measure
 
 UNSUPPORTED = """
 <ir_version: 8, opset_import: ["": 17, "acme": 1]>
@@ -30,6 +35,37 @@ def test_the_target_decides_the_form(run: Run, network: Path) -> None:
         assert result.code == 0
         lines = [line.split() for line in result.out.splitlines()]
         assert ["pool", "MaxPool", "exact", form] in lines
+
+
+def test_the_lowering_of_each_node(run: Run, network: Path) -> None:
+    flags = ["--method", "gradient", "--lowering", "fast"]
+    text = run("check", network, *flags).out
+    header = next(line for line in text.splitlines() if line.startswith("node"))
+    assert header.split() == ["node", "operator", "rule", "unpool", "lowering"]
+    assert "Gemm as the weight's row of the unit" in text
+    plain = run("check", network, "--method", "gradient")
+    assert "lowering" not in plain.out
+    nodes = json.loads(run("check", network, "--json").out)["nodes"]
+    assert {node["lowering"] for node in nodes} == {""}
+    other = run("check", network, *flags, "--target", "openvino")
+    assert (
+        "warning: lowering 'fast' is 'plain' for target 'openvino': nothing was measured there"
+        in other.out.splitlines()
+    )
+
+
+def test_measuring_a_lowering(run: Run, network: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    measured = []
+
+    def kept(artefact: onnx.ModelProto, *rest: Any) -> Measurement:
+        measured.append([node.op_type for node in artefact.graph.node])
+        return measure(artefact, *rest)
+
+    monkeypatch.setattr("onnxplain.engine.measure", kept)
+    for flags in ([], ["--lowering", "fast"]):
+        assert run("check", network, "--method", "gradient", "--measure", *flags).code == 0
+    plain, fast = measured
+    assert plain.count("Gemm") == 2 and fast.count("Gemm") == 1
 
 
 def test_the_default_layer_is_the_class_score(run: Run, network: Path) -> None:

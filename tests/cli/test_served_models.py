@@ -70,6 +70,7 @@ def test_models_of_nowhere(run: Run, network: Path, server: str) -> None:
         ["--method", "gradient", "--target", "web", "--json"],
         ["--method", "grad_cam", "--layer", "pool", "--score-layer", "f", "--json"],
         ["--to", "c", "--json"],
+        ["--lowering", "fast", "--method", "gradient"],
     ],
 )
 def test_check(run: Run, network: Path, server: str, flags: list[str]) -> None:
@@ -107,7 +108,7 @@ def test_check_of_what_cannot_be_explained(run: Run, network: Path, server: str)
             "portable",
             "--keep-shape",
         ],
-        ["--method", "gradient", "--bake-preprocess", "unit"],
+        ["--method", "gradient", "--bake-preprocess", "unit", "--lowering", "fast"],
     ],
 )
 def test_rewrite(run: Run, labelled: Path, server: str, flags: list[str]) -> None:

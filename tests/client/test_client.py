@@ -66,13 +66,15 @@ def test_check(client):
     assert report.ok
     assert (report.layer, report.method, report.to) == ("p", "gradient", "c")
     assert [node.unpool for node in report.nodes if node.operator == "MaxPool"] == ["portable"]
+    assert not any(node.lowering for node in report.nodes)
+    report = client.check("classifier", None, "gradient", lowering="fast")
+    assert "row of the unit" in report.nodes[-1].lowering
 
 
 def test_rewrite(client, folder):
-    data = client.rewrite(
-        "heavy", "c", "gradient", select="fixed", channels=[1], position="max", keep_outputs=False
-    )
-    options = Options(select="fixed", channels=(1,), position="max", keep_outputs=False)
+    chosen = {"select": "fixed", "position": "max", "keep_outputs": False, "lowering": "fast"}
+    data = client.rewrite("heavy", "c", "gradient", channels=[1], **chosen)
+    options = Options(channels=(1,), **chosen)
     expected = rewrite(load(folder / "heavy.onnx"), "c", "gradient", options)
     assert data == expected.SerializeToString()
 

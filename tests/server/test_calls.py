@@ -16,7 +16,15 @@ from server.running import CLASSIFIER, model, pixels, running
 from onnxplain.engine import Engine, Preprocess, bake_preprocess
 from onnxplain.graphops import Options, check, layers, load, network, rewrite
 from onnxplain.graphops.errors import Cancelled
-from onnxplain.graphops.options import BACKWARDS, POSITIONS, SEED_VALUES, SELECTS, TARGETS, UNPOOLS
+from onnxplain.graphops.options import (
+    BACKWARDS,
+    LOWERINGS,
+    POSITIONS,
+    SEED_VALUES,
+    SELECTS,
+    TARGETS,
+    UNPOOLS,
+)
 from onnxplain.v1 import explain_pb2 as pb
 from onnxplain.v1 import explain_pb2_grpc, tensors
 
@@ -114,6 +122,17 @@ def test_check(stub, folder):
     assert [(n.node, n.operator, n.rule) for n in response.nodes] == [
         (n.node, n.operator, n.rule) for n in expected.nodes
     ]
+    assert [n.lowering for n in response.nodes] == [""] * len(expected.nodes)
+
+
+def test_check_of_a_lowering(stub, folder):
+    request = pb.CheckRequest(model="models/classifier", method="gradient")
+    request.lowering = pb.LOWERING_FAST
+    expected = check(load(folder / "classifier.onnx"), None, "gradient", lowering="fast")
+    assert [n.lowering for n in stub.Check(request).nodes] == [n.lowering for n in expected.nodes]
+    assert any(n.lowering for n in expected.nodes)
+    request.target = pb.TARGET_CUDA
+    assert "nothing was measured there" in stub.Check(request).warnings[-1]
 
 
 def test_rewrite_streams_a_model_in_pieces(stub, folder):
@@ -150,6 +169,7 @@ def test_rewrite_passes_its_options_on(stub, folder):
             channel_axis=1,
             keep_outputs=False,
             keep_shape=True,
+            lowering=pb.LOWERING_FAST,
         )
     )
     options = Options(
@@ -162,6 +182,7 @@ def test_rewrite_passes_its_options_on(stub, folder):
         channel_axis=1,
         keep_outputs=False,
         keep_shape=True,
+        lowering="fast",
     )
     expected = rewrite(load(folder / "classifier.onnx"), "p", "guided_backprop", options)
     assert b"".join(part.data for part in parts) == expected.SerializeToString()
@@ -176,6 +197,7 @@ def test_rewrite_passes_its_options_on(stub, folder):
         (pb.Unpool, UNPOOLS),
         (pb.Target, TARGETS),
         (pb.Backward, BACKWARDS),
+        (pb.Lowering, LOWERINGS),
     ],
 )
 def test_the_enums_have_every_word_of_the_options(enum, words):

@@ -17,10 +17,11 @@ from onnxplain.graphops.layer_and_target import (
     longest_path,
     path_between,
 )
+from onnxplain.graphops.lowering_report import replaced, rule_form, unmeasured
 from onnxplain.graphops.methods import DEFAULT_METHOD, Method, find_method, require_taken
 from onnxplain.graphops.network import Network, NetworkSource, as_network
 from onnxplain.graphops.operators import ACTIVATIONS, GRADIENT, Table, choose_form, is_rectifier
-from onnxplain.graphops.options import Options, Target, Unpool
+from onnxplain.graphops.options import Lowering, Options, Target, Unpool
 from onnxplain.graphops.rewriter import append_explanation
 from onnxplain.graphops.ways_out import WaysOut, find_ways_out, naming_ways_out, with_ways_out
 
@@ -34,7 +35,9 @@ class NodeReport:
     node, operator: its name and its type. tensor: its first output.
     rule: "exact" (as the method defines it), "as gradient" (an activation for which the method has
     no rule of its own), or "no rule". unpool: the form of unpooling chosen for a max-pool, else
-    None. note: a warning, or "".
+    None; with lowering `fast`, "comparison" where no switches are recorded. note: a warning, or "".
+    lowering: for lowering `fast`, the operators in place of plain ones and why; "" where it is
+    plain.
     """
 
     node: str
@@ -43,6 +46,7 @@ class NodeReport:
     rule: str
     unpool: str | None
     note: str
+    lowering: str = ""
 
 
 @dataclass(frozen=True)
@@ -84,6 +88,7 @@ def check(
     to: str | None = None,
     unpool: str = "auto",
     target: str = "cpu",
+    lowering: str = "plain",
     channel_axis: int | None = None,
     keep_shape: bool = False,
     score_layer: str | None = None,
@@ -98,6 +103,7 @@ def check(
         to: the tensor projected back to; None for the picture.
         unpool: the form of max-unpooling; "auto" for the fastest exact form on `target`.
         target: the runtime that will run the artefact.
+        lowering: the operators of the backward pass, "plain" or "fast".
         channel_axis: the layer's channel axis, where the default is wrong.
         keep_shape: keep a fixed batch size.
         score_layer: for class activation maps, the layer whose unit is explained.
@@ -119,6 +125,7 @@ def check(
         to=to,
         unpool=cast("Unpool", unpool),
         target=cast("Target", target),
+        lowering=cast("Lowering", lowering),
         channel_axis=channel_axis,
         keep_shape=keep_shape,
         score_layer=score_layer,
@@ -139,13 +146,19 @@ def _check(network: Network, chosen: Method, layer: str | None, options: Options
     by_default = (options.score_layer if chosen.over == "map" else layer) is None
     notes = ends.score.notes if by_default and ends.score is not None else ()
     path = longest_path(canonical.graph, ends, chosen, path)
+    plain = prepared(chosen.rules, path, replace(options, lowering="plain"))[1]
     path, table = prepared(chosen.rules, path, options)
     supported = has_rule(table)
     rectifies = isinstance(chosen.rules, dict) and chosen.rules is not GRADIENT
-    nodes = tuple(_node_report(n, rectifies, options, supported(n)) for n in path.nodes)
+    nodes = tuple(
+        _node_report(n, rectifies, options, supported(n), rule_form(n, plain, table, options))
+        for n in path.nodes
+    )
     problem, ways = "", WaysOut()
     try:
-        append_explanation(network.canonical(options.keep_shape), layer, chosen, options)
+        appended = append_explanation(network.canonical(options.keep_shape), layer, chosen, options)
+        fast = replaced(path, appended.choices)
+        nodes = tuple(_with_lowering(row, fast.get(row.node, "")) for row in nodes)
     except OptionError as e:  # the layer has no units
         problem = str(e)
     except ModelError as e:
@@ -161,7 +174,9 @@ def _check(network: Network, chosen: Method, layer: str | None, options: Options
         batch_note=canonical.batch_note,
         nodes=nodes,
         explainable_from=ways.to or None,
-        warnings=(*notes, *ends.warnings, *(n.note for n in nodes if n.note)),
+        warnings=tuple(
+            filter(None, (*notes, *ends.warnings, *(n.note for n in nodes), unmeasured(options)))
+        ),
         ok=not problem,
         problem=problem,
         quantity=ends.score.quantity if ends.score is not None else "",
@@ -191,8 +206,19 @@ def _refused(canonical: CanonicalGraph, path: Path, table: Table, row: NodeRepor
     return row
 
 
-def _node_report(node: Node, rectifies: bool, options: Options, supported: bool) -> NodeReport:
-    """Report one node. rectifies: whether the method differs from the gradient in rectifiers."""
+def _with_lowering(row: NodeReport, phrases: str) -> NodeReport:
+    """Return the row of a node, with what took the place of plain operators."""
+    return replace(row, lowering="; ".join(filter(None, (row.lowering, phrases))))
+
+
+def _node_report(
+    node: Node, rectifies: bool, options: Options, supported: bool, fast: str
+) -> NodeReport:
+    """Report one node.
+
+    rectifies: whether the method differs from the gradient in rectifiers. fast: what is special
+    about the rule by lowering `fast`.
+    """
     rule, form, note = "exact", None, ""
     if not supported:
         rule = "no rule"
@@ -200,4 +226,5 @@ def _node_report(node: Node, rectifies: bool, options: Options, supported: bool)
         rule = "as gradient"
     elif node.op == "MaxPool":
         form, note = choose_form(node, options.unpool, options.target)
-    return NodeReport(node.name, node.op, node.outputs[0].name, rule, form, note)
+        form = "comparison" if fast else form
+    return NodeReport(node.name, node.op, node.outputs[0].name, rule, form, note, fast)

@@ -65,6 +65,12 @@ class Target(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     TARGET_WEB: _ClassVar[Target]
     TARGET_TENSORRT: _ClassVar[Target]
 
+class Lowering(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    LOWERING_UNSPECIFIED: _ClassVar[Lowering]
+    LOWERING_PLAIN: _ClassVar[Lowering]
+    LOWERING_FAST: _ClassVar[Lowering]
+
 class Backward(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     BACKWARD_UNSPECIFIED: _ClassVar[Backward]
@@ -110,6 +116,9 @@ TARGET_CUDA: Target
 TARGET_OPENVINO: Target
 TARGET_WEB: Target
 TARGET_TENSORRT: Target
+LOWERING_UNSPECIFIED: Lowering
+LOWERING_PLAIN: Lowering
+LOWERING_FAST: Lowering
 BACKWARD_UNSPECIFIED: Backward
 BACKWARD_SAME: Backward
 BACKWARD_FLOAT32: Backward
@@ -302,7 +311,7 @@ class OptionInfo(_message.Message):
     def __init__(self, name: _Optional[str] = ..., type: _Optional[str] = ..., default: _Optional[str] = ..., minimum: _Optional[float] = ..., maximum: _Optional[float] = ..., choices: _Optional[_Iterable[str]] = ..., help: _Optional[str] = ...) -> None: ...
 
 class CheckRequest(_message.Message):
-    __slots__ = ("model", "layer", "method", "to", "unpool", "channel_axis", "keep_shape", "target", "method_options")
+    __slots__ = ("model", "layer", "method", "to", "unpool", "channel_axis", "keep_shape", "target", "method_options", "lowering")
     MODEL_FIELD_NUMBER: _ClassVar[int]
     LAYER_FIELD_NUMBER: _ClassVar[int]
     METHOD_FIELD_NUMBER: _ClassVar[int]
@@ -312,6 +321,7 @@ class CheckRequest(_message.Message):
     KEEP_SHAPE_FIELD_NUMBER: _ClassVar[int]
     TARGET_FIELD_NUMBER: _ClassVar[int]
     METHOD_OPTIONS_FIELD_NUMBER: _ClassVar[int]
+    LOWERING_FIELD_NUMBER: _ClassVar[int]
     model: str
     layer: str
     method: str
@@ -321,7 +331,8 @@ class CheckRequest(_message.Message):
     keep_shape: bool
     target: Target
     method_options: MethodOptions
-    def __init__(self, model: _Optional[str] = ..., layer: _Optional[str] = ..., method: _Optional[str] = ..., to: _Optional[str] = ..., unpool: _Optional[_Union[Unpool, str]] = ..., channel_axis: _Optional[int] = ..., keep_shape: _Optional[bool] = ..., target: _Optional[_Union[Target, str]] = ..., method_options: _Optional[_Union[MethodOptions, _Mapping]] = ...) -> None: ...
+    lowering: Lowering
+    def __init__(self, model: _Optional[str] = ..., layer: _Optional[str] = ..., method: _Optional[str] = ..., to: _Optional[str] = ..., unpool: _Optional[_Union[Unpool, str]] = ..., channel_axis: _Optional[int] = ..., keep_shape: _Optional[bool] = ..., target: _Optional[_Union[Target, str]] = ..., method_options: _Optional[_Union[MethodOptions, _Mapping]] = ..., lowering: _Optional[_Union[Lowering, str]] = ...) -> None: ...
 
 class CheckResponse(_message.Message):
     __slots__ = ("ok", "problem", "layer", "method", "to", "opset", "batch", "batch_note", "nodes", "explainable_from", "warnings", "quantity", "other_outputs")
@@ -354,20 +365,22 @@ class CheckResponse(_message.Message):
     def __init__(self, ok: _Optional[bool] = ..., problem: _Optional[str] = ..., layer: _Optional[str] = ..., method: _Optional[str] = ..., to: _Optional[str] = ..., opset: _Optional[int] = ..., batch: _Optional[str] = ..., batch_note: _Optional[str] = ..., nodes: _Optional[_Iterable[_Union[NodeReport, _Mapping]]] = ..., explainable_from: _Optional[str] = ..., warnings: _Optional[_Iterable[str]] = ..., quantity: _Optional[str] = ..., other_outputs: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class NodeReport(_message.Message):
-    __slots__ = ("node", "operator", "tensor", "rule", "unpool", "note")
+    __slots__ = ("node", "operator", "tensor", "rule", "unpool", "note", "lowering")
     NODE_FIELD_NUMBER: _ClassVar[int]
     OPERATOR_FIELD_NUMBER: _ClassVar[int]
     TENSOR_FIELD_NUMBER: _ClassVar[int]
     RULE_FIELD_NUMBER: _ClassVar[int]
     UNPOOL_FIELD_NUMBER: _ClassVar[int]
     NOTE_FIELD_NUMBER: _ClassVar[int]
+    LOWERING_FIELD_NUMBER: _ClassVar[int]
     node: str
     operator: str
     tensor: str
     rule: str
     unpool: str
     note: str
-    def __init__(self, node: _Optional[str] = ..., operator: _Optional[str] = ..., tensor: _Optional[str] = ..., rule: _Optional[str] = ..., unpool: _Optional[str] = ..., note: _Optional[str] = ...) -> None: ...
+    lowering: str
+    def __init__(self, node: _Optional[str] = ..., operator: _Optional[str] = ..., tensor: _Optional[str] = ..., rule: _Optional[str] = ..., unpool: _Optional[str] = ..., note: _Optional[str] = ..., lowering: _Optional[str] = ...) -> None: ...
 
 class MethodOptions(_message.Message):
     __slots__ = ("score_layer", "upsample", "samples", "noise_level", "noise_seed", "steps", "low", "high", "baseline", "window", "stride", "masks", "resolution", "keep", "start", "iterations", "step_size", "jitter", "blur", "decay", "score_channel_axis", "noise")
@@ -418,7 +431,7 @@ class MethodOptions(_message.Message):
     def __init__(self, score_layer: _Optional[str] = ..., upsample: _Optional[bool] = ..., samples: _Optional[int] = ..., noise_level: _Optional[float] = ..., noise_seed: _Optional[int] = ..., steps: _Optional[int] = ..., low: _Optional[_Iterable[float]] = ..., high: _Optional[_Iterable[float]] = ..., baseline: _Optional[_Union[Tensor, _Mapping]] = ..., window: _Optional[_Iterable[int]] = ..., stride: _Optional[_Iterable[int]] = ..., masks: _Optional[int] = ..., resolution: _Optional[int] = ..., keep: _Optional[float] = ..., start: _Optional[str] = ..., iterations: _Optional[int] = ..., step_size: _Optional[float] = ..., jitter: _Optional[int] = ..., blur: _Optional[float] = ..., decay: _Optional[float] = ..., score_channel_axis: _Optional[int] = ..., noise: _Optional[str] = ...) -> None: ...
 
 class RewriteRequest(_message.Message):
-    __slots__ = ("model", "layer", "method", "select", "channels", "position", "seed_value", "to", "unpool", "channel_axis", "keep_outputs", "keep_shape", "target", "backward", "method_options", "negate", "bake_preprocess")
+    __slots__ = ("model", "layer", "method", "select", "channels", "position", "seed_value", "to", "unpool", "channel_axis", "keep_outputs", "keep_shape", "target", "backward", "method_options", "negate", "bake_preprocess", "lowering")
     MODEL_FIELD_NUMBER: _ClassVar[int]
     LAYER_FIELD_NUMBER: _ClassVar[int]
     METHOD_FIELD_NUMBER: _ClassVar[int]
@@ -436,6 +449,7 @@ class RewriteRequest(_message.Message):
     METHOD_OPTIONS_FIELD_NUMBER: _ClassVar[int]
     NEGATE_FIELD_NUMBER: _ClassVar[int]
     BAKE_PREPROCESS_FIELD_NUMBER: _ClassVar[int]
+    LOWERING_FIELD_NUMBER: _ClassVar[int]
     model: str
     layer: str
     method: str
@@ -453,7 +467,8 @@ class RewriteRequest(_message.Message):
     method_options: MethodOptions
     negate: bool
     bake_preprocess: str
-    def __init__(self, model: _Optional[str] = ..., layer: _Optional[str] = ..., method: _Optional[str] = ..., select: _Optional[_Union[Select, str]] = ..., channels: _Optional[_Iterable[int]] = ..., position: _Optional[_Union[Position, str]] = ..., seed_value: _Optional[_Union[SeedValue, str]] = ..., to: _Optional[str] = ..., unpool: _Optional[_Union[Unpool, str]] = ..., channel_axis: _Optional[int] = ..., keep_outputs: _Optional[bool] = ..., keep_shape: _Optional[bool] = ..., target: _Optional[_Union[Target, str]] = ..., backward: _Optional[_Union[Backward, str]] = ..., method_options: _Optional[_Union[MethodOptions, _Mapping]] = ..., negate: _Optional[bool] = ..., bake_preprocess: _Optional[str] = ...) -> None: ...
+    lowering: Lowering
+    def __init__(self, model: _Optional[str] = ..., layer: _Optional[str] = ..., method: _Optional[str] = ..., select: _Optional[_Union[Select, str]] = ..., channels: _Optional[_Iterable[int]] = ..., position: _Optional[_Union[Position, str]] = ..., seed_value: _Optional[_Union[SeedValue, str]] = ..., to: _Optional[str] = ..., unpool: _Optional[_Union[Unpool, str]] = ..., channel_axis: _Optional[int] = ..., keep_outputs: _Optional[bool] = ..., keep_shape: _Optional[bool] = ..., target: _Optional[_Union[Target, str]] = ..., backward: _Optional[_Union[Backward, str]] = ..., method_options: _Optional[_Union[MethodOptions, _Mapping]] = ..., negate: _Optional[bool] = ..., bake_preprocess: _Optional[str] = ..., lowering: _Optional[_Union[Lowering, str]] = ...) -> None: ...
 
 class RewriteResponse(_message.Message):
     __slots__ = ("data", "size", "sha256")

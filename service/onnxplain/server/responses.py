@@ -111,6 +111,7 @@ def check_response(report: Report) -> pb.CheckResponse:
                 rule=node.rule,
                 unpool=node.unpool or "",
                 note=node.note,
+                lowering=node.lowering,
             )
             for node in report.nodes
         ],

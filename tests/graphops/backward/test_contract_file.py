@@ -131,11 +131,18 @@ def test_a_net_of_the_size_of_resnet_50_grows_by_nodes_alone(method):
     before, after = model.ByteSize(), made.ByteSize()
     assert before > 100_000_000
     assert after < 1.01 * before
+    names = [t.name for t in made.graph.initializer]
+    assert len(names) == len(set(names))
+
+
+@pytest.mark.parametrize("method", RECTIFIED)
+def test_each_convolution_is_passed_back_with_its_own_weights(method):
+    model = resnet50()
+    made = artefact(model, None, method, lowering="plain")
     weights = Counter(n.input[1] for n in model.graph.node if n.op_type == "Conv")
     backward = Counter(n.input[1] for n in made.graph.node if n.op_type == "ConvTranspose")
-    assert backward == weights, "each Conv is passed back with its own weights"
-    names = [t.name for t in made.graph.initializer]
-    assert len(names) == len(set(names)) and weights.keys() <= set(names)
+    assert backward == weights
+    assert weights.keys() <= {t.name for t in made.graph.initializer}
 
 
 def operators(model):

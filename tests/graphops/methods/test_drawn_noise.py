@@ -61,12 +61,10 @@ def test_two_runtimes_draw_the_same():
     made = drawn(unpool="portable")  # the evaluator's MaxUnpool fails on odd sizes
     for seed in (0, 5, -1, 2**62 + 11):
         feeds = {"x": X, "channel": CHANNEL, "noise_seed": np.array(seed)}
-        np.testing.assert_allclose(
-            run(made, **feeds)["attribution"],
-            ReferenceEvaluator(made).run(["attribution"], feeds)[0],
-            rtol=1e-4,
-            atol=1e-7,
-        )
+        with np.errstate(over="ignore"):  # of the fast lowering's steep steps, limited to 1
+            (expected,) = ReferenceEvaluator(made).run(["attribution"], feeds)
+        found = run(made, **feeds)["attribution"]
+        np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-7)
 
 
 def test_neither_random_operator_nor_loop_nor_stored_noise():

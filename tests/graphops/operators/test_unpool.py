@@ -145,11 +145,28 @@ def test_window_spreads_over_the_whole_window(pool, sizes):
     agrees_with(spread, pool, "window", sizes)
 
 
-def agrees_with(oracle, pool, form, sizes):
+@pytest.mark.parametrize("channels", [3, 32])  # 32 are whole blocks of ONNX Runtime's layout
+@pytest.mark.parametrize("pool", POOLS, ids=str)
+def test_comparing_with_the_maximum(pool, channels, monkeypatch):
+    monkeypatch.setattr("onnxplain.graphops.lowering.blocked.BLOCK", 1)
+    agrees_with(unpooled, pool, "auto", "static", "fast", channels)
+
+
+OF_MAPS = [p for p in POOLS if len(p.size) == 2 and not p.dilations]
+
+
+@pytest.mark.parametrize("pool", OF_MAPS, ids=str)
+def test_pools_over_maps_are_compared(pool, monkeypatch):
+    monkeypatch.setattr("onnxplain.graphops.lowering.blocked.BLOCK", 1)
+    artefact = explained(pool, "auto", "static", lowering="fast")
+    assert all(len(n.output) == 1 for n in artefact.graph.node if n.op_type == "MaxPool")
+
+
+def agrees_with(oracle, pool, form, sizes, lowering="plain", channels=3):
     rng = np.random.default_rng(5)
-    artefact = explained(pool, form, sizes)
+    artefact = explained(pool, form, sizes, lowering=lowering, channels=channels)
     for fill in INPUTS.values():
-        x = fill(rng, (2, 3, *pool.size)).astype(np.float32)
+        x = fill(rng, (2, channels, *pool.size)).astype(np.float32)
         y = maximum_pooled(pool, x)
         g = rng.integers(-8, 9, y.shape).astype(np.float32)
         got_y, got = run(artefact, {"x": x, "seed": g}, "y", "attribution")
@@ -332,18 +349,18 @@ def spread(pool, x, g):
 # The graphs.
 
 
-def explained(pool, form, sizes, dtype=np.float32):
-    options = Options(select="seed", to="x", unpool=form)
-    artefact = rewrite(network(pool, sizes, dtype), "y", "gradient", options)
+def explained(pool, form, sizes, dtype=np.float32, lowering="plain", channels=3):
+    options = Options(select="seed", to="x", unpool=form, lowering=lowering)
+    artefact = rewrite(network(pool, sizes, dtype, channels=channels), "y", "gradient", options)
     onnx.checker.check_model(artefact, full_check=True)
     return artefact
 
 
-def network(pool, sizes, dtype=np.float32, storage_order=None, indices=False):
-    """Return y = MaxPool(x), x being [N, 3, *size] or all names."""
+def network(pool, sizes, dtype=np.float32, storage_order=None, indices=False, channels=3):
+    """Return y = MaxPool(x), x being [N, channels, *size] or all names."""
     element = helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
     spatial = pool.size if sizes == "static" else [f"S{i}" for i in range(len(pool.size))]
-    channels = 3 if sizes == "static" and dtype == np.float32 else "C"
+    channels = channels if sizes == "static" and dtype == np.float32 else "C"
     attrs = pool.attrs | ({} if storage_order is None else {"storage_order": storage_order})
     produced = ["y", "indices"] if indices else ["y"]
     outputs = [helper.make_tensor_value_info("y", element, None)]

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["add_measure", "measured", "measurement_lines", "print_measured_artefact"]
 
-PATH = ("to", "unpool", "target", "channel_axis")
+PATH = ("to", "unpool", "target", "lowering", "channel_axis")
 
 
 def add_measure(parser: argparse.ArgumentParser) -> None:

@@ -83,6 +83,7 @@ def report_of(message: pb.CheckResponse) -> Report:
                 rule=node.rule,
                 unpool=node.unpool or None,
                 note=node.note,
+                lowering=node.lowering,
             )
             for node in message.nodes
         ),

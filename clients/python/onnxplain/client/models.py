@@ -66,6 +66,7 @@ class ModelCalls(Connection):
         channel_axis: int | None = None,
         keep_shape: bool = False,
         target: str | None = None,
+        lowering: str | None = None,
         score_layer: str | None = None,
         score_channel_axis: int | None = None,
     ) -> pb.CheckResponse:
@@ -80,6 +81,8 @@ class ModelCalls(Connection):
             channel_axis: the layer's channel axis, if the default is wrong.
             keep_shape: leave a fixed batch fixed.
             target: the runtime that an artefact would be for; None for "cpu".
+            lowering: the operators that an artefact would have, "plain" or "fast"; None for
+                "plain".
             score_layer: of class activation maps, the layer whose unit is explained.
             score_channel_axis: that layer's channel axis, if the default is wrong.
 
@@ -99,6 +102,7 @@ class ModelCalls(Connection):
             channel_axis=channel_axis,
             keep_shape=keep_shape,
             target=target,
+            lowering=lowering,
             method_options=options_of_method(
                 {"score_layer": score_layer, "score_channel_axis": score_channel_axis}
             ),
@@ -122,6 +126,7 @@ class ModelCalls(Connection):
         keep_outputs: bool = True,
         keep_shape: bool = False,
         target: str | None = None,
+        lowering: str | None = None,
         backward: str | None = None,
         bake_preprocess: str | None = None,
         **method_options: Any,
@@ -144,6 +149,8 @@ class ModelCalls(Connection):
             keep_outputs: keep the network's own outputs.
             keep_shape: leave a fixed batch fixed.
             target: the runtime that the file is for; None for "cpu".
+            lowering: the operators of the backward pass: "plain", or "fast" for those that are
+                fastest on the target; None for "plain".
             backward: the backward pass's precision in half-precision networks: "same" or "float32".
             bake_preprocess: the preprocessing, such as "imagenet" or "raw_bgr,mean=127", of a file
                 that takes 8-bit pictures [N, H, W, 3]; None: it takes the network's input.
@@ -172,6 +179,7 @@ class ModelCalls(Connection):
             keep_outputs=keep_outputs,
             keep_shape=keep_shape,
             target=target,
+            lowering=lowering,
             backward=backward,
             bake_preprocess=bake_preprocess,
             method_options=options_of_method(method_options),

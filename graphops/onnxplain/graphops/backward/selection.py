@@ -45,7 +45,7 @@ class Interface:
             tensor = op.Identity(tensor)
         tensor.name = self.name(op, wanted)
         tensor.shape = tensor.shape or shape
-        return tensor
+        return op.own(tensor)
 
     def input(
         self,

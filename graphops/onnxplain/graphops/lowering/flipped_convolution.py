@@ -47,6 +47,8 @@ def transposed_convolution(op: Emitter, node: Node) -> Tensor | None:
     after = [extent[i] - pads[i + 2] + spare[i] - strides[i] + 1 for i in (0, 1)]
     if min(*before, *after) < 0:
         return None
+    if group == 1 and shape[1] < BLOCK:  # most of a block of channels would be computed for nothing
+        return None
     attrs = {"kernel_shape": kernel, "dilations": dilations, "group": group}
     around = [*before, *after]
     if max(strides) == 1:
@@ -63,13 +65,13 @@ def transposed_convolution(op: Emitter, node: Node) -> Tensor | None:
     if group == 1 and shape[1] % BLOCK == 0 and max(dilations) == 1:
         long = [(sizes[i] - 1) * strides[i] + kernel[i] + spare[i] for i in (0, 1)]
         ends = [long[i] - pads[i] - pads[i + 2] for i in (0, 1)]
-        lines = [Line(kernel[i], strides[i], pads[i], sizes[i], ends[i]) for i in (0, 1)]
+        lines = [StridedAxis(kernel[i], strides[i], pads[i], sizes[i], ends[i]) for i in (0, 1)]
         return _by_phases(op, x, weight, lines, shape[1])
     return None
 
 
 @dataclass(frozen=True)
-class Line:
+class StridedAxis:
     """One axis of a transposed convolution, from `size` elements to `result`."""
 
     kernel: int
@@ -97,7 +99,7 @@ class Line:
 
 
 def _by_phases(
-    op: Emitter, x: Tensor, weight: Tensor, lines: list[Line], channels: int
+    op: Emitter, x: Tensor, weight: Tensor, lines: list[StridedAxis], channels: int
 ) -> Tensor | None:
     """Return the interleaved results of one convolution for each phase of the strides."""
     strides, maps = [line.stride for line in lines], []

@@ -27,7 +27,7 @@ def gate(op: Emitter, node: Node) -> Tensor | None:
         return None
     passed = op.Mul(g, step(op, y, STEEP))
     if upper is not None:
-        slope = 2.0 ** math.floor(math.log2(STEEP / upper))  # keeps slope·(upper − y) exact
+        slope = 2.0 ** min(126, math.floor(math.log2(STEEP / upper)))  # keeps the sum exact
         passed = op.Mul(passed, step(op, y, -slope, slope * upper))
     return passed
 

@@ -16,7 +16,7 @@ __all__ = ["FASTER", "Choice", "lower"]
 Form = Callable[[Emitter, Node], Tensor | None]
 
 # For each target that was measured, the operators that have a faster form there, which returns None
-# where it does not fit. `bench/lowering.py` prints the measurements.
+# where it does not fit. docs/performance.md has the measurements.
 FASTER: dict[str, dict[str, Form]] = {
     "cpu": {
         "ConvTranspose": transposed_convolution,

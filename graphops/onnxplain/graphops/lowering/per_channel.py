@@ -57,9 +57,12 @@ def total(op: Emitter, node: Node) -> Tensor | None:
 
 def copies(op: Emitter, node: Node) -> Tensor | None:
     """One value per channel and image, copied to all positions."""
-    x, sizes = node.inputs[0], sizes_of(node.outputs[0])
+    x, copied = node.inputs[0], node.outputs[0]
+    sizes = sizes_of(copied)
     if channels_of(x) is None or sizes_of(x) != [1, 1] or sizes is None:
         return None
+    if (x.shape or [])[:2] != (copied.shape or [])[:2]:
+        return None  # copied along the batch or the channels too
     return repeated(op, x, sizes)
 
 

@@ -161,7 +161,10 @@ def make_plan(
     device: str,
     threads: int,
 ) -> Plan:
-    """Rewrite the network and load it. Raises InputError, ModelError or DeviceError."""
+    """Rewrite the network in its fastest form and load it.
+
+    Raises InputError, ModelError or DeviceError.
+    """
     select: Select = options.select or ("channel" if subject.fixed else "pairs")
     options = replace(options, target=target_of(device), select=select, lowering="fast")
     graph = rewrite(network, layer, method, options)

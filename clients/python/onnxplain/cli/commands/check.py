@@ -26,7 +26,7 @@ from onnxplain.cli.output import print_json, printable, table
 from onnxplain.cli.progress import working
 from onnxplain.engine.methods import find_method
 from onnxplain.graphops.methods import require_taken
-from onnxplain.graphops.options import TARGET
+from onnxplain.graphops.options import LOWERING, TARGET
 
 if TYPE_CHECKING:
     from onnxplain.graphops import Report
@@ -46,6 +46,7 @@ def add_parser(commands: Any) -> None:
     add_model(parser, LOCAL_OR_SERVED)
     add_path(parser, exportable())
     add_option(parser, TARGET, "RUNTIME")
+    add_option(parser, LOWERING)
     add_method_options(parser, exported=True)
     add_measure(parser)
     add_server(parser)
@@ -63,8 +64,8 @@ def run(arguments: argparse.Namespace) -> None:
         return
     method, own = find_method(arguments.method), chosen_method_options(arguments)
     require_taken(method, list(own))
-    names = ("to", "unpool", "target", "channel_axis", "score_layer", "score_channel_axis")
-    options = {name: getattr(arguments, name) for name in names}
+    names = ("to", "unpool", "target", "lowering", "channel_axis", "score_layer")
+    options = {name: getattr(arguments, name) for name in (*names, "score_channel_axis")}
     with working("checking the model"):
         report = (_check_remotely if arguments.server else _check_locally)(arguments, options)
     measurement = measured(arguments) if arguments.measure and report.ok else None
@@ -73,7 +74,8 @@ def run(arguments: argparse.Namespace) -> None:
         print_json({**dataclasses.asdict(report), **found})
     else:
         lines = measurement_lines(measurement) if measurement is not None else []
-        print("\n".join([*_lines(report), *([""] if lines else []), *lines]))
+        shown = _lines(report, lowering=arguments.lowering == "fast")
+        print("\n".join([*shown, *([""] if lines else []), *lines]))
     if not report.ok:
         from onnxplain.graphops.errors import UnsupportedModel
 
@@ -98,8 +100,11 @@ def _check_remotely(arguments: argparse.Namespace, options: dict[str, Any]) -> R
         )
 
 
-def _lines(report: Report) -> list[str]:
-    """Return the report as lines: the arguments, the nodes on the path, and the conclusion."""
+def _lines(report: Report, lowering: bool) -> list[str]:
+    """Return the report as lines: the arguments, the nodes on the path, and the conclusion.
+
+    lowering: whether with the lowering of each node.
+    """
     note = f" ({report.batch_note})" if report.batch_note else ""
     lines = [
         f"layer   {report.layer}",
@@ -110,9 +115,13 @@ def _lines(report: Report) -> list[str]:
     ]
     lines = [printable(line) for line in lines]
     if report.nodes:
-        header = ("node", "operator", "rule", "unpool")
-        rows = [(n.node or n.tensor, n.operator, n.rule, n.unpool or "") for n in report.nodes]
-        lines += ["", table(header, rows)]
+        header = ("node", "operator", "rule", "unpool", "lowering")
+        rows = [
+            (n.node or n.tensor, n.operator, n.rule, n.unpool or "", n.lowering)
+            for n in report.nodes
+        ]
+        columns = len(header) if lowering else len(header) - 1
+        lines += ["", table(header[:columns], [row[:columns] for row in rows])]
     lines += ["", *(in_flags(printable(f"warning: {warning}")) for warning in report.warnings)]
     if report.ok:
         lines.append("an explanation is possible")

@@ -33,6 +33,7 @@ from onnxplain.graphops.options import (
     GENERAL,
     KEEP_OUTPUTS,
     KEEP_SHAPE,
+    LOWERING,
     SELECT,
     TARGET,
 )
@@ -45,7 +46,8 @@ if TYPE_CHECKING:
 __all__ = ["add_parser", "run"]
 
 PATH = (  # the options that `check` takes
-    "to", "unpool", "target", "channel_axis", "keep_shape", "score_layer", "score_channel_axis",
+    "to", "unpool", "target", "lowering", "channel_axis", "keep_shape", "score_layer",
+    "score_channel_axis",
 )  # fmt: skip
 
 
@@ -72,6 +74,7 @@ def add_parser(commands: Any) -> None:
     add_model(parser, LOCAL_OR_SERVED)
     add_path(parser, exportable())
     add_option(parser, TARGET, "RUNTIME")
+    add_option(parser, LOWERING)
     add_option(parser, SELECT, "SELECT")
     parser.add_argument(
         "--channel",
