@@ -1,5 +1,6 @@
 """ONNX Runtime behind its wrapper: devices, deadlines, errors, silence."""
 
+import contextlib
 import importlib.metadata
 import threading
 import time
@@ -9,7 +10,7 @@ import onnx
 import onnxruntime
 import pytest
 
-from onnxplain.engine.runtime.sessions import Session, Stop, resolve_device
+from onnxplain.engine.runtime.sessions import Session, Stop, load_session, resolve_device
 from onnxplain.graphops.errors import Cancelled, DeviceError, OptionError, UnsupportedModel
 from onnxplain.graphops.ir import large
 
@@ -50,6 +51,21 @@ def test_idle_threads_do_not_spin():
         time.sleep(0.05)
         spent.append(time.process_time() - before)
     assert min(spent) < 0.01
+
+
+@pytest.mark.parametrize(("body", "packs"), [("Gemm", False), ("MatMul", True)])
+def test_classifiers_weights_are_not_copied(body, packs):
+    model = onnx.parser.parse_model(RELU.format(f"y = {body} (x, w)"))
+    model.graph.initializer.append(onnx.numpy_helper.from_array(np.eye(3, dtype=np.float32), "w"))
+    loaded, _ = load_session(model, "cpu")
+    found = {}
+    for key in ("session.disable_prepacking", "session.intra_op.allow_spinning"):
+        with contextlib.suppress(RuntimeError):  # not set
+            found[key] = loaded.get_session_options().get_session_config_entry(key)
+    assert (found.get("session.disable_prepacking") != "1") == packs
+    assert found["session.intra_op.allow_spinning"] == "0"
+    x = np.arange(6, dtype=np.float32).reshape(2, 3)
+    np.testing.assert_array_equal(loaded.run(None, {"x": x})[0], x)
 
 
 @pytest.mark.parametrize("dtype", ["float16", "int64", "bfloat16"])
