@@ -80,10 +80,12 @@ INTRODUCTION = """# Memory
 
 The engine works within `memory_bytes` (`--memory`), by default 1 GiB. One run of a graph computes
 as many results (of units, samples, steps or masks) as fit into that memory, and the next run the
-next ones. The memory that one result needs is computed from the graph: the sizes of the tensors
-that are alive at the same time, for a picture of that size, and as much again for copies that
-ONNX Runtime makes in its kernels' layouts and for what its arena leaves unused. A single result
-is computed however large it is, except by `slide`, which refuses a picture that would need more.
+next ones. On the CPU, where larger batches are no faster, results that share no forward pass take
+64 MiB per thread at most. The memory that one result needs is computed from the graph: the sizes
+of the tensors that are alive at the same time, for a picture of that size, and as much again for
+copies that ONNX Runtime makes in its kernels' layouts and for what its arena leaves unused. A
+single result is computed however large it is, except by `slide`, which refuses a picture that
+would need more.
 Weights come on top, several times over: in the model as loaded, rewritten and optimised.
 
 `make bench-memory` measures the peak memory of a whole process, Python included, for integrated

@@ -34,8 +34,8 @@ __all__ = ["Chosen", "ProjectedUnits", "Run", "batches"]
 
 Array = npt.NDArray[Any]
 ProjectedUnits = tuple[int, slice, Projections]  # index of the image, its units, their results
-# Two cores took 1.3 times as long per gradient of SqueezeNet in batches of 16 as one by one; forward
-# passes of SqueezeNet and ResNet-50 gained 2 % in pairs and nothing beyond.
+# On two cores a gradient of SqueezeNet took 1.3 times as long in batches of 16 as by itself; a
+# forward pass of SqueezeNet or ResNet-50 gained 2 % in a batch of two and nothing beyond.
 SAMPLE_BYTES_PER_CORE = 2**26
 
 

@@ -1,15 +1,18 @@
 """ONNX Runtime behind its wrapper: devices, deadlines, errors, silence."""
 
+import contextlib
 import importlib.metadata
 import threading
+import time
 
 import numpy as np
 import onnx
 import onnxruntime
 import pytest
 
-from onnxplain.engine.runtime.sessions import Session, Stop, resolve_device
+from onnxplain.engine.runtime.sessions import Session, Stop, load_session, resolve_device
 from onnxplain.graphops.errors import Cancelled, DeviceError, OptionError, UnsupportedModel
+from onnxplain.graphops.ir import large
 
 RELU = '<ir_version: 8, opset_import: ["": 17]> net (float[N, 3] x) => (float[N, 3] y) {{ {0} }}'
 
@@ -36,6 +39,45 @@ def test_a_session_runs_and_names_its_outputs():
     (y,) = net.run({"x": np.array([[-1, 0, 2]], np.float32)}, ["y"], Stop())
     assert y.tolist() == [[0, 0, 2]]
     assert net.bytes > 0
+
+
+def test_idle_threads_do_not_spin():
+    net = Session(onnx.parser.parse_model(RELU.format("y = Relu (x)")), "cpu", threads=2)
+    x = np.ones((100_000, 3), np.float32)  # enough for two threads
+    spent = []
+    for _ in range(3):
+        net.run({"x": x}, ["y"], Stop())
+        before = time.process_time()
+        time.sleep(0.05)
+        spent.append(time.process_time() - before)
+    assert min(spent) < 0.01
+
+
+@pytest.mark.parametrize(("body", "packs"), [("Gemm", False), ("MatMul", True)])
+def test_classifiers_weights_are_not_copied(body, packs):
+    model = onnx.parser.parse_model(RELU.format(f"y = {body} (x, w)"))
+    model.graph.initializer.append(onnx.numpy_helper.from_array(np.eye(3, dtype=np.float32), "w"))
+    loaded, _ = load_session(model, "cpu")
+    found = {}
+    for key in ("session.disable_prepacking", "session.intra_op.allow_spinning"):
+        with contextlib.suppress(RuntimeError):  # not set
+            found[key] = loaded.get_session_options().get_session_config_entry(key)
+    assert (found.get("session.disable_prepacking") != "1") == packs
+    assert found["session.intra_op.allow_spinning"] == "0"
+    x = np.arange(6, dtype=np.float32).reshape(2, 3)
+    np.testing.assert_array_equal(loaded.run(None, {"x": x})[0], x)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "int64", "bfloat16"])
+def test_large_tensors_keep_their_values(dtype, monkeypatch):
+    monkeypatch.setattr(large, "LARGE", 100)
+    kind = onnx.helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
+    model = onnx.parser.parse_model(RELU.format("w = Cast <to = 1> (v)  y = Add (x, w)"))
+    values = np.arange(-60, 60).reshape(40, 3)
+    model.graph.initializer.append(onnx.numpy_helper.from_array(values.astype(dtype), "v"))
+    assert model.graph.initializer[0].data_type == kind
+    (y,) = Session(model, "cpu").run({"x": np.ones((40, 3), np.float32)}, ["y"], Stop())
+    np.testing.assert_array_equal(y, values + 1)
 
 
 @pytest.mark.parametrize("device", ["gpu", "CUDA", "cuda:", "cuda:x", "cuda:-1", ""])

@@ -33,7 +33,7 @@ from onnxplain.graphops.ir.graph import (
 )
 from onnxplain.graphops.ir.importer import name_scopes, read
 from onnxplain.graphops.ir.io import load, opset_of, read_metadata, save, write_atomically
-from onnxplain.graphops.ir.large import fits, join, raw, size_of, split
+from onnxplain.graphops.ir.large import bytes_of, fits, join, raw, size_of, split
 from onnxplain.graphops.ir.reshaping import merge_axes, reshape
 from onnxplain.graphops.ir.shape_inference import infer_shapes, with_shapes
 from onnxplain.graphops.ir.stand_in import StandIn
@@ -54,6 +54,7 @@ __all__ = [
     "constant",
     "dtype_name",
     "dtype_of",
+    "bytes_of",
     "fits",
     "infer_shapes",
     "is_constant",

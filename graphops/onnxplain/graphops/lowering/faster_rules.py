@@ -33,7 +33,11 @@ def form_of(node: Node) -> str:
         return "comparison with the maximum"
     if node.op == "AveragePool" and _tiles(node):
         return "nearest Resize"
-    if node.op == ACTIVATION and _sigmoid_of_swish(node) is not None:
+    if (
+        node.op == ACTIVATION
+        and _sigmoid_of_swish(node) is not None
+        and channels_of(node.inputs[0])
+    ):
         return "σ·(1 + x − y)"
     return ""
 

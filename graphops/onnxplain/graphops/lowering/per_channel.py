@@ -22,7 +22,8 @@ def product(op: Emitter, node: Node) -> Tensor | None:
         number = number_of(factor)
         if number is not None:
             return scaled(op, g, number)
-        if is_fixed(factor) and list(factor.shape or [])[-3:] == [channels, 1, 1]:
+        shape = list(factor.shape or [])
+        if is_fixed(factor) and shape in ([channels, 1, 1], [1, channels, 1, 1]):
             kernel = op.Reshape(factor, [channels, 1, 1, 1])
             return op.Conv(g, kernel, group=channels, kernel_shape=[1, 1])
         if channels_of(factor) == channels and sizes_of(factor) == [1, 1] != sizes is not None:
@@ -61,8 +62,9 @@ def copies(op: Emitter, node: Node) -> Tensor | None:
     sizes = sizes_of(copied)
     if channels_of(x) is None or sizes_of(x) != [1, 1] or sizes is None:
         return None
-    if (x.shape or [])[:2] != (copied.shape or [])[:2]:
-        return None  # copied along the batch or the channels too
+    batch, results = (x.shape or [1])[0], (copied.shape or [1])[0]
+    if channels_of(x) != channels_of(copied) or (batch == 1 and results != 1):
+        return None  # copied along the channels or the batch too
     return repeated(op, x, sizes)
 
 
