@@ -35,7 +35,7 @@ def channels_of(tensor: Tensor) -> int | None:
     if tensor.dtype != np.float32 or tensor.shape is None or len(tensor.shape) != 4:
         return None
     channels = tensor.shape[1]
-    return channels if isinstance(channels, int) and channels % BLOCK == 0 else None
+    return channels if isinstance(channels, int) and channels and channels % BLOCK == 0 else None
 
 
 def sizes_of(tensor: Tensor) -> list[int] | None:

@@ -69,7 +69,9 @@ def _tiles(node: Node) -> bool:
     if channels_of(node.inputs[0]) is None or x is None or y is None:
         return False
     covered = [n * k for n, k in zip(y, window.kernel, strict=True)]
-    return window.kernel == window.strides and max(window.dilations) == 1 and covered == x
+    if window.static_pads() != ([0, 0], [0, 0]) or max(window.dilations) > 1:
+        return False
+    return window.kernel == window.strides and covered == x
 
 
 def _swish(chained: Rule) -> Rule:

@@ -36,7 +36,8 @@ def transposed_convolution(op: Emitter, node: Node) -> Tensor | None:
     """Return the result of a ConvTranspose over two spatial axes as that of a Conv."""
     x, weight, *bias = node.inputs
     shape = weight.shape or []
-    if bias or len(shape) != 4 or not is_static(shape) or not _folds(weight):
+    sized = node.attrs.get("output_shape") or node.attrs.get("auto_pad", "NOTSET") != "NOTSET"
+    if bias or sized or len(shape) != 4 or not is_static(shape) or not _folds(weight):
         return None
     kernel = list(shape[2:])
     group, strides = attribute(node, "group", 1), attribute(node, "strides", [1, 1])
