@@ -1,6 +1,7 @@
 """Nodes that look as if they had a faster form, and have none: both lowerings give the same."""
 
 import numpy as np
+import onnx
 import pytest
 from artefacts import artefact, network, run, session
 
@@ -43,6 +44,41 @@ def test_a_signal_copied_along_the_batch():
     )
     seed = np.random.default_rng(0).standard_normal((1, 16, 1, 1)).astype(np.float32)
     assert_same(network(HEAD + text), "gradient", {"seed": seed}, (2, 16, 6, 5), select="seed")
+
+
+@pytest.mark.parametrize("border", ["-inf", "-3.4e38"])
+def test_max_pools_of_maps_padded_by_the_least_number(border):
+    """A pool of padding alone; filters of one element would make NaN of infinity times zero."""
+    model = network(
+        HEAD + "(float[N, 16, 8, 8] x, float lowest) => (float[N, 16, 4, 4] y)"
+        " { pads = Constant <value = int64[8] {0, 0, 0, 0, 0, 0, 1, 1}> ()"
+        " p = Pad (x, pads, lowest) y = MaxPool <kernel_shape = [3, 3], strides = [2, 2]> (p) }"
+    )
+    model.graph.initializer[0].CopyFrom(onnx.numpy_helper.from_array(np.float32(border), "lowest"))
+    seed = np.random.default_rng(0).standard_normal((2, 16, 4, 4)).astype(np.float32)
+    assert_same(model, "gradient", {"seed": seed}, (2, 16, 8, 8), select="seed")
+
+
+@pytest.mark.parametrize("kernel", [(3, 1), (1, 3)])
+def test_max_pools_that_skip_rows_or_columns(kernel):
+    """Windows of one element along an axis, two apart there; the signal's sizes are inferred."""
+    attrs = f"kernel_shape = [{kernel[0]}, {kernel[1]}], strides = [2, 2]"
+    model = network(
+        HEAD + "(float[N, 16, 9, 9] x) => (float[N, 16, A, B] y)"
+        f" {{ r = Relu (x) p = MaxPool <{attrs}> (r) t = Tanh (p)"
+        " s = Shape (p) y = Reshape (t, s) }"
+    )
+    added = {"channel": np.array([1, 4])}
+    assert_same(model, "gradient", added, (2, 16, 9, 9), position="all")
+
+
+def test_a_factor_per_channel_and_image():
+    text = (
+        "(float[2, 16, 6, 5] x, float[2, 16, 1, 1] w) => (float[2, 16, 6, 5] y)"
+        " { t = Tanh (x) m = Mul (t, w) y = Tanh (m) }"
+    )
+    added = {"channel": np.array([1, 4])}
+    assert_same(network(HEAD + text), "gradient", added, (2, 16, 6, 5), position="all")
 
 
 def test_no_channels():

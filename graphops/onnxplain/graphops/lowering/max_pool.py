@@ -12,7 +12,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from onnxplain.graphops.ir import Emitter, Node, Tensor, attribute
+from onnxplain.graphops.ir import (
+    Emitter,
+    Node,
+    Tensor,
+    attribute,
+    known_value,
+    optional_input,
+)
 from onnxplain.graphops.lowering.blocked import (
     STEEP,
     channels_of,
@@ -62,13 +69,25 @@ class Line:
 def compares(node: Node) -> bool:
     """Tell whether the form fits a MaxPool: maps of known sizes in whole blocks of channels."""
     x, y = node.inputs[0], node.outputs[0]
-    if channels_of(x) is None or sizes_of(x) is None or sizes_of(y) is None:
+    if channels_of(x) is None or channels_of(y) is None or _has_infinite_border(x):
+        return False
+    if sizes_of(x) is None or sizes_of(y) is None:
         return False
     window = Window.of(node)
     pads = window.static_pads()
     if pads is None or max(window.dilations) > 1 or max(window.kernel) > MOST:
         return False
     return max(window.kernel) > 1 and 0 not in (*(sizes_of(x) or []), *(sizes_of(y) or []))
+
+
+def _has_infinite_border(x: Tensor) -> bool:
+    """Tell whether maps are padded by infinity, or perhaps so: filters would make NaN of it."""
+    node = x.inputs[0] if x.inputs else None
+    border = optional_input(node, 2) if node is not None and node.op == "Pad" else None
+    if border is None:
+        return False
+    value = known_value(border)
+    return value is None or not np.isfinite(value).all()
 
 
 def max_pool(op: Emitter, node: Node, g: Tensor) -> Tensor:
@@ -94,6 +113,8 @@ def max_pool(op: Emitter, node: Node, g: Tensor) -> Tensor:
 
 def _backward(op: Emitter, line: Line, x: Tensor, y: Tensor, g: Tensor) -> Tensor:
     """Return the signal at x from that at y, its maxima along one line of windows."""
+    if channels_of(g) is None:
+        g.shape = y.shape
     taken, left = [], g
     for offset in range(line.kernel - 1):
         takes = _equals(op, line, x, y, offset)
