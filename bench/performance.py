@@ -2,8 +2,8 @@
 
 Usage: `make bench`, or `python bench/performance.py [--goals NAME ...] [--nets NET ...]`. Needs
 torch, torchvision, captum, onnxscript and this package, and takes some 20 minutes on two cores.
-The goals are one, forms, many, memory, growth, command and sampled; each is a table of its own.
-Some of them replace only their own tables on the page; with some of the networks, nothing is
+The goals are one, forms, profile, many, memory, growth, command and sampled; each is a table of its
+own. Some of them replace only their own tables on the page; with some of the networks, nothing is
 written.
 """
 
@@ -26,6 +26,7 @@ from performance_memory import memory
 from performance_nets import NETS
 from performance_one import one_explanation
 from performance_page import write_page
+from performance_profile import profile
 from performance_sampled import sampled_methods
 from performance_table import Table
 from performance_timing import THREADS
@@ -34,6 +35,7 @@ from performance_timing import THREADS
 GOALS = {
     "one": ("One explanation", one_explanation),
     "forms": ("Forms of the operators", forms),
+    "profile": ("Where the time goes", profile),
     "many": ("Many units", many_units),
     "memory": ("Memory", memory),
     "growth": ("Growth", growth),
