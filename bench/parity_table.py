@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.metadata
 import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from parity_nets import FAMILIES, Net, others
+from performance_machine import version
 
 import onnxplain.graphops
 
@@ -20,18 +20,7 @@ EXPORTERS = ("TorchScript", "dynamo")
 METHODS = ("gradient", "deconvnet", "guided_backprop")
 PLACES = ("score", "middle")
 FLOOR = 1e-4
-
-
-def _version(package: str) -> str:
-    for name in (package, f"{package}-gpu"):
-        try:
-            return importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return "not installed"
-
-
-VERSIONS = {package: _version(package) for package in PACKAGES}
+VERSIONS = {package: version(package) for package in PACKAGES}
 
 
 def _rewriter() -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-__all__ = ["machine"]
+__all__ = ["machine", "version"]
 
 PACKAGES = ("onnxruntime", "torch", "torchvision", "captum", "onnx", "numpy")
 
@@ -19,10 +19,10 @@ def machine() -> str:
     name, flags = _processor()
     wide = "AVX-512" if "avx512f" in flags else "AVX2" if "avx2" in flags else "no AVX2"
     used = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    versions = ", ".join(f"{package} {_version(package)}" for package in PACKAGES)
+    versions = ", ".join(f"{package} {version(package)}" for package in PACKAGES)
     built = f"CUDA {torch.version.cuda}" if torch.version.cuda else "the CPU"
     about = f"{name}, {used} cores, {wide}, {platform.system()} {platform.machine()}"
-    return f"{about}; Python {platform.python_version()}, {versions}; PyTorch built for {built}."
+    return f"{about}; Python {platform.pythonversion()}, {versions}; PyTorch built for {built}."
 
 
 def _processor() -> tuple[str, list[str]]:
@@ -35,7 +35,8 @@ def _processor() -> tuple[str, list[str]]:
     return facts.get("model name", platform.machine()), facts.get("flags", "").split()
 
 
-def _version(package: str) -> str:
+def version(package: str) -> str:
+    """Return the version of an installed package, or of its build for GPUs."""
     for name in (package, f"{package}-gpu"):
         try:
             return importlib.metadata.version(name)

@@ -1,6 +1,6 @@
 """The editable graph: reading and writing models, appending nodes, constants, shape inference."""
 
-from onnxplain.graphops.ir.constants import known_part, known_sizes, known_value
+from onnxplain.graphops.ir.constants import known_number, known_part, known_sizes, known_value
 from onnxplain.graphops.ir.emitter import Emitter
 from onnxplain.graphops.ir.exporter import write
 from onnxplain.graphops.ir.graph import (
@@ -67,6 +67,7 @@ __all__ = [
     "join",
     "known_part",
     "known_sizes",
+    "known_number",
     "known_value",
     "load",
     "lowest_finite",

@@ -16,7 +16,7 @@ from onnx_graphsurgeon.exporters.onnx_exporter import OnnxExporter
 from onnxplain.graphops.ir.exporter import SMALL
 from onnxplain.graphops.ir.graph import Node, Tensor, is_constant, is_standard, numpy_type
 
-__all__ = ["known_part", "known_sizes", "known_value"]
+__all__ = ["known_number", "known_part", "known_sizes", "known_value"]
 
 MOVES = {  # operators that only move elements: how many inputs hold them, None for all
     "Cast": 1, "Concat": None, "Expand": 1, "Gather": 1, "Identity": 1, "Reshape": 1, "Slice": 1,
@@ -39,6 +39,12 @@ def known_value(tensor: Tensor) -> np.ndarray | None:
     """
     value = _evaluate(tensor)
     return value[0] if value is not None and value[1].all() else None
+
+
+def known_number(tensor: Tensor) -> float | None:
+    """Return the value of a tensor of one known number, of whatever rank, else None."""
+    value = known_value(tensor)
+    return float(value.ravel()[0]) if value is not None and value.size == 1 else None
 
 
 def known_part(tensor: Tensor) -> PartlyKnown | None:

@@ -60,7 +60,7 @@ def transposed_convolution(op: Emitter, node: Node) -> Tensor | None:
     if group > 1 and group == channels_of(x) and shape[1] == 1:
         spread = _with_zeros(op, x, sizes, strides)
         return op.Conv(spread, _flipped(op, weight, shape, group), **attrs, pads=around)
-    if max(*kernel, *around) <= 1 and max(around) == 0:
+    if kernel == [1, 1] and not any(around):
         mixed = op.Conv(x, _flipped(op, weight, shape, group), **attrs)
         return _with_zeros(op, mixed, sizes, strides)
     if group == 1 and shape[1] % BLOCK == 0 and max(dilations) == 1:

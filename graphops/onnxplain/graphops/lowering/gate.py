@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from onnxplain.graphops.ir import Emitter, Node, Tensor, known_value
+from onnxplain.graphops.ir import Emitter, Node, Tensor, known_number
 from onnxplain.graphops.lowering.blocked import STEEP, channels_of, step
 
 __all__ = ["gate"]
@@ -20,10 +20,10 @@ def gate(op: Emitter, node: Node) -> Tensor | None:
     """
     condition, g, otherwise = node.inputs
     found = _bounds(condition)
-    if number_of(otherwise) != 0 or found is None:
+    if known_number(otherwise) != 0 or found is None:
         return None
     y, upper = found
-    if channels_of(y) is None or not same_maps(g, y):
+    if channels_of(y) is None or not _same_maps(g, y):
         return None
     passed = op.Mul(g, step(op, y, STEEP))
     if upper is not None:
@@ -32,13 +32,7 @@ def gate(op: Emitter, node: Node) -> Tensor | None:
     return passed
 
 
-def number_of(tensor: Tensor) -> float | None:
-    """Return the value of a constant that is one number."""
-    value = known_value(tensor)
-    return float(value.ravel()[0]) if value is not None and value.size == 1 else None
-
-
-def same_maps(a: Tensor, b: Tensor) -> bool:
+def _same_maps(a: Tensor, b: Tensor) -> bool:
     """Tell whether two tensors are maps of the same channels and sizes, as far as is known."""
     return a.dtype == np.float32 and a.shape is not None and a.shape[1:] == (b.shape or [])[1:]
 
@@ -50,10 +44,10 @@ def _bounds(condition: Tensor) -> tuple[Tensor, float | None] | None:
         test, less = map(_maker, test.inputs)
         if test is None or less is None or less.op != "Less":
             return None
-        upper = number_of(less.inputs[1])
+        upper = known_number(less.inputs[1])
         if upper is None or not 0 < upper < math.inf or less.inputs[0] is not test.inputs[0]:
             return None
-    if test is None or test.op != "Greater" or number_of(test.inputs[1]) != 0:
+    if test is None or test.op != "Greater" or known_number(test.inputs[1]) != 0:
         return None
     return test.inputs[0], upper
 

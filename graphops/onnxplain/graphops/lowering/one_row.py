@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from onnxplain.graphops.ir import Emitter, Node, Tensor, attribute, is_fixed
-from onnxplain.graphops.lowering.gate import number_of
+from onnxplain.graphops.ir import Emitter, Node, Tensor, attribute, is_fixed, known_number
 
 __all__ = ["OneUnit"]
 
@@ -38,7 +37,8 @@ class OneUnit:
         transposed = False
         if node.op == "ConvTranspose":
             plain = max(attribute(node, "strides", [1])) == attribute(node, "group", 1) == 1
-            spare = [*attribute(node, "pads", []), *attribute(node, "output_padding", [])]
+            sized = ("pads", "output_padding", "output_shape")
+            spare = [size for name in sized for size in attribute(node, name, [])]
             if not plain or any(spare) or set((weight.shape or [0])[2:]) != {1}:
                 return None
         else:
@@ -60,7 +60,7 @@ class OneUnit:
             node = x.inputs[0] if x.inputs else None
             if node is None:
                 return False
-            if node.op == "Where" and number_of(node.inputs[2]) == 0:
+            if node.op == "Where" and known_number(node.inputs[2]) == 0:
                 x = node.inputs[1]
             elif node.op in KEEPING or (node.op == "Conv" and _scales(node, channels)):
                 x = node.inputs[0]

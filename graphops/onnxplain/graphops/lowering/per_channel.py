@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from onnxplain.graphops.ir import Emitter, Node, Tensor, is_fixed, known_value
+from onnxplain.graphops.ir import Emitter, Node, Tensor, is_fixed, known_number, known_value
 from onnxplain.graphops.lowering.blocked import channels_of, repeated, scaled, sizes_of
-from onnxplain.graphops.lowering.gate import number_of
 
 __all__ = ["copies", "difference", "product", "quotient", "total"]
 
@@ -19,7 +18,7 @@ def product(op: Emitter, node: Node) -> Tensor | None:
             continue
         if is_fixed(factor) and _follows_convolution(g):
             return None  # runtimes put the factor into the convolution's weights
-        number = number_of(factor)
+        number = known_number(factor)
         if number is not None:
             return scaled(op, g, number)
         shape = list(factor.shape or [])
@@ -33,13 +32,13 @@ def product(op: Emitter, node: Node) -> Tensor | None:
 
 def quotient(op: Emitter, node: Node) -> Tensor | None:
     """Maps divided by a number."""
-    x, number = node.inputs[0], number_of(node.inputs[1])
+    x, number = node.inputs[0], known_number(node.inputs[1])
     return None if channels_of(x) is None or not number else scaled(op, x, 1 / number)
 
 
 def difference(op: Emitter, node: Node) -> Tensor | None:
     """A number less maps."""
-    number, x = number_of(node.inputs[0]), node.inputs[1]
+    number, x = known_number(node.inputs[0]), node.inputs[1]
     return None if channels_of(x) is None or number is None else scaled(op, x, -1, number)
 
 
