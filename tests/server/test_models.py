@@ -14,7 +14,7 @@ from onnxplain.graphops.errors import (
     MissingModel,
     UnsupportedModel,
 )
-from onnxplain.server.models import Models, Value
+from onnxplain.server.worker.models import Models, Value
 
 
 def write(path, text=CLASSIFIER):

@@ -9,16 +9,25 @@
     │   ├── MissingFile           a file or folder does not exist
     │   ├── MissingModel          the service lists no such model or version
     │   ├── PictureError          a picture cannot be read, or does not fit the network
-    │   └── AnswerTooLarge        an answer exceeds the size of one gRPC message
+    │   ├── AnswerTooLarge        an answer exceeds the size of one gRPC message
+    │   ├── ModelExists           the service has that version of the model already
+    │   ├── MissingOperation      the service knows no such operation
+    │   ├── Unauthenticated       the call has no token that the service knows
+    │   └── Forbidden             the token of the call lacks the scope that the call needs
     ├── ModelError                the model is wrong
     │   ├── CorruptModel          not ONNX, or not valid ONNX
     │   ├── UnsafeModel           the model refers to files outside its folder
     │   ├── UnsupportedOperator   no rule for an operator on the path
-    │   └── UnsupportedModel      a graph, opset or shape that onnxplain cannot process
+    │   ├── UnsupportedModel      a graph, opset or shape that onnxplain cannot process
+    │   └── QuarantinedModel      the model made workers of the service die
     ├── OutputError               a result could not be written
     ├── DeviceError               the requested device is missing, or cannot run the graph
+    │   ├── OutOfMemory           the work needs more memory than there is, or than its limit
     │   └── MissingRuntime        ONNX Runtime is not installed, too old, or cannot be imported
     ├── ServiceError              the service could not start, or cannot be reached
+    │   ├── QueueFull             too many calls wait for the model already
+    │   ├── NoWorker              no worker took the call, which is safe to repeat
+    │   └── WorkerDied            the worker that ran the call died
     └── Cancelled                 the caller cancelled, or the deadline passed
 
 Each message says what is wrong, where, and what to do.
@@ -37,21 +46,30 @@ __all__ = [
     "ChannelError",
     "CorruptModel",
     "DeviceError",
+    "Forbidden",
     "InputError",
     "MissingFile",
     "MissingModel",
+    "MissingOperation",
     "MissingRuntime",
     "ModelError",
+    "ModelExists",
+    "NoWorker",
     "OnnxplainError",
     "OptionError",
+    "OutOfMemory",
     "OutputError",
     "PictureError",
+    "QuarantinedModel",
+    "QueueFull",
     "ServiceError",
+    "Unauthenticated",
     "UnknownLayer",
     "UnknownMethod",
     "UnsafeModel",
     "UnsupportedModel",
     "UnsupportedOperator",
+    "WorkerDied",
     "listed",
     "missing_file",
     "nearest",
@@ -99,6 +117,22 @@ class AnswerTooLarge(InputError):
     """An answer exceeds the size of one gRPC message."""
 
 
+class ModelExists(InputError):
+    """The service has that version of the model already."""
+
+
+class MissingOperation(InputError):
+    """The service knows no such operation."""
+
+
+class Unauthenticated(InputError):
+    """The call has no token that the service knows."""
+
+
+class Forbidden(InputError):
+    """The token of the call lacks the scope that the call needs."""
+
+
 class ModelError(OnnxplainError):
     """The model is wrong."""
 
@@ -119,6 +153,10 @@ class UnsupportedModel(ModelError):
     """A graph, opset or shape that onnxplain cannot process."""
 
 
+class QuarantinedModel(ModelError):
+    """The model made workers of the service die."""
+
+
 class OutputError(OnnxplainError):
     """A result could not be written."""
 
@@ -127,12 +165,28 @@ class DeviceError(OnnxplainError):
     """The requested device is missing, or cannot run the graph."""
 
 
+class OutOfMemory(DeviceError):
+    """The work needs more memory than there is, or than its limit."""
+
+
 class MissingRuntime(DeviceError):
     """ONNX Runtime is not installed, too old, or cannot be imported."""
 
 
 class ServiceError(OnnxplainError):
     """The service could not start, or cannot be reached."""
+
+
+class QueueFull(ServiceError):
+    """Too many calls wait for the model already."""
+
+
+class NoWorker(ServiceError):
+    """No worker took the call, which is safe to repeat."""
+
+
+class WorkerDied(ServiceError):
+    """The worker that ran the call died."""
 
 
 class Cancelled(OnnxplainError):

@@ -90,6 +90,56 @@ class ExplainServiceStub:
                 request_serializer=onnxplain_dot_v1_dot_explain__pb2.ConvolutionalizeRequest.SerializeToString,
                 response_deserializer=onnxplain_dot_v1_dot_explain__pb2.RewriteResponse.FromString,
                 _registered_method=True)
+        self.UploadModel = channel.stream_unary(
+                '/onnxplain.v1.ExplainService/UploadModel',
+                request_serializer=onnxplain_dot_v1_dot_explain__pb2.UploadModelRequest.SerializeToString,
+                response_deserializer=onnxplain_dot_v1_dot_explain__pb2.UploadModelResponse.FromString,
+                _registered_method=True)
+        self.DeleteModel = channel.unary_unary(
+                '/onnxplain.v1.ExplainService/DeleteModel',
+                request_serializer=onnxplain_dot_v1_dot_explain__pb2.DeleteModelRequest.SerializeToString,
+                response_deserializer=onnxplain_dot_v1_dot_explain__pb2.DeleteModelResponse.FromString,
+                _registered_method=True)
+        self.StoreRewrite = channel.unary_unary(
+                '/onnxplain.v1.ExplainService/StoreRewrite',
+                request_serializer=onnxplain_dot_v1_dot_explain__pb2.StoreRewriteRequest.SerializeToString,
+                response_deserializer=onnxplain_dot_v1_dot_explain__pb2.StoreRewriteResponse.FromString,
+                _registered_method=True)
+        self.StartOperation = channel.unary_unary(
+                '/onnxplain.v1.ExplainService/StartOperation',
+                request_serializer=onnxplain_dot_v1_dot_explain__pb2.StartOperationRequest.SerializeToString,
+                response_deserializer=onnxplain_dot_v1_dot_explain__pb2.StartOperationResponse.FromString,
+                _registered_method=True)
+        self.GetOperation = channel.unary_unary(
+                '/onnxplain.v1.ExplainService/GetOperation',
+                request_serializer=onnxplain_dot_v1_dot_explain__pb2.GetOperationRequest.SerializeToString,
+                response_deserializer=onnxplain_dot_v1_dot_explain__pb2.GetOperationResponse.FromString,
+                _registered_method=True)
+        self.ListOperations = channel.unary_unary(
+                '/onnxplain.v1.ExplainService/ListOperations',
+                request_serializer=onnxplain_dot_v1_dot_explain__pb2.ListOperationsRequest.SerializeToString,
+                response_deserializer=onnxplain_dot_v1_dot_explain__pb2.ListOperationsResponse.FromString,
+                _registered_method=True)
+        self.CancelOperation = channel.unary_unary(
+                '/onnxplain.v1.ExplainService/CancelOperation',
+                request_serializer=onnxplain_dot_v1_dot_explain__pb2.CancelOperationRequest.SerializeToString,
+                response_deserializer=onnxplain_dot_v1_dot_explain__pb2.CancelOperationResponse.FromString,
+                _registered_method=True)
+        self.WaitOperation = channel.unary_unary(
+                '/onnxplain.v1.ExplainService/WaitOperation',
+                request_serializer=onnxplain_dot_v1_dot_explain__pb2.WaitOperationRequest.SerializeToString,
+                response_deserializer=onnxplain_dot_v1_dot_explain__pb2.WaitOperationResponse.FromString,
+                _registered_method=True)
+        self.ReadOperation = channel.unary_stream(
+                '/onnxplain.v1.ExplainService/ReadOperation',
+                request_serializer=onnxplain_dot_v1_dot_explain__pb2.ReadOperationRequest.SerializeToString,
+                response_deserializer=onnxplain_dot_v1_dot_explain__pb2.ReadOperationResponse.FromString,
+                _registered_method=True)
+        self.DeleteOperation = channel.unary_unary(
+                '/onnxplain.v1.ExplainService/DeleteOperation',
+                request_serializer=onnxplain_dot_v1_dot_explain__pb2.DeleteOperationRequest.SerializeToString,
+                response_deserializer=onnxplain_dot_v1_dot_explain__pb2.DeleteOperationResponse.FromString,
+                _registered_method=True)
 
 
 class ExplainServiceServicer:
@@ -105,6 +155,7 @@ class ExplainServiceServicer:
 
     def GetModel(self, request, context):
         """Returns one version of a model.
+        buf:lint:ignore RPC_RESPONSE_STANDARD_NAME
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -134,6 +185,7 @@ class ExplainServiceServicer:
     def Rewrite(self, request, context):
         """Rewrites a model into an artefact that explains a layer, and returns the ONNX file in pieces of
         at most 1 MiB: concatenate the `data` of all messages.
+        buf:lint:ignore RPC_REQUEST_RESPONSE_UNIQUE
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -142,6 +194,7 @@ class ExplainServiceServicer:
     def Explain(self, request, context):
         """Explains units of a layer on pictures, in one message. A response over 4 MiB fails with
         RESOURCE_EXHAUSTED: use ExplainUnits, which returns the same numbers at any size.
+        buf:lint:ignore RPC_REQUEST_RESPONSE_UNIQUE
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -151,6 +204,8 @@ class ExplainServiceServicer:
         """Explains units of a layer on pictures, and streams the results as they are computed. The header
         comes first; then, image by image, the picture if requested, and the units in order. Notes come
         in between, and progress if a unit takes many runs.
+        buf:lint:ignore RPC_REQUEST_RESPONSE_UNIQUE
+        buf:lint:ignore RPC_REQUEST_STANDARD_NAME
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -176,6 +231,80 @@ class ExplainServiceServicer:
     def Convolutionalize(self, request, context):
         """Rewrites a classifier into a sliding window over larger pictures, and returns the ONNX file in
         pieces, as Rewrite does.
+        buf:lint:ignore RPC_REQUEST_RESPONSE_UNIQUE
+        buf:lint:ignore RPC_RESPONSE_STANDARD_NAME
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UploadModel(self, request_iterator, context):
+        """Adds a version of a model. The first message holds the header, the others the ONNX file in
+        pieces of at most 1 MiB. The version is listed once the whole file has arrived, has the declared
+        size and SHA-256, and can be read; otherwise nothing of it stays.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteModel(self, request, context):
+        """Removes one version of a model.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def StoreRewrite(self, request, context):
+        """Rewrites a model into an artefact, and stores it as a model of the service.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def StartOperation(self, request, context):
+        """Starts long work, which goes on when the client has gone.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetOperation(self, request, context):
+        """Returns the state of an operation.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListOperations(self, request, context):
+        """Lists the operations that the caller started, the newest first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CancelOperation(self, request, context):
+        """Ends an operation; one that has ended stays as it is.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def WaitOperation(self, request, context):
+        """Waits until an operation has ended, or for the given time, and returns its state.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReadOperation(self, request, context):
+        """Returns the results of an operation that has succeeded, as the call itself would have.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteOperation(self, request, context):
+        """Removes an operation that has ended, with its results.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -238,6 +367,56 @@ def add_ExplainServiceServicer_to_server(servicer, server):
                     servicer.Convolutionalize,
                     request_deserializer=onnxplain_dot_v1_dot_explain__pb2.ConvolutionalizeRequest.FromString,
                     response_serializer=onnxplain_dot_v1_dot_explain__pb2.RewriteResponse.SerializeToString,
+            ),
+            'UploadModel': grpc.stream_unary_rpc_method_handler(
+                    servicer.UploadModel,
+                    request_deserializer=onnxplain_dot_v1_dot_explain__pb2.UploadModelRequest.FromString,
+                    response_serializer=onnxplain_dot_v1_dot_explain__pb2.UploadModelResponse.SerializeToString,
+            ),
+            'DeleteModel': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteModel,
+                    request_deserializer=onnxplain_dot_v1_dot_explain__pb2.DeleteModelRequest.FromString,
+                    response_serializer=onnxplain_dot_v1_dot_explain__pb2.DeleteModelResponse.SerializeToString,
+            ),
+            'StoreRewrite': grpc.unary_unary_rpc_method_handler(
+                    servicer.StoreRewrite,
+                    request_deserializer=onnxplain_dot_v1_dot_explain__pb2.StoreRewriteRequest.FromString,
+                    response_serializer=onnxplain_dot_v1_dot_explain__pb2.StoreRewriteResponse.SerializeToString,
+            ),
+            'StartOperation': grpc.unary_unary_rpc_method_handler(
+                    servicer.StartOperation,
+                    request_deserializer=onnxplain_dot_v1_dot_explain__pb2.StartOperationRequest.FromString,
+                    response_serializer=onnxplain_dot_v1_dot_explain__pb2.StartOperationResponse.SerializeToString,
+            ),
+            'GetOperation': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetOperation,
+                    request_deserializer=onnxplain_dot_v1_dot_explain__pb2.GetOperationRequest.FromString,
+                    response_serializer=onnxplain_dot_v1_dot_explain__pb2.GetOperationResponse.SerializeToString,
+            ),
+            'ListOperations': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListOperations,
+                    request_deserializer=onnxplain_dot_v1_dot_explain__pb2.ListOperationsRequest.FromString,
+                    response_serializer=onnxplain_dot_v1_dot_explain__pb2.ListOperationsResponse.SerializeToString,
+            ),
+            'CancelOperation': grpc.unary_unary_rpc_method_handler(
+                    servicer.CancelOperation,
+                    request_deserializer=onnxplain_dot_v1_dot_explain__pb2.CancelOperationRequest.FromString,
+                    response_serializer=onnxplain_dot_v1_dot_explain__pb2.CancelOperationResponse.SerializeToString,
+            ),
+            'WaitOperation': grpc.unary_unary_rpc_method_handler(
+                    servicer.WaitOperation,
+                    request_deserializer=onnxplain_dot_v1_dot_explain__pb2.WaitOperationRequest.FromString,
+                    response_serializer=onnxplain_dot_v1_dot_explain__pb2.WaitOperationResponse.SerializeToString,
+            ),
+            'ReadOperation': grpc.unary_stream_rpc_method_handler(
+                    servicer.ReadOperation,
+                    request_deserializer=onnxplain_dot_v1_dot_explain__pb2.ReadOperationRequest.FromString,
+                    response_serializer=onnxplain_dot_v1_dot_explain__pb2.ReadOperationResponse.SerializeToString,
+            ),
+            'DeleteOperation': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteOperation,
+                    request_deserializer=onnxplain_dot_v1_dot_explain__pb2.DeleteOperationRequest.FromString,
+                    response_serializer=onnxplain_dot_v1_dot_explain__pb2.DeleteOperationResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -538,6 +717,276 @@ class ExplainService:
             '/onnxplain.v1.ExplainService/Convolutionalize',
             onnxplain_dot_v1_dot_explain__pb2.ConvolutionalizeRequest.SerializeToString,
             onnxplain_dot_v1_dot_explain__pb2.RewriteResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UploadModel(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_unary(
+            request_iterator,
+            target,
+            '/onnxplain.v1.ExplainService/UploadModel',
+            onnxplain_dot_v1_dot_explain__pb2.UploadModelRequest.SerializeToString,
+            onnxplain_dot_v1_dot_explain__pb2.UploadModelResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteModel(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/onnxplain.v1.ExplainService/DeleteModel',
+            onnxplain_dot_v1_dot_explain__pb2.DeleteModelRequest.SerializeToString,
+            onnxplain_dot_v1_dot_explain__pb2.DeleteModelResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def StoreRewrite(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/onnxplain.v1.ExplainService/StoreRewrite',
+            onnxplain_dot_v1_dot_explain__pb2.StoreRewriteRequest.SerializeToString,
+            onnxplain_dot_v1_dot_explain__pb2.StoreRewriteResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def StartOperation(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/onnxplain.v1.ExplainService/StartOperation',
+            onnxplain_dot_v1_dot_explain__pb2.StartOperationRequest.SerializeToString,
+            onnxplain_dot_v1_dot_explain__pb2.StartOperationResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetOperation(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/onnxplain.v1.ExplainService/GetOperation',
+            onnxplain_dot_v1_dot_explain__pb2.GetOperationRequest.SerializeToString,
+            onnxplain_dot_v1_dot_explain__pb2.GetOperationResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListOperations(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/onnxplain.v1.ExplainService/ListOperations',
+            onnxplain_dot_v1_dot_explain__pb2.ListOperationsRequest.SerializeToString,
+            onnxplain_dot_v1_dot_explain__pb2.ListOperationsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CancelOperation(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/onnxplain.v1.ExplainService/CancelOperation',
+            onnxplain_dot_v1_dot_explain__pb2.CancelOperationRequest.SerializeToString,
+            onnxplain_dot_v1_dot_explain__pb2.CancelOperationResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def WaitOperation(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/onnxplain.v1.ExplainService/WaitOperation',
+            onnxplain_dot_v1_dot_explain__pb2.WaitOperationRequest.SerializeToString,
+            onnxplain_dot_v1_dot_explain__pb2.WaitOperationResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReadOperation(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/onnxplain.v1.ExplainService/ReadOperation',
+            onnxplain_dot_v1_dot_explain__pb2.ReadOperationRequest.SerializeToString,
+            onnxplain_dot_v1_dot_explain__pb2.ReadOperationResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteOperation(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/onnxplain.v1.ExplainService/DeleteOperation',
+            onnxplain_dot_v1_dot_explain__pb2.DeleteOperationRequest.SerializeToString,
+            onnxplain_dot_v1_dot_explain__pb2.DeleteOperationResponse.FromString,
             options,
             channel_credentials,
             insecure,

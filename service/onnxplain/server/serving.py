@@ -20,8 +20,7 @@ from grpc_reflection.v1alpha import reflection
 from onnxplain.engine import Engine
 from onnxplain.graphops.errors import OptionError, ServiceError
 from onnxplain.server.errors import ErrorInterceptor
-from onnxplain.server.models import Models
-from onnxplain.server.servicer import ExplainServicer
+from onnxplain.server.worker import ExplainServicer, Models
 from onnxplain.v1 import explain_pb2, explain_pb2_grpc
 
 __all__ = ["MAX_REQUEST_BYTES", "Service", "serve", "start"]

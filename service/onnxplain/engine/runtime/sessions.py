@@ -25,6 +25,7 @@ from onnxplain.graphops.errors import (
     DeviceError,
     OnnxplainError,
     OptionError,
+    OutOfMemory,
     UnsupportedModel,
 )
 from onnxplain.graphops.ir import bytes_of, fits, size_of, split
@@ -248,7 +249,7 @@ def _translated(error: Exception, what: str) -> OnnxplainError:
     text = " ".join(str(error).split())
     memory = ("bad_alloc", "Failed to allocate memory", "out of memory")
     if isinstance(error, MemoryError) or any(word in text for word in memory):
-        return DeviceError(f"out of memory: {text}; explain fewer or smaller pictures at once")
+        return OutOfMemory(f"out of memory: {text}; explain fewer or smaller pictures at once")
     if "CUDA" in text or "CUDNN" in text:
         return DeviceError(f"{what} on CUDA: {text}")
     return UnsupportedModel(f"{what}: {text}")

@@ -18,9 +18,9 @@ from onnxplain.engine import METHODS, Engine, bake_preprocess
 from onnxplain.graphops import Network, check, convolutionalize, layers, rewrite
 from onnxplain.graphops.errors import AnswerTooLarge, UnsupportedModel
 from onnxplain.graphops.ir import fits
-from onnxplain.server import requests, responses, views
-from onnxplain.server.models import Models
-from onnxplain.server.progress import ProgressQueue
+from onnxplain.server.worker import requests, responses, views
+from onnxplain.server.worker.models import Models
+from onnxplain.server.worker.progress import ProgressQueue
 from onnxplain.v1 import explain_pb2 as pb
 from onnxplain.v1 import explain_pb2_grpc
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from onnxplain.engine import Explanation, Preprocess
 from onnxplain.graphops import Layer, Method, Option, Report
-from onnxplain.server.models import ServedModel, Value
+from onnxplain.server.worker.models import ServedModel, Value
 from onnxplain.v1 import explain_pb2 as pb
 from onnxplain.v1 import tensors
 

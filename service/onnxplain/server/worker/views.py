@@ -11,9 +11,9 @@ import numpy as np
 from onnxplain.engine import Engine, Evaluations, View
 from onnxplain.engine.views import DECLARED_VIEWS, ViewArgument, ViewDeclaration
 from onnxplain.graphops.errors import InputError, OptionError
-from onnxplain.server.drawings import Drawing, drawing_of
-from onnxplain.server.progress import ProgressQueue
-from onnxplain.server.requests import (
+from onnxplain.server.worker.drawings import Drawing, drawing_of
+from onnxplain.server.worker.progress import ProgressQueue
+from onnxplain.server.worker.requests import (
     images_of,
     method_options_of,
     preprocess_of,

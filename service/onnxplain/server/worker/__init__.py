@@ -1,0 +1,6 @@
+"""A worker: the service itself, which opens models and pictures and runs the engine."""
+
+from onnxplain.server.worker.models import Models, ServedModel, Value
+from onnxplain.server.worker.servicer import ExplainServicer
+
+__all__ = ["ExplainServicer", "Models", "ServedModel", "Value"]
