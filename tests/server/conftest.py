@@ -13,8 +13,8 @@ def folder(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def address(folder):
-    with running(folder) as address:
+def address(folder, request):
+    with running(folder, getattr(request.module, "IN_PROCESS", False)) as address:
         yield address
 
 

@@ -14,6 +14,8 @@ from onnxplain.server.errors import STATUS
 from onnxplain.v1 import explain_pb2 as pb
 from onnxplain.v1 import tensors
 
+IN_PROCESS = True  # the engine is made to fail
+
 REQUEST = pb.ExplainRequest(
     model="models/classifier", images=[pb.Image(pixels=tensors.from_array(pixels()))]
 )
