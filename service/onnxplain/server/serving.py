@@ -11,7 +11,6 @@ import signal
 import socket
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
@@ -19,6 +18,7 @@ from grpc_reflection.v1alpha import reflection
 
 from onnxplain.engine import Engine
 from onnxplain.graphops.errors import OptionError, ServiceError
+from onnxplain.registry import FolderSource
 from onnxplain.server.errors import ErrorInterceptor
 from onnxplain.server.worker import ExplainServicer, Models
 from onnxplain.v1 import explain_pb2, explain_pb2_grpc
@@ -72,7 +72,7 @@ async def start(
     """
     host, port = _parse(listen)
     _require_free(host, port)
-    models = Models(Path(models_dir))
+    models = Models([FolderSource(models_dir)])
     engine = Engine(device)
     workers = ThreadPoolExecutor(WORKERS, "onnxplain")
     server = grpc.aio.server(

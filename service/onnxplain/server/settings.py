@@ -42,3 +42,9 @@ class Settings:
     grace_seconds: float = 5.0
     drain_seconds: float = 5.0
     warm: bool = True
+
+    @property
+    def folders(self) -> tuple[Path, ...]:
+        """All folders of models, the store among them; each once."""
+        every = (*self.models, *([self.store] if self.store else []))
+        return tuple({folder.resolve(): folder for folder in reversed(every)}.values())[::-1]
