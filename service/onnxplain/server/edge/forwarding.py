@@ -29,7 +29,7 @@ Context = grpc.aio.ServicerContext[bytes, bytes]
 class Names(Protocol):
     """Knows the models' names."""
 
-    def resolve(self, name: str) -> str:
+    async def resolve(self, name: str) -> str:
         """Return the full name of the version that `name` means. Raises InputError."""
 
 
@@ -54,7 +54,7 @@ class Forwarding(grpc.GenericRpcHandler):
         return None
 
     async def _unary(self, method: str, request: bytes, context: Context) -> bytes:
-        model, request = self._route(request)
+        model, request = await self._route(request)
         async with self._workers.lend(model, method) as link:
             call = link.unary(method)(
                 request, timeout=context.time_remaining(), metadata=caller_metadata()
@@ -66,7 +66,7 @@ class Forwarding(grpc.GenericRpcHandler):
             return response
 
     async def _stream(self, method: str, request: bytes, context: Context) -> AsyncIterator[bytes]:
-        model, request = self._route(request)
+        model, request = await self._route(request)
         async with self._workers.lend(model, method) as link:
             call = link.stream(method)(
                 request, timeout=context.time_remaining(), metadata=caller_metadata()
@@ -80,10 +80,10 @@ class Forwarding(grpc.GenericRpcHandler):
                 call.cancel()
             context.set_trailing_metadata(tuple(await call.trailing_metadata()))
 
-    def _route(self, request: bytes) -> tuple[str, bytes]:
+    async def _route(self, request: bytes) -> tuple[str, bytes]:
         """Return the full name of a request's model, and the request with that name."""
         model = Routing.FromString(request).model
         if not model:
             return "", request
-        model = self._names.resolve(model)
+        model = await self._names.resolve(model)
         return model, request + Routing(model=model).SerializeToString()
