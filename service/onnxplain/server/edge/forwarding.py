@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any, Protocol
 
 import grpc
+from google.protobuf.message import DecodeError
 
 from onnxplain.server.edge.workers import Workers, caller_metadata
 from onnxplain.v1 import explain_pb2
@@ -82,8 +83,11 @@ class Forwarding(grpc.GenericRpcHandler):
 
     async def _route(self, request: bytes) -> tuple[str, bytes]:
         """Return the full name of a request's model, and the request with that name."""
-        model = Routing.FromString(request).model
-        if not model:
+        try:
+            asked = Routing.FromString(request).model
+        except DecodeError:
+            asked = ""  # the worker says what is wrong with it
+        if not asked:
             return "", request
-        model = await self._names.resolve(model)
+        model = await self._names.resolve(asked)
         return model, request + Routing(model=model).SerializeToString()
