@@ -12,6 +12,8 @@
     │   ├── AnswerTooLarge        an answer exceeds the size of one gRPC message
     │   ├── ModelExists           the service has that version of the model already
     │   ├── MissingOperation      the service knows no such operation
+    │   ├── UnfinishedOperation   the operation has not ended, or ended without results
+    │   ├── UnknownCall           the service does not offer the call
     │   ├── Unauthenticated       the call has no token that the service knows
     │   └── Forbidden             the token of the call lacks the scope that the call needs
     ├── ModelError                the model is wrong
@@ -64,6 +66,8 @@ __all__ = [
     "QueueFull",
     "ServiceError",
     "Unauthenticated",
+    "UnfinishedOperation",
+    "UnknownCall",
     "UnknownLayer",
     "UnknownMethod",
     "UnsafeModel",
@@ -123,6 +127,14 @@ class ModelExists(InputError):
 
 class MissingOperation(InputError):
     """The service knows no such operation."""
+
+
+class UnfinishedOperation(InputError):
+    """The operation has not ended, or ended without results."""
+
+
+class UnknownCall(InputError):
+    """The service does not offer the call."""
 
 
 class Unauthenticated(InputError):
@@ -189,7 +201,12 @@ class QueueFull(ServiceError):
 
 
 class NoWorker(ServiceError):
-    """No worker took the call, which is safe to repeat."""
+    """No worker took the call, which is safe to repeat.
+
+    retry_seconds: after which a worker should be up.
+    """
+
+    retry_seconds = 1.0
 
 
 class WorkerDied(ServiceError):

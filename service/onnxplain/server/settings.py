@@ -23,7 +23,9 @@ class Settings:
     store: the folder for uploaded models, None to refuse uploads. state: the folder for operations,
     None for a temporary one. grace_seconds: from the end of a call to that of its worker, where the
     work does not stop. drain_seconds: for running calls to finish when the service stops.
-    warm: whether models are loaded before they are served.
+    warm: whether models are loaded before they are served. operations: operations that run at once.
+    keep_operations, keep_bytes: what is kept for one caller, the latter of requests and results;
+    keep_seconds: for how long, once an operation has ended.
     """
 
     models: tuple[Path, ...] = (Path("."),)
@@ -42,3 +44,7 @@ class Settings:
     grace_seconds: float = 5.0
     drain_seconds: float = 5.0
     warm: bool = True
+    operations: int = 2
+    keep_operations: int = 100
+    keep_bytes: int = 2**30
+    keep_seconds: float = 7 * 24 * 3600.0

@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any, Protocol
 
 import grpc
+from google.protobuf.message import DecodeError
 
 from onnxplain.server.edge.workers import Workers, caller_metadata
 from onnxplain.v1 import explain_pb2
@@ -82,7 +83,10 @@ class Forwarding(grpc.GenericRpcHandler):
 
     def _route(self, request: bytes) -> tuple[str, bytes]:
         """Return the full name of a request's model, and the request with that name."""
-        model = Routing.FromString(request).model
+        try:
+            model = Routing.FromString(request).model
+        except DecodeError:
+            return "", request  # any worker will say what is wrong with it
         if not model:
             return "", request
         model = self._names.resolve(model)
