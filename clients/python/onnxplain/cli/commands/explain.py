@@ -224,7 +224,7 @@ def _explain_remotely(
         first = next(iter(errors.values()))
         reasons = "; ".join(f"{method}: {reason}" for method, reason in refused.items())
         text = f"none of the methods can explain this: {reasons}"
-        raise ClientError(first.code, text, first.kind)
+        raise type(first)(text, first.kind, first.code)
     return SideBySide(tuple(found), refused) if len(methods) > 1 else found[0]
 
 
