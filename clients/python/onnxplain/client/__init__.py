@@ -6,7 +6,6 @@ with Client("127.0.0.1:50051") as client:
     result = client.explain("squeezenet", "cat.png", units="top:3")
 """
 
-from onnxplain.client import errors
 from onnxplain.client.async_client import AsyncClient
 from onnxplain.client.channels import TLS
 from onnxplain.client.client import Client, ServedOperation
@@ -26,5 +25,4 @@ __all__ = [
     "ServedOperation",
     "ServedView",
     "View",
-    "errors",
 ]

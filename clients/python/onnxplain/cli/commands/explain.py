@@ -185,12 +185,13 @@ def _explain_remotely(
 ) -> Explanation | SideBySide:
     """Return a server's results as explanations, to be drawn on this machine."""
     forbid_engine_flags(arguments)
-    from onnxplain.client import Client, ClientError
+    from onnxplain.cli.connecting import connect
+    from onnxplain.client import ClientError
     from onnxplain.engine import SideBySide
 
     found: list[Explanation] = []
     errors: dict[str, ClientError] = {}
-    with Client(arguments.server) as client:
+    with connect(arguments.server) as client:
         for method in methods:
             own = own_options(chosen_method_options(arguments), method, methods)
             try:
