@@ -103,6 +103,12 @@ def _guard_stream(behavior: Callable[[Any, Any], AsyncIterator[Any]]) -> Any:
 
 
 async def _abort(context: grpc.aio.ServicerContext[Any, Any], error: Exception) -> NoReturn:
+    if isinstance(error, grpc.aio.AioRpcError):  # a worker's, which the edge passes on
+        await context.abort(
+            error.code(), error.details() or "", tuple(error.trailing_metadata() or ())
+        )
+    if isinstance(error, MemoryError):
+        error = errors.OutOfMemory("out of memory: explain fewer or smaller pictures at once")
     code = next((STATUS[c] for c in type(error).__mro__ if c in STATUS), None)
     if code is None:
         code, identity = StatusCode.INTERNAL, secrets.token_hex(4)
