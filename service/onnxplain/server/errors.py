@@ -16,6 +16,8 @@ __all__ = ["STATUS", "ErrorInterceptor"]
 
 log = logging.getLogger(__name__)
 
+OURS = ("/onnxplain.", "/inference.")  # the services whose errors are in the table
+
 # Status texts travel in HTTP/2 headers, which gRPC limits to 8 KiB; every byte may be escaped.
 MAX_TEXT = 1000
 
@@ -68,7 +70,7 @@ class ErrorInterceptor(grpc.aio.ServerInterceptor):
     ) -> Any:
         """Return the call's handler, wrapped to report its errors."""
         handler = await continuation(handler_call_details)
-        if handler is None or not handler_call_details.method.startswith("/onnxplain."):
+        if handler is None or not handler_call_details.method.startswith(OURS):
             return handler
         if handler.response_streaming:
             return grpc.unary_stream_rpc_method_handler(

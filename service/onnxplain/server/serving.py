@@ -19,8 +19,9 @@ from grpc_reflection.v1alpha import reflection
 
 from onnxplain.engine import Engine
 from onnxplain.graphops.errors import OptionError, ServiceError
+from onnxplain.inference import open_inference_pb2, open_inference_pb2_grpc
 from onnxplain.server.errors import ErrorInterceptor
-from onnxplain.server.worker import ExplainServicer, Models
+from onnxplain.server.worker import ExplainServicer, InferenceServicer, Models
 from onnxplain.v1 import explain_pb2, explain_pb2_grpc
 
 __all__ = ["MAX_REQUEST_BYTES", "Service", "serve", "start"]
@@ -28,7 +29,10 @@ __all__ = ["MAX_REQUEST_BYTES", "Service", "serve", "start"]
 MAX_REQUEST_BYTES = 64 * 2**20  # promised in explain.proto
 WORKERS = 4  # concurrent calls; ONNX Runtime uses all cores for each
 GRACE_SECONDS = 5.0  # for running calls to finish when the service stops
-SERVICE = explain_pb2.DESCRIPTOR.services_by_name["ExplainService"].full_name
+SERVICES = (
+    explain_pb2.DESCRIPTOR.services_by_name["ExplainService"].full_name,
+    open_inference_pb2.DESCRIPTOR.services_by_name["GRPCInferenceService"].full_name,
+)
 
 
 def serve(
@@ -85,11 +89,14 @@ async def start(
     )
     servicer = ExplainServicer(models, engine, workers)
     explain_pb2_grpc.add_ExplainServiceServicer_to_server(servicer, server)
+    inference = InferenceServicer(models, engine, workers)
+    open_inference_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(inference, server)
     status = health.aio.HealthServicer()
-    await status.set(SERVICE, health_pb2.HealthCheckResponse.SERVING)
+    for name in SERVICES:
+        await status.set(name, health_pb2.HealthCheckResponse.SERVING)
     health_pb2_grpc.add_HealthServicer_to_server(status, server)
     reflection.enable_server_reflection(
-        (SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME), server
+        (*SERVICES, health.SERVICE_NAME, reflection.SERVICE_NAME), server
     )
     try:
         bound = server.add_insecure_port(listen)
