@@ -16,7 +16,7 @@ __all__ = ["PARAMETERS", "RESERVED", "explanation_of"]
 
 # What stock clients send beside their callers' parameters; it has no effect here.
 RESERVED = re.compile(
-    "sequence_id|sequence_start|sequence_end|priority|timeout|binary_data_output|triton_.*"
+    "sequence_id|sequence_start|sequence_end|priority|timeout|headers|binary_data_output|triton_.*"
 )
 
 OPTIONS: Mapping[str, Option] = {

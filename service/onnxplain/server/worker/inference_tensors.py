@@ -65,14 +65,14 @@ def tensor_metadata(value: Value) -> pb.ModelMetadataResponse.TensorMetadata:
 
 def requested_outputs(request: pb.ModelInferRequest) -> list[str]:
     """Return the names of the requested outputs. Raises InputError for an invalid one."""
-    names: list[str] = []
+    names: dict[str, None] = {}
     for i, output in enumerate(request.outputs):
         if output.name in names:
             raise InputError(f"outputs[{i}].name: '{output.name:.100}' is there twice")
         for name in output.parameters:
             raise InputError(f"outputs[{i}].parameters: '{name:.100}' is not served: leave it out")
-        names.append(output.name)
-    return names
+        names[output.name] = None
+    return list(names)
 
 
 def input_arrays(request: pb.ModelInferRequest) -> dict[str, Array]:
