@@ -194,7 +194,12 @@ class QueueFull(ServiceError):
 
 
 class NoWorker(ServiceError):
-    """No worker took the call, which is safe to repeat."""
+    """No worker took the call, which is safe to repeat.
+
+    retry_seconds: after which a worker should be up.
+    """
+
+    retry_seconds = 1.0
 
 
 class WorkerDied(ServiceError):
@@ -214,6 +219,7 @@ def listed(words: Iterable[str]) -> str:
 def nearest(name: str, known: Iterable[str], count: int = 5) -> str:
     """Return a phrase with the known names closest to `name`, for an error message."""
     names = sorted(set(known))
+    name = name[:200]  # a request may have megabytes of it
     close = difflib.get_close_matches(name, names, n=count, cutoff=0.3) or names[:count]
     return "nearest: " + ", ".join(repr(n) for n in close) if close else "there are none"
 
