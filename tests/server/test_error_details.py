@@ -78,9 +78,11 @@ def test_a_wrong_field_is_named(stub):
         ("layer", []),
     ],
 )
-def test_fields_are_read_off_the_text_where_the_request_has_them(stub, monkeypatch, text, fields):
+def test_fields_are_read_off_the_text_where_the_request_has_them(
+    stub_here, monkeypatch, text, fields
+):
     raising(monkeypatch, errors.OptionError(text))
-    error = failure(stub.ExplainUnits, EXPLAIN)
+    error = failure(stub_here.ExplainUnits, EXPLAIN)
     assert (fields_of(error) if BadRequest in details(error) else []) == fields
 
 
@@ -98,24 +100,24 @@ def test_a_missing_thing_is_named(stub):
 
 
 @pytest.mark.parametrize("error", STATUS, ids=lambda error: error.__name__)
-def test_only_what_is_safe_to_repeat_says_when(stub, monkeypatch, error):
+def test_only_what_is_safe_to_repeat_says_when(stub_here, monkeypatch, error):
     raising(monkeypatch, error("what, where, and what to do"))
-    found = details(failure(stub.ExplainUnits, EXPLAIN))
+    found = details(failure(stub_here.ExplainUnits, EXPLAIN))
     assert (RetryInfo in found) == (error.__name__ in ("QueueFull", "NoWorker"))
     assert DebugInfo not in found
     assert found[ErrorInfo].domain == "onnxplain"
     assert found[ErrorInfo].reason.replace("_", "") == error.__name__.upper()
 
 
-def test_a_defect_has_no_more_details_than_its_text(stub, monkeypatch):
+def test_a_defect_has_no_more_details_than_its_text(stub_here, monkeypatch):
     raising(monkeypatch, ZeroDivisionError("the secret of /srv/models"))
-    assert set(details(failure(stub.ExplainUnits, EXPLAIN))) == {ErrorInfo}
+    assert set(details(failure(stub_here.ExplainUnits, EXPLAIN))) == {ErrorInfo}
 
 
 @pytest.mark.parametrize("letter", ["a", "ä", "日", "😀"])
-def test_long_texts_arrive_with_their_details(stub, monkeypatch, letter):
+def test_long_texts_arrive_with_their_details(stub_here, monkeypatch, letter):
     raising(monkeypatch, errors.OptionError("layer: " + letter * 10_000))
-    error = failure(stub.ExplainUnits, EXPLAIN)
+    error = failure(stub_here.ExplainUnits, EXPLAIN)
     assert error.code() is StatusCode.INVALID_ARGUMENT
     assert set(error.details().removeprefix("layer: ")) == {letter}
     assert fields_of(error) == ["layer"]
@@ -172,10 +174,10 @@ class Forwarder(grpc.GenericRpcHandler):
 
 
 @pytest.fixture(scope="module")
-def edge(address):
+def edge(address_here):
     async def start():
         server = grpc.aio.server(interceptors=[ErrorInterceptor()])
-        server.add_generic_rpc_handlers([Forwarder(address)])
+        server.add_generic_rpc_handlers([Forwarder(address_here)])
         port = server.add_insecure_port("127.0.0.1:0")
         await server.start()
         return server, port
@@ -196,9 +198,9 @@ def calls(channel):
     yield lambda r, timeout: channel.stream_stream(name + "View")(iter([r]), timeout)
 
 
-def test_a_workers_failure_passes_the_edge_unchanged(stub, edge):
+def test_a_workers_failure_passes_the_edge_unchanged(stub_here, edge):
     request = pb.ExplainRequest(model=MODEL, images=[IMAGE], layer="größer")
-    own = failure(stub.ExplainUnits, request)
+    own = failure(stub_here.ExplainUnits, request)
     for call in calls(edge):
         passed = failure(call, request.SerializeToString())
         assert passed.code() is own.code() is StatusCode.NOT_FOUND
@@ -206,8 +208,8 @@ def test_a_workers_failure_passes_the_edge_unchanged(stub, edge):
         assert sorted(passed.trailing_metadata()) == sorted(own.trailing_metadata())
 
 
-def test_what_arrives_passes_too(stub, edge):
-    own = [m.SerializeToString() for m in stub.ExplainUnits(EXPLAIN, 10)]
+def test_what_arrives_passes_too(stub_here, edge):
+    own = [m.SerializeToString() for m in stub_here.ExplainUnits(EXPLAIN, 10)]
     one, stream, one_of_stream, streams = (
         list(call(EXPLAIN.SerializeToString(), timeout=10)) for call in calls(edge)
     )

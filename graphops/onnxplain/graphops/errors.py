@@ -190,11 +190,23 @@ class ServiceError(OnnxplainError):
 
 
 class QueueFull(ServiceError):
-    """Too many calls wait for the model already."""
+    """Too many calls wait for the model already.
+
+    retry_seconds: after which a place should be free.
+    """
+
+    def __init__(self, text: str, retry_seconds: float = 1.0) -> None:
+        super().__init__(text)
+        self.retry_seconds = retry_seconds
 
 
 class NoWorker(ServiceError):
-    """No worker took the call, which is safe to repeat."""
+    """No worker took the call, which is safe to repeat.
+
+    retry_seconds: after which a worker should be up.
+    """
+
+    retry_seconds = 1.0
 
 
 class WorkerDied(ServiceError):
