@@ -12,6 +12,8 @@
     │   ├── AnswerTooLarge        an answer exceeds the size of one gRPC message
     │   ├── ModelExists           the service has that version of the model already
     │   ├── MissingOperation      the service knows no such operation
+    │   ├── UnfinishedOperation   the operation has not ended, or ended without results
+    │   ├── UnknownCall           the service does not offer the call
     │   ├── Unauthenticated       the call has no token that the service knows
     │   └── Forbidden             the token of the call lacks the scope that the call needs
     ├── ModelError                the model is wrong
@@ -64,6 +66,8 @@ __all__ = [
     "QueueFull",
     "ServiceError",
     "Unauthenticated",
+    "UnfinishedOperation",
+    "UnknownCall",
     "UnknownLayer",
     "UnknownMethod",
     "UnsafeModel",
@@ -123,6 +127,14 @@ class ModelExists(InputError):
 
 class MissingOperation(InputError):
     """The service knows no such operation."""
+
+
+class UnfinishedOperation(InputError):
+    """The operation has not ended, or ended without results."""
+
+
+class UnknownCall(InputError):
+    """The service does not offer the call."""
 
 
 class Unauthenticated(InputError):

@@ -10,7 +10,8 @@ import onnx
 import onnxruntime
 import pytest
 
-from onnxplain.engine.runtime.sessions import Session, Stop, load_session, resolve_device
+from onnxplain.engine.runtime.loading import load_session
+from onnxplain.engine.runtime.sessions import Session, Stop, resolve_device
 from onnxplain.graphops.errors import Cancelled, DeviceError, OptionError, UnsupportedModel
 from onnxplain.graphops.ir import large
 

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from onnxplain.engine.runtime.footprint import Footprint
+from onnxplain.engine.runtime.loading import Loadable
 from onnxplain.engine.runtime.sessions import Session, Stop
 from onnxplain.engine.runtime.subject import Others, Subject, target_of
 from onnxplain.graphops import (
@@ -168,10 +169,12 @@ def make_plan(
     select: Select = options.select or ("channel" if subject.fixed else "pairs")
     options = replace(options, target=target_of(device), select=select, lowering="fast")
     graph = rewrite(network, layer, method, options)
-    session = Session(graph, device, threads)
     over = subject.to if method.over == "target" else subject.input.name if method.onwards else ""
     renamed = json.loads(read_metadata(graph).get("onnxplain.renamed", "{}"))
     footprint = Footprint(graph, subject.input.name)
+    loadable = Loadable(graph)
+    del graph
+    session = Session(loadable, device, threads)
     return Plan(session, subject, select, renamed, footprint, over)
 
 
@@ -222,4 +225,7 @@ def make_activity(
     of_units, tensor = tensor is None, subject.layer.tensor if tensor is None else tensor
     graph = forward(network, tensor)
     footprint = Footprint(graph, subject.input.name)
-    return Activity(Session(graph, device, threads), subject, footprint, tensor, of_units)
+    loadable = Loadable(graph)
+    del graph
+    session = Session(loadable, device, threads)
+    return Activity(session, subject, footprint, tensor, of_units)

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from onnxplain.engine.runtime.example_inputs import Example
-from onnxplain.engine.runtime.sessions import load_session
+from onnxplain.engine.runtime.loading import load_session
 from onnxplain.graphops.errors import DeviceError, OnnxplainError, UnsupportedModel
 
 __all__ = ["RunCost", "available_cores", "cost_of"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import onnx
 
-from onnxplain.engine.runtime.sessions import load_session
+from onnxplain.engine.runtime.loading import load_session
 from onnxplain.graphops.errors import MissingRuntime, OnnxplainError, UnsupportedModel
 
 __all__ = ["verify"]
