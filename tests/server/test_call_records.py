@@ -5,6 +5,7 @@ import json
 import logging
 import re
 from pathlib import Path
+from types import SimpleNamespace
 
 import grpc
 import pytest
@@ -20,6 +21,7 @@ from onnxplain.server.errors import ErrorInterceptor
 from onnxplain.server.logs import configure_log
 from onnxplain.server.tokens import Token, digest
 
+QUIET = SimpleNamespace(admitted={}, restarts=0, up=0)
 SERVICE = "onnxplain.v1.ExplainService"
 LOCAL = [("grpc.enable_http_proxy", 0)]
 FACTS = (
@@ -267,7 +269,7 @@ def sampled(metrics):
 
 
 def test_metrics_of_calls():
-    metrics = Metrics()
+    metrics = Metrics(QUIET)
 
     async def play(channel):
         await explain(channel)
@@ -294,11 +296,8 @@ def test_metrics_of_calls():
 
 
 def test_metrics_of_the_service_as_a_whole():
-    metrics = Metrics(
-        waiting=lambda: {"models/a/versions/1": 2, "models/a/versions/2": 1, "models/b": 1},
-        restarts=lambda: 3,
-        workers=lambda: 2,
-    )
+    admitted = {"models/a/versions/1": 2, "models/a/versions/2": 1, "models/b": 1}
+    metrics = Metrics(SimpleNamespace(admitted=admitted, restarts=3, up=2))
     found = sampled(metrics)
     assert found["calls_in_service", "a"] == 3
     assert found["calls_in_service", "b"] == 1
@@ -308,7 +307,7 @@ def test_metrics_of_the_service_as_a_whole():
 
 
 def test_labels_are_bounded():
-    metrics = Metrics()
+    metrics = Metrics(QUIET)
     for number in range(MOST_MODELS + 5):
         metrics.observe(CallRecord("/a/b", "", "", model=f"models/m{number}/versions/1"))
         metrics.observe(CallRecord(f"/a/made_up_{number}", "", ""))
@@ -320,7 +319,7 @@ def test_labels_are_bounded():
 
 
 def test_what_the_worker_says_must_be_numbers():
-    metrics = Metrics()
+    metrics = Metrics(QUIET)
     facts = {"queue-ms": "x", "compute-ms": "inf", "batch": "", "cache": "forged"}
     metrics.observe(CallRecord("/a/b", "", "", model="models/net", worker=facts))
     found = sampled(metrics)

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import urllib.error
 import urllib.request
+from types import SimpleNamespace
 
 import pytest
 
@@ -18,10 +19,8 @@ OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 async def pages(is_ready=True):
     """Serve the pages on a free port, and yield their address."""
 
-    async def ready():
-        return is_ready
-
-    served = StatusPages(Metrics(workers=lambda: 2).page, ready)
+    levels = SimpleNamespace(admitted={}, restarts=0, up=2)
+    served = StatusPages(Metrics(levels).page, lambda: is_ready)
     address = await served.start("127.0.0.1:0")
     try:
         yield address
@@ -95,7 +94,7 @@ def test_what_is_no_request_does_no_harm():
 def test_an_address_in_use():
     async def run():
         async with pages() as address:
-            await StatusPages(bytes, lambda: asyncio.sleep(0, True)).start(address)
+            await StatusPages(bytes, bool).start(address)
 
     with pytest.raises(ServiceError, match=r"cannot listen on 127\.0\.0\.1:\d+ for metrics: .*use"):
         asyncio.run(run())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping
+from typing import Protocol
 
 from grpc_health.v1 import health_pb2
 from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector
@@ -15,7 +16,7 @@ from onnxplain.graphops import errors
 from onnxplain.server.edge.calls import CallRecord
 from onnxplain.v1 import explain_pb2
 
-__all__ = ["Metrics"]
+__all__ = ["Levels", "Metrics"]
 
 SECONDS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
 IMAGES = (1, 2, 4, 8, 16, 32)
@@ -40,19 +41,26 @@ REJECTIONS = {
 }
 
 
+class Levels(Protocol):
+    """What the service knows of its workers."""
+
+    @property
+    def admitted(self) -> Mapping[str, int]:
+        """The calls that wait or run, by the model's full name."""
+
+    @property
+    def restarts(self) -> int:
+        """How often a worker was replaced."""
+
+    @property
+    def up(self) -> int:
+        """The number of workers that take calls."""
+
+
 class Metrics:
-    """The metrics of one service.
+    """The metrics of one service. levels: of its workers, read when the metrics are."""
 
-    waiting: returns the number of calls in the service, by the model's name. restarts: returns how
-    often a worker was replaced. workers: returns the number of workers that take calls.
-    """
-
-    def __init__(
-        self,
-        waiting: Callable[[], Mapping[str, int]] = dict,
-        restarts: Callable[[], int] = int,
-        workers: Callable[[], int] = int,
-    ) -> None:
+    def __init__(self, levels: Levels) -> None:
         self._registry = CollectorRegistry()
         self._models: set[str] = set()
         self._calls = self._counter("calls", "Calls that have ended.", "method", "status")
@@ -77,7 +85,7 @@ class Metrics:
         self._cache = self._counter(
             "plan_cache", "Calls whose plan was ready (hit) or was not (miss).", "model", "result"
         )
-        self._registry.register(_Levels(self._label, waiting, restarts, workers))
+        self._registry.register(_LevelsCollector(self._label, levels))
         ProcessCollector(registry=self._registry)
 
     def observe(self, record: CallRecord) -> None:
@@ -129,35 +137,25 @@ class Metrics:
         )
 
 
-class _Levels(Collector):
-    """What is asked for when the metrics are read."""
-
-    def __init__(
-        self,
-        label: Callable[[str], str],
-        waiting: Callable[[], Mapping[str, int]],
-        restarts: Callable[[], int],
-        workers: Callable[[], int],
-    ) -> None:
+class _LevelsCollector(Collector):
+    def __init__(self, label: Callable[[str], str], levels: Levels) -> None:
         self._label = label
-        self._waiting = waiting
-        self._restarts = restarts
-        self._workers = workers
+        self._levels = levels
 
     def collect(self) -> Iterator[Metric]:
-        levels: dict[str, int] = {}
-        for name, count in self._waiting().items():
-            levels[self._label(name)] = levels.get(self._label(name), 0) + count
-        waiting = GaugeMetricFamily(
+        counts: dict[str, int] = {}
+        for name, count in self._levels.admitted.items():
+            counts[self._label(name)] = counts.get(self._label(name), 0) + count
+        calls = GaugeMetricFamily(
             "onnxplain_calls_in_service", "Calls that wait or run.", labels=["model"]
         )
-        for model, count in levels.items():
-            waiting.add_metric([model], count)
-        yield waiting
+        for model, count in counts.items():
+            calls.add_metric([model], count)
+        yield calls
         yield CounterMetricFamily(
-            "onnxplain_worker_restarts", "Workers that were replaced.", self._restarts()
+            "onnxplain_worker_restarts", "Workers that were replaced.", self._levels.restarts
         )
-        yield GaugeMetricFamily("onnxplain_workers", "Workers that take calls.", self._workers())
+        yield GaugeMetricFamily("onnxplain_workers", "Workers that take calls.", self._levels.up)
 
 
 def _number(text: str) -> float | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from http import HTTPStatus
 
 from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4 as METRICS_TYPE
@@ -24,7 +24,7 @@ class StatusPages:
     metrics: returns the page of that name. ready: whether a worker takes calls.
     """
 
-    def __init__(self, metrics: Callable[[], bytes], ready: Callable[[], Awaitable[bool]]) -> None:
+    def __init__(self, metrics: Callable[[], bytes], ready: Callable[[], bool]) -> None:
         self._metrics = metrics
         self._ready = ready
         self._server: asyncio.Server | None = None
@@ -54,7 +54,7 @@ class StatusPages:
             except (asyncio.IncompleteReadError, asyncio.LimitOverrunError, TimeoutError):
                 return
             method, _, rest = head.decode("latin-1").partition(" ")
-            status, kind, body = await self._page(method, rest.partition(" ")[0])
+            status, kind, body = self._page(method, rest.partition(" ")[0])
             lines = (
                 f"HTTP/1.1 {status.value} {status.phrase}",
                 f"Content-Type: {kind}",
@@ -66,7 +66,7 @@ class StatusPages:
                 writer.write(body)
             await writer.drain()
 
-    async def _page(self, method: str, target: str) -> tuple[HTTPStatus, str, bytes]:
+    def _page(self, method: str, target: str) -> tuple[HTTPStatus, str, bytes]:
         if method not in ("GET", "HEAD"):
             return HTTPStatus.METHOD_NOT_ALLOWED, PLAIN, b"GET or HEAD only\n"
         match target.partition("?")[0]:
@@ -74,7 +74,7 @@ class StatusPages:
                 return HTTPStatus.OK, METRICS_TYPE, self._metrics()
             case "/livez":
                 return HTTPStatus.OK, PLAIN, b"alive\n"
-            case "/readyz" if await self._ready():
+            case "/readyz" if self._ready():
                 return HTTPStatus.OK, PLAIN, b"ready\n"
             case "/readyz":
                 return HTTPStatus.SERVICE_UNAVAILABLE, PLAIN, b"no worker takes calls\n"
