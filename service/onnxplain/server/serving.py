@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Protocol
 
 from onnxplain.graphops.errors import ServiceError
-from onnxplain.server.edge.gateway import start_gateway
 from onnxplain.server.listening import MAX_REQUEST_BYTES
 from onnxplain.server.settings import Settings
 
@@ -24,7 +23,7 @@ DEFAULTS = Settings()
 
 def serve(
     models_dir: str | os.PathLike[str],
-    listen: str = DEFAULTS.listen,
+    listen: str = DEFAULTS.listen[0],
     device: str = "auto",
     ready: Callable[[str], None] | None = None,
     *,
@@ -53,7 +52,7 @@ def serve(
 
 async def start(
     models_dir: str | os.PathLike[str],
-    listen: str = DEFAULTS.listen,
+    listen: str = DEFAULTS.listen[0],
     device: str = "auto",
     *,
     settings: Settings = DEFAULTS,
@@ -110,7 +109,7 @@ def _settings(
     models_dir: str | os.PathLike[str], listen: str, device: str, settings: Settings
 ) -> Settings:
     return dataclasses.replace(
-        settings, models=(Path(models_dir),), listen=listen, device=(device,)
+        settings, models=(Path(models_dir),), listen=(listen,), device=(device,)
     )
 
 
@@ -118,8 +117,10 @@ async def _start(settings: Settings, in_process: bool) -> Service:
     if in_process:
         from onnxplain.server.worker.process import start_worker  # the edge never loads it
 
-        server: Running = await start_worker(settings, MAX_REQUEST_BYTES)
+        server: Running = await start_worker(settings, MAX_REQUEST_BYTES, for_edge=False)
     elif sys.platform == "linux":
+        from onnxplain.server.edge.gateway import start_gateway  # needs what Linux alone has
+
         server = await start_gateway(settings)
     else:
         raise ServiceError(
