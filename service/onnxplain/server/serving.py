@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Protocol
 
 from onnxplain.graphops.errors import ServiceError
-from onnxplain.server.edge.gateway import start_gateway
 from onnxplain.server.listening import MAX_REQUEST_BYTES
 from onnxplain.server.settings import Settings
 
@@ -105,8 +104,10 @@ async def start_settings(settings: Settings, *, in_process: bool = False) -> Ser
     if in_process:
         from onnxplain.server.worker.process import start_worker  # the edge never loads it
 
-        server: Running = await start_worker(settings, MAX_REQUEST_BYTES)
+        server: Running = await start_worker(settings, MAX_REQUEST_BYTES, for_edge=False)
     elif sys.platform == "linux":
+        from onnxplain.server.edge.gateway import start_gateway  # needs what Linux alone has
+
         server = await start_gateway(settings)
     else:
         raise ServiceError(

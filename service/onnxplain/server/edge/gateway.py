@@ -11,7 +11,10 @@ from grpc_reflection.v1alpha import reflection
 from onnxplain.registry import FolderSource
 from onnxplain.server.edge.blame import Blame
 from onnxplain.server.edge.catalogue import Catalogue
+from onnxplain.server.edge.descriptions import ModelDescriptions
 from onnxplain.server.edge.forwarding import SERVICES, Forwarding
+from onnxplain.server.edge.store import Store
+from onnxplain.server.edge.uploads import Uploads
 from onnxplain.server.edge.workers import Workers
 from onnxplain.server.errors import ErrorInterceptor
 from onnxplain.server.listening import MAX_REQUEST_BYTES, bind
@@ -30,12 +33,14 @@ class Gateway:
         status: health.aio.HealthServicer,
         workers: Workers,
         catalogue: Catalogue,
+        store: Store | None,
     ) -> None:
         self.address = address
         self._server = server
         self._status = status
         self._workers = workers
         self._catalogue = catalogue
+        self._store = store
 
     async def stop(self, grace: float) -> None:
         """Accept no new calls, let running ones finish within `grace` seconds, end the workers."""
@@ -46,6 +51,8 @@ class Gateway:
         await self._catalogue.stop()
         await self._workers.stop()
         await stopped
+        if self._store is not None:
+            self._store.close()
 
 
 async def start_gateway(settings: Settings) -> Gateway:
@@ -70,16 +77,26 @@ async def start_gateway(settings: Settings) -> Gateway:
         ],
     )
     addresses = [bind(server, listen) for listen in settings.listen]
+    store = None if settings.store is None else Store(settings.store)
     sources = [FolderSource(folder) for folder in settings.folders]
-    workers = Workers(settings, Blame(lambda name: catalogue.stamp(name)))
+    blame = Blame(lambda name: catalogue.stamp(name))
+    workers = Workers(settings, blame)
     catalogue = Catalogue(sources, workers, warm=settings.warm)
+    uploads = Uploads(store, catalogue, workers, settings.max_model_bytes)
+    descriptions = ModelDescriptions(catalogue, workers, blame.problem)
+    own = uploads.handlers() | descriptions.handlers()
     status = health.aio.HealthServicer()
     health_pb2_grpc.add_HealthServicer_to_server(status, server)
     names = [service.full_name for service in SERVICES]
     reflection.enable_server_reflection(
         (*names, health.SERVICE_NAME, reflection.SERVICE_NAME), server
     )
-    server.add_generic_rpc_handlers((Forwarding(workers, catalogue),))
+    server.add_generic_rpc_handlers(
+        (
+            grpc.method_handlers_generic_handler(SERVICES[0].full_name, own),
+            Forwarding(workers, catalogue),
+        )
+    )
     try:
         await workers.start()
         await catalogue.start()
@@ -90,4 +107,4 @@ async def start_gateway(settings: Settings) -> Gateway:
         raise
     for name in names:
         await status.set(name, health_pb2.HealthCheckResponse.SERVING)
-    return Gateway(addresses[0], server, status, workers, catalogue)
+    return Gateway(addresses[0], server, status, workers, catalogue, store)

@@ -63,6 +63,8 @@ async def start_worker(
     settings: Settings,
     max_request_bytes: int,
     credentials: grpc.ServerCredentials | None = None,
+    *,
+    for_edge: bool = True,
 ) -> WorkerServer:
     """Start a worker, in the running event loop.
 
@@ -70,6 +72,7 @@ async def start_worker(
         settings: the first `listen` is the worker's address, the first device its device.
         max_request_bytes: the largest request that it takes.
         credentials: for TLS.
+        for_edge: whether it answers WorkerService, which clients must not reach.
 
     Returns:
         The running worker; stop it with `WorkerServer.stop`.
@@ -97,10 +100,10 @@ async def start_worker(
     explain_pb2_grpc.add_ExplainServiceServicer_to_server(servicer, server)
     inference = InferenceServicer(models, engine, threads)
     open_inference_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(inference, server)
+    if for_edge:
+        inner = WorkerServicer(models, engine, threads, settings.store)
+        worker_pb2_grpc.add_WorkerServiceServicer_to_server(inner, server)
     status = health.aio.HealthServicer()
-    worker_pb2_grpc.add_WorkerServiceServicer_to_server(
-        WorkerServicer(models, engine, threads, settings.store), server
-    )
     for name in SERVICES:
         await status.set(name, health_pb2.HealthCheckResponse.SERVING)
     health_pb2_grpc.add_HealthServicer_to_server(status, server)

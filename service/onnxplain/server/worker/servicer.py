@@ -18,6 +18,7 @@ from onnxplain.engine import METHODS, Engine, bake_preprocess
 from onnxplain.graphops import Network, check, convolutionalize, layers, rewrite
 from onnxplain.graphops.errors import AnswerTooLarge, UnsupportedModel
 from onnxplain.graphops.ir import fits
+from onnxplain.graphops.metadata import record_source
 from onnxplain.server.worker import requests, responses, views
 from onnxplain.server.worker.models import Models
 from onnxplain.server.worker.progress import ProgressQueue
@@ -156,10 +157,13 @@ class ExplainServicer(explain_pb2_grpc.ExplainServiceServicer):
             return responses.check_response(check(network, **requests.check_arguments(request)))
 
     def _rewrite(self, request: pb.RewriteRequest) -> Iterator[pb.RewriteResponse]:
-        with self._network(request.model) as network:
+        with self._models.use(request.model) as (name, path):
+            network = self._engine.open(path).network
             artefact = rewrite(network, **requests.rewrite_arguments(request))
         if request.bake_preprocess:
             artefact = bake_preprocess(artefact, request.bake_preprocess)
+        if request.record_source:
+            record_source(artefact, name)
         if not fits(artefact):
             raise UnsupportedModel(
                 "the rewritten model exceeds 2 GiB, which no ONNX file in one piece can: write it "
