@@ -156,6 +156,9 @@ class Settings:
     delay_ms: float = setting(
         0.0, LIMITS, NUMBER, "milliseconds that a call waits for others to run with"
     )
+    max_model_bytes: int = setting(
+        2**31, LIMITS, BYTES, "size of an uploaded model", default_text="2G, the most that ONNX has"
+    )
     streams: int = setting(256, LIMITS, whole(1), "calls at once in one connection")
 
     state: Path | None = setting(
@@ -186,6 +189,12 @@ class Settings:
         None, OBSERVING, TEXT, "OTLP collector that receives OpenTelemetry traces, such as "
         "http://127.0.0.1:4317; needs the extra `telemetry`", default_text="no traces",
     )  # fmt: skip
+
+    @property
+    def folders(self) -> tuple[Path, ...]:
+        """All folders of models, the store among them; each once."""
+        every = (*self.models, *([self.store] if self.store else []))
+        return tuple({folder.resolve(): folder for folder in reversed(every)}.values())[::-1]
 
 
 Settings.__doc__ = "\n".join(
