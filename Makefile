@@ -27,6 +27,7 @@ lint: $(VENV)/dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/buf lint proto
 	$(BIN)/buf breaking proto --against proto/explain.binpb
 	$(MAKE) proto PROTO_OUT=$(VENV)/stubs
 	for stub in $(VENV)/stubs/onnxplain/v1/*; do diff $$stub $(STUBS) || exit; done

@@ -10,6 +10,7 @@ from grpc_reflection.v1alpha import reflection
 
 from onnxplain.server.edge.blame import Blame
 from onnxplain.server.edge.forwarding import SERVICES, Forwarding
+from onnxplain.server.edge.operations import Operations
 from onnxplain.server.edge.workers import Workers
 from onnxplain.server.errors import ErrorInterceptor
 from onnxplain.server.listening import MAX_REQUEST_BYTES, bind
@@ -27,11 +28,13 @@ class Gateway:
         server: grpc.aio.Server,
         status: health.aio.HealthServicer,
         workers: Workers,
+        operations: Operations,
     ) -> None:
         self.address = address
         self._server = server
         self._status = status
         self._workers = workers
+        self._operations = operations
 
     async def stop(self, grace: float) -> None:
         """Accept no new calls, let running ones finish within `grace` seconds, end the workers."""
@@ -39,6 +42,7 @@ class Gateway:
         stopped = asyncio.ensure_future(self._server.stop(grace))
         # After the grace period gRPC drops calls mid-message: ended earlier, they have a status.
         await asyncio.wait([stopped], timeout=grace / 2)
+        await self._operations.stop()
         await self._workers.stop()
         await stopped
 
@@ -72,16 +76,20 @@ async def start_gateway(settings: Settings) -> Gateway:
     reflection.enable_server_reflection(
         (*names, health.SERVICE_NAME, reflection.SERVICE_NAME), server
     )
-    server.add_generic_rpc_handlers((Forwarding(workers, AsGiven()),))
+    operations = Operations(workers, AsGiven().resolve, settings)
+    own = grpc.method_handlers_generic_handler(names[0], operations.handlers())
+    server.add_generic_rpc_handlers((own, Forwarding(workers, AsGiven())))
     try:
         await workers.start()
+        await operations.start()
         await server.start()
     except BaseException:
+        await operations.stop()
         await workers.stop()
         raise
     for name in names:
         await status.set(name, health_pb2.HealthCheckResponse.SERVING)
-    return Gateway(address, server, status, workers)
+    return Gateway(address, server, status, workers, operations)
 
 
 class AsGiven:

@@ -140,6 +140,11 @@ class KeptOperations:
         while (message := await asyncio.to_thread(next, results, None)) is not None:
             yield message
 
+    def stop_waiting(self) -> None:
+        """Let every `wait` return."""
+        for event in self._ended.values():
+            event.set()
+
     def remove(self, kept: KeptOperation) -> None:
         """Remove an operation that has ended, with its results. Raises UnfinishedOperation."""
         if not kept.ended:

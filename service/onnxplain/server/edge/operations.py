@@ -58,6 +58,7 @@ class Operations:
         if self._expiry is not None:
             self._expiry.cancel()
         await self._queue.stop()
+        self._kept.stop_waiting()
         self._leaving.close()
 
     def handlers(self) -> dict[str, grpc.RpcMethodHandler[Any, Any]]:

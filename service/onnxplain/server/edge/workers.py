@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 
 import grpc
@@ -66,7 +66,7 @@ class Workers:
 
     async def stream(
         self, method: str, request: bytes, model: str, *, timeout: float | None = None
-    ) -> AsyncIterator[bytes]:
+    ) -> AsyncGenerator[bytes, None]:
         """Call a method with a stream of responses, and yield them.
 
         Arguments and errors are those of `unary`.
