@@ -226,6 +226,7 @@ def listed(words: Iterable[str]) -> str:
 def nearest(name: str, known: Iterable[str], count: int = 5) -> str:
     """Return a phrase with the known names closest to `name`, for an error message."""
     names = sorted(set(known))
+    name = name[:200]  # a request may have megabytes of it
     close = difflib.get_close_matches(name, names, n=count, cutoff=0.3) or names[:count]
     return "nearest: " + ", ".join(repr(n) for n in close) if close else "there are none"
 

@@ -90,6 +90,21 @@ class Models:
         """
         return self._describe(*self._find(name))
 
+    def versions(self, name: str) -> list[str]:
+        """Return the versions of a model, the oldest first.
+
+        Args:
+            name: as in `get`; its version has no effect.
+
+        Returns:
+            The versions.
+
+        Raises:
+            InputError, MissingModel: as in `get`.
+        """
+        model, _, _ = self._find(name)
+        return [str(version) for version in sorted(self._scan()[model])]
+
     @contextmanager
     def use(self, name: str) -> Iterator[tuple[str, Path]]:
         """Yield the full name and the file of one version of a model.
