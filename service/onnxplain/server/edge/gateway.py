@@ -95,6 +95,6 @@ async def start_gateway(settings: Settings) -> Gateway:
 class AsGiven:
     """Leaves the models' names as they are."""
 
-    def resolve(self, name: str) -> str:
+    async def resolve(self, name: str) -> str:
         """Return the name."""
         return name

@@ -91,11 +91,12 @@ class KeptOperations:
     def all_of(self, caller: str) -> list[KeptOperation]:
         """Return a caller's operations, the newest first."""
         mine = [kept for kept in self._kept.values() if kept.caller == caller]
-        return sorted(mine, key=KeptOperation.age, reverse=True)
+        return sorted(mine, key=KeptOperation.order)
 
     def unfinished(self) -> list[KeptOperation]:
         """Return the operations that have not ended, the oldest first."""
-        return sorted((k for k in self._kept.values() if not k.ended), key=KeptOperation.age)
+        waiting = [kept for kept in self._kept.values() if not kept.ended]
+        return sorted(waiting, key=KeptOperation.order, reverse=True)
 
     def end(
         self, kept: KeptOperation, state: pb.OperationState, failed: Failure | None = None
