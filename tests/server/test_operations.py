@@ -73,7 +73,7 @@ class Names(grpc.aio.ServerInterceptor):
         return await continuation(details)
 
 
-def resolve(name):
+async def resolve(name):
     if name == "models/nothing":
         raise MissingModel("no model 'nothing' (there are none)")
     return f"{name}/versions/1"

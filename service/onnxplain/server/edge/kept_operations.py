@@ -91,11 +91,12 @@ class KeptOperations:
     def all_of(self, caller: str) -> list[KeptOperation]:
         """Return a caller's operations, the newest first."""
         mine = [kept for kept in self._kept.values() if kept.caller == caller]
-        return sorted(mine, key=KeptOperation.age, reverse=True)
+        return sorted(mine, key=KeptOperation.order)
 
     def unfinished(self) -> list[KeptOperation]:
         """Return the operations that have not ended, the oldest first."""
-        return sorted((k for k in self._kept.values() if not k.ended), key=KeptOperation.age)
+        waiting = [kept for kept in self._kept.values() if not kept.ended]
+        return sorted(waiting, key=KeptOperation.order, reverse=True)
 
     def end(
         self, kept: KeptOperation, state: pb.OperationState, failed: Failure | None = None
@@ -139,6 +140,11 @@ class KeptOperations:
         results = self.files.read(kept)
         while (message := await asyncio.to_thread(next, results, None)) is not None:
             yield message
+
+    def stop_waiting(self) -> None:
+        """Let every `wait` return."""
+        for event in self._ended.values():
+            event.set()
 
     def remove(self, kept: KeptOperation) -> None:
         """Remove an operation that has ended, with its results. Raises UnfinishedOperation."""

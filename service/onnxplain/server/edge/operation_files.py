@@ -48,9 +48,9 @@ class KeptOperation:
         """Whether it has ended."""
         return self.operation.state not in UNFINISHED
 
-    def age(self) -> tuple[int, str]:
-        """Return what sorts operations by when they were started."""
-        return self.operation.create_time.ToNanoseconds(), self.name
+    def order(self) -> tuple[int, str]:
+        """Return what sorts operations, the newest first."""
+        return -self.operation.create_time.ToNanoseconds(), self.name
 
     def end(self) -> int:
         """Return when it ended, in nanoseconds."""
