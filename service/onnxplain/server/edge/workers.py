@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
 import grpc
@@ -39,6 +39,21 @@ class Workers:
     async def stop(self) -> None:
         """End all local workers at once, with the calls that run there."""
         await self._pool.stop()
+
+    @property
+    def admitted(self) -> Mapping[str, int]:
+        """The calls that wait or run, by the model's full name."""
+        return self._admission.admitted
+
+    @property
+    def restarts(self) -> int:
+        """How often a worker was replaced."""
+        return self._pool.restarts
+
+    @property
+    def up(self) -> int:
+        """The number of workers that take calls."""
+        return sum(link.up for link in self._pool.links.values())
 
     async def unary(
         self, method: str, request: bytes, model: str, *, timeout: float | None = None
