@@ -13,7 +13,7 @@ import pytest
 from server.running import ANY_SIZE, CLASSIFIER, event_loop, model, pixels, running
 from server.storing import NO_PROXY, header, left_in, pieces
 
-from onnxplain.server import Settings, start
+from onnxplain.server import Settings, start_settings
 from onnxplain.v1 import explain_pb2 as pb
 from onnxplain.v1 import explain_pb2_grpc, tensors, worker_pb2, worker_pb2_grpc
 
@@ -24,11 +24,11 @@ PICTURE = pb.Image(pixels=tensors.from_array(pixels()))
 PROGRAM = """
 import sys
 from pathlib import Path
-from onnxplain.server import Settings, serve
+from onnxplain.server import Settings, serve_settings
 
-settings = Settings(store=Path(sys.argv[2]), warm=False)
-ready = lambda address: print(address, flush=True)
-serve(sys.argv[1], "127.0.0.1:0", "cpu", ready, settings=settings)
+models, store = map(Path, sys.argv[1:])
+settings = Settings((models,), store, listen=("127.0.0.1:0",), device=("cpu",), warm=False)
+serve_settings(settings, lambda address: print(address, flush=True))
 """
 
 
@@ -46,8 +46,9 @@ def channel(folders):
         def wait(coroutine):
             return asyncio.run_coroutine_threadsafe(coroutine, loop).result(60)
 
-        settings = Settings(store=folders[1])
-        service = wait(start(folders[0], "127.0.0.1:0", "cpu", settings=settings))
+        models, store = folders
+        settings = Settings((models,), store, listen=("127.0.0.1:0",), device=("cpu",))
+        service = wait(start_settings(settings))
         try:
             with grpc.insecure_channel(service.address, NO_PROXY) as channel:
                 yield channel

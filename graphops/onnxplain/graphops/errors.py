@@ -190,14 +190,7 @@ class ServiceError(OnnxplainError):
 
 
 class QueueFull(ServiceError):
-    """Too many calls wait for the model already.
-
-    retry_seconds: after which a place should be free.
-    """
-
-    def __init__(self, text: str, retry_seconds: float = 1.0) -> None:
-        super().__init__(text)
-        self.retry_seconds = retry_seconds
+    """Too many calls wait for the model already."""
 
 
 class NoWorker(ServiceError):
@@ -226,6 +219,7 @@ def listed(words: Iterable[str]) -> str:
 def nearest(name: str, known: Iterable[str], count: int = 5) -> str:
     """Return a phrase with the known names closest to `name`, for an error message."""
     names = sorted(set(known))
+    name = name[:200]  # a request may have megabytes of it
     close = difflib.get_close_matches(name, names, n=count, cutoff=0.3) or names[:count]
     return "nearest: " + ", ".join(repr(n) for n in close) if close else "there are none"
 

@@ -6,7 +6,7 @@ from onnxplain.graphops.lazy_import import on_first_use
 
 if TYPE_CHECKING:
     from onnxplain.server.config import Configuration, read_configuration
-    from onnxplain.server.serving import Service, serve, start
+    from onnxplain.server.serving import Service, serve, serve_settings, start, start_settings
     from onnxplain.server.settings import Settings
     from onnxplain.server.tokens import Token, make_token
     from onnxplain.server.worker import Models, ServedModel, Value
@@ -22,7 +22,9 @@ __all__ = [
     "make_token",
     "read_configuration",
     "serve",
+    "serve_settings",
     "start",
+    "start_settings",
 ]
 
 __getattr__ = on_first_use(
@@ -38,6 +40,8 @@ __getattr__ = on_first_use(
         "make_token": "tokens",
         "read_configuration": "config",
         "serve": "serving",
+        "serve_settings": "serving",
         "start": "serving",
+        "start_settings": "serving",
     },
 )

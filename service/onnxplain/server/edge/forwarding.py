@@ -9,13 +9,13 @@ from typing import Any, Protocol
 import grpc
 from google.protobuf.message import DecodeError
 
+from onnxplain.server.edge.request_models import INFERENCE, named_model, with_model
 from onnxplain.server.edge.workers import Workers, caller_metadata
 from onnxplain.v1 import explain_pb2
-from onnxplain.v1.routing_pb2 import Routing
 
 __all__ = ["Forwarding", "Names"]
 
-SERVICES = [explain_pb2.DESCRIPTOR.services_by_name["ExplainService"]]
+SERVICES = [explain_pb2.DESCRIPTOR.services_by_name["ExplainService"], INFERENCE]
 # The methods with one request, and whether a stream of responses follows.
 STREAMS = {
     f"/{service.full_name}/{method.name}": method.server_streaming
@@ -55,7 +55,7 @@ class Forwarding(grpc.GenericRpcHandler):
         return None
 
     async def _unary(self, method: str, request: bytes, context: Context) -> bytes:
-        model, request = await self._route(request)
+        model, request = await self._route(method, request)
         async with self._workers.lend(model, method) as link:
             call = link.unary(method)(
                 request, timeout=context.time_remaining(), metadata=caller_metadata()
@@ -67,7 +67,7 @@ class Forwarding(grpc.GenericRpcHandler):
             return response
 
     async def _stream(self, method: str, request: bytes, context: Context) -> AsyncIterator[bytes]:
-        model, request = await self._route(request)
+        model, request = await self._route(method, request)
         async with self._workers.lend(model, method) as link:
             call = link.stream(method)(
                 request, timeout=context.time_remaining(), metadata=caller_metadata()
@@ -81,13 +81,13 @@ class Forwarding(grpc.GenericRpcHandler):
                 call.cancel()
             context.set_trailing_metadata(tuple(await call.trailing_metadata()))
 
-    async def _route(self, request: bytes) -> tuple[str, bytes]:
+    async def _route(self, method: str, request: bytes) -> tuple[str, bytes]:
         """Return the full name of a request's model, and the request with that name."""
         try:
-            model = Routing.FromString(request).model
+            model = named_model(method, request)
         except DecodeError:
             return "", request  # any worker will say what is wrong with it
         if not model:
             return "", request
         model = await self._names.resolve(model)
-        return model, request + Routing(model=model).SerializeToString()
+        return model, with_model(method, request, model)

@@ -22,9 +22,11 @@ from onnxplain.server.settings import Settings
 
 __all__ = ["Gateway", "start_gateway"]
 
+EXPLAIN_SERVICE = "onnxplain.v1.ExplainService"
+
 
 class Gateway:
-    """A running edge, at `address`."""
+    """A running edge, at `address`, the first that it listens on."""
 
     def __init__(
         self,
@@ -76,7 +78,7 @@ async def start_gateway(settings: Settings) -> Gateway:
             ("grpc.max_send_message_length", -1),
         ],
     )
-    address = bind(server, settings.listen[0])
+    addresses = [bind(server, listen) for listen in settings.listen]
     store = None if settings.store is None else Store(settings.store)
     sources = [FolderSource(folder) for folder in settings.folders]
     blame = Blame(lambda name: catalogue.stamp(name))
@@ -93,7 +95,7 @@ async def start_gateway(settings: Settings) -> Gateway:
     )
     server.add_generic_rpc_handlers(
         (
-            grpc.method_handlers_generic_handler(SERVICES[0].full_name, own),
+            grpc.method_handlers_generic_handler(EXPLAIN_SERVICE, own),
             Forwarding(workers, catalogue),
         )
     )
@@ -107,4 +109,4 @@ async def start_gateway(settings: Settings) -> Gateway:
         raise
     for name in names:
         await status.set(name, health_pb2.HealthCheckResponse.SERVING)
-    return Gateway(address, server, status, workers, catalogue, store)
+    return Gateway(addresses[0], server, status, workers, catalogue, store)

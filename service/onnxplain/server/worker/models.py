@@ -14,7 +14,7 @@ import onnx
 
 from onnxplain.graphops import load, read_metadata
 from onnxplain.graphops.errors import OnnxplainError
-from onnxplain.registry import Listing, ModelSource, ModelVersion
+from onnxplain.registry import Listing, ModelSource, ModelVersion, parse_name
 from onnxplain.server.pages import page
 
 __all__ = ["Models", "ServedModel", "Value", "describe", "naming"]
@@ -96,6 +96,21 @@ class Models:
         """
         listing = self._listing()
         return self._describe(listing, listing.find(name))
+
+    def versions(self, name: str) -> list[str]:
+        """Return the versions of a model, the oldest first.
+
+        Args:
+            name: as in `get`; its version has no effect.
+
+        Returns:
+            The versions.
+
+        Raises:
+            InputError, MissingModel: as in `get`.
+        """
+        model, _ = parse_name(name)
+        return [str(version.number) for version in self._listing().versions(model)]
 
     @contextmanager
     def use(self, name: str) -> Iterator[tuple[str, Path]]:

@@ -10,10 +10,12 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from onnxplain.engine import Engine
+from onnxplain.inference import open_inference_pb2, open_inference_pb2_grpc
 from onnxplain.registry import FolderSource
 from onnxplain.server.errors import ErrorInterceptor
 from onnxplain.server.listening import bind
 from onnxplain.server.settings import Settings
+from onnxplain.server.worker.inference import InferenceServicer
 from onnxplain.server.worker.inspection import WorkerServicer
 from onnxplain.server.worker.models import Models
 from onnxplain.server.worker.servicer import ExplainServicer
@@ -21,7 +23,10 @@ from onnxplain.v1 import explain_pb2, explain_pb2_grpc, worker_pb2_grpc
 
 __all__ = ["WorkerServer", "start_worker"]
 
-SERVICE = explain_pb2.DESCRIPTOR.services_by_name["ExplainService"].full_name
+SERVICES = (
+    explain_pb2.DESCRIPTOR.services_by_name["ExplainService"].full_name,
+    open_inference_pb2.DESCRIPTOR.services_by_name["GRPCInferenceService"].full_name,
+)
 
 
 class WorkerServer:
@@ -64,7 +69,7 @@ async def start_worker(
     """Start a worker, in the running event loop.
 
     Args:
-        settings: its `listen` is the worker's address, its first device the worker's device.
+        settings: the first `listen` is the worker's address, the first device its device.
         max_request_bytes: the largest request that it takes.
         credentials: for TLS.
         for_edge: whether it answers WorkerService, which clients must not reach.
@@ -93,14 +98,18 @@ async def start_worker(
     threads = ThreadPoolExecutor(settings.concurrency, "onnxplain")
     servicer = ExplainServicer(models, engine, threads)
     explain_pb2_grpc.add_ExplainServiceServicer_to_server(servicer, server)
-    if for_edge:
-        inner = WorkerServicer(models, engine, threads, settings.store)
-        worker_pb2_grpc.add_WorkerServiceServicer_to_server(inner, server)
+    inference = InferenceServicer(models, engine, threads)
+    open_inference_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(inference, server)
     status = health.aio.HealthServicer()
-    await status.set(SERVICE, health_pb2.HealthCheckResponse.SERVING)
+    if for_edge:
+        worker_pb2_grpc.add_WorkerServiceServicer_to_server(
+            WorkerServicer(models, engine, threads, settings.store), server
+        )
+    for name in SERVICES:
+        await status.set(name, health_pb2.HealthCheckResponse.SERVING)
     health_pb2_grpc.add_HealthServicer_to_server(status, server)
     reflection.enable_server_reflection(
-        (SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME), server
+        (*SERVICES, health.SERVICE_NAME, reflection.SERVICE_NAME), server
     )
     await server.start()
     return WorkerServer(address, engine.device, server, servicer, status, threads)
