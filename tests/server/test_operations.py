@@ -343,6 +343,13 @@ def test_results_are_bounded(tmp_path):
         assert sum(path.stat().st_size for path in files) <= 1_000_000
 
 
+def test_a_request_that_is_too_large_to_keep_is_refused():
+    with service(Workers(net=[NOTE]), keep_bytes=10) as stub:
+        with fails(StatusCode.INVALID_ARGUMENT, "InputError", "exceeds 10 bytes"):
+            start(stub)
+        assert names(stub) == []
+
+
 def test_more_unfinished_work_than_is_kept_is_refused():
     with service(Workers(net=[None]), keep_operations=2) as stub:
         start(stub), start(stub)

@@ -9,7 +9,7 @@ import secrets
 import time
 from collections.abc import AsyncIterator
 
-from onnxplain.graphops.errors import MissingOperation, QueueFull, UnfinishedOperation
+from onnxplain.graphops.errors import InputError, MissingOperation, QueueFull, UnfinishedOperation
 from onnxplain.server.edge.operation_files import KeptOperation, OperationFiles
 from onnxplain.server.errors import Failure
 from onnxplain.server.settings import Settings
@@ -51,8 +51,14 @@ class KeptOperations:
             request: the serialised request of the call.
 
         Raises:
+            InputError: the request is too large to be kept.
             QueueFull: too much of the caller's work has not ended.
         """
+        if len(request) > self._settings.keep_bytes:
+            raise InputError(
+                f"the request exceeds {self._settings.keep_bytes} bytes, the most that the service "
+                f"keeps for one caller: call {call} itself"
+            )
         waiting = [kept for kept in self.all_of(caller) if not kept.ended]
         size = sum(kept.size for kept in waiting) + len(request)
         if len(waiting) >= self._settings.keep_operations or size > self._settings.keep_bytes:
@@ -113,6 +119,7 @@ class KeptOperations:
         if state != pb.OPERATION_STATE_SUCCEEDED:
             kept.size = 0
         self.save(kept)
+        log.info("'%s', %s of %s: %s", kept.name, kept.operation.call, kept.version, _state(kept))
         self._ended[kept.name].set()
         self._make_room(kept.caller)
 
@@ -131,11 +138,10 @@ class KeptOperations:
     async def read(self, kept: KeptOperation) -> AsyncIterator[pb.ReadOperationResponse]:
         """Yield the results of an operation. Raises UnfinishedOperation if it has none."""
         if kept.operation.state != pb.OPERATION_STATE_SUCCEEDED:
-            state = pb.OperationState.Name(kept.operation.state).rpartition("_")[2].lower()
             advice = "start it again" if kept.ended else "wait until it has ended"
             reason = f" ({kept.operation.error})" if kept.operation.error else ""
             raise UnfinishedOperation(
-                f"'{kept.name}' is {state}{reason} and has no results: {advice}"
+                f"'{kept.name}' is {_state(kept)}{reason} and has no results: {advice}"
             )
         results = self.files.read(kept)
         while (message := await asyncio.to_thread(next, results, None)) is not None:
@@ -169,7 +175,10 @@ class KeptOperations:
 
     def _forget(self, kept: KeptOperation) -> None:
         del self._kept[kept.name], self._ended[kept.name]
-        self.files.remove(kept)
+        try:
+            self.files.remove(kept)
+        except OSError:
+            log.exception("cannot remove '%s'", kept.name)
 
     def _make_room(self, caller: str) -> None:
         """Remove what ended first, as long as a caller has too much."""
@@ -180,3 +189,8 @@ class KeptOperations:
                 return
             self._forget(kept)
             count, size = count - 1, size - kept.size
+
+
+def _state(kept: KeptOperation) -> str:
+    """Return the word for an operation's state."""
+    return pb.OperationState.Name(kept.operation.state).rpartition("_")[2].lower()
