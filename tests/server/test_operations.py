@@ -358,6 +358,16 @@ def test_more_unfinished_work_than_is_kept_is_refused():
         start(stub, metadata=[("name", "someone else")])
 
 
+def test_starts_at_once_do_not_exceed_what_is_kept(tmp_path):
+    request = pb.StartOperationRequest(view=pb.ViewRequest(model="models/net"))
+    with service(Workers(net=[None]), state=tmp_path, keep_operations=2) as stub:
+        starts = [stub.StartOperation.future(request) for _ in range(8)]
+        refused = [one.exception() for one in starts if one.exception() is not None]
+        assert {error.code() for error in refused} == {StatusCode.RESOURCE_EXHAUSTED}
+        assert len(refused) == 6
+        assert len(names(stub)) == len(list((tmp_path / "operations").glob("*.request"))) == 2
+
+
 def test_results_expire(tmp_path):
     with service(Workers(net=[NOTE], long=[None]), state=tmp_path, keep_seconds=0.1) as stub:
         ended, long = start(stub), start(stub, "long")

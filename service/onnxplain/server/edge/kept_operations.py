@@ -9,7 +9,13 @@ import secrets
 import time
 from collections.abc import AsyncIterator
 
-from onnxplain.graphops.errors import InputError, MissingOperation, QueueFull, UnfinishedOperation
+from onnxplain.graphops.errors import (
+    InputError,
+    MissingOperation,
+    OnnxplainError,
+    QueueFull,
+    UnfinishedOperation,
+)
 from onnxplain.server.edge.operation_files import KeptOperation, OperationFiles
 from onnxplain.server.errors import Failure
 from onnxplain.server.settings import Settings
@@ -38,7 +44,7 @@ class KeptOperations:
         for kept in await asyncio.to_thread(self.files.load):
             self._keep(kept)
 
-    def add(
+    async def add(
         self, caller: str, call: str, model: str, version: str, request: bytes
     ) -> KeptOperation:
         """Keep a new operation.
@@ -54,18 +60,7 @@ class KeptOperations:
             InputError: the request is too large to be kept.
             QueueFull: too much of the caller's work has not ended.
         """
-        if len(request) > self._settings.keep_bytes:
-            raise InputError(
-                f"the request exceeds {self._settings.keep_bytes} bytes, the most that the service "
-                f"keeps for one caller: call {call} itself"
-            )
-        waiting = [kept for kept in self.all_of(caller) if not kept.ended]
-        size = sum(kept.size for kept in waiting) + len(request)
-        if len(waiting) >= self._settings.keep_operations or size > self._settings.keep_bytes:
-            raise QueueFull(
-                f"{len(waiting)} operations of yours have not ended, and the service keeps no more "
-                "for one caller: wait for them, or cancel some"
-            )
+        self._require_room(caller, call, len(request))
         operation = pb.Operation(
             name=f"operations/{secrets.token_hex(16)}",
             call=call,
@@ -74,12 +69,14 @@ class KeptOperations:
         )
         operation.create_time.GetCurrentTime()
         kept = KeptOperation(operation, caller, version, size=len(request))
-        self._keep(kept)
         try:
-            self.files.create(kept, request)
-        except OSError:
-            self._forget(kept)
+            await asyncio.to_thread(self.files.keep_request, kept, request)
+            self._require_room(caller, call, len(request))  # others may have come meanwhile
+            self.files.save(kept)
+        except (OSError, OnnxplainError):
+            self.files.remove(kept)
             raise
+        self._keep(kept)
         self._make_room(caller)
         return kept
 
@@ -166,6 +163,22 @@ class KeptOperations:
                 if kept.ended and kept.end() < kept_since:
                     self._forget(kept)
             await asyncio.sleep(min(60.0, self._settings.keep_seconds / 10))
+
+    def _require_room(self, caller: str, call: str, size: int) -> None:
+        """Raise InputError or QueueFull if a request has no place beside what has not ended."""
+        most = self._settings.keep_bytes
+        if size > most:
+            raise InputError(
+                f"the request exceeds {most} bytes, the most that the service keeps for one "
+                f"caller: call {call} itself"
+            )
+        waiting = [kept for kept in self.all_of(caller) if not kept.ended]
+        full = len(waiting) >= self._settings.keep_operations
+        if full or size + sum(kept.size for kept in waiting) > most:
+            raise QueueFull(
+                f"{len(waiting)} operations of yours have not ended, and the service keeps no more "
+                "for one caller: wait for them, or cancel some"
+            )
 
     def _keep(self, kept: KeptOperation) -> None:
         self._kept[kept.name] = kept
