@@ -19,7 +19,11 @@ __all__ = ["KIND_KEY", "OURS", "STATUS", "ErrorInterceptor", "Failure", "failure
 
 log = logging.getLogger(__name__)
 
-OURS = ("/onnxplain.", "/inference.")  # how the names of the calls begin whose errors are told
+OURS = (
+    "/onnxplain.",
+    "/inference.",
+    "/grpc.reflection.",
+)  # how the names of the calls begin whose errors are told
 KIND_KEY = "onnxplain-error"
 
 # Status texts travel in HTTP/2 headers, which gRPC limits to 8 KiB: once with every byte escaped,
