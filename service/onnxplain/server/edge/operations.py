@@ -97,7 +97,8 @@ class Operations:
             raise InputError(f"{', '.join(CALLS)}: none is set; set one of them")
         work = getattr(request, field)
         model, work.model = work.model, await self._resolve(work.model)
-        kept = self._kept.add(_caller(), CALLS[field], model, work.model, work.SerializeToString())
+        data = await asyncio.to_thread(work.SerializeToString)
+        kept = await self._kept.add(_caller(), CALLS[field], model, work.model, data)
         self._queue.begin()
         return pb.StartOperationResponse(operation=kept.operation)
 
