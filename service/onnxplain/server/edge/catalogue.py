@@ -16,7 +16,7 @@ from grpc import StatusCode
 
 from onnxplain.graphops.errors import InputError, MissingModel
 from onnxplain.registry import Listing, ModelSource, ModelVersion, parse_name
-from onnxplain.server.edge.calls import note_model
+from onnxplain.server.edge.call_records import note_model
 from onnxplain.server.errors import failure
 from onnxplain.v1.worker_pb2 import WarmRequest
 

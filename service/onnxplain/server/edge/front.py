@@ -11,7 +11,7 @@ import grpc
 from onnxplain.server.credentials import edge_credentials
 from onnxplain.server.edge.access import AccessInterceptor
 from onnxplain.server.edge.call_log import log_call
-from onnxplain.server.edge.calls import CallInterceptor, CallRecord
+from onnxplain.server.edge.call_records import CallInterceptor, CallRecord
 from onnxplain.server.edge.metrics import Levels, Metrics
 from onnxplain.server.edge.status_pages import StatusPages
 from onnxplain.server.edge.tracing import CallTracer
