@@ -10,7 +10,6 @@ import re
 import signal
 import socket
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import grpc
@@ -20,13 +19,12 @@ from grpc_reflection.v1alpha import reflection
 from onnxplain.engine import Engine
 from onnxplain.graphops.errors import OptionError, ServiceError
 from onnxplain.server.errors import ErrorInterceptor
-from onnxplain.server.worker import ExplainServicer, Models
+from onnxplain.server.worker import ExplainServicer, Models, Scheduler
 from onnxplain.v1 import explain_pb2, explain_pb2_grpc
 
 __all__ = ["MAX_REQUEST_BYTES", "Service", "serve", "start"]
 
 MAX_REQUEST_BYTES = 64 * 2**20  # promised in explain.proto
-WORKERS = 4  # concurrent calls; ONNX Runtime uses all cores for each
 GRACE_SECONDS = 5.0  # for running calls to finish when the service stops
 SERVICE = explain_pb2.DESCRIPTOR.services_by_name["ExplainService"].full_name
 
@@ -74,7 +72,7 @@ async def start(
     _require_free(host, port)
     models = Models(Path(models_dir))
     engine = Engine(device)
-    workers = ThreadPoolExecutor(WORKERS, "onnxplain")
+    scheduler = Scheduler()
     server = grpc.aio.server(
         interceptors=[ErrorInterceptor()],
         options=[
@@ -83,7 +81,7 @@ async def start(
             ("grpc.max_receive_message_length", MAX_REQUEST_BYTES),
         ],
     )
-    servicer = ExplainServicer(models, engine, workers)
+    servicer = ExplainServicer(models, engine, scheduler)
     explain_pb2_grpc.add_ExplainServiceServicer_to_server(servicer, server)
     status = health.aio.HealthServicer()
     await status.set(SERVICE, health_pb2.HealthCheckResponse.SERVING)
@@ -96,7 +94,7 @@ async def start(
     except RuntimeError as e:
         raise ServiceError(f"cannot listen on {listen}: {e}") from e
     await server.start()
-    return Service(f"{host}:{bound}", server, servicer, status, workers)
+    return Service(f"{host}:{bound}", server, status, scheduler)
 
 
 class Service:
@@ -106,15 +104,13 @@ class Service:
         self,
         address: str,
         server: grpc.aio.Server,
-        servicer: ExplainServicer,
         status: health.aio.HealthServicer,
-        workers: ThreadPoolExecutor,
+        scheduler: Scheduler,
     ) -> None:
         self.address = address
         self._server = server
-        self._servicer = servicer
         self._status = status
-        self._workers = workers
+        self._scheduler = scheduler
 
     async def stop(self, grace: float = GRACE_SECONDS) -> None:
         """Stop the service: accept no new calls, and let running calls finish.
@@ -129,9 +125,9 @@ class Service:
         stopped = asyncio.ensure_future(self._server.stop(grace))
         # After the grace period gRPC drops calls mid-message: cancelled earlier, they end cleanly.
         await asyncio.wait([stopped], timeout=grace / 2)
-        self._servicer.cancel()
+        self._scheduler.stop()
         await stopped
-        self._workers.shutdown(wait=False, cancel_futures=True)
+        self._scheduler.close()
 
 
 async def _serve(
