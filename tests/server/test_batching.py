@@ -14,6 +14,7 @@ from PIL import Image
 from server.running import ANY_SIZE, CLASSIFIER, model, pixels
 
 from onnxplain.engine import Engine
+from onnxplain.registry import FolderSource
 from onnxplain.server.errors import ErrorInterceptor
 from onnxplain.server.settings import Settings
 from onnxplain.server.worker import ExplainServicer, Models, Scheduler
@@ -123,7 +124,7 @@ def test_each_gets_what_it_alone_gets(folder, engine, name):
     members = MEMBERS[name]
     assert len({explain_key(member) for member in members}) == 1
     assert explain_key(members[0]) is not None
-    compute = Computations(Models(folder), engine)
+    compute = Computations(Models([FolderSource(folder)]), engine)
     together = compute.explain(members, Call())
     for member, result in zip(members, together, strict=True):
         (alone,) = compute.explain([member], Call())
@@ -138,7 +139,7 @@ def test_each_gets_what_it_alone_gets(folder, engine, name):
 
 
 def test_the_cases_have_different_notes(folder, engine):
-    compute = Computations(Models(folder), engine)
+    compute = Computations(Models([FolderSource(folder)]), engine)
     for name, text in (("pictures", "stretched"), ("not numbers", "NaN")):
         told = [list(answer.notes) for answer in compute.explain(MEMBERS[name], Call())]
         assert {any(text in note for note in notes) for notes in told} == {True, False}, name
@@ -208,7 +209,7 @@ async def serving(folder, engine, **settings):
     """Serve a folder in this event loop, and give the stub and the scheduler."""
     scheduler = Scheduler(Settings(concurrency=1, **settings))
     server = grpc.aio.server(interceptors=[ErrorInterceptor()])
-    servicer = ExplainServicer(Models(folder), engine, scheduler)
+    servicer = ExplainServicer(Models([FolderSource(folder)]), engine, scheduler)
     explain_pb2_grpc.add_ExplainServiceServicer_to_server(servicer, server)
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
@@ -270,7 +271,7 @@ def test_calls_that_wait_run_together(folder, engine, kind):
 
     results, images = behind_one(folder, test, batch=4)
     assert images == [1, 4, 2]
-    compute = Computations(Models(folder), engine)
+    compute = Computations(Models([FolderSource(folder)]), engine)
     for one, (answer, metadata) in zip(requests, results, strict=True):
         (alone,) = compute.explain([one], Call())
         if kind == "Explain":
