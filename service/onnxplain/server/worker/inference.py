@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import grpc
@@ -13,12 +14,9 @@ from onnxplain.inference import open_inference_pb2 as pb
 from onnxplain.inference import open_inference_pb2_grpc
 from onnxplain.server.resource_names import model_resource, name_and_version
 from onnxplain.server.worker.calls import Call, limited
-from onnxplain.server.worker.inference_explanation import explain
-from onnxplain.server.worker.inference_parameters import explanation_of
+from onnxplain.server.worker.inference_batches import images_of, infer_each, infer_key
 from onnxplain.server.worker.inference_tensors import (
     MAX_INFERENCE_BYTES,
-    input_arrays,
-    requested_outputs,
     tensor_metadata,
     with_outputs,
 )
@@ -80,7 +78,8 @@ class InferenceServicer(open_inference_pb2_grpc.GRPCInferenceServiceServicer):
     ) -> pb.ModelInferResponse:
         """Run a model, and explain it if a method is named."""
         with serving(context) as call:
-            return await self._scheduler.run(call, self._infer, request, call)
+            key, images = infer_key(request), images_of(request)
+            return await self._scheduler.together(call, key, images, request, self._infer)
 
     def _metadata(self, request: pb.ModelMetadataRequest) -> pb.ModelMetadataResponse:
         model = self._models.get(model_resource(request.name, request.version))
@@ -94,20 +93,29 @@ class InferenceServicer(open_inference_pb2_grpc.GRPCInferenceServiceServicer):
             outputs=map(tensor_metadata, model.outputs),
         )
 
-    def _infer(self, request: pb.ModelInferRequest, call: Call) -> pb.ModelInferResponse:
-        explanation = explanation_of(request.parameters)
-        inputs = input_arrays(request)
-        wanted = requested_outputs(request)
+    def _infer(
+        self, requests: Sequence[pb.ModelInferRequest], call: Call
+    ) -> list[pb.ModelInferResponse | Exception]:
+        """Run requests of one key together, or a single one."""
+        first = requests[0]
         engine = limited(self._engine, call, MAX_INFERENCE_BYTES)
-        resource = model_resource(request.model_name, request.model_version)
+        resource = model_resource(first.model_name, first.model_version)
         with self._models.use(resource) as (name, path):
-            opened = engine.open(str(path))
-            if explanation is None:
-                outputs, texts = engine.infer(opened, inputs, wanted), dict[str, str]()
-            else:
-                outputs, texts = explain(engine, opened, inputs, wanted, explanation)
+            found = infer_each(engine, engine.open(str(path)), requests)
         model, version = name_and_version(name)
-        response = pb.ModelInferResponse(model_name=model, model_version=version, id=request.id)
-        for parameter, text in texts.items():
-            response.parameters[parameter].string_param = text
-        return with_outputs(response, outputs, raw=bool(request.raw_input_contents))
+        responses: list[pb.ModelInferResponse | Exception] = []
+        for request, result in zip(requests, found, strict=True):
+            try:
+                if isinstance(result, Exception):
+                    raise result
+                outputs, texts = result
+                response = pb.ModelInferResponse(
+                    model_name=model, model_version=version, id=request.id
+                )
+                for parameter, text in texts.items():
+                    response.parameters[parameter].string_param = text
+                raw = bool(request.raw_input_contents)
+                responses.append(with_outputs(response, outputs, raw=raw))
+            except Exception as e:
+                responses.append(e)
+        return responses
