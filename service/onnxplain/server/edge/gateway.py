@@ -37,6 +37,10 @@ class Gateway:
 
     def __init__(self, settings: Settings) -> None:
         self._leaving = AsyncExitStack()
+        store = None
+        if settings.store is not None:
+            store = Store(settings.store)  # makes the folder
+            self._leaving.callback(store.close)
         blame = Blame(lambda name: self._catalogue.stamp(name))
         self._workers = Workers(settings, blame)
         store = None
