@@ -63,14 +63,14 @@ def run(arguments: argparse.Namespace) -> None:
         print(f"the token, which is shown only now:\n{token}\nits line in [tokens]:\n{line}")
         return
     given = {name: getattr(arguments, name, None) for name in declarations()}
-    configuration = read_configuration(
-        None if arguments.config is None else Path(arguments.config),
-        {name: value for name, value in given.items() if value is not None},
-    )
+    path = None if arguments.config is None else Path(arguments.config)
+    flags = {name: value for name, value in given.items() if value is not None}
     if arguments.check_config:
-        _report(configuration.problems)
+        from onnxplain.engine import Engine
+
+        _report(read_configuration(path, flags, Engine).problems)
     else:
-        _serve(configuration.checked(), arguments.in_process)
+        _serve(read_configuration(path, flags).checked(), arguments.in_process)
 
 
 def _serve(settings: Settings, in_process: bool) -> None:
