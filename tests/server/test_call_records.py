@@ -180,6 +180,7 @@ def test_a_refused_call_is_recorded():
         ("UNAUTHENTICATED", "Unauthenticated", "127.0.0.1"),
         ("PERMISSION_DENIED", "Forbidden", "reader"),
     ]
+    assert [r.bytes_in for r in records] == [0, 0, 0]  # the requests were never read
 
 
 @pytest.mark.parametrize(
