@@ -14,8 +14,8 @@ __all__ = ["Admission"]
 class Admission:
     """Admits calls of each model: those that run, and a queue behind them.
 
-    running: the calls of one model that a worker runs at once. queue: those that may wait. The
-    calls of each model are in `admitted`.
+    running: the calls of one model that a worker runs at once. queue: those that may wait.
+    `admitted` has how many there are of each model.
     """
 
     def __init__(self, running: int, queue: int) -> None:

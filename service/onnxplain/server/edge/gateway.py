@@ -21,17 +21,16 @@ from onnxplain.server.edge.operations import Operations
 from onnxplain.server.edge.store import Store
 from onnxplain.server.edge.uploads import Uploads
 from onnxplain.server.edge.workers import Workers
-from onnxplain.server.listening import MAX_REQUEST_BYTES
 from onnxplain.server.settings import Settings
 
 __all__ = ["Gateway", "start_gateway"]
 
-STATUS_SECONDS = 1.0  # for the statuses of the last calls to reach their clients
+LAST_SECONDS = 2.0  # for calls that are ended to send their status
 NAMES = tuple(service.full_name for service in SERVICES)
 
 
 class Gateway:
-    """An edge, at `address`, the first that it listens on.
+    """An edge, at `address`, the first that it listens on; `metrics` has its HTTP pages, if any.
 
     Raises MissingFile, OptionError or ServiceError where the settings cannot be.
     """
@@ -43,16 +42,7 @@ class Gateway:
         sources = [FolderSource(folder) for folder in settings.folders]
         self._catalogue = Catalogue(sources, self._workers, warm=settings.warm)
         self._front = Front(settings, self._workers)
-        self._server = grpc.aio.server(
-            interceptors=self._front.interceptors(),
-            options=[
-                *self._front.options(),
-                # With it, two services could share a port and each receive some of the calls.
-                ("grpc.so_reuseport", 0),
-                ("grpc.max_receive_message_length", MAX_REQUEST_BYTES),
-                ("grpc.max_send_message_length", -1),
-            ],
-        )
+        self._server = self._front.server()
         self.address = self._front.bind(self._server)[0]
         store = None
         if settings.store is not None:
@@ -74,11 +64,16 @@ class Gateway:
             (*NAMES, health.SERVICE_NAME, reflection.SERVICE_NAME), self._server
         )
 
+    @property
+    def metrics(self) -> str:
+        """The address of the HTTP pages, "" if there are none."""
+        return self._front.metrics
+
     async def start(self) -> None:
         """Start the workers, and then listen. Raises OnnxplainError."""
         try:
             await self._enter(self._front)
-            self._leaving.push_async_callback(self._server.stop, STATUS_SECONDS)
+            self._leaving.push_async_callback(self._server.stop, LAST_SECONDS)
             for part in (self._workers, self._catalogue, self._operations):
                 await self._enter(part)
             await self._server.start()
@@ -90,9 +85,9 @@ class Gateway:
         """Accept no new calls, let running ones finish within `grace` seconds, end the workers."""
         self._front.drain()
         self._health.drain()
-        stopped = asyncio.ensure_future(self._server.stop(grace))
-        # After the grace period gRPC drops calls mid-message: ended earlier, they have a status.
-        await asyncio.wait([stopped], timeout=grace / 2)
+        # After its grace period gRPC drops calls mid-message: ended before, they have a status.
+        stopped = asyncio.ensure_future(self._server.stop(grace + LAST_SECONDS))
+        await asyncio.wait([stopped], timeout=grace)
         await self._leaving.aclose()
 
     async def _enter(self, part: _Part) -> None:

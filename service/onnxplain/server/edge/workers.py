@@ -34,6 +34,14 @@ class Workers:
         self._admission = Admission(settings.concurrency, settings.queue)
         self._alone: dict[str, _Alone] = {}
 
+    async def start(self) -> None:
+        """Start all local workers, and return once they answer. Raises OnnxplainError."""
+        await self._pool.start()
+
+    async def stop(self) -> None:
+        """End all local workers at once, with the calls that run there."""
+        await self._pool.stop()
+
     @property
     def admitted(self) -> Mapping[str, int]:
         """The calls that wait or run, by the model's full name."""
@@ -48,14 +56,6 @@ class Workers:
     def up(self) -> int:
         """The number of workers that take calls."""
         return sum(link.up for link in self._pool.links.values())
-
-    async def start(self) -> None:
-        """Start all local workers, and return once they answer. Raises OnnxplainError."""
-        await self._pool.start()
-
-    async def stop(self) -> None:
-        """End all local workers at once, with the calls that run there."""
-        await self._pool.stop()
 
     async def unary(
         self, method: str, request: bytes, model: str, *, timeout: float | None = None
