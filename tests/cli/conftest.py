@@ -90,5 +90,7 @@ def server(network: Path) -> Iterator[str]:
             process.send_signal(signal.SIGINT)
             code = process.wait(30)
         assert process.stdout.read() == ""
-        assert process.stderr.read() == ""
+        # Of a model that a test made unreadable, the log tells.
+        told = [line for line in process.stderr if " cannot be served: " not in line]
+        assert told == []
         assert code == 0
