@@ -27,7 +27,7 @@ PASSED = (
 def write(settings: Settings, listen: str) -> bytes:
     """Return the line for a worker that is to listen at `listen`."""
     values = {name: getattr(settings, name) for name in PASSED}
-    # A worker has another working folder, so paths are absolute.
+    # A worker has another working folder.
     return json.dumps(values | {"listen": [listen]}, default=_absolute).encode() + b"\n"
 
 

@@ -63,8 +63,7 @@ async def start_worker(
     settings: Settings,
     max_request_bytes: int,
     credentials: grpc.ServerCredentials | None = None,
-    *,
-    for_edge: bool = True,
+    server: grpc.aio.Server | None = None,
 ) -> WorkerServer:
     """Start a worker, in the running event loop.
 
@@ -72,7 +71,7 @@ async def start_worker(
         settings: the first `listen` is the worker's address, the first device its device.
         max_request_bytes: the largest request that it takes.
         credentials: for TLS.
-        for_edge: whether it answers WorkerService, which clients must not reach.
+        server: one that listens already, for clients; None for the worker's own.
 
     Returns:
         The running worker; stop it with `WorkerServer.stop`.
@@ -83,16 +82,11 @@ async def start_worker(
         DeviceError: the device cannot run models.
         ServiceError: the port is in use, or the host is not this machine.
     """
-    server = grpc.aio.server(
-        interceptors=[ErrorInterceptor()],
-        options=[
-            # With it, two services could share a port and each receive some of the calls.
-            ("grpc.so_reuseport", 0),
-            ("grpc.max_receive_message_length", max_request_bytes),
-            ("grpc.max_send_message_length", -1),
-        ],
-    )
-    address = bind(server, settings.listen[0], credentials)
+    address = settings.listen[0]
+    for_edge = server is None
+    if server is None:
+        server = _own_server(max_request_bytes)
+        address = bind(server, address, credentials)
     models = Models([FolderSource(folder) for folder in settings.folders])
     engine = Engine(settings.device[0], threads=settings.threads)
     threads = ThreadPoolExecutor(settings.concurrency, "onnxplain")
@@ -100,11 +94,10 @@ async def start_worker(
     explain_pb2_grpc.add_ExplainServiceServicer_to_server(servicer, server)
     inference = InferenceServicer(models, engine, threads)
     open_inference_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(inference, server)
+    if for_edge:  # clients must not reach it
+        inner = WorkerServicer(models, engine, threads, settings.store)
+        worker_pb2_grpc.add_WorkerServiceServicer_to_server(inner, server)
     status = health.aio.HealthServicer()
-    if for_edge:
-        worker_pb2_grpc.add_WorkerServiceServicer_to_server(
-            WorkerServicer(models, engine, threads, settings.store), server
-        )
     for name in SERVICES:
         await status.set(name, health_pb2.HealthCheckResponse.SERVING)
     health_pb2_grpc.add_HealthServicer_to_server(status, server)
@@ -113,3 +106,15 @@ async def start_worker(
     )
     await server.start()
     return WorkerServer(address, engine.device, server, servicer, status, threads)
+
+
+def _own_server(max_request_bytes: int) -> grpc.aio.Server:
+    return grpc.aio.server(
+        interceptors=[ErrorInterceptor()],
+        options=[
+            # With it, two services could share a port and each receive some of the calls.
+            ("grpc.so_reuseport", 0),
+            ("grpc.max_receive_message_length", max_request_bytes),
+            ("grpc.max_send_message_length", -1),
+        ],
+    )
