@@ -27,7 +27,6 @@ from soak_service import Killer, Memory, Service, free_port, still_waiting
 from onnxplain.engine import Engine
 
 WARM_SHARE = 0.25  # of a process's life, at its beginning, in which its memory may grow
-SETTLE_SECONDS = 5.0  # for killed workers to be replaced
 
 
 def main() -> None:
@@ -72,7 +71,6 @@ async def soak(folder: Path, arguments: argparse.Namespace) -> Report:
     await everyone
     seconds = time.monotonic() - start
     watching.pop().cancel()
-    await asyncio.sleep(SETTLE_SECONDS)
     await load.last_round()
     wrong = list(load.wrong)
     waiting = still_waiting(metrics)

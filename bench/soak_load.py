@@ -80,7 +80,9 @@ class Load:
         self.seconds.append(time.monotonic() - start)
 
     async def last_round(self) -> None:
-        """Make every call once, some at once, none of which may fail now."""
+        """Once workers are up again, make every call once, some at once, and none may fail."""
+        async with AsyncClient(self._address, timeout=SECONDS, retries=100) as client:
+            await client.methods()
         left = list(self._cases)
         self.started += len(left)
 
