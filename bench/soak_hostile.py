@@ -80,7 +80,7 @@ async def abandoned(client: AsyncClient, channel: grpc.aio.Channel) -> Any:
         await call.write(header)
         await call.write(piece)
         await asyncio.sleep(0.05)
-    except asyncio.InvalidStateError:  # it was refused before
+    except (asyncio.InvalidStateError, grpc.aio.AioRpcError):  # it was refused before
         return await call
     call.cancel()
     return await call
