@@ -18,11 +18,12 @@ __all__ = ["require_values", "tensors_of"]
 
 MAX_NODES = 2**16  # in all graphs, with each call of a function replaced by the function's nodes
 MAX_PARTS = 2**20  # protobuf messages, and names that nodes read and write
+MAX_VALUES = 2**12  # that one node reads or writes
 MAX_NAME = 2**14  # characters
 MAX_CALLS = 64  # functions that call each other, one inside the other
 COUNTED = 2**20  # bytes of a tensor whose values are counted here, which copies them
 TYPES = frozenset(onnx.TensorProto.DataType.values())
-NAMES = ("name", "op_type", "domain", "overload", "key", "dim_param", "ref_attr_name")
+LONG = ("doc_string", "value")  # texts that may be longer: documentation and metadata
 
 Key = tuple[str, str, str]
 
@@ -57,11 +58,16 @@ def tensors_of(model: onnx.ModelProto, name: str) -> list[onnx.TensorProto]:
         elif isinstance(current, onnx.GraphProto):
             nodes += len(current.node)
         elif isinstance(current, onnx.NodeProto):
-            _require_no_compiled(current, name)
+            _require_plain(current, name)
             nodes += calls.nodes_of(current)
             parts += len(current.input) + len(current.output)
         elif isinstance(current, onnx.TypeProto.Tensor):
             _require_type(current.elem_type, "a value", name)
+        if nodes > MAX_NODES or parts > MAX_PARTS:
+            raise UnsupportedModel(
+                f"{name} is too large: it has over {MAX_NODES} nodes, or over {MAX_PARTS} nodes, "
+                "attributes and names; a network of that size cannot be explained"
+            )
         for field, value in current.ListFields():
             values = value if field.is_repeated else [value]
             if field.message_type is not None:
@@ -70,11 +76,6 @@ def tensors_of(model: onnx.ModelProto, name: str) -> list[onnx.TensorProto]:
                     stack.extend(values)
             elif field.type == field.TYPE_STRING:
                 _require_text(values, field.name, current, name)
-        if nodes > MAX_NODES or parts > MAX_PARTS:
-            raise UnsupportedModel(
-                f"{name} is too large: it has over {MAX_NODES} nodes, or over {MAX_PARTS} nodes, "
-                "attributes and names; a network of that size cannot be explained"
-            )
     return tensors
 
 
@@ -139,7 +140,11 @@ def _nodes(nodes: Iterable[onnx.NodeProto]) -> Iterable[onnx.NodeProto]:
                 yield from _nodes(body.node)
 
 
-def _require_no_compiled(node: onnx.NodeProto, name: str) -> None:
+def _require_plain(node: onnx.NodeProto, name: str) -> None:
+    if max(len(node.input), len(node.output)) > MAX_VALUES:
+        raise UnsupportedModel(
+            f"{name} has a node {node.op_type} with over {MAX_VALUES} inputs or outputs"
+        )
     if node.op_type == "EPContext":
         raise UnsafeModel(
             f"{name} has a node EPContext, which holds or names a model compiled for one device: "
@@ -162,7 +167,7 @@ def _require_text(values: Iterable[object], field: str, message: Message, name: 
                 f"the text in '{field}' of a {kind} is not UTF-8: the file is damaged, or "
                 "its exporter is faulty; export the model again"
             )
-        if field in NAMES and len(str(value)) > MAX_NAME:
+        if field not in LONG and len(str(value)) > MAX_NAME:
             raise UnsupportedModel(
                 f"{name} has a '{field}' of a {kind} with over {MAX_NAME} characters"
             )

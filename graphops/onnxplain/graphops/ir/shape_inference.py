@@ -17,7 +17,7 @@ __all__ = [
     "without_large_constants",
 ]  # fmt: skip
 
-MAX_ELEMENTS = 2**40  # of a tensor; no machine holds as many
+MAX_ELEMENTS = 2**36  # of a tensor
 MAX_LIST = 2**24  # of a list of integers, each of which shape inference keeps by itself
 INTEGERS = (onnx.TensorProto.INT32, onnx.TensorProto.INT64)
 
