@@ -8,7 +8,7 @@ RUNTIME ?= $(if $(filter Linux-x86_64 MINGW%-x86_64 MSYS%-x86_64,$(shell uname -
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
 VENV := .venv
 BIN := $(VENV)/bin
-STUBS := proto/onnxplain/v1
+PROTOS := $(patsubst proto/%,%,$(wildcard proto/onnxplain/*/*.proto))
 
 .PHONY: demo docs notebooks test test-all lint wheel proto generate docs-methods bench bench-cold-start bench-gpu bench-memory bench-pictures bench-rewriting bench-values default-layers gallery gpu-placement parity portability torchvision-preset clean
 
@@ -28,8 +28,9 @@ lint: $(VENV)/dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/buf breaking proto --against proto/explain.binpb
+	rm -rf $(VENV)/stubs
 	$(MAKE) proto PROTO_OUT=$(VENV)/stubs
-	for stub in $(VENV)/stubs/onnxplain/v1/*; do diff $$stub $(STUBS) || exit; done
+	for stub in $(VENV)/stubs/onnxplain/*/*; do diff $$stub proto/$${stub#$(VENV)/stubs/} || exit; done
 
 # Builds the documentation's site into site/.
 docs: $(VENV)/dev
@@ -50,7 +51,8 @@ PROTO_OUT ?= proto
 proto: $(VENV)/dev
 	mkdir -p $(PROTO_OUT)
 	$(BIN)/python -m grpc_tools.protoc -I proto --python_out=$(PROTO_OUT) --pyi_out=$(PROTO_OUT) \
-	    --grpc_python_out=$(PROTO_OUT) onnxplain/v1/explain.proto
+	    --grpc_python_out=$(PROTO_OUT) $(PROTOS)
+	rm -f $$(grep -L Stub $(PROTO_OUT)/onnxplain/*/*_pb2_grpc.py)
 
 # The tables of docs/methods.md and the types of options, which a test holds to the declarations.
 generate docs-methods: $(VENV)/run

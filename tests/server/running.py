@@ -99,14 +99,17 @@ def event_loop() -> Iterator[asyncio.AbstractEventLoop]:
 
 
 @contextmanager
-def running(folder: Path) -> Iterator[str]:
-    """Serve a folder on a free port, and give the address."""
+def running(folder: Path, in_process: bool = False) -> Iterator[str]:
+    """Serve a folder on a free port, and give the address.
+
+    in_process: whether without workers, so that a test can replace parts of the engine.
+    """
     with event_loop() as loop:
 
         def wait(coroutine):
             return asyncio.run_coroutine_threadsafe(coroutine, loop).result(30)
 
-        service = wait(start(folder, "127.0.0.1:0", "cpu"))
+        service = wait(start(folder, "127.0.0.1:0", "cpu", in_process=in_process))
         try:
             yield service.address
         finally:

@@ -473,7 +473,10 @@ def test_a_model_is_prepared_once_while_its_file_does_not_change(tmp_path, monke
         stub.Explain(pb.ExplainRequest(model=name, images=[picture()]))
 
     onnx.save(model(CLASSIFIER), path)
-    with running(tmp_path) as address, grpc.insecure_channel(address, NO_PROXY) as channel:
+    with (
+        running(tmp_path, in_process=True) as address,
+        grpc.insecure_channel(address, NO_PROXY) as channel,
+    ):
         stub = explain_pb2_grpc.ExplainServiceStub(channel)
         call_all()
         call_all()
@@ -536,9 +539,11 @@ def work(monkeypatch):
 
 
 @pytest.mark.parametrize("name", ["Explain", "ExplainUnits"])
-def test_a_client_that_goes_stops_the_work(stub, work, name):
+def test_a_client_that_goes_stops_the_work(stub_here, work, name):
     request = pb.ExplainRequest(model="models/classifier", images=[picture()])
-    call = stub.Explain.future(request) if name == "Explain" else stub.ExplainUnits(request)
+    call = (
+        stub_here.Explain.future(request) if name == "Explain" else stub_here.ExplainUnits(request)
+    )
     assert work.begun.wait(5)
     assert work.timeout is None
     call.cancel()
@@ -546,11 +551,11 @@ def test_a_client_that_goes_stops_the_work(stub, work, name):
 
 
 @pytest.mark.parametrize("name", ["Explain", "ExplainUnits"])
-def test_the_deadline_reaches_the_work(stub, work, name):
+def test_the_deadline_reaches_the_work(stub_here, work, name):
     request = pb.ExplainRequest(model="models/classifier", images=[picture()])
     begun = time.monotonic()
     with pytest.raises(grpc.RpcError) as caught:
-        answer = getattr(stub, name)(request, timeout=0.4)
+        answer = getattr(stub_here, name)(request, timeout=0.4)
         list(answer)
     assert time.monotonic() - begun < 5
     assert caught.value.code() is StatusCode.DEADLINE_EXCEEDED
@@ -558,9 +563,9 @@ def test_the_deadline_reaches_the_work(stub, work, name):
     assert work.stopped.wait(5)
 
 
-def test_other_calls_go_on_while_the_engine_works(stub, work):
+def test_other_calls_go_on_while_the_engine_works(stub_here, work):
     request = pb.ExplainRequest(model="models/classifier", images=[picture()])
-    call = stub.Explain.future(request)
+    call = stub_here.Explain.future(request)
     assert work.begun.wait(5)
-    assert stub.GetModel(pb.GetModelRequest(name="models/classifier"), timeout=5).opset == 17
+    assert stub_here.GetModel(pb.GetModelRequest(name="models/classifier"), timeout=5).opset == 17
     call.cancel()

@@ -42,31 +42,31 @@ def test_the_table_has_every_error():
 
 @pytest.mark.parametrize("error", STATUS, ids=lambda error: error.__name__)
 @pytest.mark.parametrize("kind", ["unary", "stream"])
-def test_an_error_has_its_status_text_and_name(stub, monkeypatch, error, kind):
+def test_an_error_has_its_status_text_and_name(stub_here, monkeypatch, error, kind):
     failing(monkeypatch, error("what, where, and what to do: größer"))
     with pytest.raises(grpc.RpcError) as caught:
-        call(stub, kind)
+        call(stub_here, kind)
     assert caught.value.code() is STATUS[error]
     assert caught.value.details() == "what, where, and what to do: größer"
     assert dict(caught.value.trailing_metadata())["onnxplain-error"] == error.__name__
 
 
-def test_a_new_error_has_the_status_of_its_parent(stub, monkeypatch):
+def test_a_new_error_has_the_status_of_its_parent(stub_here, monkeypatch):
     class NewError(errors.ChannelError):
         """Not in the table."""
 
     failing(monkeypatch, NewError("new"))
     with pytest.raises(grpc.RpcError) as caught:
-        call(stub, "unary")
+        call(stub_here, "unary")
     del NewError
     assert caught.value.code() is StatusCode.OUT_OF_RANGE
 
 
 @pytest.mark.parametrize("kind", ["unary", "stream"])
-def test_a_defect_is_told_to_the_log_only(stub, monkeypatch, caplog, kind):
+def test_a_defect_is_told_to_the_log_only(stub_here, monkeypatch, caplog, kind):
     failing(monkeypatch, ZeroDivisionError("the secret of /srv/models"))
     with pytest.raises(grpc.RpcError) as caught, caplog.at_level(logging.ERROR):
-        call(stub, kind)
+        call(stub_here, kind)
     assert caught.value.code() is StatusCode.INTERNAL
     told = re.fullmatch(
         "internal error, id ([0-9a-f]{8}): look it up in the service's log", caught.value.details()
@@ -77,9 +77,9 @@ def test_a_defect_is_told_to_the_log_only(stub, monkeypatch, caplog, kind):
     assert "ZeroDivisionError: the secret of /srv/models" in caplog.text
 
 
-def test_a_long_text_is_cut_and_still_arrives(stub, monkeypatch):
+def test_a_long_text_is_cut_and_still_arrives(stub_here, monkeypatch):
     failing(monkeypatch, errors.CorruptModel("ä" * 100_000))
     with pytest.raises(grpc.RpcError) as caught:
-        call(stub, "unary")
+        call(stub_here, "unary")
     assert caught.value.code() is StatusCode.FAILED_PRECONDITION
     assert set(caught.value.details()) == {"ä"}

@@ -34,6 +34,12 @@ def client(address):
         yield client
 
 
+@pytest.fixture
+def client_here(address_here):
+    with Client(address_here) as client:
+        yield client
+
+
 ASKED = {
     "maps": (
         PICTURES,
@@ -63,7 +69,10 @@ def test_a_view_is_that_of_a_local_run(client, folder, view):
     )  # fmt: skip
     model = str(folder / "classifier.onnx")
     if view == "training":
-        model, options = [model, model], {**options, "names": ["classifier"] * 2}
+        model, options = (
+            [model, model],
+            {**options, "names": ["classifier", "classifier/versions/1"]},
+        )
     expected = VIEWS[view](
         Engine("cpu"), model, shown if view in ("maps", "top") else shown[0],
         preprocess=Preprocess(**UNIT), labels=LABELS, **options,
@@ -223,7 +232,7 @@ def test_names_of_panels_stay_in_the_folder(tmp_path):
     assert {path.parent for path in tmp_path.rglob("*.png")} == {tmp_path / "panels"}
 
 
-def test_a_drawing_of_several_pages(client, folder, tmp_path, monkeypatch):
+def test_a_drawing_of_several_pages(client_here, folder, tmp_path, monkeypatch):
     """A PDF file has them all; of other formats each page is a file, as of a local run."""
 
     def pages(self, style):
@@ -236,7 +245,7 @@ def test_a_drawing_of_several_pages(client, folder, tmp_path, monkeypatch):
         **OCCLUSION,
     )  # fmt: skip
     for form, count in (("png", 3), ("svg", 3), ("pdf", 1)):
-        found = client.view(
+        found = client_here.view(
             "classifier", PICTURES[0], "occlusion", preprocess=UNIT, format=form, **OCCLUSION
         )
         assert len(found.further) == count - 1
@@ -348,7 +357,7 @@ def test_the_deadline_reaches_a_view(stub):
     assert time.monotonic() - begun < 5
 
 
-def test_a_client_that_goes_stops_a_view(stub, folder, monkeypatch):
+def test_a_client_that_goes_stops_a_view(stub_here, folder, monkeypatch):
     """The engine, which every step of a view asks, is told so."""
     stops = []
     original = Engine.stop
@@ -359,7 +368,7 @@ def test_a_client_that_goes_stops_a_view(stub, folder, monkeypatch):
     request = pb.ViewRequest(
         model="models/any_size", images=[image], occlusion=pb.OcclusionView(window=1, stride=1)
     )
-    call = stub.View(request)
+    call = stub_here.View(request)
     assert next(call).WhichOneof("part") == "progress"
     call.cancel()
     deadline = time.monotonic() + 10

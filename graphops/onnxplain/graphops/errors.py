@@ -12,6 +12,8 @@
     │   ├── AnswerTooLarge        an answer exceeds the size of one gRPC message
     │   ├── ModelExists           the service has that version of the model already
     │   ├── MissingOperation      the service knows no such operation
+    │   ├── UnfinishedOperation   the operation has not ended, or ended without results
+    │   ├── UnknownCall           the service does not offer the call
     │   ├── Unauthenticated       the call has no token that the service knows
     │   └── Forbidden             the token of the call lacks the scope that the call needs
     ├── ModelError                the model is wrong
@@ -64,6 +66,8 @@ __all__ = [
     "QueueFull",
     "ServiceError",
     "Unauthenticated",
+    "UnfinishedOperation",
+    "UnknownCall",
     "UnknownLayer",
     "UnknownMethod",
     "UnsafeModel",
@@ -125,6 +129,14 @@ class MissingOperation(InputError):
     """The service knows no such operation."""
 
 
+class UnfinishedOperation(InputError):
+    """The operation has not ended, or ended without results."""
+
+
+class UnknownCall(InputError):
+    """The service does not offer the call."""
+
+
 class Unauthenticated(InputError):
     """The call has no token that the service knows."""
 
@@ -182,7 +194,12 @@ class QueueFull(ServiceError):
 
 
 class NoWorker(ServiceError):
-    """No worker took the call, which is safe to repeat."""
+    """No worker took the call, which is safe to repeat.
+
+    retry_seconds: after which a worker should be up.
+    """
+
+    retry_seconds = 1.0
 
 
 class WorkerDied(ServiceError):
@@ -202,6 +219,7 @@ def listed(words: Iterable[str]) -> str:
 def nearest(name: str, known: Iterable[str], count: int = 5) -> str:
     """Return a phrase with the known names closest to `name`, for an error message."""
     names = sorted(set(known))
+    name = name[:200]  # a request may have megabytes of it
     close = difflib.get_close_matches(name, names, n=count, cutoff=0.3) or names[:count]
     return "nearest: " + ", ".join(repr(n) for n in close) if close else "there are none"
 

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TypeAlias, Unpack, overload
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeAlias, Unpack, overload
+
+import numpy.typing as npt
 
 from onnxplain.engine import evaluation, views
 from onnxplain.engine.argument_checks import checked
 from onnxplain.engine.choices import Choices
 from onnxplain.engine.explainer import Explainer
 from onnxplain.engine.explanation import Explanation
+from onnxplain.engine.inference import run_network
 from onnxplain.engine.pictures import Images
+from onnxplain.engine.preparation import Machine
 from onnxplain.engine.runtime import Model
 from onnxplain.engine.signatures import with_choices
 from onnxplain.engine.units import Units
@@ -99,6 +104,30 @@ class Engine(Explainer):
         if isinstance(method, str | Method):
             return super().explain(model, images, layer, method, units, **choices)
         return explain_by_each(self, model, images, method, layer, units, **choices)
+
+    @checked
+    def infer(
+        self, model: Model, inputs: Mapping[str, npt.NDArray[Any]], outputs: Sequence[str] = ()
+    ) -> dict[str, npt.NDArray[Any]]:
+        """Run a model as it is, in one run.
+
+        Args:
+            model: as in `explain`.
+            inputs: the values of its inputs by name, in their types and shapes.
+            outputs: the names of the outputs to return; none for all.
+
+        Returns:
+            The values of the outputs by name.
+
+        Raises:
+            InputError: an input is missing, or does not fit; or there is no such output.
+            ModelError: the model cannot be read.
+            DeviceError: the device cannot run, or runs out of memory.
+            Cancelled: a limit is exceeded.
+        """
+        with self.stop().watching() as stop:
+            machine = Machine(self.device, self.threads, self.memory_bytes, self._cache, stop)
+            return run_network(machine, self.open(model), inputs, outputs)
 
     maps = views.maps
     top = views.top

@@ -4,20 +4,31 @@ from __future__ import annotations
 
 import logging
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
 import grpc
+from google.protobuf.message import DecodeError
 from grpc import StatusCode
 
 from onnxplain.graphops import errors
+from onnxplain.server.error_details import DETAILS_KEY, status_details
 
-__all__ = ["STATUS", "ErrorInterceptor"]
+__all__ = ["KIND_KEY", "OURS", "STATUS", "ErrorInterceptor", "Failure", "failure"]
 
 log = logging.getLogger(__name__)
 
-# Status texts travel in HTTP/2 headers, which gRPC limits to 8 KiB; every byte may be escaped.
-MAX_TEXT = 1000
+OURS = (
+    "/onnxplain.",
+    "/inference.",
+    "/grpc.reflection.",
+)  # how the names of the calls begin whose errors are told
+KIND_KEY = "onnxplain-error"
+
+# Status texts travel in HTTP/2 headers, which gRPC limits to 8 KiB: once with every byte escaped,
+# and up to twice within the details.
+MAX_TEXT_BYTES = 1000
 
 # A model that cannot be explained is FAILED_PRECONDITION, not UNIMPLEMENTED: gRPC tools read the
 # latter as "the service has no such call".
@@ -33,6 +44,8 @@ STATUS: dict[type[Exception], StatusCode] = {
     errors.AnswerTooLarge: StatusCode.RESOURCE_EXHAUSTED,
     errors.ModelExists: StatusCode.ALREADY_EXISTS,
     errors.MissingOperation: StatusCode.NOT_FOUND,
+    errors.UnfinishedOperation: StatusCode.FAILED_PRECONDITION,
+    errors.UnknownCall: StatusCode.UNIMPLEMENTED,
     errors.Unauthenticated: StatusCode.UNAUTHENTICATED,
     errors.Forbidden: StatusCode.PERMISSION_DENIED,
     errors.ModelError: StatusCode.FAILED_PRECONDITION,
@@ -54,11 +67,61 @@ STATUS: dict[type[Exception], StatusCode] = {
 }
 
 
-class ErrorInterceptor(grpc.aio.ServerInterceptor):
-    """Ends a call that raised, with the error's status, text and kind.
+# The kinds of statuses that gRPC itself gives to a call of a worker.
+TRANSPORT = {
+    StatusCode.DEADLINE_EXCEEDED: "Cancelled",
+    StatusCode.CANCELLED: "Cancelled",
+    StatusCode.RESOURCE_EXHAUSTED: "AnswerTooLarge",
+    StatusCode.UNIMPLEMENTED: "UnknownCall",
+    StatusCode.UNAVAILABLE: "ServiceError",
+}
+
+
+@dataclass(frozen=True)
+class Failure:
+    """How a call ends that raised.
+
+    code, text: its status. kind: the name of the error's class, in the trailing metadata. metadata:
+    the rest of the trailing metadata, if a worker gave it; empty if it is still to be made.
+    retry_seconds: after which to repeat the call, if that is safe and may help.
+    """
+
+    code: StatusCode
+    text: str
+    kind: str
+    metadata: Mapping[str, str | bytes] = field(default_factory=dict)
+    retry_seconds: float | None = None
+
+
+def failure(error: Exception) -> Failure:
+    """Return how a call ends that raised an error. A worker's own failure stays as it is.
 
     An exception outside the table is a defect: the client receives an id, under which the log has
     the traceback.
+    """
+    if isinstance(error, grpc.aio.AioRpcError):
+        metadata = dict(error.trailing_metadata() or ())
+        kind = metadata.pop(KIND_KEY, None) or TRANSPORT.get(error.code(), "InternalError")
+        return Failure(error.code(), error.details() or "", str(kind), metadata)
+    if isinstance(error, MemoryError):
+        error = errors.OutOfMemory("out of memory: explain fewer or smaller pictures at once")
+    code = next((STATUS[c] for c in type(error).__mro__ if c in STATUS), None)
+    if code is not None:
+        text = str(error).encode()[:MAX_TEXT_BYTES].decode(errors="ignore")
+        retry = getattr(error, "retry_seconds", None)
+        return Failure(code, text, type(error).__name__, retry_seconds=retry)
+    if "identity" not in vars(error):  # once, however often it is asked
+        vars(error)["identity"] = secrets.token_hex(4)
+        log.error("internal error, id %s", vars(error)["identity"], exc_info=error)
+    text = f"internal error, id {vars(error)['identity']}: look it up in the service's log"
+    return Failure(StatusCode.INTERNAL, text, "InternalError")
+
+
+class ErrorInterceptor(grpc.aio.ServerInterceptor):
+    """Ends a call that raised, with the error's status, text, kind and details.
+
+    It comes first among the interceptors, so that the errors of the others are told as well. It
+    also reads the requests, since gRPC calls one that it cannot read an internal error.
     """
 
     async def intercept_service(
@@ -68,49 +131,88 @@ class ErrorInterceptor(grpc.aio.ServerInterceptor):
     ) -> Any:
         """Return the call's handler, wrapped to report its errors."""
         handler = await continuation(handler_call_details)
-        if handler is None or not handler_call_details.method.startswith("/onnxplain."):
+        method = handler_call_details.method
+        if not method.startswith(OURS):
             return handler
-        if handler.response_streaming:
-            return grpc.unary_stream_rpc_method_handler(
-                _guard_stream(handler.unary_stream),
-                handler.request_deserializer,
-                handler.response_serializer,
+        if handler is None:
+            handler = grpc.stream_stream_rpc_method_handler(_no_such_call)
+        guard = _Guard(method, handler.request_deserializer)
+        match handler.request_streaming, handler.response_streaming:
+            case False, False:
+                make = grpc.unary_unary_rpc_method_handler
+                behavior = guard.single(handler.unary_unary, guard.read)
+            case False, True:
+                make = grpc.unary_stream_rpc_method_handler
+                behavior = guard.stream(handler.unary_stream, guard.read)
+            case True, False:
+                make = grpc.stream_unary_rpc_method_handler
+                behavior = guard.single(handler.stream_unary, guard.read_all)
+            case _:
+                make = grpc.stream_stream_rpc_method_handler
+                behavior = guard.stream(handler.stream_stream, guard.read_all)
+        return make(behavior, None, handler.response_serializer)
+
+
+class _Guard:
+    """Wraps the behaviors of one call."""
+
+    def __init__(self, method: str, deserializer: Callable[[bytes], Any] | None) -> None:
+        self._method = method
+        self._deserializer = deserializer or (lambda data: data)
+
+    def read(self, data: bytes) -> Any:
+        try:
+            return self._deserializer(data)
+        except DecodeError as e:
+            call = self._method.rpartition("/")[2]
+            raise errors.InputError(
+                f"the request is no message of {call}: send what the service's proto files declare"
+            ) from e
+
+    async def read_all(self, messages: AsyncIterator[bytes]) -> AsyncIterator[Any]:
+        async for message in messages:
+            yield self.read(message)
+
+    def single(self, behavior: Callable[[Any, Any], Awaitable[Any]], read: Any) -> Any:
+        async def guarded(request: Any, context: Any) -> Any:
+            try:
+                return await behavior(read(request), context)
+            except grpc.aio.AbortError:
+                raise
+            except Exception as error:
+                await self._abort(context, error)
+
+        return guarded
+
+    def stream(self, behavior: Callable[[Any, Any], AsyncIterator[Any]], read: Any) -> Any:
+        async def guarded(request: Any, context: Any) -> AsyncIterator[Any]:
+            try:
+                async for response in behavior(read(request), context):
+                    yield response
+            except grpc.aio.AbortError:
+                raise
+            except Exception as error:
+                await self._abort(context, error)
+
+        return guarded
+
+    async def _abort(self, context: Any, error: Exception) -> NoReturn:
+        call = self._method.rpartition("/")[2]
+        if isinstance(error, NotImplementedError) and context.code():  # a generated stub's
+            error = errors.UnknownCall(
+                f"this service does not offer {call}: in one process (`--in-process`) it has only "
+                "the calls on models"
             )
-        return grpc.unary_unary_rpc_method_handler(
-            _guard(handler.unary_unary), handler.request_deserializer, handler.response_serializer
-        )
+        end = failure(error)
+        metadata = dict(context.trailing_metadata() or ()) | {KIND_KEY: end.kind, **end.metadata}
+        if DETAILS_KEY not in metadata:
+            metadata[DETAILS_KEY] = status_details(
+                end.code, end.text, end.kind, self._method, end.retry_seconds
+            )
+        await context.abort(end.code, end.text, tuple(metadata.items()))
+        raise error  # not reached: `abort` raises
 
 
-def _guard(behavior: Callable[[Any, Any], Awaitable[Any]]) -> Any:
-    async def guarded(request: Any, context: Any) -> Any:
-        try:
-            return await behavior(request, context)
-        except Exception as error:
-            await _abort(context, error)
-
-    return guarded
-
-
-def _guard_stream(behavior: Callable[[Any, Any], AsyncIterator[Any]]) -> Any:
-    async def guarded(request: Any, context: Any) -> AsyncIterator[Any]:
-        try:
-            async for response in behavior(request, context):
-                yield response
-        except Exception as error:
-            await _abort(context, error)
-
-    return guarded
-
-
-async def _abort(context: grpc.aio.ServicerContext[Any, Any], error: Exception) -> NoReturn:
-    code = next((STATUS[c] for c in type(error).__mro__ if c in STATUS), None)
-    if code is None:
-        code, identity = StatusCode.INTERNAL, secrets.token_hex(4)
-        log.error("internal error, id %s", identity, exc_info=error)
-        text, kind = (
-            f"internal error, id {identity}: look it up in the service's log",
-            "InternalError",
-        )
-    else:
-        text, kind = str(error)[:MAX_TEXT], type(error).__name__
-    await context.abort(code, text, trailing_metadata=(("onnxplain-error", kind),))
+async def _no_such_call(_: Any, context: Any) -> AsyncIterator[bytes]:
+    raise errors.UnknownCall("the service has no such call: it may be older than the client")
+    yield b""

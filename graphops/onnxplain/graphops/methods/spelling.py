@@ -56,6 +56,7 @@ def unknown_method(name: str, methods: Mapping[str, Method], hint: str = "") -> 
     Returns:
         The error, whose text names the methods meant, or else the nearest.
     """
+    name = name[:200]  # a request may have megabytes of it
     if meant := methods_meant(name, methods):
         text = f"no method '{name}': did you mean {_quoted(meant)}?"
     elif similar := [m for m in _not_offered(name) if m in methods]:

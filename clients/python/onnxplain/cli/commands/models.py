@@ -93,14 +93,15 @@ def _row(model: ServedModel) -> dict[str, Any]:
 
 
 def _local(folder: str) -> list[ServedModel]:
+    from onnxplain.registry import FolderSource
     from onnxplain.server import Models
 
-    return Models(folder).all()
+    return Models([FolderSource(folder)]).all()
 
 
 def _remote(server: str) -> list[ServedModel]:
+    from onnxplain.cli.connecting import connect
     from onnxplain.cli.served_models import model_of
-    from onnxplain.client import Client
 
-    with Client(server) as client:
+    with connect(server) as client:
         return list(map(model_of, client.list_models()))

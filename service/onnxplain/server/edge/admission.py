@@ -1,0 +1,39 @@
+"""How many calls may wait for a model; further ones are refused."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from onnxplain.graphops.errors import QueueFull
+
+__all__ = ["Admission"]
+
+
+class Admission:
+    """Admits calls of each model: those that run, and a queue behind them.
+
+    running: the calls of one model that a worker runs at once. queue: those that may wait.
+    """
+
+    def __init__(self, running: int, queue: int) -> None:
+        self._queue = queue
+        self._most = running + queue
+        self._admitted: Counter[str] = Counter()
+
+    @contextmanager
+    def admit(self, model: str) -> Iterator[None]:
+        """Count a call of a model while it lasts. Raises QueueFull."""
+        if self._admitted[model] >= self._most:
+            raise QueueFull(
+                f"{self._queue} calls wait for '{model}' already: try again in a while, or call "
+                "less often"
+            )
+        self._admitted[model] += 1
+        try:
+            yield
+        finally:
+            self._admitted[model] -= 1
+            if not self._admitted[model]:
+                del self._admitted[model]

@@ -1,0 +1,193 @@
+"""The pool of workers: started, watched, and replaced when they die."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import shutil
+import signal
+import time
+from collections.abc import Coroutine
+from itertools import count, starmap
+from typing import Any
+
+from onnxplain.graphops.errors import (
+    NoWorker,
+    OnnxplainError,
+    OutOfMemory,
+    ServiceError,
+    WorkerDied,
+)
+from onnxplain.server.edge.blame import Blame
+from onnxplain.server.edge.machine import local_settings, worker_settings
+from onnxplain.server.edge.spawning import WorkerProcess, private_folder
+from onnxplain.server.edge.worker_link import WorkerLink
+from onnxplain.server.settings import Settings
+
+__all__ = ["Pool"]
+
+log = logging.getLogger(__name__)
+
+PING_SECONDS = 1.0
+HANG_SECONDS = 30.0  # without an answer to a ping: native code can hold Python's lock
+EXIT_SECONDS = 1.0  # for a process whose connection broke to end by itself
+YOUNG_SECONDS = 2.0
+FIRST_PAUSE, LONGEST_PAUSE = 0.5, 10.0  # before a worker that died young is replaced
+MOST_FRESH = 4  # workers for one suspect model each, at once
+
+
+class Pool:
+    """The workers of an edge, local and remote; `links` has those that are connected, by place.
+
+    settings: of the service. blame: is told which calls ran where a worker died.
+    """
+
+    def __init__(self, settings: Settings, blame: Blame) -> None:
+        self.links: dict[str, WorkerLink] = {}
+        self.restarts = 0
+        self._settings = settings
+        self._local = local_settings(settings)
+        self._blame = blame
+        self._folder = private_folder()
+        self._numbers = count()
+        self._fresh = asyncio.Semaphore(MOST_FRESH)
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def start(self) -> None:
+        """Start all local workers, and return once they listen.
+
+        Raises:
+            OnnxplainError: a worker's own, such as OptionError for an unknown device.
+            ServiceError: a worker ended before it listened.
+        """
+        links = await asyncio.gather(*starmap(self._spawn, self._local.items()))
+        for link in links:
+            self._begin(self._keep(link))
+        for address in self._settings.remote_workers:
+            self._begin(self._keep_remote(address))
+
+    async def stop(self) -> None:
+        """End all local workers at once, with the calls that run there."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    async def fresh(self) -> WorkerLink:
+        """Start a worker for the calls of one model alone; `WorkerLink.fall` ends it.
+
+        Raises:
+            NoWorker: it cannot be started.
+        """
+        await self._fresh.acquire()
+        try:
+            link = await self._spawn("alone", worker_settings(self._settings))
+        except OnnxplainError as error:
+            self._fresh.release()
+            raise NoWorker(f"a worker could not be started: {error}") from error
+        except BaseException:
+            self._fresh.release()
+            raise
+        self._begin(self._attend(link, alone=True)).add_done_callback(
+            lambda _: self._fresh.release()
+        )
+        return link
+
+    async def _spawn(self, place: str, settings: Settings) -> WorkerLink:
+        """Start a worker, and return once it answers."""
+        process = await WorkerProcess.start(settings, self._folder / str(next(self._numbers)))
+        link = WorkerLink(place, process.address, process)
+        if not await link.check(HANG_SECONDS):
+            await process.end()
+            raise ServiceError("a worker does not answer its health check")
+        return link
+
+    async def _keep(self, link: WorkerLink) -> None:
+        """Attend a worker and, when it has died, its replacements."""
+        pause = 0.0
+        while True:
+            self.links[link.key] = link
+            start = time.monotonic()
+            await self._attend(link)
+            self.restarts += 1
+            young = time.monotonic() - start < YOUNG_SECONDS
+            pause = min(max(2 * pause, FIRST_PAUSE), LONGEST_PAUSE) if young else 0.0
+            while True:
+                await asyncio.sleep(pause)
+                try:
+                    link = await self._spawn(link.key, self._local[link.key])
+                    break
+                except (OnnxplainError, OSError, TimeoutError) as error:
+                    log.error("worker %s could not be replaced: %s", link.key, error)
+                    pause = min(max(2 * pause, FIRST_PAUSE), LONGEST_PAUSE)
+
+    async def _keep_remote(self, address: str) -> None:
+        """Connect to a remote worker, and again whenever the connection was lost."""
+        while True:
+            link = WorkerLink(address, address)
+            while not await link.check(HANG_SECONDS):
+                await asyncio.sleep(PING_SECONDS)
+            self.links[address] = link
+            log.info("worker %s is connected", address)
+            await self._attend(link)
+
+    async def _attend(self, link: WorkerLink, *, alone: bool = False) -> None:
+        """Watch a worker until it falls, end it, and settle whom to blame."""
+        watching = [asyncio.ensure_future(self._ping(link))]
+        if link.process is not None:
+            watching.append(asyncio.ensure_future(_watch_exit(link, link.process)))
+        try:
+            await link.fallen.wait()
+        except asyncio.CancelledError:
+            link.fall(ServiceError("the service stopped before the call ended"))
+            raise
+        finally:
+            for task in watching:
+                task.cancel()
+            await self._settle(link, alone)
+
+    async def _settle(self, link: WorkerLink, alone: bool) -> None:
+        """End a fallen worker, blame the models that ran there, and give its calls the reason."""
+        error, to_blame = link.reason, isinstance(link.reason, WorkerDied | OutOfMemory)
+        if error is None:
+            end = f"the connection to the worker at {link.key} was lost"
+            to_blame = True
+            if link.process is not None:
+                code = await link.process.end(EXIT_SECONDS)
+                end = f"the worker died ({_how(code)})"
+                # It says nothing of the models: an operator did it, or a kernel short of memory.
+                to_blame = code != -signal.SIGKILL
+            error = WorkerDied(f"{end} while the call ran, which may be the cause")
+        elif link.process is not None:
+            await link.process.end()
+        if to_blame:
+            self._blame.died(link.ran, alone=alone)
+        log.log(logging.WARNING if to_blame else logging.INFO, "worker %s: %s", link.key, error)
+        link.error.set_result(error)
+        await link.channel.close(EXIT_SECONDS)
+
+    async def _ping(self, link: WorkerLink) -> None:
+        """Have a worker fall that does not answer, or that holds too much memory."""
+        while True:
+            await asyncio.sleep(PING_SECONDS)
+            if not await link.check(HANG_SECONDS):
+                link.fall(WorkerDied(f"the worker did not answer for {HANG_SECONDS:g} seconds"))
+            if link.process is not None and link.process.exceeds_memory():
+                models = {model for model, _ in link.running}
+                kind = OutOfMemory if len(models) == 1 else WorkerDied
+                link.fall(kind("the worker used more memory than it may"))
+
+    def _begin(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+
+async def _watch_exit(link: WorkerLink, process: WorkerProcess) -> None:
+    await process.exited()
+    link.fall()
+
+
+def _how(code: int) -> str:
+    return signal.Signals(-code).name if code < 0 else f"exit code {code}"

@@ -1,0 +1,72 @@
+"""What a worker process does: it limits itself, and serves until its edge ends."""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import json
+import logging
+import os
+import resource
+import signal
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+from onnxplain.graphops.errors import OnnxplainError
+from onnxplain.server.handover import read
+from onnxplain.server.listening import MAX_REQUEST_BYTES
+from onnxplain.server.settings import Settings
+from onnxplain.server.worker.process import start_worker
+
+__all__ = ["main"]
+
+PR_SET_PDEATHSIG = 1
+ROUTING_BYTES = 2**16  # that the edge may add to a request: the model's full name
+
+
+def main() -> None:
+    """Serve until standard input ends."""
+    # The edge ends its workers: a signal to the whole process group lets running calls finish.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    logging.basicConfig()
+    settings = read(sys.stdin.buffer.readline())
+    threading.Thread(target=_end_with_edge, daemon=True).start()
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    asyncio.run(_serve(settings))
+
+
+def _end_with_edge() -> None:
+    while sys.stdin.buffer.read(1):
+        pass
+    os._exit(0)
+
+
+async def _serve(settings: Settings) -> None:
+    try:
+        worker = await start_worker(settings, MAX_REQUEST_BYTES + ROUTING_BYTES)
+    except OnnxplainError as error:
+        _answer({"error": type(error).__name__, "text": str(error)})
+        sys.exit(1)
+    # CUDA reserves far more addresses than it uses memory: there the edge watches the latter.
+    limited = worker.device == "cpu"
+    if limited:
+        _limit(settings.memory_bytes)
+    _answer({"limited": limited})
+    await asyncio.Event().wait()
+
+
+def _limit(memory_bytes: int) -> None:
+    """Limit the memory that this process may take beyond what it has now."""
+    pages = int(Path("/proc/self/statm").read_text().split()[0])
+    most = pages * resource.getpagesize() + memory_bytes
+    resource.setrlimit(resource.RLIMIT_AS, (most, most))
+
+
+def _answer(message: dict[str, Any]) -> None:
+    """Write the first line of standard output; what others print goes to standard error."""
+    os.write(1, json.dumps(message).encode() + b"\n")
+    os.dup2(2, 1)
