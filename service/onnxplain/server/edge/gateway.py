@@ -39,15 +39,15 @@ class Gateway:
         self._leaving = AsyncExitStack()
         blame = Blame(lambda name: self._catalogue.stamp(name))
         self._workers = Workers(settings, blame)
+        store = None
+        if settings.store is not None:
+            store = Store(settings.store)  # made, if it is not there
+            self._leaving.callback(store.close)
         sources = [FolderSource(folder) for folder in settings.folders]
         self._catalogue = Catalogue(sources, self._workers, warm=settings.warm)
         self._front = Front(settings, self._workers)
         self._server = self._front.server()
         self.address = self._front.bind(self._server)[0]
-        store = None
-        if settings.store is not None:
-            store = Store(settings.store)
-            self._leaving.callback(store.close)
         uploads = Uploads(store, self._catalogue, self._workers, settings.max_model_bytes)
         descriptions = ModelDescriptions(self._catalogue, self._workers, blame.problem)
         self._operations = Operations(self._workers, self._catalogue.resolve, settings)

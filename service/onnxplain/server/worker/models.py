@@ -14,7 +14,7 @@ import onnx
 
 from onnxplain.graphops import load, read_metadata
 from onnxplain.graphops.errors import OnnxplainError
-from onnxplain.registry import Listing, ModelSource, ModelVersion, parse_name
+from onnxplain.registry import Listing, ModelSource, ModelVersion, open_named, parse_name
 from onnxplain.server.pages import page
 
 __all__ = ["Models", "ServedModel", "Value", "describe", "naming"]
@@ -145,9 +145,7 @@ class Models:
         Raises:
             InputError, MissingModel, UnsupportedModel: as in `use`.
         """
-        listing = self._listing()
-        versions = [listing.find(name) for name in names]
-        files = [(version.name, listing.open(version)) for version in versions]
+        files = [open_named(self._sources, name) for name in names]
         with naming(files):
             yield files
 
