@@ -28,14 +28,20 @@ NO_PROXY = [("grpc.enable_http_proxy", 0)]
 
 
 class OneWorker:
-    """Takes the calls of the edge to one worker, and notes which model each was for."""
+    """Takes the calls of the edge to one worker, and notes which model each was for.
+
+    failures: the errors of calls, by their names and models.
+    """
 
     def __init__(self, channel: grpc.aio.Channel) -> None:
         self._channel = channel
         self.asked: list[tuple[str, str]] = []
+        self.failures: dict[tuple[str, str], Exception] = {}
 
     async def unary(self, method, request, model, *, timeout=None):
         self.asked.append((method.rpartition("/")[2], model))
+        if error := self.failures.get(self.asked[-1]):
+            raise error
         return await self._channel.unary_unary(method)(request, timeout=timeout)
 
     async def stream(self, method, request, model, *, timeout=None):
