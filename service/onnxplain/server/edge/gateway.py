@@ -37,12 +37,12 @@ class Gateway:
 
     def __init__(self, settings: Settings) -> None:
         self._leaving = AsyncExitStack()
-        blame = Blame(lambda name: self._catalogue.stamp(name))
-        self._workers = Workers(settings, blame)
         store = None
         if settings.store is not None:
-            store = Store(settings.store)  # made, if it is not there
+            store = Store(settings.store)  # makes the folder
             self._leaving.callback(store.close)
+        blame = Blame(lambda name: self._catalogue.stamp(name))
+        self._workers = Workers(settings, blame)
         sources = [FolderSource(folder) for folder in settings.folders]
         self._catalogue = Catalogue(sources, self._workers, warm=settings.warm)
         self._front = Front(settings, self._workers)
