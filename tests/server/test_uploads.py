@@ -316,6 +316,18 @@ def test_a_version_is_removed_with_its_folder(folders):
     with_edge(folders, test)
 
 
+def test_of_two_removals_of_one_version_one_finds_nothing(folders):
+    async def test(edge):
+        await upload(edge.stub, "models/a", DATA)
+        request = pb.DeleteModelRequest(name="models/a/versions/1")
+        calls = [edge.stub.DeleteModel(request) for _ in range(6)]
+        ends = await asyncio.gather(*calls, return_exceptions=True)
+        lost = [end.code() for end in ends if isinstance(end, grpc.aio.AioRpcError)]
+        assert lost == [StatusCode.NOT_FOUND] * 5
+
+    with_edge(folders, test)
+
+
 def test_a_full_disk_is_told_and_nothing_left(folders, monkeypatch):
     def full(self, data):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/secret/path")

@@ -138,6 +138,8 @@ class Uploads:
         await self._catalogue.resolve(request.name)
         version = self._catalogue.listing.find(request.name)
         if not store.remove(version.model, version.number):
+            await self._catalogue.refresh()
+            self._catalogue.listing.find(request.name)  # another call may have removed it
             raise InputError(
                 f"'{version.name}' comes from a folder of the service that is not its store: only "
                 "those who run the service can remove it"
