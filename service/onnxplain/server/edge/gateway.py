@@ -43,6 +43,10 @@ class Gateway:
             self._leaving.callback(store.close)
         blame = Blame(lambda name: self._catalogue.stamp(name))
         self._workers = Workers(settings, blame)
+        store = None
+        if settings.store is not None:  # which makes the folder, before it is a source
+            store = Store(settings.store)
+            self._leaving.callback(store.close)
         sources = [FolderSource(folder) for folder in settings.folders]
         self._catalogue = Catalogue(sources, self._workers, warm=settings.warm)
         self._front = Front(settings, self._workers)

@@ -173,7 +173,8 @@ class Pool:
             await link.process.end()
         if to_blame:
             self._blame.died(link.ran, alone=alone)
-        log.log(logging.WARNING if to_blame else logging.INFO, "worker %s: %s", link.key, error)
+        if type(link.reason) is not ServiceError:  # the service does not stop
+            log.log(logging.WARNING if to_blame else logging.INFO, "worker %s: %s", link.key, error)
         link.error.set_result(error)
         await link.channel.close(EXIT_SECONDS)
 
