@@ -22,7 +22,7 @@ from pathlib import Path
 from soak_cases import all_cases, write_models
 from soak_load import Load
 from soak_page import Report, write_section
-from soak_service import Killer, Memory, Service, free_port, still_waiting
+from soak_service import Killer, Memory, Service, free_port, gauges
 
 from onnxplain.engine import Engine
 
@@ -73,9 +73,10 @@ async def soak(folder: Path, arguments: argparse.Namespace) -> Report:
     watching.pop().cancel()
     await load.last_round()
     wrong = list(load.wrong)
-    waiting = still_waiting(metrics)
-    if waiting:
-        wrong.append(f"slots are taken at the end: {waiting}")
+    found = gauges(metrics)
+    taken = {n: v for n, v in found.items() if n.startswith("onnxplain_calls_in_service{") and v}
+    if taken or found["onnxplain_workers"] != arguments.workers:
+        wrong.append(f"at the end {found['onnxplain_workers']:g} workers are up, taken: {taken}")
     for task in watching:
         task.cancel()
     with contextlib.suppress(asyncio.CancelledError):
@@ -84,7 +85,7 @@ async def soak(folder: Path, arguments: argparse.Namespace) -> Report:
         wrong.append("the edge died")
     elif problem := service.stop():
         wrong.append(problem)
-    wrong += service.tracebacks()
+    wrong += service.complaints()
     return Report(
         seconds=seconds, clients=arguments.clients, workers=arguments.workers, load=load,
         memory=memory, killed=len(killer.killed), wrong=wrong, warm_share=WARM_SHARE,

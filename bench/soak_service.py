@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-__all__ = ["Killer", "Life", "Memory", "Service", "free_port", "slope", "still_waiting"]
+__all__ = ["Killer", "Life", "Memory", "Service", "free_port", "gauges", "slope"]
 
 MIB = 2**20
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
@@ -54,10 +54,11 @@ class Service:
         """Return whether the edge still runs."""
         return self._process.poll() is None
 
-    def tracebacks(self) -> list[str]:
-        """Return the lines of the log that tell of a defect."""
+    def complaints(self) -> list[str]:
+        """Return the lines of the log that tell of a defect, or of a death that a model caused."""
         lines = self.log.read_text(errors="replace").splitlines()
-        return [f"log: {line}" for line in lines if "internal error" in line or "Traceback" in line]
+        told = re.compile(r"internal error|Traceback|WARNING worker|ERROR")
+        return [f"log: {line}" for line in lines if told.search(line)]
 
     def stop(self) -> str:
         """Stop the service as systemd does; return what is wrong, "" if nothing is."""
@@ -152,16 +153,12 @@ def free_port() -> int:
         return port
 
 
-def still_waiting(metrics: str) -> dict[str, float]:
-    """Return the gauges of calls that run or wait which are not zero."""
+def gauges(metrics: str) -> dict[str, float]:
+    """Return the values of a service's metrics, by their names with labels."""
     with urllib.request.urlopen(f"http://{metrics}/metrics", timeout=10) as answer:
         lines = answer.read().decode().splitlines()
-    found = {}
-    for line in lines:
-        name, _, value = line.rpartition(" ")
-        if re.match(r"onnxplain_\w*(queue|running|waiting|active)\w*(\{|$)", name) and float(value):
-            found[name] = float(value)
-    return found
+    parts = [line.rpartition(" ") for line in lines if not line.startswith("#")]
+    return {name: float(value) for name, _, value in parts}
 
 
 def slope(times: list[float], values: list[float]) -> float:
