@@ -11,7 +11,9 @@ ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(ROOT.glob("docs/**/*.md"))]
 PAGES.append(ROOT / "examples/README.md")
 PACKAGES = [ROOT / folder for folder in (
-    "graphops/onnxplain/graphops", "service/onnxplain/engine", "service/onnxplain/server",
+    "deploy",
+    "graphops/onnxplain/graphops", "service/onnxplain/engine", "service/onnxplain/registry",
+    "service/onnxplain/server",
     "clients/python/onnxplain/cli", "clients/python/onnxplain/client",
 )]  # fmt: skip
 LINK = re.compile(r"\]\((?!https?:)([^)#]+)[^)]*\)")
@@ -20,7 +22,7 @@ URL = re.compile(r"https?://\S+")
 NAME = re.compile(
     r"""(?<![\w./-])(?:
         (?:bench|clients|docs|examples|graphops|proto|service|tests)/[\w./*-]*[\w*/]
-        | [\w./*-]+\.(?:py|md|proto|toml)\b
+        | [\w.*-][\w./*-]*\.(?:py|md|proto|toml)\b
         | [a-z]\w*/(?=[\s`<"),.]|$)
     )""",
     re.VERBOSE,
@@ -46,7 +48,7 @@ def test_a_name_that_is_gone_is_reported():
     assert missing(page, ROOT / "docs") == gone
 
 
-@pytest.mark.parametrize("package", ["engine", "graphops", "client"])
+@pytest.mark.parametrize("package", ["engine", "graphops", "registry", "client"])
 def test_the_reference_has_every_public_name(package):
     page = (ROOT / f"docs/reference/{package}.md").read_text()
     shown = re.findall(rf"^::: onnxplain\.{package}\.(?:\w+\.)*(\w+)$", page, re.MULTILINE)

@@ -5,12 +5,15 @@ import asyncio
 import grpc
 import pytest
 from google.rpc.error_details_pb2 import BadRequest, DebugInfo, ErrorInfo, ResourceInfo, RetryInfo
+from google.rpc.status_pb2 import Status
 from grpc import StatusCode
 from grpc_status import rpc_status
 from server.running import event_loop, pixels
 
 from onnxplain.engine import Engine
 from onnxplain.graphops import errors
+from onnxplain.inference import open_inference_pb2
+from onnxplain.server.error_details import status_details
 from onnxplain.server.errors import STATUS, ErrorInterceptor
 from onnxplain.v1 import explain_pb2 as pb
 from onnxplain.v1 import tensors
@@ -55,13 +58,13 @@ def fields_of(error):
     return [v.field for v in violations]
 
 
-def test_a_wrong_field_is_named(stub):
+def test_a_wrong_field_is_named(stub_here):
     nothing = pb.ExplainRequest(model=MODEL, images=[IMAGE, pb.Image()])
-    assert fields_of(failure(stub.ExplainUnits, nothing)) == ["images[1]"]
+    assert fields_of(failure(stub_here.ExplainUnits, nothing)) == ["images[1]"]
     short = pb.Tensor(data_type=pb.DATA_TYPE_FLOAT, shape=[5], data=b"1")
     baseline = pb.ExplainRequest(model=MODEL, images=[IMAGE])
     baseline.method_options.baseline.CopyFrom(short)
-    assert fields_of(failure(stub.ExplainUnits, baseline)) == ["method_options.baseline"]
+    assert fields_of(failure(stub_here.ExplainUnits, baseline)) == ["method_options.baseline"]
 
 
 @pytest.mark.parametrize(
@@ -86,17 +89,30 @@ def test_fields_are_read_off_the_text_where_the_request_has_them(
     assert (fields_of(error) if BadRequest in details(error) else []) == fields
 
 
-def test_a_missing_thing_is_named(stub):
+def test_a_key_of_a_map_is_a_field():
+    def fields(text):
+        service = open_inference_pb2.DESCRIPTOR.services_by_name["GRPCInferenceService"]
+        code, method = StatusCode.INVALID_ARGUMENT, f"/{service.full_name}/ModelInfer"
+        status = Status.FromString(status_details(code, text, "InputError", method))
+        found = [BadRequest.FromString(one.value) for one in status.details[1:]]
+        return [violation.field for one in found for violation in one.field_violations]
+
+    assert fields("parameters.method: none such") == ["parameters.method"]
+    assert fields("inputs[1].parameters.size: none such") == ["inputs[1].parameters.size"]
+    assert fields("parameters.method.colour: none such") == []
+
+
+def test_a_missing_thing_is_named(stub_here):
     def resource(call, request):
         found = details(failure(call, request))[ResourceInfo]
         return found.resource_type, found.resource_name
 
     layers = pb.CheckRequest(model="models/nothing"), pb.CheckRequest(model=f"{MODEL}/versions/9")
-    as_list = lambda request, timeout: [stub.Check(request, timeout)]  # noqa: E731
+    as_list = lambda request, timeout: [stub_here.Check(request, timeout)]  # noqa: E731
     assert resource(as_list, layers[0]) == ("model", "models/nothing")
     assert resource(as_list, layers[1]) == ("model", "models/classifier/versions/9")
     odd = pb.ExplainRequest(model=MODEL, images=[IMAGE], layer="layer's 'own' name")
-    assert resource(stub.ExplainUnits, odd) == ("layer", "layer's 'own' name")
+    assert resource(stub_here.ExplainUnits, odd) == ("layer", "layer's 'own' name")
 
 
 @pytest.mark.parametrize("error", STATUS, ids=lambda error: error.__name__)
@@ -123,8 +139,8 @@ def test_long_texts_arrive_with_their_details(stub_here, monkeypatch, letter):
     assert fields_of(error) == ["layer"]
 
 
-def test_what_is_no_message_is_the_callers_mistake(address):
-    with grpc.insecure_channel(address, PROXY) as channel:
+def test_what_is_no_message_is_the_callers_mistake(address_here):
+    with grpc.insecure_channel(address_here, PROXY) as channel:
         for call in ("Explain", "Check"):
             garbage = channel.unary_unary(f"/{SERVICE}/{call}")
             error = failure(lambda r, timeout, c=garbage: [c(r, timeout)], b"\xff\xff\xff")
@@ -135,8 +151,8 @@ def test_what_is_no_message_is_the_callers_mistake(address):
         assert error.code() is StatusCode.INVALID_ARGUMENT
 
 
-def test_a_call_that_is_not_offered(address):
-    with grpc.insecure_channel(address, PROXY) as channel:
+def test_a_call_that_is_not_offered(address_here):
+    with grpc.insecure_channel(address_here, PROXY) as channel:
         error = failure(channel.unary_stream(f"/{SERVICE}/Foretell"), b"")
     assert error.code() is StatusCode.UNIMPLEMENTED
     assert dict(error.trailing_metadata())["onnxplain-error"] == "UnknownCall"

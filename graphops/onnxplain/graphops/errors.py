@@ -192,12 +192,10 @@ class ServiceError(OnnxplainError):
 class QueueFull(ServiceError):
     """Too many calls wait for the model already.
 
-    retry_seconds: after which a place should be free.
+    retry_seconds: after which a place may be free.
     """
 
-    def __init__(self, text: str, retry_seconds: float = 1.0) -> None:
-        super().__init__(text)
-        self.retry_seconds = retry_seconds
+    retry_seconds = 1.0
 
 
 class NoWorker(ServiceError):

@@ -11,13 +11,15 @@ from grpc_reflection.v1alpha import reflection
 
 from onnxplain.engine import Engine
 from onnxplain.inference import open_inference_pb2, open_inference_pb2_grpc
+from onnxplain.registry import FolderSource
 from onnxplain.server.errors import ErrorInterceptor
 from onnxplain.server.listening import bind
 from onnxplain.server.settings import Settings
 from onnxplain.server.worker.inference import InferenceServicer
+from onnxplain.server.worker.inspection import WorkerServicer
 from onnxplain.server.worker.models import Models
 from onnxplain.server.worker.servicer import ExplainServicer
-from onnxplain.v1 import explain_pb2, explain_pb2_grpc
+from onnxplain.v1 import explain_pb2, explain_pb2_grpc, worker_pb2_grpc
 
 __all__ = ["WorkerServer", "start_worker"]
 
@@ -61,13 +63,15 @@ async def start_worker(
     settings: Settings,
     max_request_bytes: int,
     credentials: grpc.ServerCredentials | None = None,
+    server: grpc.aio.Server | None = None,
 ) -> WorkerServer:
     """Start a worker, in the running event loop.
 
     Args:
-        settings: its `listen` is the worker's address, its first device the worker's device.
+        settings: the first `listen` is the worker's address, the first device its device.
         max_request_bytes: the largest request that it takes.
         credentials: for TLS.
+        server: one that listens already, for clients; None for the worker's own.
 
     Returns:
         The running worker; stop it with `WorkerServer.stop`.
@@ -78,23 +82,21 @@ async def start_worker(
         DeviceError: the device cannot run models.
         ServiceError: the port is in use, or the host is not this machine.
     """
-    server = grpc.aio.server(
-        interceptors=[ErrorInterceptor()],
-        options=[
-            # With it, two services could share a port and each receive some of the calls.
-            ("grpc.so_reuseport", 0),
-            ("grpc.max_receive_message_length", max_request_bytes),
-            ("grpc.max_send_message_length", -1),
-        ],
-    )
-    address = bind(server, settings.listen, credentials)
-    models = Models(settings.models[0])
+    address = settings.listen[0]
+    for_edge = server is None
+    if server is None:
+        server = _own_server(max_request_bytes)
+        address = bind(server, address, credentials)
+    models = Models([FolderSource(folder) for folder in settings.folders])
     engine = Engine(settings.device[0], threads=settings.threads)
     threads = ThreadPoolExecutor(settings.concurrency, "onnxplain")
     servicer = ExplainServicer(models, engine, threads)
     explain_pb2_grpc.add_ExplainServiceServicer_to_server(servicer, server)
     inference = InferenceServicer(models, engine, threads)
     open_inference_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(inference, server)
+    if for_edge:  # clients must not reach it
+        inner = WorkerServicer(models, engine, threads, settings.store)
+        worker_pb2_grpc.add_WorkerServiceServicer_to_server(inner, server)
     status = health.aio.HealthServicer()
     for name in SERVICES:
         await status.set(name, health_pb2.HealthCheckResponse.SERVING)
@@ -104,3 +106,15 @@ async def start_worker(
     )
     await server.start()
     return WorkerServer(address, engine.device, server, servicer, status, threads)
+
+
+def _own_server(max_request_bytes: int) -> grpc.aio.Server:
+    return grpc.aio.server(
+        interceptors=[ErrorInterceptor()],
+        options=[
+            # With it, two services could share a port and each receive some of the calls.
+            ("grpc.so_reuseport", 0),
+            ("grpc.max_receive_message_length", max_request_bytes),
+            ("grpc.max_send_message_length", -1),
+        ],
+    )

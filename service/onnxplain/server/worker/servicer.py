@@ -18,6 +18,7 @@ from onnxplain.engine import METHODS, Engine, bake_preprocess
 from onnxplain.graphops import Network, check, convolutionalize, layers, rewrite
 from onnxplain.graphops.errors import AnswerTooLarge, UnsupportedModel
 from onnxplain.graphops.ir import fits
+from onnxplain.graphops.metadata import record_source
 from onnxplain.server.worker import requests, responses, views
 from onnxplain.server.worker.models import Models
 from onnxplain.server.worker.progress import ProgressQueue
@@ -76,9 +77,10 @@ class ExplainServicer(explain_pb2_grpc.ExplainServiceServicer):
     async def ListModels(
         self, request: pb.ListModelsRequest, context: Context
     ) -> pb.ListModelsResponse:
-        """List every version of every model."""
-        models = await self._work(self._models.all)
-        return pb.ListModelsResponse(models=[responses.model_message(model) for model in models])
+        """List every version of every model, or a page of them."""
+        found, token = await self._work(self._models.page, request.page_size, request.page_token)
+        models = [responses.model_message(model) for model in found]
+        return pb.ListModelsResponse(models=models, next_page_token=token)
 
     async def GetModel(self, request: pb.GetModelRequest, context: Context) -> pb.Model:
         """Return one version of a model."""
@@ -155,10 +157,13 @@ class ExplainServicer(explain_pb2_grpc.ExplainServiceServicer):
             return responses.check_response(check(network, **requests.check_arguments(request)))
 
     def _rewrite(self, request: pb.RewriteRequest) -> Iterator[pb.RewriteResponse]:
-        with self._network(request.model) as network:
+        with self._models.use(request.model) as (name, path):
+            network = self._engine.open(path).network
             artefact = rewrite(network, **requests.rewrite_arguments(request))
         if request.bake_preprocess:
             artefact = bake_preprocess(artefact, request.bake_preprocess)
+        if request.record_source:
+            record_source(artefact, name)
         if not fits(artefact):
             raise UnsupportedModel(
                 "the rewritten model exceeds 2 GiB, which no ONNX file in one piece can: write it "
