@@ -37,6 +37,10 @@ class Gateway:
 
     def __init__(self, settings: Settings) -> None:
         self._leaving = AsyncExitStack()
+        store = None
+        if settings.store is not None:
+            store = Store(settings.store)  # makes the folder
+            self._leaving.callback(store.close)
         blame = Blame(lambda name: self._catalogue.stamp(name))
         self._workers = Workers(settings, blame)
         sources = [FolderSource(folder) for folder in settings.folders]
@@ -44,10 +48,6 @@ class Gateway:
         self._front = Front(settings, self._workers)
         self._server = self._front.server()
         self.address = self._front.bind(self._server)[0]
-        store = None
-        if settings.store is not None:
-            store = Store(settings.store)
-            self._leaving.callback(store.close)
         uploads = Uploads(store, self._catalogue, self._workers, settings.max_model_bytes)
         descriptions = ModelDescriptions(self._catalogue, self._workers, blame.problem)
         self._operations = Operations(self._workers, self._catalogue.resolve, settings)
