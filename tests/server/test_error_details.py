@@ -151,6 +151,17 @@ def test_what_is_no_message_is_the_callers_mistake(address_here):
         assert error.code() is StatusCode.INVALID_ARGUMENT
 
 
+def test_a_call_without_its_request_ends(address):
+    with grpc.insecure_channel(address, PROXY) as channel:
+        for call in ("Check", "GetOperation"):
+            empty = channel.stream_unary(f"/{SERVICE}/{call}")
+            error = failure(lambda r, timeout, c=empty: [c(r, timeout)], iter(()))
+            assert error.code() is StatusCode.INVALID_ARGUMENT
+            assert f"{call} came without a request" in error.details()
+        error = failure(channel.stream_stream(f"/{SERVICE}/View"), iter(()))
+        assert error.code() is StatusCode.INVALID_ARGUMENT
+
+
 def test_a_call_that_is_not_offered(address_here):
     with grpc.insecure_channel(address_here, PROXY) as channel:
         error = failure(channel.unary_stream(f"/{SERVICE}/Foretell"), b"")
