@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import random
 import re
@@ -18,12 +19,12 @@ from pathlib import Path
 
 import numpy as np
 
-__all__ = ["Killer", "Life", "Memory", "Service", "free_port", "gauges", "slope"]
+__all__ = ["Killer", "Life", "Memory", "Service", "all_free", "free_port", "slope"]
 
 MIB = 2**20
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 SAMPLE_SECONDS = 0.5
-START_SECONDS = 60.0
+SETTLE_SECONDS = 20.0  # for killed workers to be replaced
 
 
 class Service:
@@ -50,18 +51,19 @@ class Service:
         """Return the ids of the worker processes."""
         return set(_children(self.pid))
 
-    def alive(self) -> bool:
-        """Return whether the edge still runs."""
-        return self._process.poll() is None
-
     def complaints(self) -> list[str]:
-        """Return the lines of the log that tell of a defect, or of a death that a model caused."""
+        """Return the lines of the log that tell of a defect, or of a death that a model caused.
+
+        SIGKILL is the soak's own doing, of workers that are starting too.
+        """
         lines = self.log.read_text(errors="replace").splitlines()
-        told = re.compile(r"internal error|Traceback|WARNING worker|ERROR")
+        told = re.compile(r"internal error|Traceback|WARNING worker|ERROR(?!.* exit code -9)")
         return [f"log: {line}" for line in lines if told.search(line)]
 
     def stop(self) -> str:
         """Stop the service as systemd does; return what is wrong, "" if nothing is."""
+        if self._process.poll() is not None:
+            return f"the edge died with exit code {self._process.returncode}"
         workers = self.workers()
         self._process.send_signal(signal.SIGTERM)
         try:
@@ -141,8 +143,9 @@ class Killer:
             candidates = sorted(self._service.workers() - {self.spared})
             if candidates:
                 pid = random.choice(candidates)
-                os.kill(pid, signal.SIGKILL)
-                self.killed.append(pid)
+                with contextlib.suppress(ProcessLookupError):  # it has just ended
+                    os.kill(pid, signal.SIGKILL)
+                    self.killed.append(pid)
 
 
 def free_port() -> int:
@@ -153,7 +156,21 @@ def free_port() -> int:
         return port
 
 
-def gauges(metrics: str) -> dict[str, float]:
+async def all_free(metrics: str, workers: int) -> str:
+    """Wait until the workers are up and no call is in service; return what is not so."""
+    end = time.monotonic() + SETTLE_SECONDS
+    while True:
+        found = _gauges(metrics)
+        up = found["onnxplain_workers"]
+        taken = [n for n, v in found.items() if n.startswith("onnxplain_calls_in_service{") and v]
+        if up == workers and not taken:
+            return ""
+        if time.monotonic() > end:
+            return f"at the end {up:g} workers are up, and slots are taken: {taken}"
+        await asyncio.sleep(SAMPLE_SECONDS)
+
+
+def _gauges(metrics: str) -> dict[str, float]:
     """Return the values of a service's metrics, by their names with labels."""
     with urllib.request.urlopen(f"http://{metrics}/metrics", timeout=10) as answer:
         lines = answer.read().decode().splitlines()
