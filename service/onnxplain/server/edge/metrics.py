@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Mapping
 from typing import Protocol
 
@@ -13,6 +12,7 @@ from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamil
 from prometheus_client.registry import Collector
 
 from onnxplain.graphops import errors
+from onnxplain.inference import open_inference_pb2
 from onnxplain.server.edge.call_records import CallRecord
 from onnxplain.v1 import explain_pb2
 
@@ -23,7 +23,7 @@ IMAGES = (1, 2, 4, 8, 16, 32)
 # Clients can name any method: only these have labels of their own.
 METHODS = {
     f"/{service.full_name}/{method.name}"
-    for module in (explain_pb2, health_pb2)
+    for module in (explain_pb2, open_inference_pb2, health_pb2)
     for service in module.DESCRIPTOR.services_by_name.values()
     for method in service.methods
 }
@@ -106,11 +106,12 @@ class Metrics:
             ("compute-ms", self._compute, 1000),
             ("batch", self._batch, 1),
         ):
-            value = _number(record.worker.get(key, ""))
-            if value is not None:
+            value = record.worker.get(key)
+            if isinstance(value, int | float):
                 histogram.labels(model).observe(value / unit)
-        if record.worker.get("cache") in ("hit", "miss"):
-            self._cache.labels(model, record.worker["cache"]).inc()
+        result = record.worker.get("cache")
+        if result in ("hit", "miss"):
+            self._cache.labels(model, result).inc()
 
     def page(self) -> bytes:
         """Return the metrics in Prometheus's text format."""
@@ -156,11 +157,3 @@ class _LevelsCollector(Collector):
             "onnxplain_worker_restarts", "Workers that were replaced.", self._levels.restarts
         )
         yield GaugeMetricFamily("onnxplain_workers", "Workers that take calls.", self._levels.up)
-
-
-def _number(text: str) -> float | None:
-    try:
-        value = float(text)
-    except ValueError:
-        return None
-    return value if math.isfinite(value) else None
