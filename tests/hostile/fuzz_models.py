@@ -1,6 +1,7 @@
 """Mutated models, read, checked, rewritten and run as a worker does it.
 
-`python tests/hostile/fuzz_models.py [COUNT [SEED]]` runs COUNT cases and prints how they ended.
+`python tests/hostile/fuzz_models.py [COUNT [FIRST]]` runs COUNT cases and prints how they ended.
+A case follows from its number: a first number reruns the one that a report names.
 """
 
 from __future__ import annotations
@@ -23,13 +24,13 @@ METHODS = ("gradient", "deconvnet", "lrp_epsilon_plus", "grad_cam", "input_x_gra
 SECONDS = 3.0  # for a run of a model
 
 
-def case(number: int, seed: int = SEED) -> str:
-    """Run one case, and return how it ended: "!" and the place for an exception of no error tree."""
+def case(number: int) -> str:
+    """Run one case, and return how it ended: "!" and the place for an exception of another kind."""
     import numpy as np
 
     from onnxplain.graphops.errors import OnnxplainError
 
-    random = np.random.default_rng([seed, number])
+    random = np.random.default_rng([SEED, number])
     stage = ["load"]
     try:
         _explain(_mutated(random), random, stage)
@@ -45,7 +46,6 @@ def case(number: int, seed: int = SEED) -> str:
 
 def _mutated(random) -> bytes:
     import onnx
-
     from hostile.mutating import damaged, mutate
     from hostile.seed_models import SEEDS
 
@@ -80,10 +80,9 @@ def _run(network, method: str) -> None:
 
     from onnxplain.engine import Engine
 
-    shape = next(
-        [d.dim_value or default for d, default in zip(v.type.tensor_type.shape.dim, (1, 3, 8, 8))]
-        for v in network.model.graph.input
-    )
+    sizes = next(v.type.tensor_type.shape.dim for v in network.model.graph.input)
+    free = (1, 3, 8, 8, *[1] * len(sizes))
+    shape = [d.dim_value or size for d, size in zip(sizes, free, strict=False)]
     if np.prod(shape, dtype=float) > 2**20:
         return
     image = np.random.default_rng(0).random(shape).astype(np.float32)
@@ -102,12 +101,12 @@ def _answer(first: int, count: int) -> None:
     answer_cases(case, first, count)
 
 
-def _report(count: int, seed: int) -> int:
+def _report(count: int = 1000, first: int = 0) -> int:
     from hostile.trials import run_cases
 
     began = time.monotonic()
-    tally = run_cases(COMMAND, 0, count)
-    print(f"{count} models in {time.monotonic() - began:.0f} s, seed {seed}")
+    tally = run_cases(COMMAND, first, count)
+    print(f"{count} models in {time.monotonic() - began:.0f} s, seed {SEED}")
     for word, number in tally.ends.most_common():
         print(f"{number:8} {word}")
     for title in ("deaths", "hangs", "defects"):
@@ -125,4 +124,4 @@ if __name__ == "__main__":
         with contextlib.suppress(BrokenPipeError):
             _answer(int(arguments[1]), int(arguments[2]))
     else:
-        sys.exit(_report(int(arguments[0]) if arguments else 1000, SEED))
+        sys.exit(_report(*map(int, arguments)))

@@ -99,12 +99,18 @@ def _change_list(
     if choice == 0:
         del values[at]
     elif choice == 1:  # once more, at the end
-        values.append(values[at]) if field.message_type is None else values.add().CopyFrom(values[at])
+        values.append(values[at]) if field.message_type is None else values.add().CopyFrom(
+            values[at]
+        )
     elif choice == 2:  # two in each other's place
         other = random.integers(len(values))
         whole = list(values)
         whole[at], whole[other] = whole[other], whole[at]
-        copies = [type(v).FromString(v.SerializeToString()) for v in whole] if field.message_type else whole
+        copies = (
+            [type(v).FromString(v.SerializeToString()) for v in whole]
+            if field.message_type
+            else whole
+        )
         del values[:]
         values.extend(copies)
     elif field.message_type is not None:
@@ -124,7 +130,9 @@ def _replace(message: Message, random: np.random.Generator, donor: Message) -> N
         message.SetInParent()
 
 
-def _value(part: Message, field: FieldDescriptor, random: np.random.Generator, donor: Message) -> object:
+def _value(
+    part: Message, field: FieldDescriptor, random: np.random.Generator, donor: Message
+) -> object:
     """Return a value for a field, or an element of it: an extreme one, or one of the donor's."""
     if random.random() < 0.5:
         known = [

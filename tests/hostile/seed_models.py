@@ -10,7 +10,8 @@ __all__ = ["SEEDS"]
 
 CLASSIFIER = """<ir_version: 8, opset_import: ["": 17]>
 net (float[N, 3, 8, 8] x) => (float[N, 4] y)
-<float[4, 3, 3, 3] w, float[4] s = {1, 2, 1, 1}, int64[2] flat = {0, -1}, float[16, 4] m, float[4] b>
+<float[4, 3, 3, 3] w, float[4] s = {1, 2, 1, 1}, int64[2] flat = {0, -1}, float[16, 4] m,
+ float[4] b>
 {
     c = Conv <pads = [1, 1, 1, 1], strides = [2, 2]> (x, w, b)
     n = BatchNormalization (c, s, s, s, s)
@@ -102,7 +103,8 @@ net (float[4, N, 3] x) => (float[4, 1, N, 5] y, float[1, N, 5] h)
 { y, h, c = LSTM <hidden_size = 5> (x, w, r) }"""
 LOCAL = """<ir_version: 8, opset_import: ["": 17, "local": 1]>
 net (float[N, 3, 8, 8] x) => (float[N, 3, 4, 4] y) { h = local.Act (x) y = local.Pool (h) }
-<domain: "local", opset_import: ["": 17, "local": 1]> Act (a) => (b) { s = Sigmoid (a) b = Mul (a, s) }
+<domain: "local", opset_import: ["": 17, "local": 1]> Act (a) => (b)
+{ s = Sigmoid (a) b = Mul (a, s) }
 <domain: "local", opset_import: ["": 17, "local": 1]> Pool (a) => (b)
 { c = local.Act (a) b = AveragePool <kernel_shape = [2, 2], strides = [2, 2]> (c) }"""
 BRANCHED = """<ir_version: 8, opset_import: ["": 17]>
@@ -119,8 +121,8 @@ COUNTED = """<ir_version: 8, opset_import: ["": 17]>
 net (float[N, 2, 4, 4] x) => (float[N, 2, 4, 4] y)
 <int64 trips = {3}, bool go = {1}>
 {
-    z = Loop (trips, go, x) <body = step (int64 i, bool c, float[a, b, d, e] v) => (bool more, float[a, b, d, e] w)
-        { more = Identity (c) w = Relu (v) }>
+    z = Loop (trips, go, x) <body = step (int64 i, bool c, float[a, b, d, e] v)
+        => (bool more, float[a, b, d, e] w) { more = Identity (c) w = Relu (v) }>
     y = Mul (z, x)
 }"""
 
@@ -140,8 +142,13 @@ def _filled(text: str) -> onnx.ModelProto:
 
 
 def _sparse() -> onnx.ModelProto:
-    model = _filled(OLD.replace(": 6,", ": 8,").replace(": 9", ": 13").replace("Upsample", "Resize")
-                    .replace("(l, q)", "(l, , q)").replace("Clip <min = 0.0, max = 6.0>", "Relu"))
+    model = _filled(
+        OLD.replace(": 6,", ": 8,")
+        .replace(": 9", ": 13")
+        .replace("Upsample", "Resize")
+        .replace("(l, q)", "(l, , q)")
+        .replace("Clip <min = 0.0, max = 6.0>", "Relu")
+    )
     places = numpy_helper.from_array(np.array([0, 7]), "places")
     values = numpy_helper.from_array(np.ones(2, np.float32), "sparse")
     model.graph.sparse_initializer.append(helper.make_sparse_tensor(values, places, [3, 3]))

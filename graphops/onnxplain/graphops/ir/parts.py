@@ -32,7 +32,7 @@ def tensors_of(model: onnx.ModelProto, name: str) -> list[onnx.TensorProto]:
     """Return every tensor of a model, after a look at every part of it.
 
     Tensors are initialisers, sparse ones or attributes, of the graph, of the bodies of its nodes,
-    of functions or of the training part.
+    of functions or of the training part. Declared sizes below zero are removed, in place.
 
     Args:
         model: the model.
@@ -42,14 +42,14 @@ def tensors_of(model: onnx.ModelProto, name: str) -> list[onnx.TensorProto]:
         The tensors, in no particular order.
 
     Raises:
-        CorruptModel: a text is not UTF-8, an element type does not exist, or a function calls
-            itself.
+        CorruptModel: a text is not UTF-8, an element type does not exist, a function calls itself,
+            or an attribute refers to one of a function that there is none of.
         UnsafeModel: a node holds a compiled model.
         UnsupportedModel: the model exceeds a limit.
     """
     tensors: list[onnx.TensorProto] = []
     calls = _Calls(model, name)
-    nodes, parts = 0, 1
+    nodes, parts, refers = 0, 1, False
     stack: list[Message] = [model]
     while stack:
         current = stack.pop()
@@ -61,6 +61,11 @@ def tensors_of(model: onnx.ModelProto, name: str) -> list[onnx.TensorProto]:
             _require_plain(current, name)
             nodes += calls.nodes_of(current)
             parts += len(current.input) + len(current.output)
+        elif isinstance(current, onnx.AttributeProto):
+            refers = refers or bool(current.ref_attr_name)
+        elif isinstance(current, onnx.TensorShapeProto.Dimension):
+            if current.dim_value < 0:  # "unknown" to old exporters; inference may end the process
+                current.ClearField("dim_value")
         elif isinstance(current, onnx.TypeProto.Tensor):
             _require_type(current.elem_type, "a value", name)
         if nodes > MAX_NODES or parts > MAX_PARTS:
@@ -76,6 +81,10 @@ def tensors_of(model: onnx.ModelProto, name: str) -> list[onnx.TensorProto]:
                     stack.extend(values)
             elif field.type == field.TYPE_STRING:
                 _require_text(values, field.name, current, name)
+    if refers and any(a.ref_attr_name for n in _nodes(model.graph.node) for a in n.attribute):
+        raise CorruptModel(
+            f"{name} is damaged: an attribute outside its functions refers to one of a function"
+        )
     return tensors
 
 
