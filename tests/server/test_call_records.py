@@ -14,8 +14,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from onnxplain.graphops.errors import InputError, QueueFull
 from onnxplain.server.edge.access import AccessInterceptor
 from onnxplain.server.edge.call_log import log_call
+from onnxplain.server.edge.call_records import CallInterceptor, CallRecord, host_of, note_model
 from onnxplain.server.edge.caller import CALLER
-from onnxplain.server.edge.calls import CallInterceptor, CallRecord, host_of, note_model
 from onnxplain.server.edge.metrics import MOST_MODELS, Metrics
 from onnxplain.server.errors import ErrorInterceptor
 from onnxplain.server.logs import configure_log

@@ -9,7 +9,7 @@ import grpc
 import pytest
 
 from onnxplain.graphops.errors import ServiceError
-from onnxplain.server.edge.calls import CallRecord
+from onnxplain.server.edge.call_records import CallRecord
 from onnxplain.server.edge.tracing import CallTracer
 
 TRACE, PARENT = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"

@@ -65,6 +65,13 @@ class Network:
         with diagnosing(self.model):
             return self._original(keep_shape=False).unbatched
 
+    @property
+    def batched(self) -> frozenset[str]:
+        """The names of the tensors whose axis 0 runs over images that do not influence another."""
+        with diagnosing(self.model):
+            original = self._original(keep_shape=False)
+            return frozenset() if original.batch_note else original.batched
+
     def inputs_of(self, layer: str | None) -> tuple[str, ...]:
         """Return the names of the inputs that a layer depends on.
 

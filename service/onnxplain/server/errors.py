@@ -107,7 +107,7 @@ def failure(error: Exception) -> Failure:
         error = errors.OutOfMemory("out of memory: explain fewer or smaller pictures at once")
     code = next((STATUS[c] for c in type(error).__mro__ if c in STATUS), None)
     if code is not None:
-        text = str(error).encode()[:MAX_TEXT_BYTES].decode(errors="ignore")
+        text = str(error).encode(errors="replace")[:MAX_TEXT_BYTES].decode(errors="ignore")
         retry = getattr(error, "retry_seconds", None)
         return Failure(code, text, type(error).__name__, retry_seconds=retry)
     if "identity" not in vars(error):  # once, however often it is asked

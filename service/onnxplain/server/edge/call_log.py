@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-from onnxplain.server.edge.calls import CallRecord
+from onnxplain.server.edge.call_records import CallRecord
 
 __all__ = ["log_call"]
 

@@ -111,6 +111,13 @@ class Catalogue:
         except InputError:
             return ""
 
+    def ready(self, name: str) -> bool:
+        """Tell whether the version of that full name was opened, or need not be."""
+        try:
+            return not self._warm or self._is_ready(self._listing.find(name))
+        except MissingModel:
+            return False
+
     def problem(self, name: str) -> str:
         """Return why the version of that full name could not be opened, "" if it was not tried."""
         opened = self._opened.get(name)

@@ -11,12 +11,12 @@ import grpc
 from onnxplain.server.credentials import edge_credentials
 from onnxplain.server.edge.access import AccessInterceptor
 from onnxplain.server.edge.call_log import log_call
-from onnxplain.server.edge.calls import CallInterceptor, CallRecord
+from onnxplain.server.edge.call_records import CallInterceptor, CallRecord
 from onnxplain.server.edge.metrics import Levels, Metrics
 from onnxplain.server.edge.status_pages import StatusPages
 from onnxplain.server.edge.tracing import CallTracer
 from onnxplain.server.errors import ErrorInterceptor
-from onnxplain.server.listening import bind
+from onnxplain.server.listening import MAX_REQUEST_BYTES, bind
 from onnxplain.server.settings import Settings
 
 __all__ = ["Front"]
@@ -31,13 +31,17 @@ class Front:
     """
 
     def __init__(self, settings: Settings, levels: Levels) -> None:
-        self.metrics_address: str | None = None
+        self.metrics = ""  # the address of the pages, once there is one
         self._settings = settings
         self._levels = levels
         self._draining = False
         self._metrics = Metrics(levels)
         self._tracer = CallTracer(settings.traces) if settings.traces else None
         self._pages = StatusPages(self._metrics.page, self._ready)
+
+    def server(self) -> grpc.aio.Server:
+        """Return a server behind this front, which does not listen yet."""
+        return grpc.aio.server(interceptors=self.interceptors(), options=self.options())
 
     def interceptors(self) -> list[grpc.aio.ServerInterceptor]:
         """Return the interceptors of the server, in their order."""
@@ -53,6 +57,10 @@ class Front:
     def options(self) -> list[tuple[str, Any]]:
         """Return gRPC's options for the connections of clients."""
         options = [
+            # With it, two services could share a port and each receive some of the calls.
+            ("grpc.so_reuseport", 0),
+            ("grpc.max_receive_message_length", MAX_REQUEST_BYTES),
+            ("grpc.max_send_message_length", -1),
             ("grpc.max_concurrent_streams", self._settings.streams),
             # A client that is gone is noticed, which ends its calls, and an idle one makes place.
             ("grpc.keepalive_time_ms", MINUTE),
@@ -75,7 +83,7 @@ class Front:
     async def start(self) -> None:
         """Open the pages, if they have an address. Raises ServiceError."""
         if self._settings.metrics is not None:
-            self.metrics_address = await self._pages.start(self._settings.metrics)
+            self.metrics = await self._pages.start(self._settings.metrics)
 
     def drain(self) -> None:
         """Answer from now on that the service is not ready."""

@@ -13,7 +13,7 @@ from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamil
 from prometheus_client.registry import Collector
 
 from onnxplain.graphops import errors
-from onnxplain.server.edge.calls import CallRecord
+from onnxplain.server.edge.call_records import CallRecord
 from onnxplain.v1 import explain_pb2
 
 __all__ = ["Levels", "Metrics"]

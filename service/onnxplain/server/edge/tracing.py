@@ -6,7 +6,7 @@ from collections.abc import Callable
 from importlib.metadata import version
 
 from onnxplain.graphops.errors import ServiceError
-from onnxplain.server.edge.calls import CallRecord
+from onnxplain.server.edge.call_records import CallRecord
 
 __all__ = ["CallTracer"]
 

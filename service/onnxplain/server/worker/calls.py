@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Hashable, Sequence
@@ -10,12 +11,17 @@ from typing import Any
 
 import grpc
 
+from onnxplain.engine import Engine
 from onnxplain.graphops.errors import Cancelled
 
-__all__ = ["CALLER_KEY", "Call", "call_of", "joint"]
+__all__ = ["CALLER_KEY", "Call", "call_of", "joint", "limited"]
 
 CALLER_KEY = "onnxplain-caller"  # metadata in which the edge names the client
-GRAPHS = ("plan", "activity")  # the engine's cached graphs, by the first word of their keys
+GRAPHS = (
+    "plan",
+    "activity",
+    "inference",
+)  # the engine's cached graphs, by the first word of their keys
 
 
 @dataclass(eq=False)
@@ -66,6 +72,21 @@ class Call:
             missed = any(isinstance(key, tuple) and key[0] in GRAPHS for key in self.built)
             told["onnxplain-cache"] = "miss" if missed else "hit"
         return tuple(told.items())
+
+
+def limited(engine: Engine, call: Call, result_bytes: float = math.inf) -> Engine:
+    """Return the engine within the limits of a call, which notes the graphs that it makes.
+
+    Args:
+        engine: the engine.
+        call: the call.
+        result_bytes: limit of the attributions of one explanation.
+
+    Returns:
+        An engine that shares the cache of this one.
+    """
+    call.uses_graphs = True
+    return engine.limited(call.timeout, call.cancelled, result_bytes, call.built)
 
 
 class _Every(threading.Event):

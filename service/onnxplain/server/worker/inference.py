@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
-import threading
-import time
-from collections.abc import Callable
-from concurrent.futures import Executor
-from typing import Any, TypeVar
+from collections.abc import Sequence
+from typing import Any
 
 import grpc
 
@@ -17,31 +13,29 @@ from onnxplain.graphops.metadata import package_version
 from onnxplain.inference import open_inference_pb2 as pb
 from onnxplain.inference import open_inference_pb2_grpc
 from onnxplain.server.resource_names import model_resource, name_and_version
-from onnxplain.server.worker.inference_explanation import explain
-from onnxplain.server.worker.inference_parameters import explanation_of
+from onnxplain.server.worker.calls import Call, limited
+from onnxplain.server.worker.inference_batches import images_of, infer_each, infer_key
 from onnxplain.server.worker.inference_tensors import (
     MAX_INFERENCE_BYTES,
-    input_arrays,
-    requested_outputs,
     tensor_metadata,
     with_outputs,
 )
 from onnxplain.server.worker.models import Models
-from onnxplain.server.worker.servicer import Call
+from onnxplain.server.worker.scheduler import Scheduler
+from onnxplain.server.worker.servicer import serving
 
 __all__ = ["InferenceServicer"]
 
 Context = grpc.aio.ServicerContext[Any, Any]
-T = TypeVar("T")
 
 
 class InferenceServicer(open_inference_pb2_grpc.GRPCInferenceServiceServicer):
-    """Serves a folder of models. All work runs on `workers`, none on the event loop."""
+    """Serves a folder of models. All work runs on threads, in turns of `scheduler`."""
 
-    def __init__(self, models: Models, engine: Engine, workers: Executor) -> None:
+    def __init__(self, models: Models, engine: Engine, scheduler: Scheduler) -> None:
         self._models = models
         self._engine = engine
-        self._workers = workers
+        self._scheduler = scheduler
 
     async def ServerLive(
         self, request: pb.ServerLiveRequest, context: Context
@@ -59,9 +53,10 @@ class InferenceServicer(open_inference_pb2_grpc.GRPCInferenceServiceServicer):
         self, request: pb.ModelReadyRequest, context: Context
     ) -> pb.ModelReadyResponse:
         """Tell whether a model can be read."""
-        name = model_resource(request.name, request.version)
-        served = await self._work(self._models.get, name)
-        return pb.ModelReadyResponse(ready=not served.problem)
+        with serving(context) as call:
+            name = model_resource(request.name, request.version)
+            model = await self._scheduler.aside(call, self._models.get, name)
+            return pb.ModelReadyResponse(ready=not model.problem)
 
     async def ServerMetadata(
         self, request: pb.ServerMetadataRequest, context: Context
@@ -75,51 +70,52 @@ class InferenceServicer(open_inference_pb2_grpc.GRPCInferenceServiceServicer):
         self, request: pb.ModelMetadataRequest, context: Context
     ) -> pb.ModelMetadataResponse:
         """Return a model's versions, inputs and outputs."""
-        return await self._work(self._metadata, request)
+        with serving(context) as call:
+            return await self._scheduler.aside(call, self._metadata, request)
 
     async def ModelInfer(
         self, request: pb.ModelInferRequest, context: Context
     ) -> pb.ModelInferResponse:
         """Run a model, and explain it if a method is named."""
-        return await self._work(self._infer, request, _call(context))
+        with serving(context) as call:
+            key, images = infer_key(request), images_of(request)
+            return await self._scheduler.together(call, key, images, request, self._infer)
 
     def _metadata(self, request: pb.ModelMetadataRequest) -> pb.ModelMetadataResponse:
-        served = self._models.get(model_resource(request.name, request.version))
-        if served.problem:
-            raise UnsupportedModel(served.problem)
+        model = self._models.get(model_resource(request.name, request.version))
+        if model.problem:
+            raise UnsupportedModel(model.problem)
         return pb.ModelMetadataResponse(
-            name=name_and_version(served.name)[0],
-            versions=self._models.versions(served.name),
+            name=name_and_version(model.name)[0],
+            versions=self._models.versions(model.name),
             platform="onnx_onnxv1",
-            inputs=map(tensor_metadata, served.inputs),
-            outputs=map(tensor_metadata, served.outputs),
+            inputs=map(tensor_metadata, model.inputs),
+            outputs=map(tensor_metadata, model.outputs),
         )
 
-    def _infer(self, request: pb.ModelInferRequest, call: Call) -> pb.ModelInferResponse:
-        explanation = explanation_of(request.parameters)
-        inputs = input_arrays(request)
-        wanted = requested_outputs(request)
-        engine = self._engine.limited(call.timeout, call.cancelled, MAX_INFERENCE_BYTES)
-        resource = model_resource(request.model_name, request.model_version)
+    def _infer(
+        self, requests: Sequence[pb.ModelInferRequest], call: Call
+    ) -> list[pb.ModelInferResponse | Exception]:
+        """Run requests of one key together, or a single one."""
+        first = requests[0]
+        engine = limited(self._engine, call, MAX_INFERENCE_BYTES)
+        resource = model_resource(first.model_name, first.model_version)
         with self._models.use(resource) as (name, path):
-            opened = engine.open(str(path))
-            if explanation is None:
-                outputs, texts = engine.infer(opened, inputs, wanted), dict[str, str]()
-            else:
-                outputs, texts = explain(engine, opened, inputs, wanted, explanation)
+            found = infer_each(engine, engine.open(str(path)), requests)
         model, version = name_and_version(name)
-        response = pb.ModelInferResponse(model_name=model, model_version=version, id=request.id)
-        for parameter, text in texts.items():
-            response.parameters[parameter].string_param = text
-        return with_outputs(response, outputs, raw=bool(request.raw_input_contents))
-
-    async def _work(self, function: Callable[..., T], *arguments: Any) -> T:
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._workers, function, *arguments)
-
-
-def _call(context: Context) -> Call:
-    remaining = context.time_remaining()
-    cancelled = threading.Event()
-    context.add_done_callback(lambda _: cancelled.set())  # type: ignore[arg-type]  # wrong stub
-    return Call(None if remaining is None else time.monotonic() + remaining, cancelled)
+        responses: list[pb.ModelInferResponse | Exception] = []
+        for request, result in zip(requests, found, strict=True):
+            try:
+                if isinstance(result, Exception):
+                    raise result
+                outputs, texts = result
+                response = pb.ModelInferResponse(
+                    model_name=model, model_version=version, id=request.id
+                )
+                for parameter, text in texts.items():
+                    response.parameters[parameter].string_param = text
+                raw = bool(request.raw_input_contents)
+                responses.append(with_outputs(response, outputs, raw=raw))
+            except Exception as e:
+                responses.append(e)
+        return responses

@@ -13,11 +13,12 @@ import numpy.typing as npt
 
 from onnxplain.engine import Preprocess
 from onnxplain.engine.methods import find_method
-from onnxplain.engine.pictures import ARRAY_BYTES
+from onnxplain.engine.pictures import ARRAY_BYTES, parse
 from onnxplain.graphops import Options
 from onnxplain.graphops.errors import InputError
 from onnxplain.graphops.methods import DEFAULT_METHOD
 from onnxplain.graphops.options import GENERAL, OPTIONS
+from onnxplain.server.worker.bounds import check_bounds, check_pictures, check_preprocess
 from onnxplain.v1 import explain_pb2 as pb
 from onnxplain.v1 import tensors
 
@@ -88,9 +89,10 @@ def images_of(field: str, images: Sequence[pb.Image]) -> list[Any] | Array:
     for i, image in enumerate(images):
         if image.encoded.startswith(ARRAY_BYTES):  # whose header may claim any size
             raise InputError(f"{field}[{i}].encoded: a NumPy file; send its array as `input`")
+    check_pictures(field, images)
     if "input" not in kinds:
         return [
-            image.encoded if kind == "encoded" else _array(f"{field}[{i}].pixels", image.pixels)
+            image.encoded if kind == "encoded" else _pixels(f"{field}[{i}].pixels", image.pixels)
             for i, (kind, image) in enumerate(zip(kinds, images, strict=True))
         ]
     if set(kinds) != {"input"}:
@@ -105,6 +107,16 @@ def images_of(field: str, images: Sequence[pb.Image]) -> list[Any] | Array:
             )
     stacked = np.stack(inputs)  # the engine takes bytes for pixels
     return stacked.astype(np.int16) if stacked.dtype == np.uint8 else stacked
+
+
+def _pixels(field: str, tensor: pb.Tensor) -> Array:
+    array = _array(field, tensor)
+    if array.dtype != np.uint8:
+        raise InputError(
+            f"{field}: {array.dtype}{list(array.shape)} is no picture, which is uint8 [height, "
+            "width, 3]; send a network input as `input`"
+        )
+    return array
 
 
 def units_of(request: pb.ExplainRequest | pb.Units) -> str | list[int] | None:
@@ -134,14 +146,14 @@ def _position(request: pb.ExplainRequest) -> str | Array | None:
 
 def preprocess_of(
     request: pb.ExplainRequest | pb.ViewRequest | pb.EvaluateRequest,
-) -> Preprocess | str | None:
-    """Return the preprocessing of pictures, None for the model's own."""
+) -> Preprocess | None:
+    """Return the preprocessing of pictures, None for the model's own. Raises InputError."""
     match request.WhichOneof("preprocessing"):
         case "preset":
-            return request.preset
+            how = parse(request.preset)
         case "preprocess":
             steps = request.preprocess
-            return Preprocess(
+            how = Preprocess(
                 size=(steps.height, steps.width) if steps.height or steps.width else None,
                 crop=steps.crop or "none",
                 color=steps.color or "RGB",
@@ -153,6 +165,8 @@ def preprocess_of(
             )
         case _:
             return None
+    check_preprocess(how, len(request.images))
+    return how
 
 
 def method_options_of(request: Request | pb.MapsView) -> dict[str, Any]:
@@ -175,12 +189,13 @@ def _exported_options(request: pb.RewriteRequest) -> dict[str, Any]:
         if option.type is int and option.checked(value) > option.most_exported:
             raise InputError(
                 f"method_options.{name}: {value} exceeds {option.most_exported}, the limit for a "
-                "rewritten model; Explain has no limit"
+                "rewritten model; Explain takes more"
             )
     return options
 
 
 def _array(field: str, tensor: pb.Tensor) -> Array:
+    check_bounds(tensor, field)
     try:
         return tensors.to_array(tensor)
     except ValueError as e:
