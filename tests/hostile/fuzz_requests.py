@@ -30,6 +30,7 @@ class Outcome:
 
     ends: their number by the call's status and kind of error. defects: by text, the numbers of the
     cases. deaths: of workers, by what the service said of them. leaks: texts with a path.
+    left: the files in the folder of models afterwards. answers: whether the service still does.
     """
 
     def __init__(self) -> None:
@@ -38,11 +39,13 @@ class Outcome:
         self.leaks: dict[str, list[int]] = {}
         self.hangs: list[int] = []
         self.deaths: Counter[str] = Counter()
+        self.left: list[str] = []
+        self.answers = True
 
     @property
     def clean(self) -> bool:
         """Whether nothing was found."""
-        return not (self.defects or self.leaks or self.hangs or self.deaths)
+        return self.answers and not (self.defects or self.leaks or self.hangs or self.deaths)
 
 
 async def send_cases(address: str, first: int, count: int, folder: str = "") -> Outcome:
@@ -153,7 +156,7 @@ async def _run(first: int, count: int) -> Outcome:
     deaths: Counter[str] = Counter()
     handler = _Deaths(deaths)
     logging.getLogger("onnxplain").addHandler(handler)
-    with tempfile.TemporaryDirectory(prefix="onnxplain-fuzz-") as folder:
+    with tempfile.TemporaryDirectory(prefix="fuzz-") as folder:
         models, store = Path(folder) / "models", Path(folder) / "store"
         models.mkdir()
         store.mkdir()
@@ -164,7 +167,8 @@ async def _run(first: int, count: int) -> Outcome:
         service = await start_settings(settings)
         try:
             outcome = await send_cases(service.address, first, count, folder)
-            await _require_answer(service.address)
+            outcome.left = sorted(str(p.relative_to(folder)) for p in models.rglob("*"))
+            outcome.answers = await _answers(service.address)
         finally:
             await service.stop(0)
             logging.getLogger("onnxplain").removeHandler(handler)
@@ -172,16 +176,21 @@ async def _run(first: int, count: int) -> Outcome:
     return outcome
 
 
-async def _require_answer(address: str) -> None:
-    """Raise AioRpcError unless the service still answers."""
+async def _answers(address: str) -> bool:
+    """Tell whether the service still answers, and its worker opens a model."""
     import grpc
 
     from onnxplain.v1 import explain_pb2 as pb
     from onnxplain.v1 import explain_pb2_grpc
 
+    request = pb.ListLayersRequest(model="models/classifier")
     async with grpc.aio.insecure_channel(address, [("grpc.enable_http_proxy", 0)]) as channel:
-        stub = explain_pb2_grpc.ExplainServiceStub(channel)
-        await stub.ListLayers(pb.ListLayersRequest(model="models/classifier"), wait_for_ready=True)
+        try:
+            await explain_pb2_grpc.ExplainServiceStub(channel).ListLayers(request, timeout=30)
+        except grpc.aio.AioRpcError as e:
+            print(f"no answer afterwards: {e.code()} {e.details()}")
+            return False
+    return True
 
 
 def _report(count: int = 1000, first: int = 0) -> int:
@@ -195,7 +204,7 @@ def _report(count: int = 1000, first: int = 0) -> int:
         print(f"{title}: {len(found)}")
         for text, numbers in found.items():
             print(f"  {text}: {numbers if isinstance(numbers, int) else numbers[:5]}")
-    print(f"hangs: {outcome.hangs}")
+    print(f"hangs: {outcome.hangs}, models: {outcome.left}")
     return 0 if outcome.clean else 1
 
 

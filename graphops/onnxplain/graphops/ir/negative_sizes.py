@@ -28,11 +28,11 @@ NUMBERED = {
 UNKNOWN = "onnxplain.unknown"  # a domain whose operators inference passes over
 
 
-def require_sizes(model: onnx.ModelProto) -> None:
+def require_sizes(model: onnx.ModelProto, values: bool = True) -> None:
     """Raise UnsupportedModel where a size is below zero before a Slice.
 
-    model: has the values of small constants only. Slices are passed over at first, and then those
-    alone that lie before any further operator which may make such a size.
+    model: has the values of small constants only. values: as of `inferred`. Slices are passed over
+    at first, and then those alone that lie before any further operator which may make such a size.
     """
     rounds = _rounds(model.graph)
     for this in range(1, max(rounds, default=0) + 1):
@@ -42,7 +42,7 @@ def require_sizes(model: onnx.ModelProto) -> None:
             if last >= this:
                 node.domain = UNKNOWN
         part.opset_import.add(domain=UNKNOWN, version=1)
-        inferred = onnx.shape_inference.infer_shapes(part, data_prop=True).graph
+        inferred = onnx.shape_inference.infer_shapes(part, data_prop=values).graph
         for value in [*inferred.value_info, *inferred.output]:
             sizes = [d.dim_value for d in value.type.tensor_type.shape.dim]
             if any(size < 0 for size in sizes):

@@ -34,14 +34,16 @@ def with_shapes(model: onnx.ModelProto) -> onnx.ModelProto:
         raise CorruptModel(f"the model's shapes are inconsistent: {one_line(e)}") from e
 
 
-def inferred(light: onnx.ModelProto, strict: bool = False) -> onnx.ModelProto:
+def inferred(
+    light: onnx.ModelProto, *, strict: bool = False, values: bool = True
+) -> onnx.ModelProto:
     """Return a copy of a model without large constants, with inferred shapes.
 
-    strict: whether to raise where nodes do not fit their inputs. Raises what ONNX does, and
-    UnsupportedModel where a size would be negative.
+    strict: whether to raise where nodes do not fit their inputs. values: whether to follow those of
+    lists of integers. Raises what ONNX does, and UnsupportedModel where a size would be negative.
     """
-    require_sizes(light)
-    return onnx.shape_inference.infer_shapes(light, strict_mode=strict, data_prop=True)
+    require_sizes(light, values)
+    return onnx.shape_inference.infer_shapes(light, strict_mode=strict, data_prop=values)
 
 
 def infer_shapes(graph: Graph, sizes_changed: bool = False) -> None:
@@ -77,7 +79,7 @@ def require_consistent(model: onnx.ModelProto) -> None:
             output.type.tensor_type.ClearField("shape")
     try:
         # First without the values of lists, since those of a long one take much memory.
-        _require_possible(onnx.shape_inference.infer_shapes(light))
+        _require_possible(inferred(light, values=False))
         _require_possible(inferred(light, strict=True))
     except (onnx.shape_inference.InferenceError, RuntimeError, ValueError) as e:
         if any(_rounds_up(node) for node in model.graph.node):
