@@ -23,6 +23,7 @@ OURS = (
     "/onnxplain.",
     "/inference.",
     "/grpc.reflection.",
+    "/grpc.health.v1.Health/Check",
 )  # how the names of the calls begin whose errors are told
 KIND_KEY = "onnxplain-error"
 
