@@ -13,7 +13,10 @@ RAISE_NOTHING = {
     "read_metadata", "Option.described", "Preprocess.seen_box", "Covered.page", "Invariance.page",
     "Sliding.page",
 }  # fmt: skip
-DOORS = ("onnxplain.graphops", "onnxplain.engine", "onnxplain.client", "onnxplain.server")
+DOORS = (
+    "onnxplain.graphops", "onnxplain.engine", "onnxplain.registry", "onnxplain.client",
+    "onnxplain.server",
+)  # fmt: skip
 
 
 ROOT = Path(__file__).parents[1]

@@ -12,6 +12,7 @@ ROOT = Path(__file__).parents[1]
 SOURCES = {
     "graphops": ROOT / "graphops/onnxplain/graphops",
     "engine": ROOT / "service/onnxplain/engine",
+    "registry": ROOT / "service/onnxplain/registry",
     "server": ROOT / "service/onnxplain/server",
     "client": ROOT / "clients/python/onnxplain/client",
     "cli": ROOT / "clients/python/onnxplain/cli",

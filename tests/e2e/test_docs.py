@@ -11,7 +11,8 @@ ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(ROOT.glob("docs/**/*.md"))]
 PAGES.append(ROOT / "examples/README.md")
 PACKAGES = [ROOT / folder for folder in (
-    "graphops/onnxplain/graphops", "service/onnxplain/engine", "service/onnxplain/server",
+    "graphops/onnxplain/graphops", "service/onnxplain/engine", "service/onnxplain/registry",
+    "service/onnxplain/server",
     "clients/python/onnxplain/cli", "clients/python/onnxplain/client",
 )]  # fmt: skip
 LINK = re.compile(r"\]\((?!https?:)([^)#]+)[^)]*\)")
@@ -46,7 +47,7 @@ def test_a_name_that_is_gone_is_reported():
     assert missing(page, ROOT / "docs") == gone
 
 
-@pytest.mark.parametrize("package", ["engine", "graphops", "client"])
+@pytest.mark.parametrize("package", ["engine", "graphops", "registry", "client"])
 def test_the_reference_has_every_public_name(package):
     page = (ROOT / f"docs/reference/{package}.md").read_text()
     shown = re.findall(rf"^::: onnxplain\.{package}\.(?:\w+\.)*(\w+)$", page, re.MULTILINE)

@@ -55,13 +55,13 @@ def fields_of(error):
     return [v.field for v in violations]
 
 
-def test_a_wrong_field_is_named(stub):
+def test_a_wrong_field_is_named(stub_here):
     nothing = pb.ExplainRequest(model=MODEL, images=[IMAGE, pb.Image()])
-    assert fields_of(failure(stub.ExplainUnits, nothing)) == ["images[1]"]
+    assert fields_of(failure(stub_here.ExplainUnits, nothing)) == ["images[1]"]
     short = pb.Tensor(data_type=pb.DATA_TYPE_FLOAT, shape=[5], data=b"1")
     baseline = pb.ExplainRequest(model=MODEL, images=[IMAGE])
     baseline.method_options.baseline.CopyFrom(short)
-    assert fields_of(failure(stub.ExplainUnits, baseline)) == ["method_options.baseline"]
+    assert fields_of(failure(stub_here.ExplainUnits, baseline)) == ["method_options.baseline"]
 
 
 @pytest.mark.parametrize(
@@ -78,51 +78,53 @@ def test_a_wrong_field_is_named(stub):
         ("layer", []),
     ],
 )
-def test_fields_are_read_off_the_text_where_the_request_has_them(stub, monkeypatch, text, fields):
+def test_fields_are_read_off_the_text_where_the_request_has_them(
+    stub_here, monkeypatch, text, fields
+):
     raising(monkeypatch, errors.OptionError(text))
-    error = failure(stub.ExplainUnits, EXPLAIN)
+    error = failure(stub_here.ExplainUnits, EXPLAIN)
     assert (fields_of(error) if BadRequest in details(error) else []) == fields
 
 
-def test_a_missing_thing_is_named(stub):
+def test_a_missing_thing_is_named(stub_here):
     def resource(call, request):
         found = details(failure(call, request))[ResourceInfo]
         return found.resource_type, found.resource_name
 
     layers = pb.CheckRequest(model="models/nothing"), pb.CheckRequest(model=f"{MODEL}/versions/9")
-    as_list = lambda request, timeout: [stub.Check(request, timeout)]  # noqa: E731
+    as_list = lambda request, timeout: [stub_here.Check(request, timeout)]  # noqa: E731
     assert resource(as_list, layers[0]) == ("model", "models/nothing")
     assert resource(as_list, layers[1]) == ("model", "models/classifier/versions/9")
     odd = pb.ExplainRequest(model=MODEL, images=[IMAGE], layer="layer's 'own' name")
-    assert resource(stub.ExplainUnits, odd) == ("layer", "layer's 'own' name")
+    assert resource(stub_here.ExplainUnits, odd) == ("layer", "layer's 'own' name")
 
 
 @pytest.mark.parametrize("error", STATUS, ids=lambda error: error.__name__)
-def test_only_what_is_safe_to_repeat_says_when(stub, monkeypatch, error):
+def test_only_what_is_safe_to_repeat_says_when(stub_here, monkeypatch, error):
     raising(monkeypatch, error("what, where, and what to do"))
-    found = details(failure(stub.ExplainUnits, EXPLAIN))
+    found = details(failure(stub_here.ExplainUnits, EXPLAIN))
     assert (RetryInfo in found) == (error.__name__ in ("QueueFull", "NoWorker"))
     assert DebugInfo not in found
     assert found[ErrorInfo].domain == "onnxplain"
     assert found[ErrorInfo].reason.replace("_", "") == error.__name__.upper()
 
 
-def test_a_defect_has_no_more_details_than_its_text(stub, monkeypatch):
+def test_a_defect_has_no_more_details_than_its_text(stub_here, monkeypatch):
     raising(monkeypatch, ZeroDivisionError("the secret of /srv/models"))
-    assert set(details(failure(stub.ExplainUnits, EXPLAIN))) == {ErrorInfo}
+    assert set(details(failure(stub_here.ExplainUnits, EXPLAIN))) == {ErrorInfo}
 
 
 @pytest.mark.parametrize("letter", ["a", "ä", "日", "😀"])
-def test_long_texts_arrive_with_their_details(stub, monkeypatch, letter):
+def test_long_texts_arrive_with_their_details(stub_here, monkeypatch, letter):
     raising(monkeypatch, errors.OptionError("layer: " + letter * 10_000))
-    error = failure(stub.ExplainUnits, EXPLAIN)
+    error = failure(stub_here.ExplainUnits, EXPLAIN)
     assert error.code() is StatusCode.INVALID_ARGUMENT
     assert set(error.details().removeprefix("layer: ")) == {letter}
     assert fields_of(error) == ["layer"]
 
 
-def test_what_is_no_message_is_the_callers_mistake(address):
-    with grpc.insecure_channel(address, PROXY) as channel:
+def test_what_is_no_message_is_the_callers_mistake(address_here):
+    with grpc.insecure_channel(address_here, PROXY) as channel:
         for call in ("Explain", "Check"):
             garbage = channel.unary_unary(f"/{SERVICE}/{call}")
             error = failure(lambda r, timeout, c=garbage: [c(r, timeout)], b"\xff\xff\xff")
@@ -133,8 +135,8 @@ def test_what_is_no_message_is_the_callers_mistake(address):
         assert error.code() is StatusCode.INVALID_ARGUMENT
 
 
-def test_a_call_that_is_not_offered(address):
-    with grpc.insecure_channel(address, PROXY) as channel:
+def test_a_call_that_is_not_offered(address_here):
+    with grpc.insecure_channel(address_here, PROXY) as channel:
         error = failure(channel.unary_stream(f"/{SERVICE}/Foretell"), b"")
     assert error.code() is StatusCode.UNIMPLEMENTED
     assert dict(error.trailing_metadata())["onnxplain-error"] == "UnknownCall"
@@ -172,10 +174,10 @@ class Forwarder(grpc.GenericRpcHandler):
 
 
 @pytest.fixture(scope="module")
-def edge(address):
+def edge(address_here):
     async def start():
         server = grpc.aio.server(interceptors=[ErrorInterceptor()])
-        server.add_generic_rpc_handlers([Forwarder(address)])
+        server.add_generic_rpc_handlers([Forwarder(address_here)])
         port = server.add_insecure_port("127.0.0.1:0")
         await server.start()
         return server, port
@@ -196,9 +198,9 @@ def calls(channel):
     yield lambda r, timeout: channel.stream_stream(name + "View")(iter([r]), timeout)
 
 
-def test_a_workers_failure_passes_the_edge_unchanged(stub, edge):
+def test_a_workers_failure_passes_the_edge_unchanged(stub_here, edge):
     request = pb.ExplainRequest(model=MODEL, images=[IMAGE], layer="größer")
-    own = failure(stub.ExplainUnits, request)
+    own = failure(stub_here.ExplainUnits, request)
     for call in calls(edge):
         passed = failure(call, request.SerializeToString())
         assert passed.code() is own.code() is StatusCode.NOT_FOUND
@@ -206,8 +208,8 @@ def test_a_workers_failure_passes_the_edge_unchanged(stub, edge):
         assert sorted(passed.trailing_metadata()) == sorted(own.trailing_metadata())
 
 
-def test_what_arrives_passes_too(stub, edge):
-    own = [m.SerializeToString() for m in stub.ExplainUnits(EXPLAIN, 10)]
+def test_what_arrives_passes_too(stub_here, edge):
+    own = [m.SerializeToString() for m in stub_here.ExplainUnits(EXPLAIN, 10)]
     one, stream, one_of_stream, streams = (
         list(call(EXPLAIN.SerializeToString(), timeout=10)) for call in calls(edge)
     )

@@ -14,6 +14,7 @@ from onnxplain.graphops.errors import (
     MissingModel,
     UnsupportedModel,
 )
+from onnxplain.registry import FolderSource
 from onnxplain.server.worker.models import Models, Value
 
 
@@ -23,8 +24,12 @@ def write(path, text=CLASSIFIER):
     return path
 
 
+def served(*folders):
+    return Models([FolderSource(folder) for folder in folders])
+
+
 def names(folder):
-    return [found.name for found in Models(folder).all()]
+    return [found.name for found in served(folder).all()]
 
 
 def test_both_layouts_by_name_and_version(tmp_path):
@@ -49,7 +54,7 @@ def test_what_is_no_model_is_not_listed(tmp_path):
 def test_a_plain_name_is_the_newest_version(tmp_path):
     for version in (9, 10):
         write(tmp_path / f"a/{version}/model.onnx")
-    models = Models(tmp_path)
+    models = served(tmp_path)
     assert models.get("models/a").name == "models/a/versions/10"
     assert models.get("models/a/versions/9").name == "models/a/versions/9"
     with models.use("models/a") as (name, path):
@@ -62,7 +67,7 @@ def test_what_is_told_of_a_model(tmp_path):
     net = model(CLASSIFIER)
     onnx.helper.set_model_props(net, {"author": "somebody"})
     onnx.save(net, path)
-    found = Models(tmp_path).get("models/a")
+    found = served(tmp_path).get("models/a")
     assert found.inputs == (Value("image", "float32", ("N", 3, 16, 16)),)
     assert found.outputs == (Value("probabilities", "float32", ("N", 5)),)
     assert (found.opset, found.size_bytes) == (17, path.stat().st_size)
@@ -72,7 +77,7 @@ def test_what_is_told_of_a_model(tmp_path):
 
 def test_a_changed_file_is_seen(tmp_path):
     path = write(tmp_path / "a.onnx")
-    models = Models(tmp_path)
+    models = served(tmp_path)
     assert models.get("models/a").outputs[0].name == "probabilities"
     write(path, ANY_SIZE)
     assert models.get("models/a").outputs[0].name == "y"
@@ -83,7 +88,7 @@ def test_a_changed_file_is_seen(tmp_path):
 def test_a_corrupt_model_is_listed_with_its_problem(tmp_path):
     (tmp_path / "bad.onnx").write_bytes(b"this is no model")
     write(tmp_path / "good.onnx")
-    bad, good = Models(tmp_path).all()
+    bad, good = served(tmp_path).all()
     assert "'models/bad/versions/1' is not an ONNX model" in bad.problem
     assert good.problem == ""
 
@@ -92,7 +97,7 @@ def test_errors_name_the_model_and_not_the_file(tmp_path):
     write(tmp_path / "a.onnx")
     with (
         pytest.raises(CorruptModel, match="^'models/a/versions/1' is bad$"),
-        Models(tmp_path).use("models/a") as (_, path),
+        served(tmp_path).use("models/a") as (_, path),
     ):
         raise CorruptModel(f"'{path}' is bad")
 
@@ -104,7 +109,7 @@ def test_errors_name_the_model_and_not_the_file(tmp_path):
 def test_a_name_of_another_form_is_refused(tmp_path, name):
     write(tmp_path / "a.onnx")
     with pytest.raises(InputError, match="write models/NAME"):
-        Models(tmp_path).get(name)
+        served(tmp_path).get(name)
 
 
 @pytest.mark.parametrize("name", ["models/..", "models/../versions/1", "models/.", "models/a\0"])
@@ -112,7 +117,7 @@ def test_no_name_leads_out_of_the_folder(tmp_path, name):
     write(tmp_path / "1/model.onnx")
     write(tmp_path / "folder/a.onnx")
     with pytest.raises(MissingModel, match="nearest: 'a'"):
-        Models(tmp_path / "folder").get(name)
+        served(tmp_path / "folder").get(name)
 
 
 @pytest.mark.parametrize("version", ["3", "01", "x", ".."])
@@ -120,13 +125,13 @@ def test_an_unknown_version_is_told_with_the_known_ones(tmp_path, version):
     for known in (1, 2):
         write(tmp_path / f"a/{known}/model.onnx")
     with pytest.raises(MissingModel, match="'a': it has 1, 2"):
-        Models(tmp_path).get(f"models/a/versions/{version}")
+        served(tmp_path).get(f"models/a/versions/{version}")
 
 
 def test_two_files_of_one_version_are_a_problem(tmp_path):
     write(tmp_path / "a.onnx")
     write(tmp_path / "a/1/model.onnx")
-    models = Models(tmp_path)
+    models = served(tmp_path)
     (found,) = models.all()
     assert "'a.onnx' and 'a/1/model.onnx' are the same version" in found.problem
     with pytest.raises(UnsupportedModel, match="remove one"), models.use("models/a"):
@@ -135,12 +140,12 @@ def test_two_files_of_one_version_are_a_problem(tmp_path):
 
 def test_the_folder_must_be_there(tmp_path):
     with pytest.raises(MissingFile, match="no folder"):
-        Models(tmp_path / "nowhere")
+        served(tmp_path / "nowhere")
 
 
 def test_a_folder_that_goes_away_is_empty(tmp_path):
     write(tmp_path / "folder/a.onnx")
-    models = Models(tmp_path / "folder")
+    models = served(tmp_path / "folder")
     shutil.rmtree(tmp_path / "folder")
     assert models.all() == []
 
@@ -153,7 +158,7 @@ def test_no_error_says_where_the_folder_is(tmp_path):
     tensor.ClearField("raw_data")
     tensor.ClearField("float_data")
     (tmp_path / "a.onnx").write_bytes(whole.SerializeToString())
-    (found,) = Models(tmp_path).all()
+    (found,) = served(tmp_path).all()
     assert "outside its folder" in found.problem or "inside its folder" in found.problem
     assert str(tmp_path) not in found.problem
 
@@ -161,7 +166,7 @@ def test_no_error_says_where_the_folder_is(tmp_path):
 def test_a_folder_of_one_letter_takes_nothing_from_the_text(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     write(tmp_path / "m" / "a.onnx")
-    found = Models(Path("m"))
+    found = served(Path("m"))
     said = "no method 'lrp' (nearest: 'm')"
     with pytest.raises(InputError) as error, found.use("models/a"):
         raise InputError(said)
@@ -171,6 +176,26 @@ def test_a_folder_of_one_letter_takes_nothing_from_the_text(tmp_path, monkeypatc
 def test_an_error_names_the_one_of_several_models_that_it_is_about(tmp_path):
     for name in ("a", "b"):
         write(tmp_path / f"{name}.onnx")
-    with pytest.raises(InputError) as error, Models(tmp_path).use_all(["models/a", "models/b"]):
+    with pytest.raises(InputError) as error, served(tmp_path).use_all(["models/a", "models/b"]):
         raise InputError(f"'{tmp_path / 'a.onnx'}' is not '{tmp_path / 'b.onnx'}'")
     assert str(error.value) == "'models/a/versions/1' is not 'models/b/versions/1'"
+
+
+def test_a_page_describes_its_own_models_alone(tmp_path):
+    for name in "abc":
+        write(tmp_path / f"{name}.onnx")
+    models = served(tmp_path)
+    first, token = models.page(2, "")
+    (tmp_path / "a.onnx").unlink()
+    rest, end = models.page(2, token)
+    assert [m.name[7] for m in first] + [m.name[7] for m in rest] == ["a", "b", "c"]
+    assert end == ""
+    with pytest.raises(InputError, match="page_token"):
+        models.page(2, "another")
+
+
+def test_several_folders_are_served_together(tmp_path):
+    write(tmp_path / "one/a.onnx")
+    write(tmp_path / "two/a/2/model.onnx", ANY_SIZE)
+    models = served(tmp_path / "one", tmp_path / "two")
+    assert [m.outputs[0].name for m in models.all()] == ["probabilities", "y"]

@@ -69,7 +69,10 @@ def test_a_view_is_that_of_a_local_run(client, folder, view):
     )  # fmt: skip
     model = str(folder / "classifier.onnx")
     if view == "training":
-        model, options = [model, model], {**options, "names": ["classifier"] * 2}
+        model, options = (
+            [model, model],
+            {**options, "names": ["classifier", "classifier/versions/1"]},
+        )
     expected = VIEWS[view](
         Engine("cpu"), model, shown if view in ("maps", "top") else shown[0],
         preprocess=Preprocess(**UNIT), labels=LABELS, **options,

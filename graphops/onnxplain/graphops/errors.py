@@ -190,14 +190,7 @@ class ServiceError(OnnxplainError):
 
 
 class QueueFull(ServiceError):
-    """Too many calls wait for the model already.
-
-    retry_seconds: after which a place should be free.
-    """
-
-    def __init__(self, text: str, retry_seconds: float = 1.0) -> None:
-        super().__init__(text)
-        self.retry_seconds = retry_seconds
+    """Too many calls wait for the model already."""
 
 
 class NoWorker(ServiceError):

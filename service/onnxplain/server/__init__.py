@@ -5,12 +5,43 @@ from typing import TYPE_CHECKING
 from onnxplain.graphops.lazy_import import on_first_use
 
 if TYPE_CHECKING:
-    from onnxplain.server.serving import Service, serve, start
+    from onnxplain.server.config import Configuration, read_configuration
+    from onnxplain.server.serving import Service, serve, serve_settings, start, start_settings
+    from onnxplain.server.settings import Settings
+    from onnxplain.server.tokens import Token, make_token
     from onnxplain.server.worker import Models, ServedModel, Value
 
-__all__ = ["Models", "ServedModel", "Service", "Value", "serve", "start"]
+__all__ = [
+    "Configuration",
+    "Models",
+    "ServedModel",
+    "Service",
+    "Settings",
+    "Token",
+    "Value",
+    "make_token",
+    "read_configuration",
+    "serve",
+    "serve_settings",
+    "start",
+    "start_settings",
+]
 
-SERVING, WORKER = ("Service", "serve", "start"), ("Models", "ServedModel", "Value")
 __getattr__ = on_first_use(
-    __name__, dict.fromkeys(SERVING, "serving") | dict.fromkeys(WORKER, "worker")
+    __name__,
+    {
+        "Configuration": "config",
+        "Models": "worker",
+        "ServedModel": "worker",
+        "Service": "serving",
+        "Settings": "settings",
+        "Token": "tokens",
+        "Value": "worker",
+        "make_token": "tokens",
+        "read_configuration": "config",
+        "serve": "serving",
+        "serve_settings": "serving",
+        "start": "serving",
+        "start_settings": "serving",
+    },
 )

@@ -97,6 +97,8 @@ def failure(error: Exception) -> Failure:
         metadata = dict(error.trailing_metadata() or ())
         kind = metadata.pop(KIND_KEY, None) or TRANSPORT.get(error.code(), "InternalError")
         return Failure(error.code(), error.details() or "", str(kind), metadata)
+    if isinstance(error, MemoryError):
+        error = errors.OutOfMemory("out of memory: explain fewer or smaller pictures at once")
     code = next((STATUS[c] for c in type(error).__mro__ if c in STATUS), None)
     if code is not None:
         text = str(error).encode()[:MAX_TEXT_BYTES].decode(errors="ignore")

@@ -27,13 +27,14 @@ PASSED = (
 def write(settings: Settings, listen: str) -> bytes:
     """Return the line for a worker that is to listen at `listen`."""
     values = {name: getattr(settings, name) for name in PASSED}
-    return json.dumps(values | {"listen": listen}, default=str).encode() + b"\n"
+    return json.dumps(values | {"listen": [listen]}, default=str).encode() + b"\n"
 
 
 def read(line: bytes) -> Settings:
-    """Return the settings in a line, whose `listen` is the worker's own."""
+    """Return the settings in a line, whose `listen` has the worker's own."""
     values = json.loads(line)
     values["models"] = tuple(map(Path, values["models"]))
     values["store"] = None if values["store"] is None else Path(values["store"])
-    values["device"] = tuple(values["device"])
+    for name in ("device", "listen"):
+        values[name] = tuple(values[name])
     return dataclasses.replace(Settings(), **values)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import dataclasses
 import os
 import signal
 import sys
@@ -17,18 +16,15 @@ from onnxplain.server.edge.gateway import start_gateway
 from onnxplain.server.listening import MAX_REQUEST_BYTES
 from onnxplain.server.settings import Settings
 
-__all__ = ["Service", "serve", "start"]
-
-DEFAULTS = Settings()
+__all__ = ["Service", "serve", "serve_settings", "start", "start_settings"]
 
 
 def serve(
     models_dir: str | os.PathLike[str],
-    listen: str = DEFAULTS.listen,
+    listen: str = "127.0.0.1:50051",
     device: str = "auto",
     ready: Callable[[str], None] | None = None,
     *,
-    settings: Settings = DEFAULTS,
     in_process: bool = False,
 ) -> None:
     """Serve the models in a folder until SIGINT or SIGTERM, from the main thread.
@@ -38,7 +34,6 @@ def serve(
         listen: HOST:PORT; port 0 is any free port.
         device: "auto", "cpu", "cuda" or "cuda:N", as in `onnxplain.engine.Engine`.
         ready: called once with the HOST:PORT of the running service.
-        settings: all others; the three above come before its own.
         in_process: whether everything runs in this process, without isolation.
 
     Raises:
@@ -48,15 +43,33 @@ def serve(
         ServiceError: the port is in use, the host is not this machine, or the system is not Linux
             and `in_process` is false.
     """
-    asyncio.run(_serve(_settings(models_dir, listen, device, settings), in_process, ready))
+    serve_settings(_settings(models_dir, listen, device), ready, in_process=in_process)
+
+
+def serve_settings(
+    settings: Settings,
+    ready: Callable[[str], None] | None = None,
+    *,
+    in_process: bool = False,
+) -> None:
+    """Serve with all settings chosen, as `serve` does with some.
+
+    Args:
+        settings: of the service.
+        ready: called once with the address of the running service, the first of `settings.listen`.
+        in_process: whether everything runs in this process, without isolation.
+
+    Raises:
+        MissingFile, OptionError, DeviceError, ServiceError: as `serve` does.
+    """
+    asyncio.run(_serve(settings, in_process, ready))
 
 
 async def start(
     models_dir: str | os.PathLike[str],
-    listen: str = DEFAULTS.listen,
+    listen: str = "127.0.0.1:50051",
     device: str = "auto",
     *,
-    settings: Settings = DEFAULTS,
     in_process: bool = False,
 ) -> Service:
     """Start serving the models in a folder, in the running event loop.
@@ -65,7 +78,6 @@ async def start(
         models_dir: a folder of NAME.onnx files or NAME/VERSION/model.onnx; it may change meanwhile.
         listen: HOST:PORT; port 0 is any free port.
         device: "auto", "cpu", "cuda" or "cuda:N", as in `onnxplain.engine.Engine`.
-        settings: all others; the three above come before its own.
         in_process: whether everything runs in this process, without isolation.
 
     Returns:
@@ -74,7 +86,33 @@ async def start(
     Raises:
         MissingFile, OptionError, DeviceError, ServiceError: as `serve` does.
     """
-    return await _start(_settings(models_dir, listen, device, settings), in_process)
+    return await start_settings(_settings(models_dir, listen, device), in_process=in_process)
+
+
+async def start_settings(settings: Settings, *, in_process: bool = False) -> Service:
+    """Start serving with all settings chosen, as `start` does with some.
+
+    Args:
+        settings: of the service.
+        in_process: whether everything runs in this process, without isolation.
+
+    Returns:
+        The running service; stop it with `Service.stop`.
+
+    Raises:
+        MissingFile, OptionError, DeviceError, ServiceError: as `serve` does.
+    """
+    if in_process:
+        from onnxplain.server.worker.process import start_worker  # the edge never loads it
+
+        server: Running = await start_worker(settings, MAX_REQUEST_BYTES)
+    elif sys.platform == "linux":
+        server = await start_gateway(settings)
+    else:
+        raise ServiceError(
+            "worker processes are isolated on Linux only: serve in one process, with --in-process"
+        )
+    return Service(server, settings.drain_seconds)
 
 
 class Running(Protocol):
@@ -106,26 +144,8 @@ class Service:
         await self._server.stop(self._drain_seconds if grace is None else grace)
 
 
-def _settings(
-    models_dir: str | os.PathLike[str], listen: str, device: str, settings: Settings
-) -> Settings:
-    return dataclasses.replace(
-        settings, models=(Path(models_dir),), listen=listen, device=(device,)
-    )
-
-
-async def _start(settings: Settings, in_process: bool) -> Service:
-    if in_process:
-        from onnxplain.server.worker.process import start_worker  # the edge never loads it
-
-        server: Running = await start_worker(settings, MAX_REQUEST_BYTES)
-    elif sys.platform == "linux":
-        server = await start_gateway(settings)
-    else:
-        raise ServiceError(
-            "worker processes are isolated on Linux only: serve in one process, with --in-process"
-        )
-    return Service(server, settings.drain_seconds)
+def _settings(models_dir: str | os.PathLike[str], listen: str, device: str) -> Settings:
+    return Settings(models=(Path(models_dir),), listen=(listen,), device=(device,))
 
 
 async def _serve(settings: Settings, in_process: bool, ready: Callable[[str], None] | None) -> None:
@@ -133,7 +153,7 @@ async def _serve(settings: Settings, in_process: bool, ready: Callable[[str], No
     for number in (signal.SIGINT, signal.SIGTERM):
         with contextlib.suppress(NotImplementedError):  # Windows: SIGINT stays KeyboardInterrupt
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    service = await _start(settings, in_process)
+    service = await start_settings(settings, in_process=in_process)
     try:
         if ready is not None:
             ready(service.address)

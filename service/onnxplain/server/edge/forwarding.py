@@ -30,7 +30,7 @@ Context = grpc.aio.ServicerContext[bytes, bytes]
 class Names(Protocol):
     """Knows the models' names."""
 
-    def resolve(self, name: str) -> str:
+    async def resolve(self, name: str) -> str:
         """Return the full name of the version that `name` means. Raises InputError."""
 
 
@@ -55,7 +55,7 @@ class Forwarding(grpc.GenericRpcHandler):
         return None
 
     async def _unary(self, method: str, request: bytes, context: Context) -> bytes:
-        model, request = self._route(method, request)
+        model, request = await self._route(method, request)
         async with self._workers.lend(model, method) as link:
             call = link.unary(method)(
                 request, timeout=context.time_remaining(), metadata=caller_metadata()
@@ -67,7 +67,7 @@ class Forwarding(grpc.GenericRpcHandler):
             return response
 
     async def _stream(self, method: str, request: bytes, context: Context) -> AsyncIterator[bytes]:
-        model, request = self._route(method, request)
+        model, request = await self._route(method, request)
         async with self._workers.lend(model, method) as link:
             call = link.stream(method)(
                 request, timeout=context.time_remaining(), metadata=caller_metadata()
@@ -81,7 +81,7 @@ class Forwarding(grpc.GenericRpcHandler):
                 call.cancel()
             context.set_trailing_metadata(tuple(await call.trailing_metadata()))
 
-    def _route(self, method: str, request: bytes) -> tuple[str, bytes]:
+    async def _route(self, method: str, request: bytes) -> tuple[str, bytes]:
         """Return the full name of a request's model, and the request with that name."""
         try:
             model = named_model(method, request)
@@ -89,5 +89,5 @@ class Forwarding(grpc.GenericRpcHandler):
             return "", request  # any worker will say what is wrong with it
         if not model:
             return "", request
-        model = self._names.resolve(model)
+        model = await self._names.resolve(model)
         return model, with_model(method, request, model)

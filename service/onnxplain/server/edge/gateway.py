@@ -8,7 +8,9 @@ import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
+from onnxplain.registry import FolderSource
 from onnxplain.server.edge.blame import Blame
+from onnxplain.server.edge.catalogue import Catalogue
 from onnxplain.server.edge.forwarding import SERVICES, Forwarding
 from onnxplain.server.edge.workers import Workers
 from onnxplain.server.errors import ErrorInterceptor
@@ -19,7 +21,7 @@ __all__ = ["Gateway", "start_gateway"]
 
 
 class Gateway:
-    """A running edge, at `address`."""
+    """A running edge, at `address`, the first that it listens on."""
 
     def __init__(
         self,
@@ -27,11 +29,13 @@ class Gateway:
         server: grpc.aio.Server,
         status: health.aio.HealthServicer,
         workers: Workers,
+        catalogue: Catalogue,
     ) -> None:
         self.address = address
         self._server = server
         self._status = status
         self._workers = workers
+        self._catalogue = catalogue
 
     async def stop(self, grace: float) -> None:
         """Accept no new calls, let running ones finish within `grace` seconds, end the workers."""
@@ -39,6 +43,7 @@ class Gateway:
         stopped = asyncio.ensure_future(self._server.stop(grace))
         # After the grace period gRPC drops calls mid-message: ended earlier, they have a status.
         await asyncio.wait([stopped], timeout=grace / 2)
+        await self._catalogue.stop()
         await self._workers.stop()
         await stopped
 
@@ -64,29 +69,25 @@ async def start_gateway(settings: Settings) -> Gateway:
             ("grpc.max_send_message_length", -1),
         ],
     )
-    address = bind(server, settings.listen)
-    workers = Workers(settings, Blame(lambda name: None))
+    addresses = [bind(server, listen) for listen in settings.listen]
+    sources = [FolderSource(folder) for folder in settings.folders]
+    workers = Workers(settings, Blame(lambda name: catalogue.stamp(name)))
+    catalogue = Catalogue(sources, workers, warm=settings.warm)
     status = health.aio.HealthServicer()
     health_pb2_grpc.add_HealthServicer_to_server(status, server)
     names = [service.full_name for service in SERVICES]
     reflection.enable_server_reflection(
         (*names, health.SERVICE_NAME, reflection.SERVICE_NAME), server
     )
-    server.add_generic_rpc_handlers((Forwarding(workers, AsGiven()),))
+    server.add_generic_rpc_handlers((Forwarding(workers, catalogue),))
     try:
         await workers.start()
+        await catalogue.start()
         await server.start()
     except BaseException:
+        await catalogue.stop()
         await workers.stop()
         raise
     for name in names:
         await status.set(name, health_pb2.HealthCheckResponse.SERVING)
-    return Gateway(address, server, status, workers)
-
-
-class AsGiven:
-    """Leaves the models' names as they are."""
-
-    def resolve(self, name: str) -> str:
-        """Return the name."""
-        return name
+    return Gateway(addresses[0], server, status, workers, catalogue)

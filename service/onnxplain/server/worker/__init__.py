@@ -1,7 +1,15 @@
 """A worker: the service itself, which opens models and pictures and runs the engine."""
 
 from onnxplain.server.worker.inference import InferenceServicer
+from onnxplain.server.worker.inspection import WorkerServicer
 from onnxplain.server.worker.models import Models, ServedModel, Value
 from onnxplain.server.worker.servicer import ExplainServicer
 
-__all__ = ["ExplainServicer", "InferenceServicer", "Models", "ServedModel", "Value"]
+__all__ = [
+    "ExplainServicer",
+    "InferenceServicer",
+    "Models",
+    "ServedModel",
+    "Value",
+    "WorkerServicer",
+]

@@ -16,7 +16,8 @@ from onnxplain.graphops.errors import UnsupportedModel
 from onnxplain.graphops.metadata import package_version
 from onnxplain.inference import open_inference_pb2 as pb
 from onnxplain.inference import open_inference_pb2_grpc
-from onnxplain.server.resource_names import model_resource, name_and_version
+from onnxplain.registry import parse_name
+from onnxplain.server.resource_names import model_resource
 from onnxplain.server.worker.inference_explanation import explain
 from onnxplain.server.worker.inference_parameters import explanation_of
 from onnxplain.server.worker.inference_tensors import (
@@ -88,7 +89,7 @@ class InferenceServicer(open_inference_pb2_grpc.GRPCInferenceServiceServicer):
         if served.problem:
             raise UnsupportedModel(served.problem)
         return pb.ModelMetadataResponse(
-            name=name_and_version(served.name)[0],
+            name=parse_name(served.name)[0],
             versions=self._models.versions(served.name),
             platform="onnx_onnxv1",
             inputs=map(tensor_metadata, served.inputs),
@@ -107,8 +108,10 @@ class InferenceServicer(open_inference_pb2_grpc.GRPCInferenceServiceServicer):
                 outputs, texts = engine.infer(opened, inputs, wanted), dict[str, str]()
             else:
                 outputs, texts = explain(engine, opened, inputs, wanted, explanation)
-        model, version = name_and_version(name)
-        response = pb.ModelInferResponse(model_name=model, model_version=version, id=request.id)
+        model, version = parse_name(name)
+        response = pb.ModelInferResponse(
+            model_name=model, model_version=version or "", id=request.id
+        )
         for parameter, text in texts.items():
             response.parameters[parameter].string_param = text
         return with_outputs(response, outputs, raw=bool(request.raw_input_contents))

@@ -1,12 +1,10 @@
-"""The folder of models that a service serves.
+"""The models that a service serves, opened and described.
 
-`NAME.onnx` is version 1 of the model NAME; `NAME/3/model.onnx` is its version 3. Every request
-scans the folder, so models can be added, changed and removed while the service runs.
+Every request lists the sources, so models can be added, changed and removed while the service runs.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -15,16 +13,11 @@ from pathlib import Path
 import onnx
 
 from onnxplain.graphops import load, read_metadata
-from onnxplain.graphops.errors import (
-    InputError,
-    MissingFile,
-    MissingModel,
-    OnnxplainError,
-    UnsupportedModel,
-    nearest,
-)
+from onnxplain.graphops.errors import OnnxplainError
+from onnxplain.registry import Listing, ModelSource, ModelVersion, parse_name
+from onnxplain.server.pages import page
 
-__all__ = ["Models", "ServedModel", "Value"]
+__all__ = ["Models", "ServedModel", "Value", "describe", "naming"]
 
 
 @dataclass(frozen=True)
@@ -59,21 +52,34 @@ class ServedModel:
 
 
 class Models:
-    """The models in a folder. Raises MissingFile if there is no such folder."""
+    """The models of several sources."""
 
-    def __init__(self, folder: str | Path) -> None:
-        self._folder = Path(folder)
-        self._described: dict[Path, tuple[tuple[int, int, int], ServedModel]] = {}
-        if not self._folder.is_dir():
-            raise MissingFile(f"no folder '{folder}' to serve models from")
+    def __init__(self, sources: Sequence[ModelSource]) -> None:
+        self._sources = sources
+        self._described: dict[str, tuple[str, ServedModel]] = {}
 
     def all(self) -> list[ServedModel]:
         """Return every version of every model by name, the newest version of each last."""
-        return [
-            self._describe(name, version, paths)
-            for name, versions in sorted(self._scan().items())
-            for version, paths in sorted(versions.items())
-        ]
+        listing = self._listing()
+        return [self._describe(listing, version) for version in listing]
+
+    def page(self, size: int, token: str) -> tuple[list[ServedModel], str]:
+        """Return some of the versions, in the order of `all`.
+
+        Args:
+            size: the most versions, 0 for all that follow.
+            token: "" to begin with the first version, or what the previous page came with.
+
+        Returns:
+            The versions, and the token of the next page, "" after the last one. Models that are
+            added or removed meanwhile leave the others where they are.
+
+        Raises:
+            InputError: the size is negative, or the token is none of this service's.
+        """
+        listing = self._listing()
+        versions, next_token = page(list(listing), _order, size, token)
+        return [self._describe(listing, version) for version in versions], next_token
 
     def get(self, name: str) -> ServedModel:
         """Return one version of a model.
@@ -88,7 +94,8 @@ class Models:
             InputError: the name is not of that form.
             MissingModel: there is no such model or version.
         """
-        return self._describe(*self._find(name))
+        listing = self._listing()
+        return self._describe(listing, listing.find(name))
 
     def versions(self, name: str) -> list[str]:
         """Return the versions of a model, the oldest first.
@@ -102,8 +109,8 @@ class Models:
         Raises:
             InputError, MissingModel: as in `get`.
         """
-        model, _, _ = self._find(name)
-        return [str(version) for version in sorted(self._scan()[model])]
+        model, _ = parse_name(name)
+        return [str(version.number) for version in self._listing().versions(model)]
 
     @contextmanager
     def use(self, name: str) -> Iterator[tuple[str, Path]]:
@@ -138,72 +145,53 @@ class Models:
         Raises:
             InputError, MissingModel, UnsupportedModel: as in `use`.
         """
-        files = [self._file(name) for name in names]
-        try:
+        listing = self._listing()
+        versions = [listing.find(name) for name in names]
+        files = [(version.name, listing.open(version)) for version in versions]
+        with naming(files):
             yield files
-        except OnnxplainError as e:
-            raise type(e)(_hide_paths(str(e), files)) from e
 
-    def _file(self, name: str) -> tuple[str, Path]:
-        """Return the full name and the only file of one version of a model."""
-        model, version, paths = self._find(name)
-        if len(paths) > 1:
-            raise UnsupportedModel(self._clash(paths))
-        return _full_name(model, version), paths[0]
+    def _listing(self) -> Listing:
+        return Listing(self._sources)
 
-    def _find(self, name: str) -> tuple[str, int, list[Path]]:
-        """Return the model, the version and the files that a resource name means."""
-        # The name is only compared with the folder's contents, so it cannot lead out of the folder.
-        parts = re.fullmatch(r"models/([^/]+)(?:/versions/([^/]+))?", name)
-        if parts is None:
-            raise InputError(
-                f"'{name}' does not name a model: write models/NAME or models/NAME/versions/VERSION"
-            )
-        models = self._scan()
-        model, version = parts[1], parts[2]
-        if model not in models:
-            raise MissingModel(f"no model '{model}' ({nearest(model, models)})")
-        versions = {str(number): number for number in sorted(models[model])}
-        if version is not None and version not in versions:
-            raise MissingModel(
-                f"no version '{version}' of model '{model}': it has {', '.join(versions)}"
-            )
-        number = versions[version] if version is not None else max(versions.values())
-        return model, number, models[model][number]
-
-    def _scan(self) -> dict[str, dict[int, list[Path]]]:
-        """Return the files of each version of each model: one, or two where they clash."""
-        models: dict[str, dict[int, list[Path]]] = {}
-        for path in self._folder.glob("*.onnx"):
-            if path.is_file() and not path.name.startswith("."):
-                models.setdefault(path.stem, {}).setdefault(1, []).append(path)
-        for path in self._folder.glob("*/*/model.onnx"):
-            model, version = path.parts[-3:-1]
-            if re.fullmatch("[1-9][0-9]{0,17}", version) and not model.startswith("."):
-                models.setdefault(model, {}).setdefault(int(version), []).append(path)
-        return models
-
-    def _describe(self, model: str, version: int, paths: list[Path]) -> ServedModel:
-        name = _full_name(model, version)
-        if len(paths) > 1:
-            return ServedModel(name, problem=self._clash(paths))
-        path = paths[0]
+    def _describe(self, listing: Listing, version: ModelVersion) -> ServedModel:
         try:
-            stat = path.stat()
-        except OSError as e:
-            return ServedModel(name, problem=f"its file cannot be read: {e.strerror}")
-        stamp = (stat.st_mtime_ns, stat.st_size, stat.st_ino)
-        if path not in self._described or self._described[path][0] != stamp:
-            self._described[path] = (stamp, _read(name, path, stat.st_size))
-        return self._described[path][1]
+            path = listing.open(version)
+        except OnnxplainError as error:
+            return ServedModel(version.name, problem=str(error))
+        known = self._described.get(version.name)
+        if known is None or known[0] != version.stamp:
+            known = (version.stamp, _read(version.name, path))
+            listed = {version.name for version in listing}
+            kept = {name: value for name, value in self._described.items() if name in listed}
+            self._described = kept | {version.name: known}
+        return known[1]
 
-    def _clash(self, paths: list[Path]) -> str:
-        files = " and ".join(f"'{path.relative_to(self._folder)}'" for path in paths)
-        return f"{files} are the same version of the same model: remove one of them"
+
+def _order(version: ModelVersion) -> tuple[str, int]:
+    return version.model, version.number
 
 
-def _full_name(model: str, version: int) -> str:
-    return f"models/{model}/versions/{version}"
+@contextmanager
+def naming(files: Sequence[tuple[str, Path]]) -> Iterator[None]:
+    """Let errors that are raised inside name models in place of their files and folders."""
+    try:
+        yield
+    except OnnxplainError as e:
+        raise type(e)(_hide_paths(str(e), files)) from e
+
+
+def describe(name: str, model: onnx.ModelProto, size: int) -> ServedModel:
+    """Return what there is to tell of a model. size: of its file, in bytes."""
+    weights = {tensor.name for tensor in model.graph.initializer}
+    return ServedModel(
+        name=name,
+        size_bytes=size,
+        opset=next(o.version for o in model.opset_import if o.domain in ("", "ai.onnx")),
+        inputs=tuple(_value(v) for v in model.graph.input if v.name not in weights),
+        outputs=tuple(_value(v) for v in model.graph.output),
+        metadata=read_metadata(model),
+    )
 
 
 def _hide_paths(text: str, files: Sequence[tuple[str, Path]]) -> str:
@@ -216,20 +204,13 @@ def _hide_paths(text: str, files: Sequence[tuple[str, Path]]) -> str:
     return text
 
 
-def _read(name: str, path: Path, size: int) -> ServedModel:
+def _read(name: str, path: Path) -> ServedModel:
+    size = path.stat().st_size if path.exists() else 0
     try:
-        model = load(path)
+        with naming([(name, path)]):
+            return describe(name, load(path), size)
     except OnnxplainError as error:
-        return ServedModel(name, size, problem=_hide_paths(str(error), [(name, path)]))
-    weights = {tensor.name for tensor in model.graph.initializer}
-    return ServedModel(
-        name=name,
-        size_bytes=size,
-        opset=next(o.version for o in model.opset_import if o.domain in ("", "ai.onnx")),
-        inputs=tuple(_value(v) for v in model.graph.input if v.name not in weights),
-        outputs=tuple(_value(v) for v in model.graph.output),
-        metadata=read_metadata(model),
-    )
+        return ServedModel(name, size, problem=str(error))
 
 
 def _value(info: onnx.ValueInfoProto) -> Value:

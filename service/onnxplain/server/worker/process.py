@@ -11,13 +11,15 @@ from grpc_reflection.v1alpha import reflection
 
 from onnxplain.engine import Engine
 from onnxplain.inference import open_inference_pb2, open_inference_pb2_grpc
+from onnxplain.registry import FolderSource
 from onnxplain.server.errors import ErrorInterceptor
 from onnxplain.server.listening import bind
 from onnxplain.server.settings import Settings
 from onnxplain.server.worker.inference import InferenceServicer
+from onnxplain.server.worker.inspection import WorkerServicer
 from onnxplain.server.worker.models import Models
 from onnxplain.server.worker.servicer import ExplainServicer
-from onnxplain.v1 import explain_pb2, explain_pb2_grpc
+from onnxplain.v1 import explain_pb2, explain_pb2_grpc, worker_pb2_grpc
 
 __all__ = ["WorkerServer", "start_worker"]
 
@@ -65,7 +67,7 @@ async def start_worker(
     """Start a worker, in the running event loop.
 
     Args:
-        settings: its `listen` is the worker's address, its first device the worker's device.
+        settings: the first `listen` is the worker's address, the first device its device.
         max_request_bytes: the largest request that it takes.
         credentials: for TLS.
 
@@ -87,8 +89,8 @@ async def start_worker(
             ("grpc.max_send_message_length", -1),
         ],
     )
-    address = bind(server, settings.listen, credentials)
-    models = Models(settings.models[0])
+    address = bind(server, settings.listen[0], credentials)
+    models = Models([FolderSource(folder) for folder in settings.folders])
     engine = Engine(settings.device[0], threads=settings.threads)
     threads = ThreadPoolExecutor(settings.concurrency, "onnxplain")
     servicer = ExplainServicer(models, engine, threads)
@@ -98,6 +100,9 @@ async def start_worker(
     status = health.aio.HealthServicer()
     for name in SERVICES:
         await status.set(name, health_pb2.HealthCheckResponse.SERVING)
+    worker_pb2_grpc.add_WorkerServiceServicer_to_server(
+        WorkerServicer(models, engine, threads, settings.store), server
+    )
     health_pb2_grpc.add_HealthServicer_to_server(status, server)
     reflection.enable_server_reflection(
         (*SERVICES, health.SERVICE_NAME, reflection.SERVICE_NAME), server

@@ -36,6 +36,7 @@ def model_message(model: ServedModel) -> pb.Model:
         outputs=[_value(v) for v in model.outputs],
         metadata=model.metadata,
         problem=model.problem,
+        source_model=model.metadata.get("onnxplain.source_model", ""),
     )
 
 

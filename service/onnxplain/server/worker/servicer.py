@@ -76,9 +76,10 @@ class ExplainServicer(explain_pb2_grpc.ExplainServiceServicer):
     async def ListModels(
         self, request: pb.ListModelsRequest, context: Context
     ) -> pb.ListModelsResponse:
-        """List every version of every model."""
-        models = await self._work(self._models.all)
-        return pb.ListModelsResponse(models=[responses.model_message(model) for model in models])
+        """List every version of every model, or a page of them."""
+        found, token = await self._work(self._models.page, request.page_size, request.page_token)
+        models = [responses.model_message(model) for model in found]
+        return pb.ListModelsResponse(models=models, next_page_token=token)
 
     async def GetModel(self, request: pb.GetModelRequest, context: Context) -> pb.Model:
         """Return one version of a model."""

@@ -82,11 +82,18 @@ def view_call(request: pb.ViewRequest) -> ViewCall:
         arguments |= _keywords(argument, message)
     if view.models == "several":
         models = [*message.earlier, request.model]
-        arguments["names"] = [model.removeprefix("models/") for model in models]
+        arguments["names"] = _shown_names(models)
     pictures = _pictures("images", request.images)
     if view.pictures == "one" and len(pictures) != 1:
         raise InputError(f"images: the view '{name}' takes one, not {len(pictures)}")
     return ViewCall(view, tuple(models), pictures, arguments, drawing_of(request))
+
+
+def _shown_names(models: Sequence[str]) -> list[str]:
+    """Return how models are named in a drawing: without versions, unless these tell them apart."""
+    names = [model.removeprefix("models/") for model in models]
+    short = [name.partition("/")[0] for name in names]
+    return short if len(set(short)) == len(names) else names
 
 
 def _keywords(argument: ViewArgument, message: Any) -> dict[str, Any]:

@@ -93,9 +93,10 @@ def _row(model: ServedModel) -> dict[str, Any]:
 
 
 def _local(folder: str) -> list[ServedModel]:
+    from onnxplain.registry import FolderSource
     from onnxplain.server import Models
 
-    return Models(folder).all()
+    return Models([FolderSource(folder)]).all()
 
 
 def _remote(server: str) -> list[ServedModel]:

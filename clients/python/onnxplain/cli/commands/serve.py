@@ -3,45 +3,108 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 from typing import Any
 
 from onnxplain.cli.output import printable
+from onnxplain.server.config import declarations, read_configuration
+from onnxplain.server.settings import Declaration, Settings
+from onnxplain.server.tokens import SCOPES, make_token
 
 __all__ = ["add_parser", "run"]
+
+EPILOG = """\
+A flag takes the place of its key in the configuration file: --drain-seconds 9 of drain_seconds = 9.
+"""
 
 
 def add_parser(commands: Any) -> None:
     """Add the command to the subparsers of the command line."""
     parser = commands.add_parser(
         "serve",
-        help="serve a folder of models over gRPC",
-        description="Serve a folder of models over gRPC until Ctrl-C. A line on stdout gives the "
+        help="serve folders of models over gRPC",
+        description="Serve folders of models over gRPC until Ctrl-C. A line on stdout gives the "
         "address once the service is ready.",
+        epilog=EPILOG,
         allow_abbrev=False,
     )
+    parser.add_argument("--config", metavar="FILE", help="a TOML file of the settings below")
     parser.add_argument(
-        "--models",
-        metavar="DIR",
-        default=".",
-        help="folder of NAME.onnx files or NAME/VERSION/model.onnx (default: this folder)",
+        "--check-config", action="store_true", help="print what is wrong with the settings, and end"
     )
     parser.add_argument(
-        "--listen",
-        metavar="HOST:PORT",
-        default="127.0.0.1:50051",
-        help="address to listen on (default: %(default)s); port 0 is any free port",
+        "--new-token", metavar="NAME", help="print a new token and its line for the file, and end"
     )
     parser.add_argument(
-        "--device", metavar="DEVICE", default="auto", help="auto (default), cpu, cuda or cuda:N"
+        "--scopes",
+        metavar="SCOPES",
+        default="infer",
+        help=f"what the new token allows: some of {','.join(SCOPES)} (default: %(default)s)",
     )
+    groups: dict[str, Any] = {}
+    for name, declaration in declarations().items():
+        if declaration.kind is not None:
+            if declaration.group not in groups:
+                groups[declaration.group] = parser.add_argument_group(declaration.group.lower())
+            _add_flag(groups[declaration.group], name, declaration)
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Serve until SIGINT or SIGTERM."""
+    """Serve until SIGINT or SIGTERM, check the settings, or make a token."""
+    if arguments.new_token is not None:
+        token, line = make_token(arguments.new_token, arguments.scopes.split(","))
+        print(f"the token, which is shown only now:\n{token}\nits line in [tokens]:\n{line}")
+        return
+    given = {name: getattr(arguments, name, None) for name in declarations()}
+    configuration = read_configuration(
+        None if arguments.config is None else Path(arguments.config),
+        {name: value for name, value in given.items() if value is not None},
+    )
+    if arguments.check_config:
+        _report(configuration.problems)
+    else:
+        _serve(configuration.checked())
+
+
+def _serve(settings: Settings) -> None:
     from onnxplain.server import serve
 
-    def ready(address: str) -> None:
-        print(printable(f"serving '{arguments.models}' on {address}"), flush=True)
+    folders = ", ".join(f"'{folder}'" for folder in settings.models)
 
-    serve(arguments.models, arguments.listen, arguments.device, ready)
+    def ready(address: str) -> None:
+        print(printable(f"serving {folders} on {address}"), flush=True)
+
+    serve(settings.models[0], settings.listen[0], settings.device[0], ready)
+
+
+def _report(problems: tuple[str, ...]) -> None:
+    """Print each problem on a line of its own, or that there is none."""
+    for problem in problems:
+        print(printable(problem))
+    if problems:
+        raise SystemExit(2)
+    print("nothing is wrong with the settings")
+
+
+def _add_flag(group: Any, name: str, declaration: Declaration) -> None:
+    """Add the flag of a setting; its value is None if the flag is absent."""
+    kind, default = declaration.kind, getattr(Settings, name)
+    assert kind is not None
+    flag = name.replace("_", "-")
+    if isinstance(default, bool):
+        group.add_argument(
+            f"--no-{flag}" if default else f"--{flag}",
+            dest=name,
+            action="store_const",
+            const=not default,
+            help=("do not " if default else "") + declaration.help,
+        )
+        return
+    text = declaration.help + ("; may be repeated" if declaration.many else "")
+    group.add_argument(
+        f"--{flag}",
+        metavar=kind.metavar,
+        action="append" if declaration.many else "store",
+        help=f"{text} (default: {declaration.shown_default(default)})",
+    )

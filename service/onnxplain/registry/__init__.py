@@ -1,0 +1,15 @@
+"""Where a service's models come from: sources that list versions of models and give their files."""
+
+from onnxplain.registry.folder import FolderSource
+from onnxplain.registry.listing import Listing
+from onnxplain.registry.names import full_name, parse_name
+from onnxplain.registry.source import ModelSource, ModelVersion
+
+__all__ = [
+    "FolderSource",
+    "Listing",
+    "ModelSource",
+    "ModelVersion",
+    "full_name",
+    "parse_name",
+]

@@ -1,0 +1,79 @@
+"""The calls of WorkerService: what the edge asks of a worker on its own account."""
+
+from __future__ import annotations
+
+import asyncio
+from concurrent.futures import Executor
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import grpc
+
+from onnxplain.engine import Engine
+from onnxplain.engine.runtime import Session
+from onnxplain.graphops import load
+from onnxplain.graphops.errors import InputError, MissingFile
+from onnxplain.server.worker import responses
+from onnxplain.server.worker.models import Models, describe, naming
+from onnxplain.v1 import explain_pb2 as pb
+from onnxplain.v1 import worker_pb2, worker_pb2_grpc
+
+__all__ = ["WorkerServicer"]
+
+Context = grpc.aio.ServicerContext[Any, Any]
+
+
+class WorkerServicer(worker_pb2_grpc.WorkerServiceServicer):
+    """Looks at models for the edge. All work runs on `threads`, none on the event loop.
+
+    store: the folder that uploads go to, None if there is none.
+    """
+
+    def __init__(
+        self, models: Models, engine: Engine, threads: Executor, store: Path | None
+    ) -> None:
+        self._models = models
+        self._engine = engine
+        self._threads = threads
+        self._store = store
+
+    async def Inspect(
+        self, request: worker_pb2.InspectRequest, context: Context
+    ) -> worker_pb2.InspectResponse:
+        """Describe a file that is to become a model."""
+        loop = asyncio.get_running_loop()
+        model = await loop.run_in_executor(self._threads, self._inspect, request)
+        return worker_pb2.InspectResponse(model=model)
+
+    async def Warm(
+        self, request: worker_pb2.WarmRequest, context: Context
+    ) -> worker_pb2.WarmResponse:
+        """Open a model."""
+        loop = asyncio.get_running_loop()
+        await loop.run_in_executor(self._threads, self._warm, request.model)
+        return worker_pb2.WarmResponse()
+
+    def _inspect(self, request: worker_pb2.InspectRequest) -> pb.Model:
+        path = self._staged(request.file)
+        with naming([(request.name, path)]):
+            try:
+                data = path.read_bytes()
+            except OSError as e:
+                raise MissingFile(
+                    f"a worker cannot read the file of '{request.name}': {e.strerror}; every "
+                    "worker must see the store at the same path as the service"
+                ) from e
+            # Read as bytes, the model may refer to no other file.
+            return responses.model_message(describe(request.name, load(data), len(data)))
+
+    def _staged(self, file: str) -> Path:
+        relative = PurePosixPath(file)
+        if self._store is None or relative.is_absolute() or ".." in relative.parts:
+            raise InputError("the file is not in this worker's store")
+        return self._store / relative
+
+    def _warm(self, name: str) -> None:
+        with self._models.use(name) as (_, path):
+            opened = self._engine.open(path)
+            _ = opened.layers  # known from now on
+            Session(opened.model, self._engine.device, self._engine.threads)
