@@ -19,7 +19,7 @@ from PIL import Image
 
 from onnxplain.engine.choices import Choices
 from onnxplain.engine.methods import method_options
-from onnxplain.engine.pictures import Preprocess
+from onnxplain.engine.pictures import PreparedInputs, Preprocess
 from onnxplain.engine.runtime import OpenedModel
 from onnxplain.graphops import Method, Network
 
@@ -83,7 +83,10 @@ A_PICTURE = "a path, the bytes of a file, a Pillow image or a NumPy array"
 KINDS: Mapping[str, Kind] = {
     "model": Kind(A_MODEL, MODEL),
     "checkpoints": Kind(f"a list of models, each {A_MODEL}", _each(MODEL)),
-    "images": Kind(f"{A_PICTURE}, or a list of these", _either(PICTURE, _each(PICTURE))),
+    "images": Kind(
+        f"{A_PICTURE}, or a list of these",
+        _either(PICTURE, _is(PreparedInputs), _each(PICTURE)),
+    ),
     "picture": Kind(A_PICTURE, PICTURE),
     "pictures": Kind(f"{A_PICTURE}, or a list of these", _either(PICTURE, _each(PICTURE))),
     "masks": Kind(f"a list of masks, each {A_PICTURE}", _each(PICTURE)),

@@ -8,7 +8,7 @@ from __future__ import annotations
 import copy
 import math
 import threading
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from typing import Self, Unpack
 
 import numpy as np
@@ -70,6 +70,7 @@ class Explainer:
         timeout: float | None,
         cancel: threading.Event | None = None,
         result_bytes: float = math.inf,
+        built: list[Hashable] | None = None,
     ) -> Self:
         """Return this engine with limits that hold for all of its calls together.
 
@@ -77,6 +78,7 @@ class Explainer:
             timeout: seconds from now; None for no limit.
             cancel: an event that ends all calls when set.
             result_bytes: limit of the attributions of one `explain`.
+            built: a list to which the keys of what the cache does not have are appended.
 
         Returns:
             An engine that shares the cache of this one.
@@ -87,6 +89,7 @@ class Explainer:
         engine = copy.copy(self)
         engine.result_bytes = result_bytes
         engine._stop = Stop(timeout, cancel)
+        engine._cache = self._cache.noting(built)
         return engine
 
     @checked
@@ -165,7 +168,7 @@ class Explainer:
     def explain_units(
         self,
         model: Model,
-        images: Images,
+        images: Images | PreparedInputs,
         layer: str | None = None,
         method: str | Method = DEFAULT_METHOD,
         units: Units = None,
@@ -175,7 +178,8 @@ class Explainer:
 
         Args:
             model: as in `explain`, like the other arguments.
-            images: one or several pictures, or one preprocessed float array.
+            images: one or several pictures, or one preprocessed float array; or what `prepare` in
+                `onnxplain.engine.pictures` made of them.
             layer: a tensor, node or module; None for the class score.
             method: a name or a Method.
             units: the units of each image.
@@ -276,7 +280,7 @@ class Explainer:
     def _prepared(
         self,
         model: Model,
-        images: Images,
+        images: Images | PreparedInputs,
         layer: str | None,
         method: Method,
         whole: bool,

@@ -28,7 +28,7 @@ class Machine:
 def prepared_run(
     machine: Machine,
     opened: OpenedModel,
-    images: Images,
+    images: Images | PreparedInputs,
     layer: str | None,
     method: Method,
     whole: bool,
@@ -38,7 +38,9 @@ def prepared_run(
     named = choices.inputs or {}
     scored = choices.own.get(SCORE_LAYER.name) if method.over == "map" else layer
     picture, further = opened.inputs(scored, named)
-    prepared = prepare(opened.model, images, choices.preprocess, picture)
+    prepared = images
+    if not isinstance(prepared, PreparedInputs):
+        prepared = prepare(opened.model, prepared, choices.preprocess, picture)
     prepared = prepare_named(opened.model, further, named, prepared)
     machine.stop.check()
     options = to_options(choices, method, whole, prepared)

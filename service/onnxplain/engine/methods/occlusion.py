@@ -6,7 +6,7 @@ import functools
 import itertools
 import math
 import operator
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -31,7 +31,8 @@ def occlusion(run: Run, chosen: Chosen) -> Iterator[ProjectedUnits]:
         sides = masking.sides
         size = _pixels_per_side("window", own["window"], [max(1, n // 8) for n in sides])
         half = [max(1, n // 2) for n in size]
-        positions = windows(sides, size, _pixels_per_side("stride", own["stride"], half))
+        stride = _pixels_per_side("stride", own["stride"], half)
+        positions = windows(sides, size, stride, functools.partial(run.report, 0))
         covered = np.zeros(sides)
         for position in positions:
             covered[position] += 1
@@ -46,13 +47,20 @@ def occlusion(run: Run, chosen: Chosen) -> Iterator[ProjectedUnits]:
 
 
 def windows(
-    sides: Sequence[int], size: Sequence[int], stride: Sequence[int]
+    sides: Sequence[int],
+    size: Sequence[int],
+    stride: Sequence[int],
+    counted: Callable[[int], None],
 ) -> list[tuple[slice, ...]]:
-    """Return the windows' positions; the last window of each side ends with the picture."""
+    """Return the windows' positions; the last window of each side ends with the picture.
+
+    counted: called with their number before they are made, and may refuse it.
+    """
     starts = [
         range(0, min(side, math.ceil(max(side - width, 0) / step) * step + 1), step)
         for side, width, step in zip(sides, size, stride, strict=True)
     ]
+    counted(math.prod(map(len, starts)))
     return [
         tuple(slice(a, a + width) for a, width in zip(corner, size, strict=True))
         for corner in itertools.product(*starts)

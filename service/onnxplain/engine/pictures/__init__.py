@@ -22,6 +22,7 @@ from onnxplain.engine.pictures.preprocess import Preprocess
 from onnxplain.engine.pictures.presets import PRESETS, parse
 from onnxplain.engine.pictures.read import (
     ARRAY_BYTES,
+    FORMATS,
     Picture,
     is_array_file,
     read_arrays,
@@ -32,6 +33,7 @@ from onnxplain.engine.pictures.read import (
 
 __all__ = [
     "ARRAY_BYTES",
+    "FORMATS",
     "Images",
     "Input",
     "NamedInputs",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -59,6 +60,15 @@ class PreparedInputs:
     named: NamedInputs = field(default_factory=dict)
     others: tuple[Mapping[str, Array], ...] = ()
     photographs: tuple[npt.NDArray[np.uint8], ...] = ()
+
+    @staticmethod
+    def join(pieces: Sequence[PreparedInputs]) -> PreparedInputs:
+        """Return the images of several, all pictures or all arrays, as one without notes."""
+        joined: dict[str, Any] = {
+            name: tuple(itertools.chain.from_iterable(getattr(piece, name) for piece in pieces))
+            for name in ("rows", "pictures", "names", "sizes", "others", "photographs")
+        }
+        return replace(pieces[0], **joined, notes=())
 
 
 def prepare(

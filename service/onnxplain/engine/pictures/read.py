@@ -16,7 +16,7 @@ from PIL import ExifTags, Image, ImageOps
 from onnxplain.graphops.errors import PictureError, missing_file
 
 __all__ = [
-    "ARRAY_BYTES", "Loaded", "Picture", "Pixels", "as_array", "is_array_file", "load",
+    "ARRAY_BYTES", "FORMATS", "Loaded", "Picture", "Pixels", "as_array", "is_array_file", "load",
     "names_in_errors", "read_arrays", "read_picture", "read_pictures", "read_with_notes",
 ]  # fmt: skip
 

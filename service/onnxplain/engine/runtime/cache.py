@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from concurrent.futures import Future
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 __all__ = ["ByteCache"]
 
@@ -25,6 +26,13 @@ class ByteCache:
         self._lock = threading.Lock()
         self._values: OrderedDict[Hashable, Future[Any]] = OrderedDict()
         self._sizes: dict[Hashable, int] = {}
+        self._built: list[Hashable] | None = None
+
+    def noting(self, built: list[Hashable] | None) -> Self:
+        """Return this cache for one call: it appends the keys of what it has to build to a list."""
+        cache = copy.copy(self)
+        cache._built = built
+        return cache
 
     @property
     def bytes(self) -> int:
@@ -43,6 +51,8 @@ class ByteCache:
         if not mine:
             value: T = future.result()
             return value
+        if self._built is not None:
+            self._built.append(key)
         try:
             value, size = build()
         except BaseException as e:

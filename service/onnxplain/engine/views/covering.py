@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Unpack
@@ -197,11 +198,11 @@ def occlusion(
         )
     scores = class_probabilities(engine, model, [pixels], how)[0]
     target = choose_class(scores, class_index)
-    squares = windows(pixels.shape[:2], (size, size), (step, step))
+    progress = progress or unreported
+    counted = functools.partial(progress, 0)
+    squares = windows(pixels.shape[:2], (size, size), (step, step), counted)
     rows, columns = (sorted({square[axis].start for square in squares}) for axis in range(2))
     probability, strength = [], []
-    progress = progress or unreported
-    progress(0, len(squares))
     for start in range(0, len(squares), AT_ONCE):
         frames = []
         for square in squares[start : start + AT_ONCE]:

@@ -18,6 +18,7 @@ from onnxplain.server.settings import Settings
 from onnxplain.server.worker.inference import InferenceServicer
 from onnxplain.server.worker.inspection import WorkerServicer
 from onnxplain.server.worker.models import Models
+from onnxplain.server.worker.scheduler import Scheduler
 from onnxplain.server.worker.servicer import ExplainServicer
 from onnxplain.v1 import explain_pb2, explain_pb2_grpc, worker_pb2_grpc
 
@@ -37,15 +38,15 @@ class WorkerServer:
         address: str,
         device: str,
         server: grpc.aio.Server,
-        servicer: ExplainServicer,
         status: health.aio.HealthServicer,
+        scheduler: Scheduler,
         threads: ThreadPoolExecutor,
     ) -> None:
         self.address = address
         self.device = device
         self._server = server
-        self._servicer = servicer
         self._status = status
+        self._scheduler = scheduler
         self._threads = threads
 
     async def stop(self, grace: float) -> None:
@@ -54,8 +55,9 @@ class WorkerServer:
         stopped = asyncio.ensure_future(self._server.stop(grace))
         # After the grace period gRPC drops calls mid-message: cancelled earlier, they end cleanly.
         await asyncio.wait([stopped], timeout=grace / 2)
-        self._servicer.cancel()
+        self._scheduler.stop()
         await stopped
+        self._scheduler.close()
         self._threads.shutdown(wait=False, cancel_futures=True)
 
 
@@ -92,10 +94,11 @@ async def start_worker(
     address = bind(server, settings.listen[0], credentials)
     models = Models([FolderSource(folder) for folder in settings.folders])
     engine = Engine(settings.device[0], threads=settings.threads)
-    threads = ThreadPoolExecutor(settings.concurrency, "onnxplain")
-    servicer = ExplainServicer(models, engine, threads)
+    scheduler = Scheduler(settings)
+    threads = ThreadPoolExecutor(settings.concurrency, "onnxplain-edge")  # for the edge's own calls
+    servicer = ExplainServicer(models, engine, scheduler)
     explain_pb2_grpc.add_ExplainServiceServicer_to_server(servicer, server)
-    inference = InferenceServicer(models, engine, threads)
+    inference = InferenceServicer(models, engine, scheduler)
     open_inference_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(inference, server)
     status = health.aio.HealthServicer()
     for name in SERVICES:
@@ -108,4 +111,4 @@ async def start_worker(
         (*SERVICES, health.SERVICE_NAME, reflection.SERVICE_NAME), server
     )
     await server.start()
-    return WorkerServer(address, engine.device, server, servicer, status, threads)
+    return WorkerServer(address, engine.device, server, status, scheduler, threads)

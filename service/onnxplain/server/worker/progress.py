@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from typing import Any, Generic, TypeVar
 
+from onnxplain.server.worker.bounds import check_runs
 from onnxplain.v1 import explain_pb2 as pb
 
 __all__ = ["ProgressQueue"]
@@ -27,16 +28,21 @@ class ProgressQueue(Generic[T]):
         self._queue: asyncio.Queue[T | None] = asyncio.Queue()
 
     def count(self, done: int, total: int) -> None:
-        """Record the steps done without a message, where their results are the message."""
+        """Record the steps done without a message, where their results are the message.
+
+        Raises InputError for too many.
+        """
+        check_runs(total)
         self._done, self.total = done, total
 
     def steps(self, done: int, total: int) -> None:
-        """Queue the number of steps done."""
+        """Queue the number of steps done. Raises InputError for too many."""
         self.count(done, total)
         self._put(pb.Progress(done=done, total=total))
 
     def runs(self, done: int, total: int) -> None:
-        """Queue the number of runs done of the current step."""
+        """Queue the number of runs done of the current step. Raises InputError for too many."""
+        check_runs(total)
         self._put(pb.Progress(done=self._done, total=self.total, runs_done=done, runs_total=total))
 
     async def until(self, work: asyncio.Future[Any]) -> AsyncIterator[T]:

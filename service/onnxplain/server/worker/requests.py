@@ -18,6 +18,7 @@ from onnxplain.graphops import Options
 from onnxplain.graphops.errors import InputError
 from onnxplain.graphops.methods import DEFAULT_METHOD
 from onnxplain.graphops.options import GENERAL, OPTIONS
+from onnxplain.server.worker.bounds import check_pictures
 from onnxplain.v1 import explain_pb2 as pb
 from onnxplain.v1 import tensors
 
@@ -88,6 +89,7 @@ def images_of(field: str, images: Sequence[pb.Image]) -> list[Any] | Array:
     for i, image in enumerate(images):
         if image.encoded.startswith(ARRAY_BYTES):  # whose header may claim any size
             raise InputError(f"{field}[{i}].encoded: a NumPy file; send its array as `input`")
+    check_pictures(field, images)
     if "input" not in kinds:
         return [
             image.encoded if kind == "encoded" else _array(f"{field}[{i}].pixels", image.pixels)
@@ -175,7 +177,7 @@ def _exported_options(request: pb.RewriteRequest) -> dict[str, Any]:
         if option.type is int and option.checked(value) > option.most_exported:
             raise InputError(
                 f"method_options.{name}: {value} exceeds {option.most_exported}, the limit for a "
-                "rewritten model; Explain has no limit"
+                "rewritten model; Explain takes more"
             )
     return options
 

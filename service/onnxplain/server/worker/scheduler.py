@@ -19,14 +19,14 @@ from typing import Any, TypeVar
 from onnxplain.graphops.errors import NoWorker
 from onnxplain.server.settings import Settings
 from onnxplain.server.worker.calls import Call
+from onnxplain.server.worker.turns import Turn
 from onnxplain.server.worker.waiting import Together, Waiting, WaitingCalls, results_of
 
-__all__ = ["STUCK_EXIT_CODE", "Scheduler", "Turn", "end_stuck_process"]
+__all__ = ["STUCK_EXIT_CODE", "Scheduler", "end_stuck_process"]
 
 log = logging.getLogger(__name__)
 
 STUCK_EXIT_CODE = 75  # of a worker whose work did not stop
-PATIENCE = 0.1  # seconds that a stream's slot stays idle, its client being slow, before it is free
 LIGHT = 2  # threads for work that needs no slot
 
 T = TypeVar("T")
@@ -144,7 +144,8 @@ class Scheduler:
             **together: the fields of Waiting for such work.
 
         Returns:
-            The result of that work, or None.
+            The result of that work; None where there is none, since the turn is to do its own. It
+            has a slot then, unless the work together failed.
 
         Raises:
             Cancelled: the call was over before its turn.
@@ -165,7 +166,7 @@ class Scheduler:
             call.cancelled.set()
             if waiting in self._waiting.calls:
                 self._waiting.calls.remove(waiting)
-            elif waiting.run is None:
+            elif not waiting.outcome.cancelled():
                 turn.end()  # it got its slot at the moment of its end
             for other in self._turns:
                 if call in other.calls and all(one.over for one in other.calls):
@@ -234,89 +235,12 @@ class Scheduler:
         """Give a slot to a turn, for all calls of a group."""
         turn.calls = [one.call for one in group]
         self._turns.add(turn)
-        if group[0].run is None:
+        if group[0].run is None or (turn.long and len(group) == 1):
             group[0].outcome.set_result(None)
         else:
             task = asyncio.ensure_future(_run_together(turn, group))
             self._groups.add(task)
             task.add_done_callback(self._groups.discard)
-
-
-class Turn:
-    """The turn of a call, or of calls that run together, to compute in a slot.
-
-    It takes a slot when it first runs work, and keeps it. The slot of a stream goes back while the
-    stream rests, its client being slow: its next work waits for a slot again.
-
-    calls: the calls; the first is the one whose turn it is. long: whether it is a stream.
-    """
-
-    def __init__(self, scheduler: Scheduler, call: Call, *, long: bool = False) -> None:
-        self.calls = [call]
-        self.long = long
-        self._scheduler = scheduler
-        self._loop = asyncio.get_running_loop()
-        self._work: Future[Any] | None = None
-        self._rest: asyncio.TimerHandle | None = None
-        self._ended = False
-
-    async def run(self, function: Callable[..., T], *arguments: Any) -> T:
-        """Run work on a thread, once there is a slot.
-
-        Args:
-            function: the work.
-            *arguments: its arguments.
-
-        Returns:
-            Its result.
-
-        Raises:
-            Cancelled: the call was over before its turn.
-            Exception: whatever the work raises.
-        """
-        if self._rest is not None:
-            self._rest.cancel()
-        if not self._scheduler.holds(self):
-            await self._scheduler.grant(self)
-        self._work = self._scheduler.submit(self, function, *arguments)
-        self._work.add_done_callback(self._done)
-        return await asyncio.wrap_future(self._work)
-
-    def end(self, cleanup: Callable[[], None] | None = None) -> None:
-        """Give the slot back as soon as the work is done, which is told to stop.
-
-        Args:
-            cleanup: what is left to be done then, on a thread.
-        """
-        self._ended = True
-        if self._rest is not None:
-            self._rest.cancel()
-        tidy = self._scheduler.tidy
-        if self._work is None or self._work.done():
-            self._scheduler.give_back(self)
-            if cleanup is not None:
-                tidy(cleanup)
-            return
-        for call in self.calls:
-            call.cancelled.set()
-        self.watch()
-        if cleanup is not None:
-            self._work.add_done_callback(lambda _: tidy(cleanup))
-
-    def watch(self) -> None:
-        """See that the current work stops, which nobody waits for any more."""
-        if self._work is not None:
-            self._scheduler.watch(self._work)
-
-    def _done(self, work: Future[Any]) -> None:
-        with suppress(RuntimeError):  # the event loop has ended
-            self._loop.call_soon_threadsafe(self._after)
-
-    def _after(self) -> None:
-        if self._ended:
-            self._scheduler.give_back(self)
-        elif self.long:
-            self._rest = self._loop.call_later(PATIENCE, self._scheduler.give_back, self)
 
 
 async def _run_together(turn: Turn, group: Sequence[Waiting]) -> None:

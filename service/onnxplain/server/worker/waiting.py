@@ -138,7 +138,10 @@ def _run(group: Sequence[Waiting]) -> Sequence[Any]:
 
 
 def _alone(one: Waiting) -> Any:
+    """Return the result of a call by itself; a stream is to do its own work."""
     one.call.batch = one.size
+    if one.long:
+        return None
     try:
         return one.call.not_begun() if one.call.over else _run([one])[0]
     except Exception as e:
