@@ -58,7 +58,7 @@ VALUES: Mapping[str, float] = MappingProxyType(
         "MethodOptions.masks": MAX_RUNS,
         "MethodOptions.resolution": 256,
         "MethodOptions.samples": 10_000,
-        "MethodOptions.steps": 10_000,
+        "MethodOptions.steps": 1000,
         "MethodOptions.stride": SIDE,
         "MethodOptions.window": SIDE,
         "OcclusionView.stride": SIDE,
@@ -90,7 +90,7 @@ COUNTS: Mapping[str, int] = MappingProxyType(
         "MethodOptions.low": 4096,
         "MethodOptions.stride": 8,
         "MethodOptions.window": 8,
-        "NamedInput.images": IMAGES,
+        "NamedInput.images": 2**20,  # an array without a batch axis may come row by row
         "Preprocess.mean": 4096,
         "Preprocess.std": 4096,
         "RewriteRequest.channels": 100_000,
@@ -139,19 +139,22 @@ UNBOUNDED: Mapping[str, str] = MappingProxyType(
 )
 
 
-def check_bounds(request: Message) -> None:
-    """Check every number, text and list of a request.
+def check_bounds(request: Message, field: str = "") -> None:
+    """Check every number, text and list of a request, except those of images.
 
     Args:
         request: the request.
+        field: where it is, if it is a part of a request.
 
     Raises:
         InputError: one exceeds its bound; the text has the field, the value and the bound.
     """
-    _check(request, "")
+    _check(request, f"{field}." if field else "")
 
 
 def _check(message: Message, path: str) -> None:
+    if isinstance(message, pb.Image):  # there may be many: each is checked when it is read
+        return
     for field, value in message.ListFields():
         name, here = f"{message.DESCRIPTOR.name}.{field.name}", f"{path}{field.name}"
         if not field.is_repeated:
@@ -173,7 +176,8 @@ def _check_one(name: str, here: str, value: Any) -> None:
                 f"{here}: {len(value):,} characters exceed {MAX_TEXT:,}, the service's limit"
             )
     elif name in VALUES and not value <= VALUES[name]:  # not a number fails too
-        raise InputError(f"{here}: {value:,} exceeds {VALUES[name]:,}, the service's limit")
+        shown = f"{value:,}" if isinstance(value, int) else f"{value:g}"
+        raise InputError(f"{here}: {shown} exceeds {VALUES[name]:,}, the service's limit")
 
 
 def check_runs(total: int) -> None:

@@ -13,12 +13,12 @@ import numpy.typing as npt
 
 from onnxplain.engine import Preprocess
 from onnxplain.engine.methods import find_method
-from onnxplain.engine.pictures import ARRAY_BYTES
+from onnxplain.engine.pictures import ARRAY_BYTES, parse
 from onnxplain.graphops import Options
 from onnxplain.graphops.errors import InputError
 from onnxplain.graphops.methods import DEFAULT_METHOD
 from onnxplain.graphops.options import GENERAL, OPTIONS
-from onnxplain.server.worker.bounds import check_pictures
+from onnxplain.server.worker.bounds import check_bounds, check_pictures, check_preprocess
 from onnxplain.v1 import explain_pb2 as pb
 from onnxplain.v1 import tensors
 
@@ -136,14 +136,14 @@ def _position(request: pb.ExplainRequest) -> str | Array | None:
 
 def preprocess_of(
     request: pb.ExplainRequest | pb.ViewRequest | pb.EvaluateRequest,
-) -> Preprocess | str | None:
-    """Return the preprocessing of pictures, None for the model's own."""
+) -> Preprocess | None:
+    """Return the preprocessing of pictures, None for the model's own. Raises InputError."""
     match request.WhichOneof("preprocessing"):
         case "preset":
-            return request.preset
+            how = parse(request.preset)
         case "preprocess":
             steps = request.preprocess
-            return Preprocess(
+            how = Preprocess(
                 size=(steps.height, steps.width) if steps.height or steps.width else None,
                 crop=steps.crop or "none",
                 color=steps.color or "RGB",
@@ -155,6 +155,8 @@ def preprocess_of(
             )
         case _:
             return None
+    check_preprocess(how, len(request.images))
+    return how
 
 
 def method_options_of(request: Request | pb.MapsView) -> dict[str, Any]:
@@ -183,6 +185,7 @@ def _exported_options(request: pb.RewriteRequest) -> dict[str, Any]:
 
 
 def _array(field: str, tensor: pb.Tensor) -> Array:
+    check_bounds(tensor, field)
     try:
         return tensors.to_array(tensor)
     except ValueError as e:
