@@ -65,6 +65,17 @@ class Network:
         with diagnosing(self.model):
             return self._original(keep_shape=False).unbatched
 
+    @property
+    def independent(self) -> frozenset[str]:
+        """The names of the tensors of which an image's values depend on no other of its batch.
+
+        None where the batch size is fixed, or where that is not known of every tensor.
+        """
+        with diagnosing(self.model):
+            original = self._original(keep_shape=False)
+        is_free = original.batch == "free" and not original.batch_note
+        return original.batched if is_free else frozenset()
+
     def inputs_of(self, layer: str | None) -> tuple[str, ...]:
         """Return the names of the inputs that a layer depends on.
 

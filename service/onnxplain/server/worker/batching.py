@@ -21,7 +21,7 @@ from onnxplain.graphops.methods import DEFAULT_METHOD
 from onnxplain.server.worker.requests import explain_arguments, images_of
 from onnxplain.v1 import explain_pb2 as pb
 
-__all__ = ["explain_key", "explain_together"]
+__all__ = ["MOST_UNITS", "explain_key", "explain_together"]
 
 MOST_UNITS = 8  # of a call that may run with others
 MAX_BYTES = 2**26  # of the attributions of calls that run together, all of which are held at once

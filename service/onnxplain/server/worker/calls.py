@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,10 +13,14 @@ import grpc
 
 from onnxplain.graphops.errors import Cancelled
 
-__all__ = ["CALLER_KEY", "Call", "call_of", "joint"]
+__all__ = ["CALLER_KEY", "Call", "accounted", "call_of", "joint"]
 
 CALLER_KEY = "onnxplain-caller"  # metadata in which the edge names the client
-GRAPHS = ("plan", "activity")  # the engine's cached graphs, by the first word of their keys
+GRAPHS = (
+    "plan",
+    "activity",
+    "inference",
+)  # the engine's cached graphs, by the first word of their keys
 
 
 @dataclass(eq=False)
@@ -97,3 +102,13 @@ def call_of(context: grpc.aio.ServicerContext[Any, Any]) -> Call:
     )
     context.add_done_callback(lambda _: call.cancelled.set())  # type: ignore[arg-type]  # wrong stub
     return call
+
+
+@contextmanager
+def accounted(context: grpc.aio.ServicerContext[Any, Any]) -> Iterator[Call]:
+    """Yield the call of a context, and tell the client at its end what it has used."""
+    call = call_of(context)
+    try:
+        yield call
+    finally:
+        context.set_trailing_metadata(call.metadata())

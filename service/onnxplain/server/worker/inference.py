@@ -2,47 +2,31 @@
 
 from __future__ import annotations
 
-import asyncio
-import threading
-import time
-from collections.abc import Callable
-from concurrent.futures import Executor
-from typing import Any, TypeVar
+from typing import Any
 
 import grpc
 
 from onnxplain.engine import Engine
-from onnxplain.graphops.errors import UnsupportedModel
 from onnxplain.graphops.metadata import package_version
 from onnxplain.inference import open_inference_pb2 as pb
 from onnxplain.inference import open_inference_pb2_grpc
-from onnxplain.registry import parse_name
 from onnxplain.server.resource_names import model_resource
-from onnxplain.server.worker.inference_explanation import explain
-from onnxplain.server.worker.inference_parameters import explanation_of
-from onnxplain.server.worker.inference_tensors import (
-    MAX_INFERENCE_BYTES,
-    input_arrays,
-    requested_outputs,
-    tensor_metadata,
-    with_outputs,
-)
+from onnxplain.server.worker.calls import accounted
+from onnxplain.server.worker.inference_runs import InferenceRuns, WantedInference
 from onnxplain.server.worker.models import Models
-from onnxplain.server.worker.servicer import Call
+from onnxplain.server.worker.scheduler import Scheduler
 
 __all__ = ["InferenceServicer"]
 
 Context = grpc.aio.ServicerContext[Any, Any]
-T = TypeVar("T")
 
 
 class InferenceServicer(open_inference_pb2_grpc.GRPCInferenceServiceServicer):
-    """Serves a folder of models. All work runs on `workers`, none on the event loop."""
+    """Serves a folder of models. All work runs on threads, in turns of `scheduler`."""
 
-    def __init__(self, models: Models, engine: Engine, workers: Executor) -> None:
-        self._models = models
-        self._engine = engine
-        self._workers = workers
+    def __init__(self, models: Models, engine: Engine, scheduler: Scheduler) -> None:
+        self._scheduler = scheduler
+        self._runs = InferenceRuns(models, engine)
 
     async def ServerLive(
         self, request: pb.ServerLiveRequest, context: Context
@@ -61,8 +45,9 @@ class InferenceServicer(open_inference_pb2_grpc.GRPCInferenceServiceServicer):
     ) -> pb.ModelReadyResponse:
         """Tell whether a model can be read."""
         name = model_resource(request.name, request.version)
-        served = await self._work(self._models.get, name)
-        return pb.ModelReadyResponse(ready=not served.problem)
+        with accounted(context) as call:
+            ready = await self._scheduler.aside(call, self._runs.ready, name)
+            return pb.ModelReadyResponse(ready=ready)
 
     async def ServerMetadata(
         self, request: pb.ServerMetadataRequest, context: Context
@@ -76,53 +61,15 @@ class InferenceServicer(open_inference_pb2_grpc.GRPCInferenceServiceServicer):
         self, request: pb.ModelMetadataRequest, context: Context
     ) -> pb.ModelMetadataResponse:
         """Return a model's versions, inputs and outputs."""
-        return await self._work(self._metadata, request)
+        name = model_resource(request.name, request.version)
+        with accounted(context) as call:
+            return await self._scheduler.aside(call, self._runs.metadata, name)
 
     async def ModelInfer(
         self, request: pb.ModelInferRequest, context: Context
     ) -> pb.ModelInferResponse:
         """Run a model, and explain it if a method is named."""
-        return await self._work(self._infer, request, _call(context))
-
-    def _metadata(self, request: pb.ModelMetadataRequest) -> pb.ModelMetadataResponse:
-        served = self._models.get(model_resource(request.name, request.version))
-        if served.problem:
-            raise UnsupportedModel(served.problem)
-        return pb.ModelMetadataResponse(
-            name=parse_name(served.name)[0],
-            versions=self._models.versions(served.name),
-            platform="onnx_onnxv1",
-            inputs=map(tensor_metadata, served.inputs),
-            outputs=map(tensor_metadata, served.outputs),
-        )
-
-    def _infer(self, request: pb.ModelInferRequest, call: Call) -> pb.ModelInferResponse:
-        explanation = explanation_of(request.parameters)
-        inputs = input_arrays(request)
-        wanted = requested_outputs(request)
-        engine = self._engine.limited(call.timeout, call.cancelled, MAX_INFERENCE_BYTES)
-        resource = model_resource(request.model_name, request.model_version)
-        with self._models.use(resource) as (name, path):
-            opened = engine.open(str(path))
-            if explanation is None:
-                outputs, texts = engine.infer(opened, inputs, wanted), dict[str, str]()
-            else:
-                outputs, texts = explain(engine, opened, inputs, wanted, explanation)
-        model, version = parse_name(name)
-        response = pb.ModelInferResponse(
-            model_name=model, model_version=version or "", id=request.id
-        )
-        for parameter, text in texts.items():
-            response.parameters[parameter].string_param = text
-        return with_outputs(response, outputs, raw=bool(request.raw_input_contents))
-
-    async def _work(self, function: Callable[..., T], *arguments: Any) -> T:
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._workers, function, *arguments)
-
-
-def _call(context: Context) -> Call:
-    remaining = context.time_remaining()
-    cancelled = threading.Event()
-    context.add_done_callback(lambda _: cancelled.set())  # type: ignore[arg-type]  # wrong stub
-    return Call(None if remaining is None else time.monotonic() + remaining, cancelled)
+        with accounted(context) as call:
+            wanted = WantedInference.of(request)
+            run = self._runs.infer
+            return await self._scheduler.together(call, wanted.key, wanted.images, wanted, run)

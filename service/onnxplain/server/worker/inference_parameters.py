@@ -11,6 +11,7 @@ from onnxplain.engine.methods import find_method, method_options
 from onnxplain.graphops.errors import InputError, nearest
 from onnxplain.graphops.options import CHANNEL_AXIS, NEGATE, SEED_VALUE, TO, UNPOOL, Option
 from onnxplain.inference import open_inference_pb2 as pb
+from onnxplain.server.worker.bounds import MAX_TEXT, VALUES
 
 __all__ = ["PARAMETERS", "RESERVED", "explanation_of"]
 
@@ -44,6 +45,8 @@ def explanation_of(parameters: Mapping[str, pb.InferParameter]) -> dict[str, Any
             raise InputError(f"parameters.{name}: has no value: set one, or leave it out")
         value = getattr(parameters[name], kind)
         try:
+            if isinstance(value, str) and len(value) > MAX_TEXT:
+                raise ValueError(f"at most {MAX_TEXT} characters")
             arguments[name] = _argument(name, value)
         except ValueError as e:
             raise InputError(f"parameters.{name}: '{value!s:.100}': give {e}") from e
@@ -88,6 +91,9 @@ def _option_value(option: Option, value: bool | int | float | str) -> Any:
         number = "a whole number" if option.type is int else "a number"
         each = f", or one for each {option.each} with commas between" if option.each else ""
         raise ValueError(number + each)
+    most = VALUES.get(f"MethodOptions.{option.name}", math.inf)
+    if max(numbers) > most:
+        raise ValueError(f"at most {most:,}, the service's limit")
     return numbers[0] if len(numbers) == 1 else numbers
 
 

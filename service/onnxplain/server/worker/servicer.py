@@ -14,7 +14,7 @@ from onnxplain.engine import METHODS, Engine
 from onnxplain.server.worker import responses
 from onnxplain.server.worker.batching import explain_key
 from onnxplain.server.worker.bounds import check_bounds
-from onnxplain.server.worker.calls import Call, call_of
+from onnxplain.server.worker.calls import Call, accounted
 from onnxplain.server.worker.computations import Computations
 from onnxplain.server.worker.models import Models
 from onnxplain.server.worker.progress import ProgressQueue
@@ -44,11 +44,8 @@ def served(request: Message, context: Context) -> Iterator[Call]:
         InputError: the request exceeds a bound.
     """
     check_bounds(request)
-    call = call_of(context)
-    try:
+    with accounted(context) as call:
         yield call
-    finally:
-        context.set_trailing_metadata(call.metadata())
 
 
 class ExplainServicer(explain_pb2_grpc.ExplainServiceServicer):
