@@ -20,6 +20,7 @@ import griffe
 __all__ = ["AssignedFunctions", "Fields", "NamedChoices", "documented_fields"]
 
 ENGINE, FUNCTIONS = "onnxplain.engine.engine.Engine", "onnxplain.engine.default_engine"
+CLIENT = "onnxplain.client.client"
 POSITIONAL = griffe.ParameterKind.positional_or_keyword
 HEADED = re.compile(r"(?s)([A-Z][^\n]*):\n(    .*)")
 START = re.compile(r"(?:(?<=\. )|\n)(?=(?:\w+, )*\w+: )")
@@ -71,7 +72,11 @@ class NamedChoices(griffe.Extension):
 
 
 class AssignedFunctions(griffe.Extension):
-    """Shows the views as methods of Engine, and these as functions of the default engine."""
+    """Shows functions in the place of what is assigned.
+
+    The views as methods of Engine, and these as functions of the default engine; and the methods of
+    the client that blocks, `NAME = blocking(CLASS.NAME)`.
+    """
 
     def on_package(self, *, loader: griffe.GriffeLoader, **_: Any) -> None:
         """Put functions in the place of what is assigned."""
@@ -85,6 +90,13 @@ class AssignedFunctions(griffe.Extension):
                 engine.set_member(name, copied(view, "self"))
         for name in functions.exports or ():
             functions.set_member(name, copied(engine.members[name]))
+        client = loader.modules_collection.get_member(CLIENT)
+        for described in (client["Client"], client["ServedOperation"]):
+            for name, member in tuple(described.members.items()):
+                if member.is_attribute and str(member.value).startswith("blocking("):
+                    path = member.value.arguments[0].canonical_path.rpartition(".")[0]
+                    method = loader.modules_collection.get_member(path).all_members[name]
+                    described.set_member(name, copied(method, "self"))
 
 
 def copied(function: griffe.Function, *first: str) -> griffe.Function:

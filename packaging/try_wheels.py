@@ -20,7 +20,10 @@ ROOT = Path(__file__).resolve().parent.parent
 MODEL = ROOT / "examples/shapes.onnx"
 PICTURE = ROOT / "examples/pictures/star_1.png"
 # The distributions that the client may bring, besides Python's own.
-CLIENT = {"grpcio", "numpy", "onnxplain-client", "protobuf", "typing-extensions"}
+CLIENT = {
+    "googleapis-common-protos", "grpcio", "grpcio-status", "numpy", "onnxplain-client", "protobuf",
+    "typing-extensions",
+}  # fmt: skip
 PACKAGES = {
     "onnxplain": ("proto", "graphops", "service", "clients/python"),
     "onnxplain_client": ("proto", "clients/python/onnxplain/client"),

@@ -7,9 +7,12 @@ import socket
 import sys
 from pathlib import Path
 
+import grpc
 import numpy as np
 import pytest
+import trustme
 from cli.running import Run
+from client.scripted import Scripted, serving
 from PIL import Image
 
 from onnxplain.cli.commands import explain
@@ -261,3 +264,29 @@ def test_a_method_that_a_server_refuses_leaves_the_others_results(
     ]
     assert answers[0][1] == answers[1][1]
     assert answers[1][1]["method"] == "rise"
+
+
+def test_variables_secure_the_connection(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    authority = trustme.CA()
+    made = authority.issue_cert("service.example.org")
+    pair = made.private_key_pem.bytes(), made.cert_chain_pems[0].bytes()
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    service = Scripted()
+    with serving(service, credentials=grpc.ssl_server_credentials([pair])) as address:
+        assert run("methods", "--server", address).code == 1
+        monkeypatch.setenv("ONNXPLAIN_CA", str(tmp_path / "ca.pem"))
+        monkeypatch.setenv("ONNXPLAIN_SERVER_NAME", "service.example.org")
+        monkeypatch.setenv("ONNXPLAIN_TOKEN", "a-token\n")
+        done = run("methods", "--server", address)
+        assert (done.code, "gradient" in done.out) == (0, True), done.error
+        assert service.metadata[-1]["authorization"] == "Bearer a-token"
+        monkeypatch.setenv("ONNXPLAIN_CA", "system")
+        assert run("methods", "--server", address).code == 1
+        monkeypatch.setenv("ONNXPLAIN_CA", "nowhere.pem")
+        assert run("methods", "--server", address).code == 2
+    monkeypatch.delenv("ONNXPLAIN_CA")
+    monkeypatch.delenv("ONNXPLAIN_SERVER_NAME")
+    done = run("methods", "--server", "service.example.org:1")
+    assert (done.code, "not sent to service.example.org:1 in plaintext" in done.error) == (2, True)

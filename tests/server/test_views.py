@@ -14,7 +14,7 @@ from PIL import Image
 from server.running import FLAT, model, pixels, running
 
 from onnxplain.client import Client, ClientError
-from onnxplain.client.views import gather_view
+from onnxplain.client.views import ViewParts
 from onnxplain.engine import VIEWS, Engine, Preprocess
 from onnxplain.engine.drawing import Style
 from onnxplain.engine.views import Covered
@@ -226,7 +226,10 @@ def test_the_drawing_s_fields_are_those_of_a_figure():
 def test_names_of_panels_stay_in_the_folder(tmp_path):
     files = [("../outside.png", b"x"), ("/etc/inside.png", b"y"), ("/etc/inside.png", b"z")]
     stream = [pb.ViewResponse(panel=pb.NamedFile(name=name, data=data)) for name, data in files]
-    view = gather_view(stream)
+    parts = ViewParts(None, None)
+    for message in stream:
+        parts.add(message)
+    view = parts.result()
     assert view.panels == {"outside.png": b"x", "inside.png": b"yz"}
     view.save_panels(tmp_path / "panels")
     assert {path.parent for path in tmp_path.rglob("*.png")} == {tmp_path / "panels"}

@@ -64,7 +64,7 @@ def setting(
 
 
 MODELS, LISTENING, SECURITY = "Models", "Listening", "Security"
-WORKERS, LIMITS, OBSERVING = "Workers", "Limits", "Observing"
+WORKERS, LIMITS, OPERATIONS, OBSERVING = "Workers", "Limits", "Operations", "Observing"
 
 
 @dataclass(frozen=True)
@@ -78,10 +78,6 @@ class Settings:
     store: Path | None = setting(
         None, MODELS, FOLDER, "folder for uploaded models; uploads are refused without it"
     )
-    state: Path | None = setting(
-        None, MODELS, FOLDER, default_text="a temporary folder",
-        help="folder where operations and their results outlive a restart",
-    )  # fmt: skip
     warm: bool = setting(
         True, MODELS, YES_NO, "load a model, and each new version, before it is served"
     )
@@ -162,6 +158,23 @@ class Settings:
         2**31, LIMITS, BYTES, "size of an uploaded model", default_text="2G, the most that ONNX has"
     )
     streams: int = setting(256, LIMITS, whole(1), "calls at once in one connection")
+
+    state: Path | None = setting(
+        None, OPERATIONS, FOLDER, default_text="a temporary folder",
+        help="folder where operations and their results outlive a restart",
+    )  # fmt: skip
+    operations: int = setting(2, OPERATIONS, whole(1), "operations that run at once")
+    keep_operations: int = setting(
+        100, OPERATIONS, whole(1), "operations that are kept for one caller"
+    )
+    keep_bytes: int = setting(
+        2**30, OPERATIONS, BYTES, "size of the requests and results that are kept for one caller",
+        default_text="1G",
+    )  # fmt: skip
+    keep_seconds: float = setting(
+        7 * 24 * 3600.0, OPERATIONS, NUMBER, "time that an operation is kept once it has ended",
+        default_text="604800, a week",
+    )  # fmt: skip
 
     metrics: str | None = setting(
         None, OBSERVING, HOST_AND_PORT, "address of the HTTP pages /metrics, /livez and /readyz",

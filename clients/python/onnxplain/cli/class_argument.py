@@ -47,9 +47,9 @@ def _stored(arguments: argparse.Namespace) -> Sequence[str]:
     from onnxplain.engine.runtime import labels_in
 
     if getattr(arguments, "server", None):
-        from onnxplain.client import Client
+        from onnxplain.cli.connecting import connect
 
-        with Client(arguments.server) as client:
+        with connect(arguments.server) as client:
             return labels_in(client.model(arguments.model).metadata)
     from onnxplain.graphops import load, read_metadata
 

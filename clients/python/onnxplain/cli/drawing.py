@@ -11,6 +11,7 @@ from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 from onnxplain.cli.arguments import byte_count
+from onnxplain.cli.connecting import SERVER_HELP
 from onnxplain.cli.failures import UsageError, in_flags
 from onnxplain.cli.output import check_writable, printable
 from onnxplain.cli.preprocessing import LABELS_HELP, PREPROCESS_HELP
@@ -96,9 +97,7 @@ def add_runtime(parser: argparse.ArgumentParser) -> None:
 
 def add_server(parser: argparse.ArgumentParser) -> None:
     """Add --server HOST:PORT."""
-    parser.add_argument(
-        "--server", metavar="HOST:PORT", help="address of an `onnxplain serve` to run this on"
-    )
+    parser.add_argument("--server", metavar="HOST:PORT", help=SERVER_HELP)
 
 
 def local_engine(arguments: argparse.Namespace) -> Engine:

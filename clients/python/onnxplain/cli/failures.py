@@ -15,8 +15,8 @@ __all__ = ["EXIT_CODES", "UsageError", "exit_code", "fail", "in_flags"]
 NEGATED = {"no_outputs", "no_verify", "no_upsample"}  # flags that turn off what is on by default
 FLAGS = {"layer", "preprocess", "size", *NEGATED, *GENERAL, *OPTIONS}
 
-# By class in the error tree, and by gRPC status of a server's error; 1 for all others. The keys are
-# names, since importing the classes would load onnx and grpc just to report a mistyped flag.
+# By class in the error tree, and by kind or gRPC status of a server's error; 1 for all others. The
+# keys are names, since importing the classes would load onnx and grpc to report a mistyped flag.
 EXIT_CODES = {
     "UsageError": 2,
     "InputError": 2,
@@ -24,6 +24,10 @@ EXIT_CODES = {
     "INVALID_ARGUMENT": 2,
     "NOT_FOUND": 2,
     "OUT_OF_RANGE": 2,
+    "ALREADY_EXISTS": 2,
+    "UNAUTHENTICATED": 2,
+    "PERMISSION_DENIED": 2,
+    "QueueFull": 1,  # RESOURCE_EXHAUSTED too, but not for what was asked
     "RESOURCE_EXHAUSTED": 2,
     "FAILED_PRECONDITION": 3,
 }
@@ -44,7 +48,8 @@ def fail(error: Exception) -> int:
 def exit_code(error: Exception) -> int:
     """Return 2 for invalid input, 3 for an unusable model, 1 for any other failure."""
     status = getattr(error, "code", None)  # the gRPC status of a ClientError
-    names = [getattr(status, "name", ""), *(kind.__name__ for kind in type(error).__mro__)]
+    told = [getattr(error, "kind", ""), getattr(status, "name", "")]
+    names = [*told, *(kind.__name__ for kind in type(error).__mro__)]
     return next((EXIT_CODES[name] for name in names if name in EXIT_CODES), 1)
 
 

@@ -1,61 +1,105 @@
-"""The connection to a service: how a call is made, and how its failure becomes a ClientError."""
+"""How a call is made: its deadline, and its repetition where it was not begun."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any, Self
+import copy
+import random
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Any, Self, TypeVar
 
 import grpc
-from grpc import StatusCode
 
-from onnxplain.client.errors import ClientError, plain_errors
-from onnxplain.v1 import explain_pb2_grpc
+from onnxplain.client.errors import InvalidArgumentError
+from onnxplain.client.statuses import never_begun, translated
+from onnxplain.client.transports import Transport
 
-__all__ = ["Connection"]
+__all__ = ["RETRIES", "Connection"]
+
+RETRIES = 3
+FIRST_DELAY = (
+    0.2  # seconds until a call is repeated, doubled each time; the service may ask for more
+)
+
+T = TypeVar("T")
 
 
 class Connection:
-    """A channel to the service at `address`, whose calls may take `timeout` seconds each."""
+    """Calls over a transport, which may take `timeout` seconds each, repetitions included.
 
-    def __init__(self, address: str, *, timeout: float | None = None) -> None:
-        if not re.search(r":\d+$|^unix:", address):
-            raise ClientError(
-                StatusCode.INVALID_ARGUMENT,
-                f"'{address}' is not the address of a service: write HOST:PORT",
-                "OptionError",
-            )
-        self._address = address
+    retries: how often a call is repeated that the service did not begin.
+    """
+
+    def __init__(self, transport: Transport, timeout: float | None, retries: int) -> None:
+        if retries < 0:
+            raise InvalidArgumentError(f"retries={retries}: give 0 or more", "OptionError")
+        self._transport = transport
         self._timeout = timeout
-        # gRPC would send even local calls through the proxy that the environment names.
-        local = re.match(r"localhost:|127\.|\[::1\]", address) is not None
-        self._channel = grpc.insecure_channel(
-            address, [("grpc.enable_http_proxy", 0)] if local else []
-        )
-        self._stub = explain_pb2_grpc.ExplainServiceStub(self._channel)
+        self._retries = retries
 
-    def __enter__(self) -> Self:
-        return self
+    def with_timeout(self, timeout: float | None) -> Self:
+        """Return a client of the same connection, whose calls may take another time.
 
-    def __exit__(self, *error: object) -> None:
-        self.close()
+        Args:
+            timeout: seconds that each call may take, None for no limit.
 
-    def close(self) -> None:
+        Returns:
+            The client, which closes when this one does.
+
+        Raises:
+            Nothing.
+        """
+        other = copy.copy(self)
+        other._timeout = timeout
+        return other
+
+    async def close(self) -> None:
         """Close the connection."""
-        self._channel.close()
+        await self._transport.close()
 
-    def _call(self, call: Any, request: Any) -> Any:
-        """Return the one message that is the response of a call."""
-        with plain_errors(self._address, self._timeout):
-            return call(request, self._timeout)
+    async def _unary(self, call: str, request: Any, longer: float = 0.0) -> Any:
+        """Return the response of a call. longer: seconds that it may take beyond the timeout."""
+        return await self._made(lambda left: self._transport.unary(call, request, left), longer)
 
-    @contextmanager
-    def _stream(self, call: Any, request: Any) -> Iterator[Any]:
-        """Yield the response stream of a call, which is cancelled when the block is left early."""
-        with plain_errors(self._address, self._timeout):
-            stream = call(request, self._timeout)
+    async def _upload(self, call: str, requests: Callable[[], Iterator[Any]]) -> Any:
+        """Return the response of a call to the requests of an iterator, made anew each time."""
+        return await self._made(lambda left: self._transport.unary(call, requests(), left))
+
+    async def _stream(self, call: str, request: Any, take: Callable[[Any], None]) -> None:
+        """Hand over each message of a call's stream."""
+        taken = False
+
+        def first(message: Any) -> None:
+            nonlocal taken
+            taken = True
+            take(message)
+
+        await self._made(
+            lambda left: self._transport.stream(call, request, left, first),
+            repeatable=lambda: not taken,
+        )
+
+    async def _made(
+        self,
+        attempt: Callable[[float | None], Awaitable[T]],
+        longer: float = 0.0,
+        repeatable: Callable[[], bool] = lambda: True,
+    ) -> T:
+        """Return what `attempt` does, given the seconds left. Raises ClientError."""
+        timeout = None if self._timeout is None else self._timeout + longer
+        end = None if timeout is None else time.monotonic() + timeout
+        left, tries = timeout, 0
+        while True:
             try:
-                yield stream
-            finally:
-                stream.cancel()  # no effect on a stream that has ended
+                return await attempt(left)
+            except grpc.RpcError as error:
+                failure = translated(error, self._transport.channel.address, timeout)
+                safe = never_begun(error, failure) and repeatable()
+            delay = max(failure.retry_delay or 0, FIRST_DELAY * 2**tries)
+            delay *= random.uniform(1, 1.25)  # so that clients do not come back all at once
+            late = end is not None and time.monotonic() + delay >= end
+            if not safe or late or tries >= self._retries:
+                raise failure from None  # gRPC's own text is a page of internals and adds nothing
+            await self._transport.sleep(delay)
+            tries += 1
+            left = None if end is None else max(end - time.monotonic(), 0)

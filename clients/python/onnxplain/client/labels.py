@@ -8,9 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TypeAlias
 
-from grpc import StatusCode
-
-from onnxplain.client.errors import ClientError
+from onnxplain.client.errors import ClientError, InvalidArgumentError, NotFoundError
 
 __all__ = ["Labels", "label_names"]
 
@@ -32,7 +30,7 @@ def label_names(labels: Labels | None) -> Sequence[str] | None:
         raise _wrong(f"the labels '{name}' are not UTF-8 text: give one name per line") from e
     except OSError as e:
         text = f"cannot read the labels '{name}' ({e.strerror}): give a text file, or a list"
-        raise ClientError(StatusCode.NOT_FOUND, text, "MissingFile") from e
+        raise NotFoundError(text, "MissingFile") from e
     if not lines:
         raise _wrong(f"the labels '{name}' are empty: give one name per line")
     numbered = [re.match(r"\s*(\d{1,7})\s*[,\t](.*)", line) for line in lines if line.strip()]
@@ -43,4 +41,4 @@ def label_names(labels: Labels | None) -> Sequence[str] | None:
 
 
 def _wrong(text: str) -> ClientError:
-    return ClientError(StatusCode.INVALID_ARGUMENT, text, "InputError")
+    return InvalidArgumentError(text, "InputError")

@@ -6,21 +6,30 @@ from collections.abc import Sequence
 from typing import Any, cast
 
 from onnxplain.client.connection import Connection
+from onnxplain.client.files import whole_file
 from onnxplain.client.requests import model_name, options_of_method, request_of
-from onnxplain.client.results import whole_file
 from onnxplain.v1 import explain_pb2 as pb
 
-__all__ = ["ModelCalls"]
+__all__ = ["ModelCalls", "rewrite_request"]
+
+PAGE = 100  # models in a response, whose metadata may hold a thousand names of classes
 
 
 class ModelCalls(Connection):
     """The calls of a client that inspect or rewrite a model."""
 
-    def list_models(self) -> list[pb.Model]:
+    async def list_models(self) -> list[pb.Model]:
         """Return every version of every model; `problem` is why one cannot be used."""
-        return list(self._call(self._stub.ListModels, pb.ListModelsRequest()).models)
+        models: list[pb.Model] = []
+        request = pb.ListModelsRequest(page_size=PAGE)
+        while True:
+            page = await self._unary("ListModels", request)
+            models += page.models
+            if not page.next_page_token:
+                return models
+            request.page_token = page.next_page_token
 
-    def model(self, name: str) -> pb.Model:
+    async def model(self, name: str) -> pb.Model:
         """Return one version of a model.
 
         Args:
@@ -33,9 +42,9 @@ class ModelCalls(Connection):
             ClientError: no such model, or the call fails.
         """
         request = pb.GetModelRequest(name=model_name(name))
-        return cast(pb.Model, self._call(self._stub.GetModel, request))
+        return cast(pb.Model, await self._unary("GetModel", request))
 
-    def layers(self, name: str, size: Sequence[int] = ()) -> list[pb.Layer]:
+    async def layers(self, name: str, size: Sequence[int] = ()) -> list[pb.Layer]:
         """Return the layers of a model, in the order in which they are computed.
 
         Args:
@@ -49,13 +58,13 @@ class ModelCalls(Connection):
             ClientError: no such model, a size that does not fit it, or the call fails.
         """
         request = request_of(pb.ListLayersRequest, name, size=size)
-        return list(self._call(self._stub.ListLayers, request).layers)
+        return list((await self._unary("ListLayers", request)).layers)
 
-    def methods(self) -> list[pb.MethodInfo]:
+    async def methods(self) -> list[pb.MethodInfo]:
         """Return the methods that `explain` takes, each with its own options."""
-        return list(self._call(self._stub.ListMethods, pb.ListMethodsRequest()).methods)
+        return list((await self._unary("ListMethods", pb.ListMethodsRequest())).methods)
 
-    def check(
+    async def check(
         self,
         name: str,
         layer: str | None = None,
@@ -107,10 +116,11 @@ class ModelCalls(Connection):
                 {"score_layer": score_layer, "score_channel_axis": score_channel_axis}
             ),
         )
-        return cast(pb.CheckResponse, self._call(self._stub.Check, request))
+        return cast(pb.CheckResponse, await self._unary("Check", request))
 
-    def rewrite(
+    async def rewrite(
         self,
+        /,
         name: str,
         layer: str | None = None,
         method: str = "deconvnet",
@@ -163,8 +173,7 @@ class ModelCalls(Connection):
             ClientError: an argument is wrong, the layer cannot be explained, or the call fails.
             TypeError: no method takes an option.
         """
-        request = request_of(
-            pb.RewriteRequest,
+        request = rewrite_request(
             name,
             layer=layer,
             method=method,
@@ -182,12 +191,11 @@ class ModelCalls(Connection):
             lowering=lowering,
             backward=backward,
             bake_preprocess=bake_preprocess,
-            method_options=options_of_method(method_options),
+            **method_options,
         )
-        with self._stream(self._stub.Rewrite, request) as stream:
-            return whole_file(stream)
+        return await self._file("Rewrite", request)
 
-    def convolutionalize(self, name: str, size: tuple[int, int] | None = None) -> bytes:
+    async def convolutionalize(self, name: str, size: tuple[int, int] | None = None) -> bytes:
         """Rewrite a classifier into a sliding window over larger pictures.
 
         Args:
@@ -202,5 +210,20 @@ class ModelCalls(Connection):
         """
         height, width = size or (0, 0)
         request = request_of(pb.ConvolutionalizeRequest, name, height=height, width=width)
-        with self._stream(self._stub.Convolutionalize, request) as stream:
-            return whole_file(stream)
+        return await self._file("Convolutionalize", request)
+
+    async def _file(self, call: str, request: Any) -> bytes:
+        parts: list[pb.RewriteResponse] = []
+        await self._stream(call, request, parts.append)
+        return whole_file(parts)
+
+
+def rewrite_request(name: str, **options: Any) -> pb.RewriteRequest:
+    """Return the request of Rewrite.
+
+    options: its fields; those that are none belong to the method. Raises ClientError, TypeError.
+    """
+    known = pb.RewriteRequest.DESCRIPTOR.fields_by_name
+    fields = {field: options.pop(field) for field in tuple(options) if field in known}
+    own = options_of_method(options)
+    return request_of(pb.RewriteRequest, name, method_options=own, **fields)

@@ -14,9 +14,8 @@ from typing import Any, TypeAlias, TypeVar
 import numpy as np
 import numpy.typing as npt
 from google.protobuf.message import Message
-from grpc import StatusCode
 
-from onnxplain.client.errors import ClientError
+from onnxplain.client.errors import InvalidArgumentError, NotFoundError
 from onnxplain.v1 import explain_pb2 as pb
 from onnxplain.v1 import tensors
 
@@ -56,8 +55,7 @@ def model_name(name: str) -> str:
     Raises ClientError for the path of a file.
     """
     if name.endswith(".onnx"):
-        raise ClientError(
-            StatusCode.INVALID_ARGUMENT,
+        raise InvalidArgumentError(
             f"'{name}' is a file: give a service the name of one of its models, such as "
             f"'{Path(name).stem}' (`onnxplain models --server` lists them)",
             "InputError",
@@ -243,7 +241,7 @@ def _bytes(source: str | os.PathLike[str]) -> bytes:
             text = f"'{source}' is a URL: download it first, and give the file"
         else:
             text = f"no file '{source}'"
-        raise ClientError(StatusCode.NOT_FOUND, text, "MissingFile") from e
+        raise NotFoundError(text, "MissingFile") from e
     except OSError as e:
         raise _wrong(f"cannot read '{source}': {e.strerror}", "PictureError") from e
 
@@ -287,5 +285,5 @@ def preprocessing(steps: Preprocess) -> dict[str, Any]:
         raise _wrong(f"preprocess: {e}", "OptionError") from e
 
 
-def _wrong(message: str, kind: str) -> ClientError:
-    return ClientError(StatusCode.INVALID_ARGUMENT, message, kind)
+def _wrong(message: str, kind: str) -> InvalidArgumentError:
+    return InvalidArgumentError(message, kind)

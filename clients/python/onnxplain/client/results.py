@@ -1,25 +1,22 @@
-"""The result of `Client.explain`, assembled from the pieces that the service streams."""
+"""The results of `explain` and `evaluate`, assembled from the pieces that the service streams."""
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from itertools import groupby
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
-from grpc import StatusCode
 
-from onnxplain.client.errors import ClientError
+from onnxplain.client.errors import InvalidArgumentError
+from onnxplain.client.pieces import Groups, Told, is_progress, joined
 from onnxplain.v1 import explain_pb2 as pb
-from onnxplain.v1 import tensors
 
-__all__ = ["ServedEvaluations", "Result", "gather", "whole_file", "without_progress"]
+__all__ = ["EvaluationParts", "Result", "ResultParts", "ServedEvaluations"]
 
 Array = npt.NDArray[Any]
-Part = TypeVar("Part", pb.ExplainUnitsResponse, pb.ViewResponse, pb.EvaluateResponse)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -96,96 +93,102 @@ class ServedEvaluations(list[pb.MethodEvaluation]):
         self.refused = {refusal.method: refusal.reason for refusal in refused}
 
 
-def gather(
-    stream: Iterable[pb.ExplainUnitsResponse],
-    progress: Callable[[int, int], None] | None = None,
-    passes: Callable[[int, int], None] | None = None,
-) -> Result:
-    """Return the result whose pieces `stream` yields.
+class ResultParts:
+    """The pieces of a Result, added as they arrive.
 
     progress: called with the projections received, and their total. passes: called with the runs
-        done of the current projection, and their total.
-
-    Raises ClientError if the pieces are damaged, or the attributions differ in shape.
+    done of the current projection, and their total.
     """
-    header = pb.ExplainHeader()
-    notes: list[str] = []
-    pictures: list[Array] = []
-    units: list[list[pb.UnitPart]] = []  # by image and unit, the first message of each
-    maps: list[list[Array]] = []  # by image and unit
-    others: dict[str, list[list[Array]]] = {}  # by name, image and unit
-    done = 0
-    for (kind, image, _), group in groupby(without_progress(stream, None, passes), _key):
-        messages = list(group)
+
+    def __init__(self, progress: Told, passes: Told) -> None:
+        self._progress, self._passes = progress, passes
+        self._groups = Groups(_key, self._take)
+        self._header = pb.ExplainHeader()
+        self._notes: list[str] = []
+        self._pictures: list[npt.NDArray[np.uint8]] = []
+        self._units: list[list[pb.UnitPart]] = []
+        self._maps: list[list[Array]] = []
+        self._others: dict[str, list[list[Array]]] = {}
+
+    def add(self, message: pb.ExplainUnitsResponse) -> None:
+        """Add a message of the stream. Raises ClientError if it is damaged."""
+        if not is_progress(message, None, self._passes):
+            self._groups.add(message)
+
+    def result(self) -> Result:
+        """Return the whole. Raises ClientError if the attributions differ in shape."""
+        self._groups.end()
+        for arrays in (self._maps, *self._others.values()):
+            _require_one_shape(arrays)
+        units, header = self._units, self._header
+        position, box = (_by_unit(units, name, np.int64) for name in ("position", "box"))
+        return Result(
+            attribution=np.array(self._maps, np.float32),
+            score=_by_unit(units, "score", np.float32),
+            channels=_by_unit(units, "channel", np.int64),
+            position=position if position.shape[-1] else None,
+            box=box if box.shape[-1] else None,
+            completeness_error=_where_set(units, "completeness_error"),
+            probability=_where_set(units, "probability"),
+            layer=header.layer,
+            to=header.to,
+            method=header.method,
+            seed_value=pb.SeedValue.Name(header.seed_value).removeprefix("SEED_VALUE_").lower(),
+            labels=tuple(header.labels),
+            notes=tuple(self._notes),
+            pictures=tuple(self._pictures),
+            preprocess=_preprocess(header.preprocess) if header.HasField("preprocess") else None,
+            model=header.model,
+            others={name: np.array(maps, np.float32) for name, maps in self._others.items()},
+        )
+
+    def _take(self, messages: list[pb.ExplainUnitsResponse]) -> None:
+        kind = messages[0].WhichOneof("part")
         if kind == "header":
-            header = messages[0].header
+            self._header = messages[0].header
         elif kind == "note":
-            notes += [message.note for message in messages]
+            self._notes += [message.note for message in messages]
         elif kind == "picture":
-            pictures.append(_join(message.picture.pixels for message in messages))
+            self._pictures.append(joined(message.picture.pixels for message in messages))
         elif kind == "unit":
-            if image == len(units):
-                units.append([])
-                maps.append([])
-            pieces = [m.unit.attribution for m in messages if m.unit.HasField("attribution")]
-            maps[image].append(_join(pieces))
-            further = [named for message in messages for named in message.unit.others]
-            for name, parts in groupby(further, lambda named: named.name):
-                rows = others.setdefault(name, [])
-                if image == len(rows):
-                    rows.append([])
-                rows[image].append(_join(part.values for part in parts))
-            units[image].append(messages[0].unit)
-            done += 1
-        if progress is not None and kind in ("header", "unit"):
-            progress(done, header.total)
-    for arrays in (maps, *others.values()):
-        _require_one_shape(arrays)
-    position, box = (_by_unit(units, name, np.int64) for name in ("position", "box"))
-    return Result(
-        attribution=np.array(maps, np.float32),
-        score=_by_unit(units, "score", np.float32),
-        channels=_by_unit(units, "channel", np.int64),
-        position=position if position.shape[-1] else None,
-        box=box if box.shape[-1] else None,
-        completeness_error=_where_set(units, "completeness_error"),
-        probability=_where_set(units, "probability"),
-        layer=header.layer,
-        to=header.to,
-        method=header.method,
-        seed_value=pb.SeedValue.Name(header.seed_value).removeprefix("SEED_VALUE_").lower(),
-        labels=tuple(header.labels),
-        notes=tuple(notes),
-        pictures=tuple(pictures),
-        preprocess=_preprocess(header.preprocess) if header.HasField("preprocess") else None,
-        model=header.model,
-        others={name: np.array(arrays, np.float32) for name, arrays in others.items()},
-    )
+            self._take_unit([message.unit for message in messages])
+        if self._progress is not None and kind in ("header", "unit"):
+            self._progress(sum(map(len, self._units)), self._header.total)
+
+    def _take_unit(self, parts: list[pb.UnitPart]) -> None:
+        image = parts[0].image
+        if image == len(self._units):
+            self._units.append([])
+            self._maps.append([])
+        pieces = [part.attribution for part in parts if part.HasField("attribution")]
+        self._maps[image].append(joined(pieces))
+        further = [named for part in parts for named in part.others]
+        for name, named_parts in groupby(further, lambda named: named.name):
+            rows = self._others.setdefault(name, [])
+            if image == len(rows):
+                rows.append([])
+            rows[image].append(joined(part.values for part in named_parts))
+        self._units[image].append(parts[0])
 
 
-def without_progress(
-    stream: Iterable[Part],
-    progress: Callable[[int, int], None] | None,
-    passes: Callable[[int, int], None] | None = None,
-) -> Iterator[Part]:
-    """Yield the messages other than progress, and report the progress to the callbacks."""
-    for message in stream:
-        if message.WhichOneof("part") != "progress":
-            yield message
-        elif message.progress.runs_total:
-            if passes is not None:
-                passes(message.progress.runs_done, message.progress.runs_total)
-        elif progress is not None:
-            progress(message.progress.done, message.progress.total)
+class EvaluationParts:
+    """The pieces of ServedEvaluations, added as they arrive.
 
+    progress: called with the steps done, and their total.
+    """
 
-def whole_file(stream: Iterable[pb.RewriteResponse]) -> bytes:
-    """Return the file whose pieces `stream` yields. Raises ClientError if it is damaged."""
-    parts = list(stream)
-    data = b"".join(part.data for part in parts)
-    if not parts or hashlib.sha256(data).hexdigest() != parts[0].sha256:
-        raise ClientError(StatusCode.DATA_LOSS, "the model arrived damaged: call again")
-    return data
+    def __init__(self, progress: Told) -> None:
+        self._progress = progress
+        self._parts: list[pb.EvaluateResponse] = []
+
+    def add(self, message: pb.EvaluateResponse) -> None:
+        """Add a message of the stream."""
+        if not is_progress(message, self._progress, None):
+            self._parts.append(message)
+
+    def result(self) -> ServedEvaluations:
+        """Return the whole."""
+        return ServedEvaluations(self._parts)
 
 
 def _by_unit(units: list[list[pb.UnitPart]], field: str, dtype: type[np.generic]) -> Array:
@@ -210,18 +213,10 @@ def _key(message: pb.ExplainUnitsResponse) -> tuple[str | None, int, int]:
     return kind, message.picture.image, 0
 
 
-def _join(parts: Iterable[pb.TensorPart]) -> Array:
-    try:
-        return tensors.join(parts)
-    except ValueError as e:
-        raise ClientError(StatusCode.DATA_LOSS, f"the response is damaged: {e}") from e
-
-
 def _require_one_shape(maps: list[list[Array]]) -> None:
     shapes = sorted({array.shape for row in maps for array in row})
     if len(shapes) > 1:
-        raise ClientError(
-            StatusCode.INVALID_ARGUMENT,
+        raise InvalidArgumentError(
             f"the pictures differ in size, so their attributions {list(shapes[0])} and "
             f"{list(shapes[1])} do not fit into one array: set a preprocessing size, or explain "
             "them one by one",

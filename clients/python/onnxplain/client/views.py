@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from google.protobuf.descriptor import Descriptor
-from grpc import StatusCode
 
-from onnxplain.client.errors import ClientError
+from onnxplain.client.errors import InvalidArgumentError
+from onnxplain.client.pieces import Groups, Told, is_progress, joined
 from onnxplain.client.requests import (
     Images,
     Preprocess,
@@ -26,12 +25,11 @@ from onnxplain.client.requests import (
     request_of,
     units_fields,
 )
-from onnxplain.client.results import without_progress
 from onnxplain.v1 import explain_pb2 as pb
-from onnxplain.v1 import tensors
 
-__all__ = ["ServedView", "View", "gather_view", "view_request"]
+__all__ = ["ServedView", "View", "ViewParts", "view_request"]
 
+FORMATS = {b"\x89PNG": "png", b"%PDF": "pdf", b"\xff\xd8": "jpg"}
 VIEWS = [field.name for field in pb.ViewRequest.DESCRIPTOR.oneofs_by_name["view"].fields]
 
 
@@ -193,49 +191,59 @@ def _channels(channels: Any) -> dict[str, Any]:
     fields = units_fields(channels)
     numbers = fields.pop("channels", None)
     if "whole" in fields or numbers is not None and not numbers.channels:
-        raise ClientError(
-            StatusCode.INVALID_ARGUMENT,
-            f"no channels {channels!r}: give channel numbers, 'all', or 'top:K' such as 'top:9'",
-            "OptionError",
+        raise _wrong(
+            f"no channels {channels!r}: give channel numbers, 'all', or 'top:K' such as 'top:9'"
         )
     return fields if numbers is None else {"channels": numbers.channels}
 
 
-def gather_view(
-    stream: Iterable[pb.ViewResponse],
-    progress: Callable[[int, int], None] | None = None,
-    passes: Callable[[int, int], None] | None = None,
-    format: str = "png",
-) -> ServedView:
-    """Return the view whose pieces `stream` yields. Raises ClientError if they are damaged.
+class ViewParts:
+    """The pieces of a view, added as they arrive.
 
-    format: that of the drawing, as it was requested.
+    progress: called with the steps done, and their total. passes: called with the runs done of the
+    current step, and their total.
     """
-    drawing: list[bytes] = []
-    notes: list[str] = []
-    arrays: dict[str, npt.NDArray[Any]] = {}
-    files: dict[str, dict[str, bytes]] = {"panel": {}, "page": {}}
-    for (kind, name), group in groupby(without_progress(stream, progress, passes), _key):
-        messages = list(group)
+
+    def __init__(self, progress: Told, passes: Told) -> None:
+        self._progress, self._passes = progress, passes
+        self._groups = Groups(_key, self._take)
+        self._drawing: list[bytes] = []
+        self._notes: list[str] = []
+        self._arrays: dict[str, npt.NDArray[Any]] = {}
+        self._files: dict[str, dict[str, bytes]] = {"panel": {}, "page": {}}
+
+    def add(self, message: pb.ViewResponse) -> None:
+        """Add a message of the stream. Raises ClientError if it is damaged."""
+        if not is_progress(message, self._progress, self._passes):
+            self._groups.add(message)
+
+    def result(self) -> ServedView:
+        """Return the whole."""
+        self._groups.end()
+        drawing = b"".join(self._drawing)
+        return ServedView(
+            drawing,
+            self._arrays,
+            tuple(self._notes),
+            _format_of(drawing),
+            self._files["panel"],
+            tuple(self._files["page"].values()),
+        )
+
+    def _take(self, messages: list[pb.ViewResponse]) -> None:
+        kind, name = _key(messages[0])
         if kind == "png":
-            drawing += [message.png for message in messages]
-        elif kind in files:
+            self._drawing += [message.png for message in messages]
+        elif kind in self._files:
             data = b"".join(getattr(message, kind).data for message in messages)
-            files[kind][Path(name).name] = data  # without a folder, whatever the service sends
+            self._files[kind][Path(name).name] = data  # without a folder, whatever is sent
         elif kind == "note":
-            notes += [message.note for message in messages]
+            self._notes += [message.note for message in messages]
         elif kind == "texts":
             texts = messages[0].texts
-            arrays[name] = np.array(texts.texts, np.str_).reshape(texts.shape)
+            self._arrays[name] = np.array(texts.texts, np.str_).reshape(texts.shape)
         elif kind == "tensor":
-            try:
-                arrays[name] = tensors.join(message.tensor.values for message in messages)
-            except ValueError as e:
-                raise ClientError(StatusCode.DATA_LOSS, f"the response is damaged: {e}") from e
-    return ServedView(
-        b"".join(drawing), arrays, tuple(notes), format or "png", files["panel"],
-        tuple(files["page"].values()),
-    )  # fmt: skip
+            self._arrays[name] = joined(message.tensor.values for message in messages)
 
 
 def _key(message: pb.ViewResponse) -> tuple[str | None, str]:
@@ -244,10 +252,15 @@ def _key(message: pb.ViewResponse) -> tuple[str | None, str]:
     return kind, getattr(getattr(message, kind or ""), "name", "")
 
 
+def _format_of(drawing: bytes) -> str:
+    """Return the format of a file, by its first bytes."""
+    return next((form for start, form in FORMATS.items() if drawing.startswith(start)), "svg")
+
+
 def _format(path: str | os.PathLike[str]) -> str:
     """Return the format that a file's name ends in, "" for none."""
     return Path(path).suffix.lower().removeprefix(".").replace("jpeg", "jpg")
 
 
-def _wrong(message: str) -> ClientError:
-    return ClientError(StatusCode.INVALID_ARGUMENT, message, "OptionError")
+def _wrong(message: str) -> InvalidArgumentError:
+    return InvalidArgumentError(message, "OptionError")

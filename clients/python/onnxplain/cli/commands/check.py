@@ -91,10 +91,10 @@ def _check_locally(arguments: argparse.Namespace, options: dict[str, Any]) -> Re
 
 
 def _check_remotely(arguments: argparse.Namespace, options: dict[str, Any]) -> Report:
+    from onnxplain.cli.connecting import connect
     from onnxplain.cli.served_models import report_of
-    from onnxplain.client import Client
 
-    with Client(arguments.server) as client:
+    with connect(arguments.server) as client:
         return report_of(
             client.check(arguments.model, arguments.layer, arguments.method, **options)
         )

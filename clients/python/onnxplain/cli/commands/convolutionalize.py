@@ -68,7 +68,7 @@ def _local(arguments: argparse.Namespace) -> onnx.ModelProto:
 def _remote(arguments: argparse.Namespace) -> onnx.ModelProto:
     import onnx
 
-    from onnxplain.client import Client
+    from onnxplain.cli.connecting import connect
 
-    with Client(arguments.server) as client:
+    with connect(arguments.server) as client:
         return onnx.load_from_string(client.convolutionalize(arguments.model, arguments.size))

@@ -111,10 +111,10 @@ def _evaluate_remotely(
     with working(f"waiting for {arguments.server}") as progress:
         import numpy as np
 
-        from onnxplain.client import Client
+        from onnxplain.cli.connecting import connect
         from onnxplain.engine import Evaluation, Evaluations
 
-        with Client(arguments.server) as client:
+        with connect(arguments.server) as client:
             value = client.check(arguments.model).quantity == "value"
             quantity = "value" if value else "probability"
             messages = client.evaluate(

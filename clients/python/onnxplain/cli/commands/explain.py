@@ -185,12 +185,13 @@ def _explain_remotely(
 ) -> Explanation | SideBySide:
     """Return a server's results as explanations, to be drawn on this machine."""
     forbid_engine_flags(arguments)
-    from onnxplain.client import Client, ClientError
+    from onnxplain.cli.connecting import connect
+    from onnxplain.client import ClientError
     from onnxplain.engine import SideBySide
 
     found: list[Explanation] = []
     errors: dict[str, ClientError] = {}
-    with Client(arguments.server) as client:
+    with connect(arguments.server) as client:
         for method in methods:
             own = own_options(chosen_method_options(arguments), method, methods)
             try:
@@ -224,7 +225,7 @@ def _explain_remotely(
         first = next(iter(errors.values()))
         reasons = "; ".join(f"{method}: {reason}" for method, reason in refused.items())
         text = f"none of the methods can explain this: {reasons}"
-        raise ClientError(first.code, text, first.kind)
+        raise type(first)(text, first.kind, first.code)
     return SideBySide(tuple(found), refused) if len(methods) > 1 else found[0]
 
 

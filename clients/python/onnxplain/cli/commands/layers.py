@@ -93,10 +93,10 @@ def _local_layers(arguments: argparse.Namespace) -> list[Layer]:
 
 
 def _remote_layers(arguments: argparse.Namespace) -> list[Layer]:
+    from onnxplain.cli.connecting import connect
     from onnxplain.cli.served_models import layer_of
-    from onnxplain.client import Client
 
-    with Client(arguments.server) as client:
+    with connect(arguments.server) as client:
         return list(map(layer_of, client.layers(arguments.model, arguments.size or ())))
 
 

@@ -49,9 +49,9 @@ def _local_rows() -> list[Row]:
 
 
 def _remote_rows(server: str) -> list[Row]:
-    from onnxplain.client import Client
+    from onnxplain.cli.connecting import connect
 
-    with working(f"waiting for {server}"), Client(server) as client:
+    with working(f"waiting for {server}"), connect(server) as client:
         return [
             (m.name, method_title(m.name), m.summary, [o.name for o in m.options], m.exportable)
             for m in client.methods()

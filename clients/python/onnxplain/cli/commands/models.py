@@ -100,8 +100,8 @@ def _local(folder: str) -> list[ServedModel]:
 
 
 def _remote(server: str) -> list[ServedModel]:
+    from onnxplain.cli.connecting import connect
     from onnxplain.cli.served_models import model_of
-    from onnxplain.client import Client
 
-    with Client(server) as client:
+    with connect(server) as client:
         return list(map(model_of, client.list_models()))

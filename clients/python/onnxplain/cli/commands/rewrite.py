@@ -191,13 +191,13 @@ def _rewritten_remotely(
 ) -> _Rewritten:
     import onnx
 
+    from onnxplain.cli.connecting import connect
     from onnxplain.cli.served_models import layer_of, report_of
-    from onnxplain.client import Client
 
     name = arguments.model
     path = {"layer": arguments.layer, "method": arguments.method}
     given = path | {option: value for option, value in general.items() if value is not None}
-    with Client(arguments.server) as client:
+    with connect(arguments.server) as client:
         data = client.rewrite(name, **given, **own, bake_preprocess=arguments.bake_preprocess)
         report = report_of(client.check(name, **path, **_of_check(given, own)))
         layers = list(map(layer_of, client.layers(name)))

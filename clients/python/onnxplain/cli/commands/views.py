@@ -161,11 +161,11 @@ def _draw_remotely(
     *earlier, model = _models(arguments)
     checkpoints: dict[str, Any] = {"earlier": earlier} if earlier else {}
     with working(f"waiting for {arguments.server}") as progress:
+        from onnxplain.cli.connecting import connect
         from onnxplain.cli.served_view import RemoteView
-        from onnxplain.client import Client
         from onnxplain.engine.drawing import format_of
 
-        with Client(arguments.server) as client:
+        with connect(arguments.server) as client:
             drawn = client.view(
                 model,
                 pictures,
