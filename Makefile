@@ -27,6 +27,7 @@ lint: $(VENV)/dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/buf lint proto
 	$(BIN)/buf breaking proto --against proto/explain.binpb
 	rm -rf $(VENV)/stubs
 	$(MAKE) proto PROTO_OUT=$(VENV)/stubs

@@ -2,8 +2,9 @@
 
 make generate
 
-These are the tables of docs/methods.md, between its two marks, and two modules for type checkers,
-which must read an option's name and type instead of computing them.
+These are the tables of docs/methods.md, between two marks, the settings and the files of deploy/
+in docs/service.md, and two modules for type checkers, which must read an option's name and type
+instead of computing them.
 """
 
 from collections.abc import Iterator, Mapping
@@ -15,9 +16,18 @@ from textwrap import indent, wrap
 from onnxplain.engine.arguments import CheckedChoices
 from onnxplain.engine.methods import METHODS, method_options
 from onnxplain.graphops.options import GENERAL, OPTIONS, Option
+from onnxplain.server.config import declarations
+from onnxplain.server.settings import Settings
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs/methods.md"
+SERVICE = ROOT / "docs/service.md"
+DEPLOYED = {  # files of deploy/, with the language of each
+    "onnxplain.service": "ini",
+    "service.toml": "toml",
+    "Dockerfile": "dockerfile",
+    "kubernetes.yaml": "yaml",
+}
 ARGUMENTS = ROOT / "graphops/onnxplain/graphops/options/argument_types.py"
 CHOICES = ROOT / "service/onnxplain/engine/choices.py"
 START, END = "<!-- tables by `make generate` -->\n", "<!-- end of tables -->\n"
@@ -42,6 +52,7 @@ def generated() -> Mapping[Path, str]:
     """Return the text of each file as it is to be."""
     return {
         PAGE: page(PAGE.read_text("utf-8")),
+        SERVICE: service_page(SERVICE.read_text("utf-8")),
         ARGUMENTS: "\n".join(argument_lines()) + "\n",
         CHOICES: "\n".join(choice_lines()) + "\n",
     }
@@ -51,6 +62,42 @@ def page(text: str) -> str:
     """Return the page's text with the tables as they are to be."""
     before, _, rest = text.partition(START)
     return before + START + "\n" + "\n".join(tables()) + "\n\n" + END + rest.partition(END)[2]
+
+
+def service_page(text: str) -> str:
+    """Return the text of docs/service.md with the settings and the files of deploy/."""
+    text = between(text, "settings", "\n".join(settings_tables()))
+    for name, language in DEPLOYED.items():
+        content = (ROOT / "deploy" / name).read_text("utf-8")
+        text = between(text, f"deploy/{name}", f"```{language}\n{content}```")
+    return text
+
+
+def between(text: str, name: str, content: str) -> str:
+    """Return a page's text with the content between the two marks of a name."""
+    start, end = f"<!-- {name} by `make generate` -->\n", f"<!-- end of {name} -->\n"
+    before, _, rest = text.partition(start)
+    return f"{before}{start}\n{content}\n\n{end}{rest.partition(end)[2]}"
+
+
+def settings_tables() -> Iterator[str]:
+    """Yield the lines of one table of settings for each of their groups."""
+    group = ""
+    for name, declaration in declarations().items():
+        if declaration.group != group:
+            yield from (
+                ("", f"### {declaration.group}", "")
+                if group
+                else (
+                    f"### {declaration.group}",
+                    "",
+                )
+            )
+            group = declaration.group
+            yield "| setting | what it means | default |"
+            yield "|---|---|---|"
+        default = declaration.shown_default(getattr(Settings, name))
+        yield f"| `{name}` | {declaration.help} | {default} |"
 
 
 def tables() -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import subprocess
 import sys
@@ -27,6 +28,8 @@ net (float[N, 3, 16, 16] image) => (float[N, 5] probabilities)
   [normalizer] probabilities = Softmax (scores)
 }
 """
+
+LOG_LINE = r"\S+Z INFO (call method=\S+ .*status=[A-Z_]+ .*|models/\S+ is ready)"
 
 
 @pytest.fixture
@@ -90,5 +93,6 @@ def server(network: Path) -> Iterator[str]:
             process.send_signal(signal.SIGINT)
             code = process.wait(30)
         assert process.stdout.read() == ""
-        assert process.stderr.read() == ""
+        for line in process.stderr.read().splitlines():
+            assert re.fullmatch(LOG_LINE, line), line
         assert code == 0

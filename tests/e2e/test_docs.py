@@ -11,6 +11,7 @@ ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(ROOT.glob("docs/**/*.md"))]
 PAGES.append(ROOT / "examples/README.md")
 PACKAGES = [ROOT / folder for folder in (
+    "deploy",
     "graphops/onnxplain/graphops", "service/onnxplain/engine", "service/onnxplain/registry",
     "service/onnxplain/server",
     "clients/python/onnxplain/cli", "clients/python/onnxplain/client",
@@ -21,7 +22,7 @@ URL = re.compile(r"https?://\S+")
 NAME = re.compile(
     r"""(?<![\w./-])(?:
         (?:bench|clients|docs|examples|graphops|proto|service|tests)/[\w./*-]*[\w*/]
-        | [\w./*-]+\.(?:py|md|proto|toml)\b
+        | [\w.*-][\w./*-]*\.(?:py|md|proto|toml)\b
         | [a-z]\w*/(?=[\s`<"),.]|$)
     )""",
     re.VERBOSE,

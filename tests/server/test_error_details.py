@@ -5,12 +5,15 @@ import asyncio
 import grpc
 import pytest
 from google.rpc.error_details_pb2 import BadRequest, DebugInfo, ErrorInfo, ResourceInfo, RetryInfo
+from google.rpc.status_pb2 import Status
 from grpc import StatusCode
 from grpc_status import rpc_status
 from server.running import event_loop, pixels
 
 from onnxplain.engine import Engine
 from onnxplain.graphops import errors
+from onnxplain.inference import open_inference_pb2
+from onnxplain.server.error_details import status_details
 from onnxplain.server.errors import STATUS, ErrorInterceptor
 from onnxplain.v1 import explain_pb2 as pb
 from onnxplain.v1 import tensors
@@ -84,6 +87,19 @@ def test_fields_are_read_off_the_text_where_the_request_has_them(
     raising(monkeypatch, errors.OptionError(text))
     error = failure(stub_here.ExplainUnits, EXPLAIN)
     assert (fields_of(error) if BadRequest in details(error) else []) == fields
+
+
+def test_a_key_of_a_map_is_a_field():
+    def fields(text):
+        service = open_inference_pb2.DESCRIPTOR.services_by_name["GRPCInferenceService"]
+        code, method = StatusCode.INVALID_ARGUMENT, f"/{service.full_name}/ModelInfer"
+        status = Status.FromString(status_details(code, text, "InputError", method))
+        found = [BadRequest.FromString(one.value) for one in status.details[1:]]
+        return [violation.field for one in found for violation in one.field_violations]
+
+    assert fields("parameters.method: none such") == ["parameters.method"]
+    assert fields("inputs[1].parameters.size: none such") == ["inputs[1].parameters.size"]
+    assert fields("parameters.method.colour: none such") == []
 
 
 def test_a_missing_thing_is_named(stub_here):

@@ -77,6 +77,13 @@ def test_a_defect_is_told_to_the_log_only(stub_here, monkeypatch, caplog, kind):
     assert "ZeroDivisionError: the secret of /srv/models" in caplog.text
 
 
+def test_a_text_that_is_not_unicode_arrives(stub_here, monkeypatch):
+    failing(monkeypatch, errors.CorruptModel("the file \udce4.onnx"))
+    with pytest.raises(grpc.RpcError, match=r"the file \?\.onnx") as caught:
+        call(stub_here, "unary")
+    assert caught.value.code() is StatusCode.FAILED_PRECONDITION
+
+
 def test_a_long_text_is_cut_and_still_arrives(stub_here, monkeypatch):
     failing(monkeypatch, errors.CorruptModel("ä" * 100_000))
     with pytest.raises(grpc.RpcError) as caught:

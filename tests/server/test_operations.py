@@ -73,7 +73,7 @@ class Names(grpc.aio.ServerInterceptor):
         return await continuation(details)
 
 
-def resolve(name):
+async def resolve(name):
     if name == "models/nothing":
         raise MissingModel("no model 'nothing' (there are none)")
     return f"{name}/versions/1"
@@ -343,12 +343,29 @@ def test_results_are_bounded(tmp_path):
         assert sum(path.stat().st_size for path in files) <= 1_000_000
 
 
+def test_a_request_that_is_too_large_to_keep_is_refused():
+    with service(Workers(net=[NOTE]), keep_bytes=10) as stub:
+        with fails(StatusCode.INVALID_ARGUMENT, "InputError", "exceeds 10 bytes"):
+            start(stub)
+        assert names(stub) == []
+
+
 def test_more_unfinished_work_than_is_kept_is_refused():
     with service(Workers(net=[None]), keep_operations=2) as stub:
         start(stub), start(stub)
         with fails(StatusCode.RESOURCE_EXHAUSTED, "QueueFull", "2 operations of yours"):
             start(stub)
         start(stub, metadata=[("name", "someone else")])
+
+
+def test_starts_at_once_do_not_exceed_what_is_kept(tmp_path):
+    request = pb.StartOperationRequest(view=pb.ViewRequest(model="models/net"))
+    with service(Workers(net=[None]), state=tmp_path, keep_operations=2) as stub:
+        starts = [stub.StartOperation.future(request) for _ in range(8)]
+        refused = [one.exception() for one in starts if one.exception() is not None]
+        assert {error.code() for error in refused} == {StatusCode.RESOURCE_EXHAUSTED}
+        assert len(refused) == 6
+        assert len(names(stub)) == len(list((tmp_path / "operations").glob("*.request"))) == 2
 
 
 def test_results_expire(tmp_path):

@@ -13,7 +13,7 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from server.running import write_models
 
 from onnxplain.graphops.errors import DeviceError, MissingFile, OptionError, ServiceError
-from onnxplain.server import start
+from onnxplain.server import Settings, start, start_settings
 
 NAME = "onnxplain.v1.ExplainService"
 
@@ -110,8 +110,15 @@ def test_what_is_no_address(tmp_path, listen):
 
 def test_a_host_of_another_machine(tmp_path):
     # 192.0.2.0/24 is set aside for documentation: no machine has it.
+    settings = Settings(models=(tmp_path,), listen=("192.0.2.1:0",), insecure=True)
     with pytest.raises(ServiceError, match=r"cannot listen on 192\.0\.2\.1:0"):
-        asyncio.run(start(tmp_path, "192.0.2.1:0", "cpu"))
+        asyncio.run(start_settings(settings))
+
+
+@pytest.mark.parametrize("in_process", [False, True])
+def test_a_public_address_is_refused(tmp_path, in_process):
+    with pytest.raises(OptionError, match=r"0\.0\.0\.0:0 can be reached from other machines"):
+        asyncio.run(start(tmp_path, "0.0.0.0:0", "cpu", in_process=in_process))
 
 
 def test_localhost(tmp_path):

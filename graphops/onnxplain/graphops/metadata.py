@@ -9,9 +9,18 @@ import onnx
 
 from onnxplain.graphops.options import Options
 
-__all__ = ["CONTRACT", "added_outputs", "describe_artefact", "package_version", "renamed_names"]
+__all__ = [
+    "CONTRACT",
+    "SOURCE_MODEL",
+    "added_outputs",
+    "describe_artefact",
+    "package_version",
+    "record_source",
+    "renamed_names",
+]
 
 CONTRACT = 3  # the version of docs/contract.md that artefacts keep, raised with every change of it
+SOURCE_MODEL = "onnxplain.source_model"  # the key of a model's name, where there is one
 
 
 def added_outputs(model: onnx.ModelProto) -> frozenset[str]:
@@ -69,6 +78,11 @@ def describe_artefact(
         "renamed": json.dumps(renamed, sort_keys=True),
         "source_sha256": source_sha256,
     }
-    properties = {p.key: p.value for p in artefact.metadata_props}
+    properties = {p.key: p.value for p in artefact.metadata_props if p.key != SOURCE_MODEL}
     properties |= {f"onnxplain.{name}": fact for name, fact in facts.items()}
     onnx.helper.set_model_props(artefact, properties)
+
+
+def record_source(artefact: onnx.ModelProto, name: str) -> None:
+    """Record in the artefact's metadata the name of the model that it was rewritten from."""
+    artefact.metadata_props.add(key=SOURCE_MODEL, value=name)

@@ -457,7 +457,7 @@ class MethodOptions(_message.Message):
     def __init__(self, score_layer: _Optional[str] = ..., upsample: _Optional[bool] = ..., samples: _Optional[int] = ..., noise_level: _Optional[float] = ..., noise_seed: _Optional[int] = ..., steps: _Optional[int] = ..., low: _Optional[_Iterable[float]] = ..., high: _Optional[_Iterable[float]] = ..., baseline: _Optional[_Union[Tensor, _Mapping]] = ..., window: _Optional[_Iterable[int]] = ..., stride: _Optional[_Iterable[int]] = ..., masks: _Optional[int] = ..., resolution: _Optional[int] = ..., keep: _Optional[float] = ..., start: _Optional[str] = ..., iterations: _Optional[int] = ..., step_size: _Optional[float] = ..., jitter: _Optional[int] = ..., blur: _Optional[float] = ..., decay: _Optional[float] = ..., score_channel_axis: _Optional[int] = ..., noise: _Optional[str] = ...) -> None: ...
 
 class RewriteRequest(_message.Message):
-    __slots__ = ("model", "layer", "method", "select", "channels", "position", "seed_value", "to", "unpool", "channel_axis", "keep_outputs", "keep_shape", "target", "backward", "method_options", "negate", "bake_preprocess", "lowering")
+    __slots__ = ("model", "layer", "method", "select", "channels", "position", "seed_value", "to", "unpool", "channel_axis", "keep_outputs", "keep_shape", "target", "backward", "method_options", "negate", "bake_preprocess", "lowering", "record_source")
     MODEL_FIELD_NUMBER: _ClassVar[int]
     LAYER_FIELD_NUMBER: _ClassVar[int]
     METHOD_FIELD_NUMBER: _ClassVar[int]
@@ -476,6 +476,7 @@ class RewriteRequest(_message.Message):
     NEGATE_FIELD_NUMBER: _ClassVar[int]
     BAKE_PREPROCESS_FIELD_NUMBER: _ClassVar[int]
     LOWERING_FIELD_NUMBER: _ClassVar[int]
+    RECORD_SOURCE_FIELD_NUMBER: _ClassVar[int]
     model: str
     layer: str
     method: str
@@ -494,7 +495,8 @@ class RewriteRequest(_message.Message):
     negate: bool
     bake_preprocess: str
     lowering: Lowering
-    def __init__(self, model: _Optional[str] = ..., layer: _Optional[str] = ..., method: _Optional[str] = ..., select: _Optional[_Union[Select, str]] = ..., channels: _Optional[_Iterable[int]] = ..., position: _Optional[_Union[Position, str]] = ..., seed_value: _Optional[_Union[SeedValue, str]] = ..., to: _Optional[str] = ..., unpool: _Optional[_Union[Unpool, str]] = ..., channel_axis: _Optional[int] = ..., keep_outputs: _Optional[bool] = ..., keep_shape: _Optional[bool] = ..., target: _Optional[_Union[Target, str]] = ..., backward: _Optional[_Union[Backward, str]] = ..., method_options: _Optional[_Union[MethodOptions, _Mapping]] = ..., negate: _Optional[bool] = ..., bake_preprocess: _Optional[str] = ..., lowering: _Optional[_Union[Lowering, str]] = ...) -> None: ...
+    record_source: bool
+    def __init__(self, model: _Optional[str] = ..., layer: _Optional[str] = ..., method: _Optional[str] = ..., select: _Optional[_Union[Select, str]] = ..., channels: _Optional[_Iterable[int]] = ..., position: _Optional[_Union[Position, str]] = ..., seed_value: _Optional[_Union[SeedValue, str]] = ..., to: _Optional[str] = ..., unpool: _Optional[_Union[Unpool, str]] = ..., channel_axis: _Optional[int] = ..., keep_outputs: _Optional[bool] = ..., keep_shape: _Optional[bool] = ..., target: _Optional[_Union[Target, str]] = ..., backward: _Optional[_Union[Backward, str]] = ..., method_options: _Optional[_Union[MethodOptions, _Mapping]] = ..., negate: _Optional[bool] = ..., bake_preprocess: _Optional[str] = ..., lowering: _Optional[_Union[Lowering, str]] = ..., record_source: _Optional[bool] = ...) -> None: ...
 
 class RewriteResponse(_message.Message):
     __slots__ = ("data", "size", "sha256")

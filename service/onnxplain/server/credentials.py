@@ -30,9 +30,10 @@ class Certificates:
     authority: Path | None = None
 
     def server(self) -> grpc.ServerCredentials:
-        """Return a server's credentials, which read the files again when they have changed.
+        """Return credentials for one address, which read the files again when they have changed.
 
-        A renewed certificate that cannot be read leaves the old one in use and is logged.
+        gRPC takes such credentials once only: a second address needs its own. Renewed files that
+        cannot be read leave the old certificate in use, which is logged.
 
         Raises:
             OptionError: a file cannot be read.
@@ -80,7 +81,7 @@ class Certificates:
 
 
 def edge_credentials(settings: Settings) -> grpc.ServerCredentials | None:
-    """Return the credentials that the service shows its clients, None without TLS.
+    """Return the credentials of one address of the service, None without TLS.
 
     Args:
         settings: of the service.

@@ -74,12 +74,17 @@ def _fields(text: str, method: str) -> list[str]:
 
 
 def _leads_to_field(path: str, message: Descriptor | None) -> bool:
-    for step in path.split("."):
+    """Tell whether a path such as `inputs[0].images` or `parameters.KEY` is in a message."""
+    steps = iter(path.split("."))
+    for step in steps:
         name = re.sub(r"\[\d+\]$", "", step)
         field = message.fields_by_name.get(name) if message else None
         if field is None or (name != step and not field.is_repeated):
             return False
         message = field.message_type
+        if message is not None and message.GetOptions().map_entry:
+            next(steps, None)  # any key
+            message = message.fields_by_name["value"].message_type
     return True
 
 

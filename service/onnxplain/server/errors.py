@@ -19,7 +19,11 @@ __all__ = ["KIND_KEY", "OURS", "STATUS", "ErrorInterceptor", "Failure", "failure
 
 log = logging.getLogger(__name__)
 
-OURS = ("/onnxplain.", "/inference.")  # how the names of the calls begin whose errors are told
+OURS = (
+    "/onnxplain.",
+    "/inference.",
+    "/grpc.reflection.",
+)  # how the names of the calls begin whose errors are told
 KIND_KEY = "onnxplain-error"
 
 # Status texts travel in HTTP/2 headers, which gRPC limits to 8 KiB: once with every byte escaped,
@@ -103,7 +107,7 @@ def failure(error: Exception) -> Failure:
         error = errors.OutOfMemory("out of memory: explain fewer or smaller pictures at once")
     code = next((STATUS[c] for c in type(error).__mro__ if c in STATUS), None)
     if code is not None:
-        text = str(error).encode()[:MAX_TEXT_BYTES].decode(errors="ignore")
+        text = str(error).encode(errors="replace")[:MAX_TEXT_BYTES].decode(errors="ignore")
         retry = getattr(error, "retry_seconds", None)
         return Failure(code, text, type(error).__name__, retry_seconds=retry)
     if "identity" not in vars(error):  # once, however often it is asked

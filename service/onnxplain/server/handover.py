@@ -27,7 +27,8 @@ PASSED = (
 def write(settings: Settings, listen: str) -> bytes:
     """Return the line for a worker that is to listen at `listen`."""
     values = {name: getattr(settings, name) for name in PASSED}
-    return json.dumps(values | {"listen": [listen]}, default=str).encode() + b"\n"
+    # A worker has another working folder.
+    return json.dumps(values | {"listen": [listen]}, default=_absolute).encode() + b"\n"
 
 
 def read(line: bytes) -> Settings:
@@ -38,3 +39,7 @@ def read(line: bytes) -> Settings:
     for name in ("device", "listen"):
         values[name] = tuple(values[name])
     return dataclasses.replace(Settings(), **values)
+
+
+def _absolute(path: Path) -> str:
+    return str(path.absolute())

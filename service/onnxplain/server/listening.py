@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import errno
 import os
-import re
 import socket
 
 import grpc
 
 from onnxplain.graphops.errors import OptionError, ServiceError
+from onnxplain.server.setting_kinds import ADDRESS
 
-__all__ = ["MAX_REQUEST_BYTES", "bind"]
+__all__ = ["MAX_REQUEST_BYTES", "bind", "check_address"]
 
 MAX_REQUEST_BYTES = 64 * 2**20  # promised in explain.proto
 
@@ -33,11 +33,12 @@ def bind(
         OptionError: `listen` is no address.
         ServiceError: the port is in use, or the host is not this machine.
     """
+    check_address(listen)
     if listen.startswith("unix:"):
         _add_port(server, listen, credentials)
         return listen
-    host, port = _parse(listen)
-    _require_free(host, port)
+    host, _, port = listen.rpartition(":")
+    _require_free(host, int(port))
     return f"{host}:{_add_port(server, listen, credentials)}"
 
 
@@ -52,13 +53,12 @@ def _add_port(
         raise ServiceError(f"cannot listen on {listen}: {e}") from e
 
 
-def _parse(listen: str) -> tuple[str, int]:
-    parts = re.fullmatch(r"(\[[0-9A-Fa-f:.]+\]|[^\s:\[\]/]+):([0-9]{1,5})", listen)
-    if parts is None or int(parts[2]) > 65535:
-        raise OptionError(
-            f"'{listen}' is not an address to listen on: write HOST:PORT, such as 127.0.0.1:50051"
-        )
-    return parts[1], int(parts[2])
+def check_address(listen: str) -> None:
+    """Raise OptionError if an address to listen on is neither HOST:PORT nor unix:PATH."""
+    try:
+        ADDRESS.accept(listen)
+    except ValueError as e:
+        raise OptionError(f"'{listen}' is not an address to listen on: write {e}") from e
 
 
 def _require_free(host: str, port: int) -> None:

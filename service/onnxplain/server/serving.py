@@ -7,13 +7,14 @@ import contextlib
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Protocol
 
-from onnxplain.graphops.errors import ServiceError
-from onnxplain.server.edge.gateway import start_gateway
-from onnxplain.server.listening import MAX_REQUEST_BYTES
+from onnxplain.graphops.errors import OptionError, ServiceError
+from onnxplain.server.edge.front import Front
+from onnxplain.server.listening import MAX_REQUEST_BYTES, check_address
+from onnxplain.server.setting_checks import exposure
 from onnxplain.server.settings import Settings
 
 __all__ = ["Service", "serve", "serve_settings", "start", "start_settings"]
@@ -102,11 +103,15 @@ async def start_settings(settings: Settings, *, in_process: bool = False) -> Ser
     Raises:
         MissingFile, OptionError, DeviceError, ServiceError: as `serve` does.
     """
+    for address in settings.listen:
+        check_address(address)
+    for _, problem in exposure(settings):
+        raise OptionError(problem)
     if in_process:
-        from onnxplain.server.worker.process import start_worker  # the edge never loads it
-
-        server: Running = await start_worker(settings, MAX_REQUEST_BYTES)
+        server: Running = await _start_in_process(settings)
     elif sys.platform == "linux":
+        from onnxplain.server.edge.gateway import start_gateway  # needs what Linux alone has
+
         server = await start_gateway(settings)
     else:
         raise ServiceError(
@@ -118,17 +123,24 @@ async def start_settings(settings: Settings, *, in_process: bool = False) -> Ser
 class Running(Protocol):
     """A server that runs."""
 
-    address: str
+    @property
+    def address(self) -> str:
+        """The first address that it listens on."""
+
+    @property
+    def metrics(self) -> str:
+        """The address of its HTTP pages, "" if there are none."""
 
     async def stop(self, grace: float) -> None:
         """Accept no new calls, and let running ones finish within `grace` seconds."""
 
 
 class Service:
-    """A running service, at the HOST:PORT `address`."""
+    """A running service, at the HOST:PORT `address`, with its HTTP pages at `metrics` if any."""
 
     def __init__(self, server: Running, drain_seconds: float) -> None:
         self.address = server.address
+        self.metrics = server.metrics
         self._server = server
         self._drain_seconds = drain_seconds
 
@@ -146,6 +158,40 @@ class Service:
 
 def _settings(models_dir: str | os.PathLike[str], listen: str, device: str) -> Settings:
     return Settings(models=(Path(models_dir),), listen=(listen,), device=(device,))
+
+
+class _InProcess:
+    """A front and a worker in this process."""
+
+    admitted: Mapping[str, int] = {}  # it runs what it takes
+    restarts = 0
+    up = 1
+
+    def __init__(self, settings: Settings) -> None:
+        self._front = Front(settings, self)
+        self._settings = settings
+
+    async def start(self) -> None:
+        """Start the worker, then the pages."""
+        from onnxplain.server.worker.process import start_worker  # the edge never loads it
+
+        server = self._front.server()
+        self.address, *_ = self._front.bind(server)
+        self._worker = await start_worker(self._settings, MAX_REQUEST_BYTES, server=server)
+        await self._front.start()
+        self.metrics = self._front.metrics
+
+    async def stop(self, grace: float) -> None:
+        """Accept no new calls, and let running ones finish within `grace` seconds."""
+        self._front.drain()
+        await self._worker.stop(grace)
+        await self._front.stop()
+
+
+async def _start_in_process(settings: Settings) -> _InProcess:
+    server = _InProcess(settings)
+    await server.start()
+    return server
 
 
 async def _serve(settings: Settings, in_process: bool, ready: Callable[[str], None] | None) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from onnxplain.server.settings import Settings
 
-__all__ = ["contradictions", "is_loopback"]
+__all__ = ["contradictions", "exposure", "is_loopback"]
 
 
 def contradictions(settings: Settings) -> Iterator[tuple[str, str]]:
@@ -27,7 +27,7 @@ def contradictions(settings: Settings) -> Iterator[tuple[str, str]]:
     yield from _writable("state", settings.state)
     yield from _credentials(settings)
     yield from _worker_credentials(settings)
-    yield from _exposure(settings)
+    yield from exposure(settings)
     if settings.traces and not settings.traces.startswith(("http://", "https://")):
         yield "traces", "`traces` must be a URL, such as http://127.0.0.1:4317"
     if settings.metrics in settings.listen and not str(settings.metrics).endswith(":0"):
@@ -37,6 +37,24 @@ def contradictions(settings: Settings) -> Iterator[tuple[str, str]]:
         if names[token.sha256] != token.name:
             other = names[token.sha256]
             yield f"tokens.{token.name}", f"tokens '{token.name}' and '{other}' have one `sha256`"
+
+
+def exposure(settings: Settings) -> Iterator[tuple[str, str]]:
+    """Yield the setting and the text, if other machines can reach an address that lacks TLS."""
+    public = [address for address in settings.listen if not is_loopback(address)]
+    if not public or settings.insecure:
+        return
+    missing = []
+    if settings.tls_cert is None:
+        missing.append("TLS (`tls_cert` and `tls_key`)")
+    if not settings.tokens and settings.client_ca is None:
+        missing.append("`tokens` or `client_ca`")
+    if missing:
+        yield (
+            "listen",
+            f"{public[0]} can be reached from other machines: it needs {' and '.join(missing)}, "
+            "or `insecure` if something else protects it",
+        )
 
 
 def is_loopback(address: str) -> bool:
@@ -53,23 +71,6 @@ def is_loopback(address: str) -> bool:
     except OSError:
         return False
     return all(ip_address(str(each[4][0]).partition("%")[0]).is_loopback for each in found)
-
-
-def _exposure(settings: Settings) -> Iterator[tuple[str, str]]:
-    public = [address for address in settings.listen if not is_loopback(address)]
-    if not public or settings.insecure:
-        return
-    missing = []
-    if settings.tls_cert is None:
-        missing.append("TLS (`tls_cert` and `tls_key`)")
-    if not settings.tokens and settings.client_ca is None:
-        missing.append("`tokens` or `client_ca`")
-    if missing:
-        yield (
-            "listen",
-            f"{public[0]} can be reached from other machines: it needs {' and '.join(missing)}, "
-            "or `insecure` if something else protects it",
-        )
 
 
 def _credentials(settings: Settings) -> Iterator[tuple[str, str]]:

@@ -46,6 +46,8 @@ class Declaration:
         """Return what the help and the docs say of the default."""
         values = default if self.many else (default,)
         words = (f"{value:g}" if isinstance(value, float) else str(value) for value in values)
+        if isinstance(default, bool):
+            return str(default).lower()
         return self.default_text or ("none" if default is None else ", ".join(words))
 
 

@@ -15,25 +15,26 @@ class Admission:
     """Admits calls of each model: those that run, and a queue behind them.
 
     running: the calls of one model that a worker runs at once. queue: those that may wait.
+    `admitted` has how many there are of each model.
     """
 
     def __init__(self, running: int, queue: int) -> None:
         self._queue = queue
         self._most = running + queue
-        self._admitted: Counter[str] = Counter()
+        self.admitted: Counter[str] = Counter()
 
     @contextmanager
     def admit(self, model: str) -> Iterator[None]:
         """Count a call of a model while it lasts. Raises QueueFull."""
-        if self._admitted[model] >= self._most:
+        if self.admitted[model] >= self._most:
             raise QueueFull(
                 f"{self._queue} calls wait for '{model}' already: try again in a while, or call "
                 "less often"
             )
-        self._admitted[model] += 1
+        self.admitted[model] += 1
         try:
             yield
         finally:
-            self._admitted[model] -= 1
-            if not self._admitted[model]:
-                del self._admitted[model]
+            self.admitted[model] -= 1
+            if not self.admitted[model]:
+                del self.admitted[model]

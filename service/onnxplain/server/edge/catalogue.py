@@ -14,7 +14,7 @@ from typing import Protocol
 
 from grpc import StatusCode
 
-from onnxplain.graphops.errors import MissingModel
+from onnxplain.graphops.errors import InputError, MissingModel
 from onnxplain.registry import Listing, ModelSource, ModelVersion, parse_name
 from onnxplain.server.errors import failure
 from onnxplain.v1.worker_pb2 import WarmRequest
@@ -102,11 +102,21 @@ class Catalogue:
         return await asyncio.to_thread(self._resolve, name)
 
     def stamp(self, name: str) -> str:
-        """Return a text that changes when the version of that full name gets another content."""
+        """Return a text that changes when the version of that full name gets another content.
+
+        It is "" for a name that none has.
+        """
         try:
             return self._listing.find(name).stamp
-        except MissingModel:
+        except InputError:
             return ""
+
+    def ready(self, name: str) -> bool:
+        """Tell whether the version of that full name was opened, or need not be."""
+        try:
+            return not self._warm or self._is_ready(self._listing.find(name))
+        except MissingModel:
+            return False
 
     def problem(self, name: str) -> str:
         """Return why the version of that full name could not be opened, "" if it was not tried."""

@@ -3,49 +3,102 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import AsyncExitStack
+from typing import Protocol
 
 import grpc
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_health.v1 import health, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from onnxplain.registry import FolderSource
 from onnxplain.server.edge.blame import Blame
 from onnxplain.server.edge.catalogue import Catalogue
+from onnxplain.server.edge.descriptions import ModelDescriptions
 from onnxplain.server.edge.forwarding import SERVICES, Forwarding
+from onnxplain.server.edge.front import Front
+from onnxplain.server.edge.model_health import ModelHealth
+from onnxplain.server.edge.operations import Operations
+from onnxplain.server.edge.store import Store
+from onnxplain.server.edge.uploads import Uploads
 from onnxplain.server.edge.workers import Workers
-from onnxplain.server.errors import ErrorInterceptor
-from onnxplain.server.listening import MAX_REQUEST_BYTES, bind
 from onnxplain.server.settings import Settings
 
 __all__ = ["Gateway", "start_gateway"]
 
+LAST_SECONDS = 2.0  # for calls that are ended to send their status
+NAMES = tuple(service.full_name for service in SERVICES)
+
 
 class Gateway:
-    """A running edge, at `address`, the first that it listens on."""
+    """An edge, at `address`, the first that it listens on; `metrics` has its HTTP pages, if any.
 
-    def __init__(
-        self,
-        address: str,
-        server: grpc.aio.Server,
-        status: health.aio.HealthServicer,
-        workers: Workers,
-        catalogue: Catalogue,
-    ) -> None:
-        self.address = address
-        self._server = server
-        self._status = status
-        self._workers = workers
-        self._catalogue = catalogue
+    Raises MissingFile, OptionError or ServiceError where the settings cannot be.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._leaving = AsyncExitStack()
+        blame = Blame(lambda name: self._catalogue.stamp(name))
+        self._workers = Workers(settings, blame)
+        sources = [FolderSource(folder) for folder in settings.folders]
+        self._catalogue = Catalogue(sources, self._workers, warm=settings.warm)
+        self._front = Front(settings, self._workers)
+        self._server = self._front.server()
+        self.address = self._front.bind(self._server)[0]
+        store = None
+        if settings.store is not None:
+            store = Store(settings.store)
+            self._leaving.callback(store.close)
+        uploads = Uploads(store, self._catalogue, self._workers, settings.max_model_bytes)
+        descriptions = ModelDescriptions(self._catalogue, self._workers, blame.problem)
+        self._operations = Operations(self._workers, self._catalogue.resolve, settings)
+        own = uploads.handlers() | descriptions.handlers() | self._operations.handlers()
+        self._server.add_generic_rpc_handlers(
+            (
+                grpc.method_handlers_generic_handler(NAMES[0], own),
+                Forwarding(self._workers, self._catalogue),
+            )
+        )
+        self._health = ModelHealth(NAMES, self._workers, self._catalogue, blame.problem)
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
+        reflection.enable_server_reflection(
+            (*NAMES, health.SERVICE_NAME, reflection.SERVICE_NAME), self._server
+        )
+
+    @property
+    def metrics(self) -> str:
+        """The address of the HTTP pages, "" if there are none."""
+        return self._front.metrics
+
+    async def start(self) -> None:
+        """Start the workers, and then listen. Raises OnnxplainError."""
+        try:
+            await self._enter(self._front)
+            self._leaving.push_async_callback(self._server.stop, LAST_SECONDS)
+            for part in (self._workers, self._catalogue, self._operations):
+                await self._enter(part)
+            await self._server.start()
+        except BaseException:
+            await self._leaving.aclose()
+            raise
 
     async def stop(self, grace: float) -> None:
         """Accept no new calls, let running ones finish within `grace` seconds, end the workers."""
-        await self._status.enter_graceful_shutdown()
-        stopped = asyncio.ensure_future(self._server.stop(grace))
-        # After the grace period gRPC drops calls mid-message: ended earlier, they have a status.
-        await asyncio.wait([stopped], timeout=grace / 2)
-        await self._catalogue.stop()
-        await self._workers.stop()
-        await stopped
+        self._front.drain()
+        self._health.drain()
+        # After its grace period gRPC drops calls mid-message: ended before, they have a status.
+        stopped = asyncio.ensure_future(self._server.stop(grace + LAST_SECONDS))
+        await asyncio.wait([stopped], timeout=grace)
+        await self._leaving.aclose()
+
+    async def _enter(self, part: _Part) -> None:
+        self._leaving.push_async_callback(part.stop)
+        await part.start()
+
+
+class _Part(Protocol):
+    async def start(self) -> None: ...
+
+    async def stop(self) -> None: ...
 
 
 async def start_gateway(settings: Settings) -> Gateway:
@@ -60,34 +113,6 @@ async def start_gateway(settings: Settings) -> Gateway:
     Raises:
         MissingFile, OptionError, DeviceError, ServiceError: as `onnxplain.server.start` does.
     """
-    server = grpc.aio.server(
-        interceptors=[ErrorInterceptor()],
-        options=[
-            # With it, two services could share a port and each receive some of the calls.
-            ("grpc.so_reuseport", 0),
-            ("grpc.max_receive_message_length", MAX_REQUEST_BYTES),
-            ("grpc.max_send_message_length", -1),
-        ],
-    )
-    addresses = [bind(server, listen) for listen in settings.listen]
-    sources = [FolderSource(folder) for folder in settings.folders]
-    workers = Workers(settings, Blame(lambda name: catalogue.stamp(name)))
-    catalogue = Catalogue(sources, workers, warm=settings.warm)
-    status = health.aio.HealthServicer()
-    health_pb2_grpc.add_HealthServicer_to_server(status, server)
-    names = [service.full_name for service in SERVICES]
-    reflection.enable_server_reflection(
-        (*names, health.SERVICE_NAME, reflection.SERVICE_NAME), server
-    )
-    server.add_generic_rpc_handlers((Forwarding(workers, catalogue),))
-    try:
-        await workers.start()
-        await catalogue.start()
-        await server.start()
-    except BaseException:
-        await catalogue.stop()
-        await workers.stop()
-        raise
-    for name in names:
-        await status.set(name, health_pb2.HealthCheckResponse.SERVING)
-    return Gateway(addresses[0], server, status, workers, catalogue)
+    gateway = Gateway(settings)
+    await gateway.start()
+    return gateway

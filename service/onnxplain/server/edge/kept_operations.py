@@ -9,7 +9,13 @@ import secrets
 import time
 from collections.abc import AsyncIterator
 
-from onnxplain.graphops.errors import MissingOperation, QueueFull, UnfinishedOperation
+from onnxplain.graphops.errors import (
+    InputError,
+    MissingOperation,
+    OnnxplainError,
+    QueueFull,
+    UnfinishedOperation,
+)
 from onnxplain.server.edge.operation_files import KeptOperation, OperationFiles
 from onnxplain.server.errors import Failure
 from onnxplain.server.settings import Settings
@@ -38,7 +44,7 @@ class KeptOperations:
         for kept in await asyncio.to_thread(self.files.load):
             self._keep(kept)
 
-    def add(
+    async def add(
         self, caller: str, call: str, model: str, version: str, request: bytes
     ) -> KeptOperation:
         """Keep a new operation.
@@ -51,15 +57,10 @@ class KeptOperations:
             request: the serialised request of the call.
 
         Raises:
+            InputError: the request is too large to be kept.
             QueueFull: too much of the caller's work has not ended.
         """
-        waiting = [kept for kept in self.all_of(caller) if not kept.ended]
-        size = sum(kept.size for kept in waiting) + len(request)
-        if len(waiting) >= self._settings.keep_operations or size > self._settings.keep_bytes:
-            raise QueueFull(
-                f"{len(waiting)} operations of yours have not ended, and the service keeps no more "
-                "for one caller: wait for them, or cancel some"
-            )
+        self._require_room(caller, call, len(request))
         operation = pb.Operation(
             name=f"operations/{secrets.token_hex(16)}",
             call=call,
@@ -68,12 +69,14 @@ class KeptOperations:
         )
         operation.create_time.GetCurrentTime()
         kept = KeptOperation(operation, caller, version, size=len(request))
-        self._keep(kept)
         try:
-            self.files.create(kept, request)
-        except OSError:
-            self._forget(kept)
+            await asyncio.to_thread(self.files.keep_request, kept, request)
+            self._require_room(caller, call, len(request))  # others may have come meanwhile
+            self.files.save(kept)
+        except (OSError, OnnxplainError):
+            self.files.remove(kept)
             raise
+        self._keep(kept)
         self._make_room(caller)
         return kept
 
@@ -91,11 +94,12 @@ class KeptOperations:
     def all_of(self, caller: str) -> list[KeptOperation]:
         """Return a caller's operations, the newest first."""
         mine = [kept for kept in self._kept.values() if kept.caller == caller]
-        return sorted(mine, key=KeptOperation.age, reverse=True)
+        return sorted(mine, key=KeptOperation.order)
 
     def unfinished(self) -> list[KeptOperation]:
         """Return the operations that have not ended, the oldest first."""
-        return sorted((k for k in self._kept.values() if not k.ended), key=KeptOperation.age)
+        waiting = [kept for kept in self._kept.values() if not kept.ended]
+        return sorted(waiting, key=KeptOperation.order, reverse=True)
 
     def end(
         self, kept: KeptOperation, state: pb.OperationState, failed: Failure | None = None
@@ -112,6 +116,7 @@ class KeptOperations:
         if state != pb.OPERATION_STATE_SUCCEEDED:
             kept.size = 0
         self.save(kept)
+        log.info("'%s', %s of %s: %s", kept.name, kept.operation.call, kept.version, _state(kept))
         self._ended[kept.name].set()
         self._make_room(kept.caller)
 
@@ -130,15 +135,19 @@ class KeptOperations:
     async def read(self, kept: KeptOperation) -> AsyncIterator[pb.ReadOperationResponse]:
         """Yield the results of an operation. Raises UnfinishedOperation if it has none."""
         if kept.operation.state != pb.OPERATION_STATE_SUCCEEDED:
-            state = pb.OperationState.Name(kept.operation.state).rpartition("_")[2].lower()
             advice = "start it again" if kept.ended else "wait until it has ended"
             reason = f" ({kept.operation.error})" if kept.operation.error else ""
             raise UnfinishedOperation(
-                f"'{kept.name}' is {state}{reason} and has no results: {advice}"
+                f"'{kept.name}' is {_state(kept)}{reason} and has no results: {advice}"
             )
         results = self.files.read(kept)
         while (message := await asyncio.to_thread(next, results, None)) is not None:
             yield message
+
+    def stop_waiting(self) -> None:
+        """Let every `wait` return."""
+        for event in self._ended.values():
+            event.set()
 
     def remove(self, kept: KeptOperation) -> None:
         """Remove an operation that has ended, with its results. Raises UnfinishedOperation."""
@@ -155,6 +164,22 @@ class KeptOperations:
                     self._forget(kept)
             await asyncio.sleep(min(60.0, self._settings.keep_seconds / 10))
 
+    def _require_room(self, caller: str, call: str, size: int) -> None:
+        """Raise InputError or QueueFull if a request has no place beside what has not ended."""
+        most = self._settings.keep_bytes
+        if size > most:
+            raise InputError(
+                f"the request exceeds {most} bytes, the most that the service keeps for one "
+                f"caller: call {call} itself"
+            )
+        waiting = [kept for kept in self.all_of(caller) if not kept.ended]
+        full = len(waiting) >= self._settings.keep_operations
+        if full or size + sum(kept.size for kept in waiting) > most:
+            raise QueueFull(
+                f"{len(waiting)} operations of yours have not ended, and the service keeps no more "
+                "for one caller: wait for them, or cancel some"
+            )
+
     def _keep(self, kept: KeptOperation) -> None:
         self._kept[kept.name] = kept
         self._ended[kept.name] = asyncio.Event()
@@ -163,7 +188,10 @@ class KeptOperations:
 
     def _forget(self, kept: KeptOperation) -> None:
         del self._kept[kept.name], self._ended[kept.name]
-        self.files.remove(kept)
+        try:
+            self.files.remove(kept)
+        except OSError:
+            log.exception("cannot remove '%s'", kept.name)
 
     def _make_room(self, caller: str) -> None:
         """Remove what ended first, as long as a caller has too much."""
@@ -174,3 +202,8 @@ class KeptOperations:
                 return
             self._forget(kept)
             count, size = count - 1, size - kept.size
+
+
+def _state(kept: KeptOperation) -> str:
+    """Return the word for an operation's state."""
+    return pb.OperationState.Name(kept.operation.state).rpartition("_")[2].lower()

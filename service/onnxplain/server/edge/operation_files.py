@@ -48,9 +48,9 @@ class KeptOperation:
         """Whether it has ended."""
         return self.operation.state not in UNFINISHED
 
-    def age(self) -> tuple[int, str]:
-        """Return what sorts operations by when they were started."""
-        return self.operation.create_time.ToNanoseconds(), self.name
+    def order(self) -> tuple[int, str]:
+        """Return what sorts operations, the newest first."""
+        return -self.operation.create_time.ToNanoseconds(), self.name
 
     def end(self) -> int:
         """Return when it ended, in nanoseconds."""
@@ -92,10 +92,9 @@ class OperationFiles:
                 path.unlink()
         return kept
 
-    def create(self, kept: KeptOperation, request: bytes) -> None:
-        """Keep a new operation."""
+    def keep_request(self, kept: KeptOperation, request: bytes) -> None:
+        """Keep the serialised request of an operation, before its state."""
         self._path(kept, "request").write_bytes(request)
-        self.save(kept)
 
     def save(self, kept: KeptOperation) -> None:
         """Keep an operation's state, and of one that has ended only what it still needs."""

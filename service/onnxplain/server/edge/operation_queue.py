@@ -86,6 +86,7 @@ class OperationQueue:
         CALLER.set(Caller(kept.caller, frozenset({"infer"}), kept.name.rpartition("/")[2]))
         try:
             kept.operation.state = pb.OPERATION_STATE_RUNNING
+            kept.operation.ClearField("progress")
             kept.starts += 1
             self._kept.save(kept)
             await self._store_results(kept)
@@ -102,7 +103,7 @@ class OperationQueue:
                 self._kept.end(kept, pb.OPERATION_STATE_FAILED, failed)
         finally:
             del self._running[kept.name]
-            self._callers[kept.caller] -= 1
+            self._callers -= Counter([kept.caller])
             self.begin()
 
     async def _store_results(self, kept: KeptOperation) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import ExitStack, closing
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -18,6 +18,7 @@ from onnxplain.server.edge.caller import CALLER, Caller
 from onnxplain.server.edge.kept_operations import KeptOperations
 from onnxplain.server.edge.operation_files import KeptOperation, OperationFiles
 from onnxplain.server.edge.operation_queue import OperationQueue, WorkerStreams
+from onnxplain.server.pages import page
 from onnxplain.server.settings import Settings
 from onnxplain.v1 import explain_pb2 as pb
 
@@ -37,7 +38,7 @@ class Operations:
     """
 
     def __init__(
-        self, workers: WorkerStreams, resolve: Callable[[str], str], settings: Settings
+        self, workers: WorkerStreams, resolve: Callable[[str], Awaitable[str]], settings: Settings
     ) -> None:
         self._leaving = ExitStack()
         folder = settings.state or Path(self._leaving.enter_context(TemporaryDirectory()))
@@ -58,6 +59,7 @@ class Operations:
         if self._expiry is not None:
             self._expiry.cancel()
         await self._queue.stop()
+        self._kept.stop_waiting()
         self._leaving.close()
 
     def handlers(self) -> dict[str, grpc.RpcMethodHandler[Any, Any]]:
@@ -94,8 +96,9 @@ class Operations:
         if field is None:
             raise InputError(f"{', '.join(CALLS)}: none is set; set one of them")
         work = getattr(request, field)
-        model, work.model = work.model, self._resolve(work.model)
-        kept = self._kept.add(_caller(), CALLS[field], model, work.model, work.SerializeToString())
+        model, work.model = work.model, await self._resolve(work.model)
+        data = await asyncio.to_thread(work.SerializeToString)
+        kept = await self._kept.add(_caller(), CALLS[field], model, work.model, data)
         self._queue.begin()
         return pb.StartOperationResponse(operation=kept.operation)
 
@@ -109,18 +112,10 @@ class Operations:
         self, request: pb.ListOperationsRequest, context: Context
     ) -> pb.ListOperationsResponse:
         """List the caller's operations, the newest first."""
-        if request.page_size < 0:
-            raise InputError(f"page_size: {request.page_size} is negative; 0 is for all")
         mine = self._kept.all_of(_caller())
-        if request.page_token:
-            last = _last_of_page(request.page_token)
-            mine = [kept for kept in mine if kept.age() < last]
-        size = request.page_size or len(mine)
-        page, token = mine[:size], ""
-        if len(mine) > size:
-            token = "{:x}-{}".format(*page[-1].age())
+        operations, token = page(mine, KeptOperation.order, request.page_size, request.page_token)
         return pb.ListOperationsResponse(
-            operations=[kept.operation for kept in page], next_page_token=token
+            operations=[kept.operation for kept in operations], next_page_token=token
         )
 
     async def CancelOperation(
@@ -165,13 +160,3 @@ class Operations:
 
 def _caller() -> str:
     return CALLER.get(Caller("")).name
-
-
-def _last_of_page(token: str) -> tuple[int, str]:
-    time, _, name = token.partition("-")
-    try:
-        return int(time, 16), name
-    except ValueError:
-        raise InputError(
-            "page_token: not one of this service; send the last response's next_page_token"
-        ) from None

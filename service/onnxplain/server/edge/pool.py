@@ -30,6 +30,7 @@ log = logging.getLogger(__name__)
 
 PING_SECONDS = 1.0
 HANG_SECONDS = 30.0  # without an answer to a ping: native code can hold Python's lock
+CONNECT_SECONDS = 30.0
 EXIT_SECONDS = 1.0  # for a process whose connection broke to end by itself
 YOUNG_SECONDS = 2.0
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 10.0  # before a worker that died young is replaced
@@ -60,9 +61,14 @@ class Pool:
             OnnxplainError: a worker's own, such as OptionError for an unknown device.
             ServiceError: a worker ended before it listened.
         """
-        links = await asyncio.gather(*starmap(self._spawn, self._local.items()))
+        spawns = starmap(self._spawn, self._local.items())
+        links = await asyncio.gather(*spawns, return_exceptions=True)
         for link in links:
-            self._begin(self._keep(link))
+            if isinstance(link, WorkerLink):
+                self._begin(self._keep(link))
+        for link in links:
+            if isinstance(link, BaseException):
+                raise link  # `stop` ends the others
         for address in self._settings.remote_workers:
             self._begin(self._keep_remote(address))
 
@@ -97,7 +103,7 @@ class Pool:
         """Start a worker, and return once it answers."""
         process = await WorkerProcess.start(settings, self._folder / str(next(self._numbers)))
         link = WorkerLink(place, process.address, process)
-        if not await link.check(HANG_SECONDS):
+        if not await link.check(CONNECT_SECONDS):
             await process.end()
             raise ServiceError("a worker does not answer its health check")
         return link
@@ -125,7 +131,7 @@ class Pool:
         """Connect to a remote worker, and again whenever the connection was lost."""
         while True:
             link = WorkerLink(address, address)
-            while not await link.check(HANG_SECONDS):
+            while not await link.check(CONNECT_SECONDS):
                 await asyncio.sleep(PING_SECONDS)
             self.links[address] = link
             log.info("worker %s is connected", address)
@@ -168,10 +174,15 @@ class Pool:
 
     async def _ping(self, link: WorkerLink) -> None:
         """Have a worker fall that does not answer, or that holds too much memory."""
+        answered = time.monotonic()
         while True:
             await asyncio.sleep(PING_SECONDS)
-            if not await link.check(HANG_SECONDS):
-                link.fall(WorkerDied(f"the worker did not answer for {HANG_SECONDS:g} seconds"))
+            if await link.check(PING_SECONDS):
+                answered = time.monotonic()
+            # A call that was given up should have ended after the grace.
+            patience = 2 * self._settings.grace_seconds if link.given_up else HANG_SECONDS
+            if time.monotonic() - answered > patience:
+                link.fall(WorkerDied(f"the worker did not answer for {patience:g} seconds"))
             if link.process is not None and link.process.exceeds_memory():
                 models = {model for model, _ in link.running}
                 kind = OutOfMemory if len(models) == 1 else WorkerDied

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import grpc
@@ -47,6 +45,7 @@ class WorkerLink:
         self.serving = False
         # The model and the method of each call that runs there; those at its end.
         self.running: Counter[tuple[str, str]] = Counter()
+        self.given_up = 0  # of these, calls whose clients gave them up
         self.ran: set[tuple[str, str]] = set()
         # Set at the first sign of its end; resolved once its process is gone and blame is recorded.
         self.fallen = asyncio.Event()
@@ -70,7 +69,6 @@ class WorkerLink:
         try:
             answer = await check(b"", timeout=timeout, wait_for_ready=True)
         except grpc.aio.AioRpcError:
-            self.serving = False
             return False
         self.serving = health_pb2.HealthCheckResponse.FromString(answer).status == SERVING
         return True
@@ -89,15 +87,25 @@ class WorkerLink:
             self._calls[method, stream] = make(method)
         return self._calls[method, stream]
 
-    @contextmanager
-    def count(self, model: str, method: str) -> Iterator[None]:
-        """Count a call as running while it lasts."""
+    def begin(self, model: str, method: str) -> None:
+        """Count a call as running."""
         self.running[model, method] += 1
-        try:
-            yield
-        finally:
+
+    def end(self, model: str, method: str, linger: float = 0) -> None:
+        """Count a call as running no longer.
+
+        linger: seconds until the worker must have ended it, since its client gave it up.
+        """
+        if linger:
+            self.given_up += 1
+            asyncio.get_running_loop().call_later(linger, self._end_given_up, model, method)
+        else:
             self.running[model, method] -= 1
             self.running += Counter()  # drops the zeros
+
+    def _end_given_up(self, model: str, method: str) -> None:
+        self.given_up -= 1
+        self.end(model, method)
 
     def fall(self, error: OnnxplainError | None = None) -> None:
         """Note that the worker has died, or must end, and what ran there; only the first time.

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
 import grpc
 
-from onnxplain.graphops.errors import NoWorker
+from onnxplain.graphops.errors import NoWorker, ServiceError
 from onnxplain.server.edge.admission import Admission
 from onnxplain.server.edge.blame import Blame
 from onnxplain.server.edge.caller import CALLER
 from onnxplain.server.edge.pool import Pool
 from onnxplain.server.edge.routing import choose
 from onnxplain.server.edge.worker_link import WorkerLink
+from onnxplain.server.errors import KIND_KEY
 from onnxplain.server.settings import Settings
 
 __all__ = ["Workers", "caller_metadata"]
@@ -28,6 +29,7 @@ class Workers:
 
     def __init__(self, settings: Settings, blame: Blame) -> None:
         self._blame = blame
+        self._grace_seconds = settings.grace_seconds
         self._pool = Pool(settings, blame)
         self._admission = Admission(settings.concurrency, settings.queue)
         self._alone: dict[str, _Alone] = {}
@@ -39,6 +41,21 @@ class Workers:
     async def stop(self) -> None:
         """End all local workers at once, with the calls that run there."""
         await self._pool.stop()
+
+    @property
+    def admitted(self) -> Mapping[str, int]:
+        """The calls that wait or run, by the model's full name."""
+        return self._admission.admitted
+
+    @property
+    def restarts(self) -> int:
+        """How often a worker was replaced."""
+        return self._pool.restarts
+
+    @property
+    def up(self) -> int:
+        """The number of workers that take calls."""
+        return sum(link.up for link in self._pool.links.values())
 
     async def unary(
         self, method: str, request: bytes, model: str, *, timeout: float | None = None
@@ -66,7 +83,7 @@ class Workers:
 
     async def stream(
         self, method: str, request: bytes, model: str, *, timeout: float | None = None
-    ) -> AsyncIterator[bytes]:
+    ) -> AsyncGenerator[bytes, None]:
         """Call a method with a stream of responses, and yield them.
 
         Arguments and errors are those of `unary`.
@@ -96,13 +113,41 @@ class Workers:
         with self._admission.admit(model):
             if not self._blame.suspect(model):
                 link = self._pick(model)
-                async with _running(link, model, method):
+                async with self._running(link, model, method):
                     yield link
                 return
             async with self._lend_alone(model) as link:
-                async with _running(link, model, method):
-                    yield link
+                try:
+                    async with self._running(link, model, method):
+                        yield link
+                except grpc.aio.AioRpcError as error:
+                    if _kind(error):
+                        self._blame.ended_well(model, method)
+                    raise
                 self._blame.ended_well(model, method)
+
+    @asynccontextmanager
+    async def _running(self, link: WorkerLink, model: str, method: str) -> AsyncIterator[None]:
+        """Count a call as running; if its worker dies, fail it with the reason."""
+        link.begin(model, method)
+        linger = 0.0
+        try:
+            yield
+        except BaseException as error:
+            if isinstance(error, grpc.aio.AioRpcError):
+                if error.code() is grpc.StatusCode.UNAVAILABLE and not _kind(error):
+                    link.fall()  # gRPC itself says so: the connection is lost
+                answered = bool(_kind(error))
+            else:
+                answered = False
+            if link.fallen.is_set():
+                raise await link.lost() from error
+            # The worker may go on with a call that its client gave up: until it must have ended,
+            # the call is among those that can be to blame.
+            linger = 0.0 if answered else 2 * self._grace_seconds
+            raise
+        finally:
+            link.end(model, method, linger)
 
     def _pick(self, model: str) -> WorkerLink:
         up = [link for link in self._pool.links.values() if link.up]
@@ -148,28 +193,12 @@ class _Alone:
         if not self.started.done():
             self.started.cancel()
         elif not self.ended:
-            self.started.result().fall()
+            self.started.result().fall(ServiceError("the worker is not needed any more"))
 
 
-@asynccontextmanager
-async def _running(link: WorkerLink, model: str, method: str) -> AsyncIterator[None]:
-    """Count a call as running; if its worker dies, fail it with the reason."""
-    with link.count(model, method):
-        try:
-            yield
-        except (grpc.aio.AioRpcError, asyncio.CancelledError) as error:
-            if isinstance(error, grpc.aio.AioRpcError) and _connection_lost(error):
-                link.fall()
-            if not link.fallen.is_set():
-                raise
-            raise await link.lost() from error
-
-
-def _connection_lost(error: grpc.aio.AioRpcError) -> bool:
-    """Tell gRPC's own UNAVAILABLE from a worker's, which has a kind."""
-    metadata = error.trailing_metadata() or ()
-    kinds = [value for key, value in metadata if key == "onnxplain-error"]
-    return error.code() is grpc.StatusCode.UNAVAILABLE and not kinds
+def _kind(error: grpc.aio.AioRpcError) -> str:
+    """Return the kind of a worker's error; "" for one that gRPC itself made."""
+    return str(dict(error.trailing_metadata() or ()).get(KIND_KEY, ""))
 
 
 def caller_metadata() -> tuple[tuple[str, str], ...]:

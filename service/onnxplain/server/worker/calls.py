@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
-from collections.abc import Hashable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import grpc
 
+from onnxplain.engine import Engine
 from onnxplain.graphops.errors import Cancelled
 
-__all__ = ["CALLER_KEY", "Call", "accounted", "call_of", "joint"]
+__all__ = ["CALLER_KEY", "Call", "call_of", "joint", "limited"]
 
 CALLER_KEY = "onnxplain-caller"  # metadata in which the edge names the client
 GRAPHS = (
@@ -73,6 +74,21 @@ class Call:
         return tuple(told.items())
 
 
+def limited(engine: Engine, call: Call, result_bytes: float = math.inf) -> Engine:
+    """Return the engine within the limits of a call, which notes the graphs that it makes.
+
+    Args:
+        engine: the engine.
+        call: the call.
+        result_bytes: limit of the attributions of one explanation.
+
+    Returns:
+        An engine that shares the cache of this one.
+    """
+    call.uses_graphs = True
+    return engine.limited(call.timeout, call.cancelled, result_bytes, call.built)
+
+
 class _Every(threading.Event):
     """Is set once all of some calls are over."""
 
@@ -102,13 +118,3 @@ def call_of(context: grpc.aio.ServicerContext[Any, Any]) -> Call:
     )
     context.add_done_callback(lambda _: call.cancelled.set())  # type: ignore[arg-type]  # wrong stub
     return call
-
-
-@contextmanager
-def accounted(context: grpc.aio.ServicerContext[Any, Any]) -> Iterator[Call]:
-    """Yield the call of a context, and tell the client at its end what it has used."""
-    call = call_of(context)
-    try:
-        yield call
-    finally:
-        context.set_trailing_metadata(call.metadata())

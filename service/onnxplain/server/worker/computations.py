@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TypeVar
@@ -12,10 +11,11 @@ from onnxplain.engine.join import join_pieces
 from onnxplain.graphops import Network, check, convolutionalize, layers, rewrite
 from onnxplain.graphops.errors import AnswerTooLarge, UnsupportedModel
 from onnxplain.graphops.ir import fits
+from onnxplain.graphops.metadata import record_source
 from onnxplain.server.worker import requests, responses, views
 from onnxplain.server.worker.batching import explain_together
 from onnxplain.server.worker.bounds import MAX_STREAM_BYTES, check_runs
-from onnxplain.server.worker.calls import Call
+from onnxplain.server.worker.calls import Call, limited
 from onnxplain.server.worker.models import Models
 from onnxplain.server.worker.progress import ProgressQueue
 from onnxplain.v1 import explain_pb2 as pb
@@ -42,11 +42,6 @@ class Computations:
         with self._models.use(name) as (_, path):
             yield self._engine.open(path).network
 
-    def _limited(self, call: Call, result_bytes: float = math.inf) -> Engine:
-        """Return the engine within the limits of a call, which notes the graphs that it makes."""
-        call.uses_graphs = True
-        return self._engine.limited(call.timeout, call.cancelled, result_bytes, call.built)
-
     def list_layers(self, request: pb.ListLayersRequest) -> pb.ListLayersResponse:
         """List the layers of a model."""
         with self._network(request.model) as network:
@@ -60,10 +55,13 @@ class Computations:
 
     def rewrite(self, request: pb.RewriteRequest) -> Generator[pb.RewriteResponse]:
         """Yield a rewritten model."""
-        with self._network(request.model) as network:
+        with self._models.use(request.model) as (name, path):
+            network = self._engine.open(path).network
             artefact = rewrite(network, **requests.rewrite_arguments(request))
         if request.bake_preprocess:
             artefact = bake_preprocess(artefact, request.bake_preprocess)
+        if request.record_source:
+            record_source(artefact, name)
         if not fits(artefact):
             raise UnsupportedModel(
                 "the rewritten model exceeds 2 GiB, which no ONNX file in one piece can: write it "
@@ -75,7 +73,7 @@ class Computations:
         self, wanted: Sequence[pb.ExplainRequest], call: Call
     ) -> list[pb.ExplainResponse | Exception]:
         """Explain units of a layer for each of several requests of one key."""
-        engine = self._limited(call, MAX_ANSWER_BYTES)
+        engine = limited(self._engine, call, MAX_ANSWER_BYTES)
         results: list[Explanation | Exception]
         with self._models.use(wanted[0].model) as (name, path):
             if len(wanted) == 1:
@@ -91,7 +89,7 @@ class Computations:
         self, wanted: Sequence[pb.ExplainRequest], call: Call
     ) -> list[list[pb.ExplainUnitsResponse] | Exception]:
         """Return what `explain_units` yields, for each of several requests of one key."""
-        engine, pictures = self._limited(call), wanted[0].return_pictures
+        engine, pictures = limited(self._engine, call), wanted[0].return_pictures
         with self._models.use(wanted[0].model) as (name, path):
             each = explain_together(engine, path, wanted)
 
@@ -108,7 +106,7 @@ class Computations:
         progress: ProgressQueue[pb.ExplainUnitsResponse],
     ) -> Generator[pb.ExplainUnitsResponse]:
         """Yield the explanation of units of a layer."""
-        engine = self._limited(call)
+        engine = limited(self._engine, call)
         with self._models.use(request.model) as (name, path):
             arguments = requests.explain_arguments(request)
             pieces = engine.explain_units(
@@ -126,7 +124,7 @@ class Computations:
     ) -> Generator[pb.ViewResponse]:
         """Yield a view."""
         view_call = views.view_call(request)
-        engine = self._limited(call, MAX_VIEW_BYTES)
+        engine = limited(self._engine, call, MAX_VIEW_BYTES)
         with self._models.use_all(view_call.models) as used:
             view = view_call.compute(engine, [str(path) for _, path in used], progress)
             yield from view_call.parts(view)
@@ -135,7 +133,7 @@ class Computations:
         self, request: pb.EvaluateRequest, call: Call, progress: ProgressQueue[pb.EvaluateResponse]
     ) -> Generator[pb.EvaluateResponse]:
         """Yield each method's measurements."""
-        engine = self._limited(call)
+        engine = limited(self._engine, call)
         arguments = views.evaluate_arguments(request)
         with self._models.use(request.model) as (_, path):
             evaluations = engine.evaluate(str(path), **arguments, progress=progress.steps)

@@ -11,10 +11,10 @@ from onnxplain.graphops.metadata import package_version
 from onnxplain.inference import open_inference_pb2 as pb
 from onnxplain.inference import open_inference_pb2_grpc
 from onnxplain.server.resource_names import model_resource
-from onnxplain.server.worker.calls import accounted
 from onnxplain.server.worker.inference_runs import InferenceRuns, WantedInference
 from onnxplain.server.worker.models import Models
 from onnxplain.server.worker.scheduler import Scheduler
+from onnxplain.server.worker.servicer import serving
 
 __all__ = ["InferenceServicer"]
 
@@ -45,7 +45,7 @@ class InferenceServicer(open_inference_pb2_grpc.GRPCInferenceServiceServicer):
     ) -> pb.ModelReadyResponse:
         """Tell whether a model can be read."""
         name = model_resource(request.name, request.version)
-        with accounted(context) as call:
+        with serving(context) as call:
             ready = await self._scheduler.aside(call, self._runs.ready, name)
             return pb.ModelReadyResponse(ready=ready)
 
@@ -62,14 +62,14 @@ class InferenceServicer(open_inference_pb2_grpc.GRPCInferenceServiceServicer):
     ) -> pb.ModelMetadataResponse:
         """Return a model's versions, inputs and outputs."""
         name = model_resource(request.name, request.version)
-        with accounted(context) as call:
+        with serving(context) as call:
             return await self._scheduler.aside(call, self._runs.metadata, name)
 
     async def ModelInfer(
         self, request: pb.ModelInferRequest, context: Context
     ) -> pb.ModelInferResponse:
         """Run a model, and explain it if a method is named."""
-        with accounted(context) as call:
+        with serving(context) as call:
             wanted = WantedInference.of(request)
             run = self._runs.infer
             return await self._scheduler.together(call, wanted.key, wanted.images, wanted, run)

@@ -17,7 +17,7 @@ from onnxplain.inference import open_inference_pb2 as pb
 from onnxplain.registry import parse_name
 from onnxplain.server.resource_names import model_resource
 from onnxplain.server.worker.batching import MOST_UNITS
-from onnxplain.server.worker.calls import Call
+from onnxplain.server.worker.calls import Call, limited
 from onnxplain.server.worker.inference_explanation import (
     explain_each,
     explanation_outputs,
@@ -103,8 +103,7 @@ class InferenceRuns:
 
     def infer(self, wanted: Sequence[WantedInference], call: Call) -> list[pb.ModelInferResponse]:
         """Return the answer to each of several calls of one key."""
-        call.uses_graphs = True
-        engine = self._engine.limited(call.timeout, call.cancelled, MAX_INFERENCE_BYTES, call.built)
+        engine = limited(self._engine, call, MAX_INFERENCE_BYTES)
         explanation, outputs = wanted[0].explanation, wanted[0].outputs
         inputs = [input_arrays(one.request) for one in wanted]
         with self._models.use(wanted[0].model) as (name, path):

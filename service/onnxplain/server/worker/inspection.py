@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-from concurrent.futures import Executor
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -15,6 +13,8 @@ from onnxplain.graphops import load
 from onnxplain.graphops.errors import InputError, MissingFile
 from onnxplain.server.worker import responses
 from onnxplain.server.worker.models import Models, describe, naming
+from onnxplain.server.worker.scheduler import Scheduler
+from onnxplain.server.worker.servicer import serving
 from onnxplain.v1 import explain_pb2 as pb
 from onnxplain.v1 import worker_pb2, worker_pb2_grpc
 
@@ -24,34 +24,34 @@ Context = grpc.aio.ServicerContext[Any, Any]
 
 
 class WorkerServicer(worker_pb2_grpc.WorkerServiceServicer):
-    """Looks at models for the edge. All work runs on `threads`, none on the event loop.
+    """Looks at models for the edge. All work runs in turns of `scheduler`.
 
     store: the folder that uploads go to, None if there is none.
     """
 
     def __init__(
-        self, models: Models, engine: Engine, threads: Executor, store: Path | None
+        self, models: Models, engine: Engine, scheduler: Scheduler, store: Path | None
     ) -> None:
         self._models = models
         self._engine = engine
-        self._threads = threads
+        self._scheduler = scheduler
         self._store = store
 
     async def Inspect(
         self, request: worker_pb2.InspectRequest, context: Context
     ) -> worker_pb2.InspectResponse:
         """Describe a file that is to become a model."""
-        loop = asyncio.get_running_loop()
-        model = await loop.run_in_executor(self._threads, self._inspect, request)
-        return worker_pb2.InspectResponse(model=model)
+        with serving(context) as call:
+            model = await self._scheduler.run(call, self._inspect, request)
+            return worker_pb2.InspectResponse(model=model)
 
     async def Warm(
         self, request: worker_pb2.WarmRequest, context: Context
     ) -> worker_pb2.WarmResponse:
         """Open a model."""
-        loop = asyncio.get_running_loop()
-        await loop.run_in_executor(self._threads, self._warm, request.model)
-        return worker_pb2.WarmResponse()
+        with serving(context) as call:
+            await self._scheduler.run(call, self._warm, request.model)
+            return worker_pb2.WarmResponse()
 
     def _inspect(self, request: worker_pb2.InspectRequest) -> pb.Model:
         path = self._staged(request.file)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from concurrent.futures import ThreadPoolExecutor
 
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
@@ -18,7 +17,7 @@ from onnxplain.server.settings import Settings
 from onnxplain.server.worker.inference import InferenceServicer
 from onnxplain.server.worker.inspection import WorkerServicer
 from onnxplain.server.worker.models import Models
-from onnxplain.server.worker.scheduler import Scheduler
+from onnxplain.server.worker.scheduler import Scheduler, end_stuck_process
 from onnxplain.server.worker.servicer import ExplainServicer
 from onnxplain.v1 import explain_pb2, explain_pb2_grpc, worker_pb2_grpc
 
@@ -40,14 +39,12 @@ class WorkerServer:
         server: grpc.aio.Server,
         status: health.aio.HealthServicer,
         scheduler: Scheduler,
-        threads: ThreadPoolExecutor,
     ) -> None:
         self.address = address
         self.device = device
         self._server = server
         self._status = status
         self._scheduler = scheduler
-        self._threads = threads
 
     async def stop(self, grace: float) -> None:
         """Accept no new calls, and let running ones finish within `grace` seconds."""
@@ -58,13 +55,13 @@ class WorkerServer:
         self._scheduler.stop()
         await stopped
         self._scheduler.close()
-        self._threads.shutdown(wait=False, cancel_futures=True)
 
 
 async def start_worker(
     settings: Settings,
     max_request_bytes: int,
     credentials: grpc.ServerCredentials | None = None,
+    server: grpc.aio.Server | None = None,
 ) -> WorkerServer:
     """Start a worker, in the running event loop.
 
@@ -72,6 +69,7 @@ async def start_worker(
         settings: the first `listen` is the worker's address, the first device its device.
         max_request_bytes: the largest request that it takes.
         credentials: for TLS.
+        server: one that listens already, for clients; None for the worker's own.
 
     Returns:
         The running worker; stop it with `WorkerServer.stop`.
@@ -82,7 +80,35 @@ async def start_worker(
         DeviceError: the device cannot run models.
         ServiceError: the port is in use, or the host is not this machine.
     """
-    server = grpc.aio.server(
+    address = settings.listen[0]
+    for_edge = server is None
+    if server is None:
+        server = _own_server(max_request_bytes)
+        address = bind(server, address, credentials)
+    models = Models([FolderSource(folder) for folder in settings.folders])
+    engine = Engine(settings.device[0], threads=settings.threads)
+    # In a process of clients and more, work that does not stop goes on.
+    scheduler = Scheduler(settings, end_stuck_process if for_edge else None)
+    servicer = ExplainServicer(models, engine, scheduler)
+    explain_pb2_grpc.add_ExplainServiceServicer_to_server(servicer, server)
+    inference = InferenceServicer(models, engine, scheduler)
+    open_inference_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(inference, server)
+    if for_edge:  # clients must not reach it
+        inner = WorkerServicer(models, engine, scheduler, settings.store)
+        worker_pb2_grpc.add_WorkerServiceServicer_to_server(inner, server)
+    status = health.aio.HealthServicer()
+    for name in SERVICES:
+        await status.set(name, health_pb2.HealthCheckResponse.SERVING)
+    health_pb2_grpc.add_HealthServicer_to_server(status, server)
+    reflection.enable_server_reflection(
+        (*SERVICES, health.SERVICE_NAME, reflection.SERVICE_NAME), server
+    )
+    await server.start()
+    return WorkerServer(address, engine.device, server, status, scheduler)
+
+
+def _own_server(max_request_bytes: int) -> grpc.aio.Server:
+    return grpc.aio.server(
         interceptors=[ErrorInterceptor()],
         options=[
             # With it, two services could share a port and each receive some of the calls.
@@ -91,24 +117,3 @@ async def start_worker(
             ("grpc.max_send_message_length", -1),
         ],
     )
-    address = bind(server, settings.listen[0], credentials)
-    models = Models([FolderSource(folder) for folder in settings.folders])
-    engine = Engine(settings.device[0], threads=settings.threads)
-    scheduler = Scheduler(settings)
-    threads = ThreadPoolExecutor(settings.concurrency, "onnxplain-edge")  # for the edge's own calls
-    servicer = ExplainServicer(models, engine, scheduler)
-    explain_pb2_grpc.add_ExplainServiceServicer_to_server(servicer, server)
-    inference = InferenceServicer(models, engine, scheduler)
-    open_inference_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(inference, server)
-    status = health.aio.HealthServicer()
-    for name in SERVICES:
-        await status.set(name, health_pb2.HealthCheckResponse.SERVING)
-    worker_pb2_grpc.add_WorkerServiceServicer_to_server(
-        WorkerServicer(models, engine, threads, settings.store), server
-    )
-    health_pb2_grpc.add_HealthServicer_to_server(status, server)
-    reflection.enable_server_reflection(
-        (*SERVICES, health.SERVICE_NAME, reflection.SERVICE_NAME), server
-    )
-    await server.start()
-    return WorkerServer(address, engine.device, server, status, scheduler, threads)

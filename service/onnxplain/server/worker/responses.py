@@ -9,6 +9,7 @@ from typing import Any
 
 from onnxplain.engine import Explanation, Preprocess
 from onnxplain.graphops import Layer, Method, Option, Report
+from onnxplain.graphops.metadata import SOURCE_MODEL
 from onnxplain.server.worker.models import ServedModel, Value
 from onnxplain.v1 import explain_pb2 as pb
 from onnxplain.v1 import tensors
@@ -36,7 +37,7 @@ def model_message(model: ServedModel) -> pb.Model:
         outputs=[_value(v) for v in model.outputs],
         metadata=model.metadata,
         problem=model.problem,
-        source_model=model.metadata.get("onnxplain.source_model", ""),
+        source_model=model.metadata.get(SOURCE_MODEL, ""),
     )
 
 

@@ -14,7 +14,7 @@ from onnxplain.engine import METHODS, Engine
 from onnxplain.server.worker import responses
 from onnxplain.server.worker.batching import explain_key
 from onnxplain.server.worker.bounds import check_bounds
-from onnxplain.server.worker.calls import Call, accounted
+from onnxplain.server.worker.calls import Call, call_of
 from onnxplain.server.worker.computations import Computations
 from onnxplain.server.worker.models import Models
 from onnxplain.server.worker.progress import ProgressQueue
@@ -23,19 +23,19 @@ from onnxplain.server.worker.turns import Turn
 from onnxplain.v1 import explain_pb2 as pb
 from onnxplain.v1 import explain_pb2_grpc
 
-__all__ = ["ExplainServicer", "served"]
+__all__ = ["ExplainServicer", "serving"]
 
 Context = grpc.aio.ServicerContext[Any, Any]
 T = TypeVar("T")
 
 
 @contextmanager
-def served(request: Message, context: Context) -> Iterator[Call]:
-    """Yield the call of a request, and tell the client at its end what it has used.
+def serving(context: Context, request: Message | None = None) -> Iterator[Call]:
+    """Yield a call, and tell the client at its end what it has used.
 
     Args:
-        request: the request.
         context: gRPC's context of the call.
+        request: a request whose bounds are to be checked.
 
     Yields:
         The call, once.
@@ -43,9 +43,13 @@ def served(request: Message, context: Context) -> Iterator[Call]:
     Raises:
         InputError: the request exceeds a bound.
     """
-    check_bounds(request)
-    with accounted(context) as call:
+    if request is not None:
+        check_bounds(request)
+    call = call_of(context)
+    try:
         yield call
+    finally:
+        context.set_trailing_metadata(call.metadata())
 
 
 class ExplainServicer(explain_pb2_grpc.ExplainServiceServicer):
@@ -60,16 +64,17 @@ class ExplainServicer(explain_pb2_grpc.ExplainServiceServicer):
         self, request: pb.ListModelsRequest, context: Context
     ) -> pb.ListModelsResponse:
         """List every version of every model, or a page of them."""
-        with served(request, context) as call:
+        with serving(context, request) as call:
+            page = self._models.page
             found, token = await self._scheduler.aside(
-                call, self._models.page, request.page_size, request.page_token
+                call, page, request.page_size, request.page_token
             )
-            models = [responses.model_message(model) for model in found]
+            models = map(responses.model_message, found)
             return pb.ListModelsResponse(models=models, next_page_token=token)
 
     async def GetModel(self, request: pb.GetModelRequest, context: Context) -> pb.Model:
         """Return one version of a model."""
-        with served(request, context) as call:
+        with serving(context, request) as call:
             model = await self._scheduler.aside(call, self._models.get, request.name)
             return responses.model_message(model)
 
@@ -77,33 +82,33 @@ class ExplainServicer(explain_pb2_grpc.ExplainServiceServicer):
         self, request: pb.ListLayersRequest, context: Context
     ) -> pb.ListLayersResponse:
         """List the layers of a model."""
-        with served(request, context) as call:
+        with serving(context, request) as call:
             return await self._scheduler.run(call, self._compute.list_layers, request)
 
     async def ListMethods(
         self, request: pb.ListMethodsRequest, context: Context
     ) -> pb.ListMethodsResponse:
         """List the methods, each with its own options."""
-        with served(request, context):
+        with serving(context, request):
             return pb.ListMethodsResponse(methods=map(responses.method_message, METHODS.values()))
 
     async def Check(self, request: pb.CheckRequest, context: Context) -> pb.CheckResponse:
         """Report whether a layer can be explained."""
-        with served(request, context) as call:
+        with serving(context, request) as call:
             return await self._scheduler.run(call, self._compute.check, request)
 
     async def Rewrite(
         self, request: pb.RewriteRequest, context: Context
     ) -> AsyncIterator[pb.RewriteResponse]:
         """Stream a rewritten model."""
-        with served(request, context) as call:
+        with serving(context, request) as call:
             turn = Turn(self._scheduler, call, long=True)
             async for part in _stream(turn, self._compute.rewrite(request)):
                 yield part
 
     async def Explain(self, request: pb.ExplainRequest, context: Context) -> pb.ExplainResponse:
         """Explain units of a layer, in one message."""
-        with served(request, context) as call:
+        with serving(context, request) as call:
             key, size = explain_key(request), len(request.images)
             run = self._compute.explain
             return await self._scheduler.together(call, key, size, request, run)
@@ -112,7 +117,7 @@ class ExplainServicer(explain_pb2_grpc.ExplainServiceServicer):
         self, request: pb.ExplainRequest, context: Context
     ) -> AsyncIterator[pb.ExplainUnitsResponse]:
         """Explain units of a layer, streamed as they are computed."""
-        with served(request, context) as call:
+        with serving(context, request) as call:
             turn = Turn(self._scheduler, call, long=True)
             together = await self._scheduler.grant(
                 turn,
@@ -134,7 +139,7 @@ class ExplainServicer(explain_pb2_grpc.ExplainServiceServicer):
     ) -> AsyncIterator[pb.ViewResponse]:
         """Stream the progress of a view, then the view."""
         progress = ProgressQueue(lambda message: pb.ViewResponse(progress=message))
-        with served(request, context) as call:
+        with serving(context, request) as call:
             turn = Turn(self._scheduler, call, long=True)
             parts = self._compute.view(request, call, progress)
             async for part in _stream(turn, parts, progress):
@@ -145,7 +150,7 @@ class ExplainServicer(explain_pb2_grpc.ExplainServiceServicer):
     ) -> AsyncIterator[pb.EvaluateResponse]:
         """Stream the progress of an evaluation, then each method's measurements."""
         progress = ProgressQueue(lambda message: pb.EvaluateResponse(progress=message))
-        with served(request, context) as call:
+        with serving(context, request) as call:
             turn = Turn(self._scheduler, call, long=True)
             parts = self._compute.evaluate(request, call, progress)
             async for part in _stream(turn, parts, progress):
@@ -155,7 +160,7 @@ class ExplainServicer(explain_pb2_grpc.ExplainServiceServicer):
         self, request: pb.ConvolutionalizeRequest, context: Context
     ) -> AsyncIterator[pb.RewriteResponse]:
         """Stream a classifier rewritten into a sliding window over larger pictures."""
-        with served(request, context) as call:
+        with serving(context, request) as call:
             turn = Turn(self._scheduler, call, long=True)
             async for part in _stream(turn, self._compute.convolutionalize(request)):
                 yield part

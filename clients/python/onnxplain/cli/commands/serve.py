@@ -33,6 +33,12 @@ def add_parser(commands: Any) -> None:
         "--check-config", action="store_true", help="print what is wrong with the settings, and end"
     )
     parser.add_argument(
+        "--in-process",
+        action="store_true",
+        help="run all in one process, which a model that crashes takes down; elsewhere than on "
+        "Linux the only way",
+    )
+    parser.add_argument(
         "--new-token", metavar="NAME", help="print a new token and its line for the file, and end"
     )
     parser.add_argument(
@@ -64,18 +70,20 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.check_config:
         _report(configuration.problems)
     else:
-        _serve(configuration.checked())
+        _serve(configuration.checked(), arguments.in_process)
 
 
-def _serve(settings: Settings) -> None:
-    from onnxplain.server import serve
+def _serve(settings: Settings, in_process: bool) -> None:
+    from onnxplain.server import serve_settings
+    from onnxplain.server.logs import configure_log
 
+    configure_log(settings.log_format)
     folders = ", ".join(f"'{folder}'" for folder in settings.models)
 
     def ready(address: str) -> None:
         print(printable(f"serving {folders} on {address}"), flush=True)
 
-    serve(settings.models[0], settings.listen[0], settings.device[0], ready)
+    serve_settings(settings, ready, in_process=in_process)
 
 
 def _report(problems: tuple[str, ...]) -> None:
