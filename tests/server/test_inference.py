@@ -140,6 +140,14 @@ def test_plain_inference_is_onnx_runtimes(oip, folder):
     np.testing.assert_array_equal(arrays(response)["probabilities"], expected)
 
 
+def test_the_trailing_metadata_tells_what_a_call_has_used(oip):
+    for cache in ("miss", "hit"):
+        call = oip.ModelInfer.with_call(request("pets", {"image": PICTURES}, method="gradient"))[1]
+        told = dict(call.trailing_metadata())
+        assert float(told["onnxplain-compute-ms"]) > 0 and "onnxplain-queue-ms" in told
+        assert (told["onnxplain-batch"], told["onnxplain-cache"]) == ("2", cache)
+
+
 @pytest.mark.parametrize(
     "name, version, run_version",
     [

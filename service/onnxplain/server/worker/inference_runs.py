@@ -12,7 +12,7 @@ import numpy.typing as npt
 from onnxplain.engine import METHODS, Engine, EngineMethod
 from onnxplain.engine.inference import require_inputs
 from onnxplain.engine.runtime import OpenedModel
-from onnxplain.graphops.errors import OnnxplainError, UnsupportedModel
+from onnxplain.graphops.errors import InputError, OnnxplainError, UnsupportedModel
 from onnxplain.inference import open_inference_pb2 as pb
 from onnxplain.registry import parse_name
 from onnxplain.server.resource_names import model_resource
@@ -36,6 +36,8 @@ from onnxplain.server.worker.models import Models
 
 __all__ = ["InferenceRuns", "WantedInference"]
 
+MOST_ENTRIES, MOST_SIZES = 1000, 32  # of a list of a request, and of a shape
+
 Array = npt.NDArray[Any]
 
 
@@ -55,6 +57,12 @@ class WantedInference:
     @staticmethod
     def of(request: pb.ModelInferRequest) -> WantedInference:
         """Return what a request asks for. Raises InputError, or UnknownMethod."""
+        for field in ("inputs", "outputs", "parameters"):
+            if len(getattr(request, field)) > MOST_ENTRIES:
+                raise InputError(
+                    f"{field}: {len(getattr(request, field)):,} of them exceed {MOST_ENTRIES:,}, "
+                    "the service's limit"
+                )
         model = model_resource(request.model_name, request.model_version)
         outputs = tuple(requested_outputs(request))
         return WantedInference(request, model, outputs, explanation_of(request.parameters))
@@ -68,7 +76,9 @@ class WantedInference:
     def key(self) -> Hashable:
         """What calls that may run together have in common, None for one that may not."""
         inputs = self.request.inputs
-        if self.images < 1 or any(not t.shape or t.shape[0] != self.images for t in inputs):
+        if self.images < 1 or any(len(t.shape) > MOST_SIZES for t in inputs):
+            return None
+        if any(not t.shape or t.shape[0] != self.images for t in inputs):
             return None
         if not _shares_runs(self.explanation, len(inputs)):
             return None
