@@ -75,6 +75,16 @@ def test_inputs_that_do_not_fit(engine, change, text):
         engine.infer(MODEL, inputs)
 
 
+def test_a_model_of_onnx_newest_form(engine):
+    """ONNX Runtime refuses its IR version, and nothing else of it."""
+    newest = onnx.ModelProto()
+    newest.CopyFrom(MODEL)
+    newest.ir_version = onnx.IR_VERSION
+    found, expected = engine.infer(newest, INPUTS), engine.infer(MODEL, INPUTS)
+    np.testing.assert_array_equal(found["pooled"], expected["pooled"])
+    assert newest.ir_version == onnx.IR_VERSION
+
+
 def test_an_output_that_there_is_not(engine):
     with pytest.raises(InputError, match="no output 'pool' .*'pooled'"):
         engine.infer(MODEL, INPUTS, ["pool"])
