@@ -22,12 +22,12 @@ LONG = pb.EvaluateRequest(model=MODEL, images=IMAGES, methods=["rise", "gradient
 SERVE = """
 import sys
 from pathlib import Path
-from onnxplain.server import serve
+from onnxplain.server import serve_settings
 from onnxplain.server.settings import Settings
 
-models, state = sys.argv[1:]
-tell = lambda address: print(address, flush=True)
-serve(models, "127.0.0.1:0", "cpu", tell, settings=Settings(state=Path(state)))
+models, state = map(Path, sys.argv[1:])
+settings = Settings(models=(models,), state=state, listen=("127.0.0.1:0",), device=("cpu",))
+serve_settings(settings, lambda address: print(address, flush=True))
 """
 
 

@@ -83,14 +83,12 @@ class Failure:
 
     code, text: its status. kind: the name of the error's class, in the trailing metadata. metadata:
     the rest of the trailing metadata, if a worker gave it; empty if it is still to be made.
-    retry_seconds: after which to repeat the call, if that is safe and may help.
     """
 
     code: StatusCode
     text: str
     kind: str
     metadata: Mapping[str, str | bytes] = field(default_factory=dict)
-    retry_seconds: float | None = None
 
 
 def failure(error: Exception) -> Failure:
@@ -108,8 +106,7 @@ def failure(error: Exception) -> Failure:
     code = next((STATUS[c] for c in type(error).__mro__ if c in STATUS), None)
     if code is not None:
         text = str(error).encode(errors="replace")[:MAX_TEXT_BYTES].decode(errors="ignore")
-        retry = getattr(error, "retry_seconds", None)
-        return Failure(code, text, type(error).__name__, retry_seconds=retry)
+        return Failure(code, text, type(error).__name__)
     if "identity" not in vars(error):  # once, however often it is asked
         vars(error)["identity"] = secrets.token_hex(4)
         log.error("internal error, id %s", vars(error)["identity"], exc_info=error)
@@ -206,9 +203,7 @@ class _Guard:
         end = failure(error)
         metadata = dict(context.trailing_metadata() or ()) | {KIND_KEY: end.kind, **end.metadata}
         if DETAILS_KEY not in metadata:
-            metadata[DETAILS_KEY] = status_details(
-                end.code, end.text, end.kind, self._method, end.retry_seconds
-            )
+            metadata[DETAILS_KEY] = status_details(end.code, end.text, end.kind, self._method)
         await context.abort(end.code, end.text, tuple(metadata.items()))
         raise error  # not reached: `abort` raises
 

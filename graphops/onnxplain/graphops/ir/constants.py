@@ -28,6 +28,8 @@ ELEMENTWISE = {
 }  # fmt: skip
 ARITHMETIC = {*ELEMENTWISE, "ConstantOfShape", "Range", "ReduceProd", "ReduceSum"}
 
+MAX_DEPTH = 128  # nodes between a value and the constants that it is computed from
+
 # Values, and a mask of those that are known.
 PartlyKnown: TypeAlias = "tuple[np.ndarray, np.ndarray]"
 
@@ -37,7 +39,7 @@ def known_value(tensor: Tensor) -> np.ndarray | None:
 
     A size of 1 on axis 0 counts as unknown, since a fixed batch may be freed later.
     """
-    value = _evaluate(tensor)
+    value = _Evaluation().of(tensor)
     return value[0] if value is not None and value[1].all() else None
 
 
@@ -49,7 +51,7 @@ def known_number(tensor: Tensor) -> float | None:
 
 def known_part(tensor: Tensor) -> PartlyKnown | None:
     """Return a tensor of numbers of which some are known, and a mask of these; None if none are."""
-    value = _evaluate(tensor)
+    value = _Evaluation().of(tensor)
     return value if value is not None and value[1].any() else None
 
 
@@ -58,13 +60,32 @@ def known_sizes(tensor: Tensor) -> list[int | None] | None:
 
     Return None where not even their number is known, or a known one is none: a 0 or -1.
     """
-    value = _evaluate(tensor)
+    value = _Evaluation().of(tensor)
     if value is None or value[0].ndim != 1:
         return None
     return [int(v) if k and v > 0 else None for v, k in zip(*value, strict=True)]
 
 
-def _evaluate(tensor: Tensor) -> PartlyKnown | None:
+class _Evaluation:
+    """What is known of the tensors that one tensor is computed from, each evaluated once."""
+
+    def __init__(self) -> None:
+        self._known: dict[int, PartlyKnown | None] = {}
+        self._depth = 0
+
+    def of(self, tensor: Tensor) -> PartlyKnown | None:
+        """Return what is known of a tensor, None where not even its shape is."""
+        if id(tensor) not in self._known:
+            if self._depth == MAX_DEPTH:
+                return None
+            self._depth += 1
+            value = _evaluate(tensor, self)
+            self._depth -= 1
+            self._known[id(tensor)] = value if value is None or value[0].size <= SMALL else None
+        return self._known[id(tensor)]
+
+
+def _evaluate(tensor: Tensor, evaluation: _Evaluation) -> PartlyKnown | None:
     sizes = tensor.shape or ()
     if tensor.is_empty() or math.prod(s for s in sizes if isinstance(s, int)) > SMALL:
         return None
@@ -76,16 +97,16 @@ def _evaluate(tensor: Tensor) -> PartlyKnown | None:
     if node.op == "Shape":
         return _shape(node)
     if node.op == "CastLike":
-        return _cast_like(node)
+        return _cast_like(evaluation, node)
     if node.op == "Size":
-        return _size(node)
+        return _size(evaluation, node)
     if node.op in MOVES:
-        return _moved(node, MOVES[node.op] or len(node.inputs))
+        return _moved(evaluation, node, MOVES[node.op] or len(node.inputs))
     if node.op == "Equal":
-        return _equal(node)
+        return _equal(evaluation, node)
     if node.op == "Where":
-        return _where(node)
-    return _computed(node) if node.op in ARITHMETIC else None
+        return _where(evaluation, node)
+    return _computed(evaluation, node) if node.op in ARITHMETIC else None
 
 
 def _all_known(values: np.ndarray) -> PartlyKnown:
@@ -102,25 +123,25 @@ def _shape(node: Node) -> PartlyKnown | None:
     return np.array(values, np.int64)[part], np.array(known, np.int64)[part]
 
 
-def _size(node: Node) -> PartlyKnown | None:
+def _size(evaluation: _Evaluation, node: Node) -> PartlyKnown | None:
     """Return the number of elements, whose values need not be known: a rank is a Shape's Size."""
-    value = _evaluate(node.inputs[0])
+    value = evaluation.of(node.inputs[0])
     return None if value is None else _all_known(np.array(value[0].size, np.int64))
 
 
-def _cast_like(node: Node) -> PartlyKnown | None:
+def _cast_like(evaluation: _Evaluation, node: Node) -> PartlyKnown | None:
     x, like = node.inputs
-    value = _evaluate(x)
+    value = evaluation.of(x)
     if value is None or like.dtype is None:
         return None
     return value[0].astype(numpy_type(like.dtype)), value[1]
 
 
-def _moved(node: Node, count: int) -> PartlyKnown | None:
+def _moved(evaluation: _Evaluation, node: Node, count: int) -> PartlyKnown | None:
     """Apply the operator to the values, and in the same way to the mask of known ones."""
     values, known = [], []
     for i, tensor in enumerate(node.inputs):
-        value = None if tensor.is_empty() else _evaluate(tensor)
+        value = None if tensor.is_empty() else evaluation.of(tensor)
         if not tensor.is_empty() and (value is None or (i >= count and not value[1].all())):
             return None
         values.append(value[0] if value is not None else None)
@@ -132,9 +153,9 @@ def _moved(node: Node, count: int) -> PartlyKnown | None:
     return None if mask is None else (moved, mask)
 
 
-def _equal(node: Node) -> PartlyKnown | None:
+def _equal(evaluation: _Evaluation, node: Node) -> PartlyKnown | None:
     """Compare the values; one that is not known is a size, and so differs from a negative one."""
-    a, b = (_evaluate(t) for t in node.inputs)
+    a, b = (evaluation.of(t) for t in node.inputs)
     if a is None or b is None:
         return None
     (x, is_x), (y, is_y) = a, b
@@ -143,17 +164,17 @@ def _equal(node: Node) -> PartlyKnown | None:
     return (x == y) & both, (both | differs).astype(np.int64)
 
 
-def _where(node: Node) -> PartlyKnown | None:
+def _where(evaluation: _Evaluation, node: Node) -> PartlyKnown | None:
     """Choose between the values; which ones must be known."""
-    chosen, a, b = known_value(node.inputs[0]), *(_evaluate(t) for t in node.inputs[1:])
-    if chosen is None or a is None or b is None:
+    chosen, a, b = (evaluation.of(t) for t in node.inputs)
+    if chosen is None or not chosen[1].all() or a is None or b is None:
         return None
-    return np.where(chosen, a[0], b[0]), np.where(chosen, a[1], b[1])
+    return np.where(chosen[0], a[0], b[0]), np.where(chosen[0], a[1], b[1])
 
 
-def _computed(node: Node) -> PartlyKnown | None:
+def _computed(evaluation: _Evaluation, node: Node) -> PartlyKnown | None:
     """Apply the operator; an element of an element-wise one is known if all that it reads are."""
-    parts = [None if t.is_empty() else _evaluate(t) for t in node.inputs]
+    parts = [None if t.is_empty() else evaluation.of(t) for t in node.inputs]
     for tensor, part in zip(node.inputs, parts, strict=True):
         if part is None and not tensor.is_empty():
             return None
@@ -172,6 +193,8 @@ def _run(node: Node, values: list[np.ndarray | None]) -> np.ndarray | None:
     """Return the output of ONNX's reference evaluator, None where it cannot run the node."""
     from onnx.reference import ReferenceEvaluator  # slow to import, rarely needed
 
+    if _elements(node, values) > SMALL:
+        return None
     proto: onnx.NodeProto = OnnxExporter.export_node(node)
     proto.output[:] = ["y"]
     proto.input[:] = ["" if v is None else f"x{i}" for i, v in enumerate(values)]
@@ -180,5 +203,17 @@ def _run(node: Node, values: list[np.ndarray | None]) -> np.ndarray | None:
         with np.errstate(all="ignore"):  # of placeholders for what is not known
             (result,) = ReferenceEvaluator(proto).run(None, feeds)
         return np.asarray(result)
-    except (RuntimeError, ValueError, TypeError, IndexError):
+    except Exception:  # the evaluator raises errors of all types on values that no runtime takes
         return None
+
+
+def _elements(node: Node, values: list[np.ndarray | None]) -> float:
+    """Return how many elements a node makes whose inputs' values, not sizes, tell it; else 0."""
+    if node.op in ("ConstantOfShape", "Expand") and values[-1] is not None:
+        return math.prod(map(float, values[-1].ravel()))
+    if node.op == "Range" and all(
+        v is not None and v.size == 1 and v.ravel()[0] for v in values[2:]
+    ):
+        start, limit, step = (float(v.ravel()[0]) for v in values if v is not None)
+        return abs(limit - start) / abs(step)
+    return 0

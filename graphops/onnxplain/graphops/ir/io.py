@@ -14,19 +14,19 @@ from pathlib import Path
 from typing import BinaryIO
 
 import onnx
-from google.protobuf.message import DecodeError, Message
-from onnx import external_data_helper
+from google.protobuf.message import DecodeError
 
 from onnxplain.graphops.errors import (
     CorruptModel,
     MissingFile,
     OutputError,
-    UnsafeModel,
     UnsupportedModel,
     missing_file,
     one_line,
 )
+from onnxplain.graphops.ir.external_data import read_values, refuse_outside
 from onnxplain.graphops.ir.large import fits, raw, split
+from onnxplain.graphops.ir.parts import require_values, tensors_of
 from onnxplain.graphops.ir.shape_inference import require_consistent, without_large_constants
 from onnxplain.graphops.ir.tidying import declared, tidy
 from onnxplain.graphops.ir.validity import diagnosing
@@ -62,10 +62,15 @@ def load(source: str | os.PathLike[str] | bytes) -> onnx.ModelProto:
     name = "model" if isinstance(source, bytes) else f"'{os.fspath(source)}'"
     data = source if isinstance(source, bytes) else _read(source, name)
     model = _parse(data, name)
+    tensors = tensors_of(model, name)
     checked: onnx.ModelProto | bytes = data  # the checker would serialise a ModelProto again
+    read = 0
     if isinstance(source, bytes):
-        _refuse_external_data(model, name)
-    elif _read_external_data(model, Path(source).resolve().parent, name):
+        refuse_outside(tensors, name)
+    else:
+        read = read_values(tensors, Path(source).resolve().parent, name)
+    require_values(tensors, len(data) + read, name)
+    if read:
         checked = model if fits(model) else without_large_constants(model)
     with diagnosing(model):
         _check(model, checked, name)
@@ -205,60 +210,3 @@ def _check(model: onnx.ModelProto, checked: onnx.ModelProto | bytes, name: str) 
         require_consistent(model)
     except CorruptModel as e:
         raise CorruptModel(f"{name} is not valid ONNX: {e}") from e
-
-
-def _messages(message: onnx.ModelProto) -> Iterator[Message]:
-    """Yield every protobuf message in the model. Raises CorruptModel for text that is not UTF-8."""
-    stack: list[Message] = [message]
-    while stack:
-        current = stack.pop()
-        yield current
-        for field, value in current.ListFields():
-            values = value if field.is_repeated else [value]
-            if field.message_type is not None:
-                stack.extend(values)
-            elif field.type == field.TYPE_STRING and any(isinstance(v, bytes) for v in values):
-                kind = current.DESCRIPTOR.name
-                raise CorruptModel(
-                    f"the text in '{field.name}' of a {kind} is not UTF-8: the file is damaged, or "
-                    "its exporter is faulty; export the model again"
-                )
-
-
-def _external_tensors(model: onnx.ModelProto) -> list[onnx.TensorProto]:
-    tensors = [m for m in _messages(model) if isinstance(m, onnx.TensorProto)]
-    return [t for t in tensors if external_data_helper.uses_external_data(t)]
-
-
-def _refuse_external_data(model: onnx.ModelProto, name: str) -> None:
-    for tensor in _external_tensors(model):
-        raise UnsafeModel(
-            f"tensor '{tensor.name}' of the {name} is stored in another file; a model passed as "
-            "bytes must contain all its tensors: save it without external data"
-        )
-
-
-def _read_external_data(model: onnx.ModelProto, folder: Path, name: str) -> bool:
-    """Read the tensors stored in files beside the model; return whether there are any."""
-    external = _external_tensors(model)
-    for tensor in external:
-        path = folder / external_data_helper.ExternalDataInfo(tensor).location
-        if path.resolve().is_relative_to(folder.resolve()) and not path.exists():
-            raise MissingFile(
-                f"tensor '{tensor.name}' of {name} is stored in '{path}', which is missing: put "
-                "that file beside the model"
-            )
-        try:
-            external_data_helper.load_external_data_for_tensor(tensor, str(folder))
-        except (onnx.checker.ValidationError, ValueError) as e:
-            raise UnsafeModel(
-                f"tensor '{tensor.name}' of {name} is stored outside the model's folder, in no "
-                f"regular file, or in one that is damaged: {one_line(e)}"
-            ) from e
-        except OSError as e:
-            raise MissingFile(
-                f"tensor '{tensor.name}' of {name} is stored in an unreadable file: {e.strerror}"
-            ) from e
-        tensor.ClearField("data_location")
-        del tensor.external_data[:]
-    return bool(external)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 
-import numpy as np
 import onnx
 from onnx_graphsurgeon.importers.onnx_importer import OnnxImporter
 
-from onnxplain.graphops.errors import CorruptModel, one_line
+from onnxplain.graphops.errors import CorruptModel, UnsupportedModel, one_line
 from onnxplain.graphops.ir.exporter import SMALL, without_weights
 from onnxplain.graphops.ir.graph import Graph, is_constant
 
@@ -16,6 +16,10 @@ __all__ = [
     "drop_redundant_pads", "infer_shapes", "require_consistent", "with_shapes",
     "without_large_constants",
 ]  # fmt: skip
+
+MAX_ELEMENTS = 2**36  # of a tensor
+MAX_LIST = 2**24  # of a list of integers, each of which shape inference keeps by itself
+INTEGERS = (onnx.TensorProto.INT32, onnx.TensorProto.INT64)
 
 # Operators that ONNX defines as functions, whose outputs inference does not know.
 SHAPE_KEEPERS = ("GroupNormalization", "MeanVarianceNormalization")
@@ -53,6 +57,7 @@ def require_consistent(model: onnx.ModelProto) -> None:
     """Raise CorruptModel where a node's attributes, ranks or sizes contradict each other.
 
     Declared shapes are ignored: they are often stale, and no runtime checks them.
+    Raises UnsupportedModel where a tensor is larger than any machine's memory.
     """
     light = without_large_constants(model)
     del light.graph.value_info[:]
@@ -60,7 +65,11 @@ def require_consistent(model: onnx.ModelProto) -> None:
         if output.type.HasField("tensor_type"):  # not a sequence or a map
             output.type.tensor_type.ClearField("shape")
     try:
-        onnx.shape_inference.infer_shapes(light, strict_mode=True, data_prop=True)
+        # First without the values of lists, since those of a long one take much memory.
+        _require_possible(onnx.shape_inference.infer_shapes(light))
+        _require_possible(
+            onnx.shape_inference.infer_shapes(light, strict_mode=True, data_prop=True)
+        )
     except (onnx.shape_inference.InferenceError, RuntimeError, ValueError) as e:
         if any(_rounds_up(node) for node in model.graph.node):
             return  # inference may count one window too many: see `canonicalize/ceil_mode.py`
@@ -76,6 +85,19 @@ def drop_redundant_pads(nodes: Iterable[onnx.NodeProto]) -> None:
         attrs = {a.name: a for a in node.attribute}
         if "pads" in attrs and "auto_pad" in attrs and attrs["auto_pad"].s not in (b"", b"NOTSET"):
             node.attribute.remove(attrs["pads"])
+
+
+def _require_possible(inferred: onnx.ModelProto) -> None:
+    graph = inferred.graph
+    for value in [*graph.input, *graph.value_info, *graph.output]:
+        tensor = value.type.tensor_type
+        sizes = [d.dim_value for d in tensor.shape.dim if d.dim_value > 0]
+        count, kind = math.prod(sizes), tensor.elem_type
+        is_list = len(tensor.shape.dim) == 1 and kind in INTEGERS
+        if count > MAX_ELEMENTS or (is_list and count > MAX_LIST):
+            raise UnsupportedModel(
+                f"the tensor '{value.name}' would have {count} elements, more than can be explained"
+            )
 
 
 def _rounds_up(node: onnx.NodeProto) -> bool:
@@ -98,7 +120,7 @@ def without_large_constants(model: onnx.ModelProto) -> onnx.ModelProto:
     constants = {t.name for t in model.graph.initializer}
     light.graph.input.extend(i for i in model.graph.input if i.name not in constants)
     for tensor in model.graph.initializer:
-        if int(np.prod(tensor.dims)) <= SMALL:
+        if math.prod(tensor.dims) <= SMALL:
             light.graph.initializer.append(tensor)
         else:
             light.graph.input.append(

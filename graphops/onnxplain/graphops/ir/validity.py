@@ -7,7 +7,13 @@ from contextlib import contextmanager
 
 import onnx
 
-from onnxplain.graphops.errors import CorruptModel, OnnxplainError, one_line
+from onnxplain.graphops.errors import (
+    CorruptModel,
+    OnnxplainError,
+    OutOfMemory,
+    UnsupportedModel,
+    one_line,
+)
 from onnxplain.graphops.ir.large import fits
 from onnxplain.graphops.ir.shape_inference import without_large_constants
 
@@ -18,6 +24,8 @@ __all__ = ["diagnosing"]
 def diagnosing(model: onnx.ModelProto) -> Iterator[None]:
     """Raise CorruptModel in place of an unexpected exception if `model` is invalid.
 
+    Running out of memory, or of Python's stack, is told as OutOfMemory or UnsupportedModel.
+
     Damaged models fail in unpredictable ways, and a full check beforehand would refuse some that
     run; so ONNX's full check runs only after an exception.
     """
@@ -25,6 +33,12 @@ def diagnosing(model: onnx.ModelProto) -> Iterator[None]:
         yield
     except OnnxplainError:
         raise
+    except MemoryError as e:
+        raise OutOfMemory(
+            f"out of memory while the model was read or rewritten: {one_line(e)}"
+        ) from e
+    except RecursionError as e:
+        raise UnsupportedModel("the model's nodes depend on each other too deeply") from e
     except Exception as e:
         reason = _invalid(model)
         if reason is None:
