@@ -26,6 +26,7 @@ NOT_RUN = {
     "README.md": ["it installs packages", "it installs packages"],
     "docs/command-line.md": ["it changes a shell's settings"],
     "docs/methods.md": ["it takes minutes"],
+    "docs/service.md": ["tests/e2e/test_deployment.py runs it, with certificates"],
     "docs/add-a-rule.md": ["parts of modules, which tests/e2e/test_add_a_rule.py runs"] * 3,
 }
 COMMAND = re.compile(r"^(?:\$ )?(?:onnxplain|make|python|pip) ", re.MULTILINE)
@@ -36,6 +37,9 @@ WRITTEN = re.compile(
     r"""\bsave\w*\("([^"{]+)"|^save\(.*, "([^"]+)"\)$|(?<= )-o (\S+)""", re.MULTILINE
 )
 LISTEN = "127.0.0.1:50051"
+SERVE = re.compile(r"^onnxplain serve (?!.*--(?:check-config|new-token))", re.MULTILINE)
+# Text that is no program: tests/e2e/test_deployment.py reads it.
+DATA = {"dockerfile", "ini", "toml", "yaml"}
 
 
 def label(page):
@@ -110,7 +114,7 @@ def test_the_examples_run(page, folder, gallery):
             code = code.replace(LISTEN, address)
             if mark:
                 continue
-            if "onnxplain serve" in code:
+            if SERVE.search(code):
                 address = servers.enter_context(served(code))
             elif language == "sh":
                 run_shell(code)
@@ -130,5 +134,5 @@ def test_every_example_is_taken_for_one(page):
     text = page.read_text()
     assert text.count("<!-- not run") == len(NOT_RUN.get(label(page), []))
     fences = re.findall(r"^```(\w*)\n((?s:.*?))^```$", text, re.MULTILINE)
-    assert {language for language, _ in fences} <= {"python", "sh", "mermaid", ""}
+    assert {language for language, _ in fences} <= {"python", "sh", "mermaid", "", *DATA}
     assert not [code for language, code in fences if not language and COMMAND.search(code)]

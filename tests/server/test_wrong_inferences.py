@@ -181,7 +181,7 @@ WRONG = {
         INVALID, "'classification' is not served",
     ),
     "samples beyond the service's limit": (
-        plain(method="smoothgrad", samples=10**6), INVALID, "1000000.: give at most 10,000"
+        plain(method="smoothgrad", samples=10**6), INVALID, "samples: 1,000,000 exceeds 10,000"
     ),
     "runs beyond the service's limit": (
         request("wide", {"image": np.zeros((1, 3, 400, 400), np.float32)}, method="occlusion",

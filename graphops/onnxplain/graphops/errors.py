@@ -190,7 +190,12 @@ class ServiceError(OnnxplainError):
 
 
 class QueueFull(ServiceError):
-    """Too many calls wait for the model already."""
+    """Too many calls wait for the model already.
+
+    retry_seconds: after which a place may be free.
+    """
+
+    retry_seconds = 1.0
 
 
 class NoWorker(ServiceError):

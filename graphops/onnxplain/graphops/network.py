@@ -66,15 +66,15 @@ class Network:
             return self._original(keep_shape=False).unbatched
 
     @property
-    def independent(self) -> frozenset[str]:
-        """The names of the tensors of which an image's values depend on no other of its batch.
+    def batched(self) -> frozenset[str]:
+        """The names of the tensors whose axis 0 runs over images that do not influence another.
 
-        None where the batch size is fixed, or where that is not known of every tensor.
+        None in a network that fixes its batch size, or where images influence each other anywhere.
         """
         with diagnosing(self.model):
             original = self._original(keep_shape=False)
-        is_free = original.batch == "free" and not original.batch_note
-        return original.batched if is_free else frozenset()
+            is_free = original.batch == "free" and not original.batch_note
+            return original.batched if is_free else frozenset()
 
     def inputs_of(self, layer: str | None) -> tuple[str, ...]:
         """Return the names of the inputs that a layer depends on.

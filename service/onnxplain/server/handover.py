@@ -21,6 +21,7 @@ PASSED = (
     "delay_ms",
     "memory_bytes",
     "grace_seconds",
+    "log_format",
 )
 
 

@@ -17,6 +17,7 @@ from grpc import StatusCode
 
 from onnxplain.graphops.errors import InputError, MissingModel
 from onnxplain.registry import Listing, ModelSource, ModelVersion, parse_name
+from onnxplain.server.edge.call_records import note_model
 from onnxplain.server.errors import failure
 from onnxplain.v1.worker_pb2 import WarmRequest
 
@@ -97,10 +98,12 @@ class Catalogue:
             MissingModel: there is no such model or version.
         """
         try:
-            return self._resolve(name)
+            found = self._resolve(name)
         except MissingModel:
             await self.refresh()  # it may be newer than the last look at the sources
-        return await asyncio.to_thread(self._resolve, name)
+            found = await asyncio.to_thread(self._resolve, name)
+        note_model(found)
+        return found
 
     def stamp(self, name: str) -> str:
         """Return a text that changes when the version of that full name gets another content.

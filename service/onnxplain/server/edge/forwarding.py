@@ -9,7 +9,6 @@ from typing import Any, Protocol
 import grpc
 from google.protobuf.message import DecodeError
 
-from onnxplain.server.edge.call_records import note_model
 from onnxplain.server.edge.request_models import INFERENCE, named_model, with_model
 from onnxplain.server.edge.workers import Workers, caller_metadata
 from onnxplain.v1 import explain_pb2
@@ -91,5 +90,4 @@ class Forwarding(grpc.GenericRpcHandler):
         if not model:
             return "", request
         model = await self._names.resolve(model)
-        note_model(model)
         return model, with_model(method, request, model)

@@ -37,17 +37,21 @@ class Gateway:
 
     def __init__(self, settings: Settings) -> None:
         self._leaving = AsyncExitStack()
+        store = None
+        if settings.store is not None:
+            store = Store(settings.store)  # makes the folder
+            self._leaving.callback(store.close)
         blame = Blame(lambda name: self._catalogue.stamp(name))
         self._workers = Workers(settings, blame)
+        store = None
+        if settings.store is not None:  # which makes the folder, before it is a source
+            store = Store(settings.store)
+            self._leaving.callback(store.close)
         sources = [FolderSource(folder) for folder in settings.folders]
         self._catalogue = Catalogue(sources, self._workers, warm=settings.warm)
         self._front = Front(settings, self._workers)
         self._server = self._front.server()
         self.address = self._front.bind(self._server)[0]
-        store = None
-        if settings.store is not None:
-            store = Store(settings.store)
-            self._leaving.callback(store.close)
         uploads = Uploads(store, self._catalogue, self._workers, settings.max_model_bytes)
         descriptions = ModelDescriptions(self._catalogue, self._workers, blame.problem)
         self._operations = Operations(self._workers, self._catalogue.resolve, settings)

@@ -13,6 +13,7 @@ from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamil
 from prometheus_client.registry import Collector
 
 from onnxplain.graphops import errors
+from onnxplain.inference import open_inference_pb2
 from onnxplain.server.edge.call_records import CallRecord
 from onnxplain.v1 import explain_pb2
 
@@ -23,7 +24,7 @@ IMAGES = (1, 2, 4, 8, 16, 32)
 # Clients can name any method: only these have labels of their own.
 METHODS = {
     f"/{service.full_name}/{method.name}"
-    for module in (explain_pb2, health_pb2)
+    for module in (explain_pb2, open_inference_pb2, health_pb2)
     for service in module.DESCRIPTOR.services_by_name.values()
     for method in service.methods
 }

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import shutil
 import signal
 import time
 from collections.abc import Coroutine
@@ -20,7 +19,8 @@ from onnxplain.graphops.errors import (
 )
 from onnxplain.server.edge.blame import Blame
 from onnxplain.server.edge.machine import local_settings, worker_settings
-from onnxplain.server.edge.spawning import WorkerProcess, private_folder
+from onnxplain.server.edge.private_folders import PrivateFolder
+from onnxplain.server.edge.spawning import WorkerProcess
 from onnxplain.server.edge.worker_link import WorkerLink
 from onnxplain.server.settings import Settings
 
@@ -49,7 +49,7 @@ class Pool:
         self._settings = settings
         self._local = local_settings(settings)
         self._blame = blame
-        self._folder = private_folder()
+        self._folder: PrivateFolder | None = None
         self._numbers = count()
         self._fresh = asyncio.Semaphore(MOST_FRESH)
         self._tasks: set[asyncio.Task[None]] = set()
@@ -61,6 +61,7 @@ class Pool:
             OnnxplainError: a worker's own, such as OptionError for an unknown device.
             ServiceError: a worker ended before it listened.
         """
+        self._folder = PrivateFolder()
         spawns = starmap(self._spawn, self._local.items())
         links = await asyncio.gather(*spawns, return_exceptions=True)
         for link in links:
@@ -77,7 +78,8 @@ class Pool:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        shutil.rmtree(self._folder, ignore_errors=True)
+        if self._folder is not None:
+            self._folder.close()
 
     async def fresh(self) -> WorkerLink:
         """Start a worker for the calls of one model alone; `WorkerLink.fall` ends it.
@@ -101,7 +103,10 @@ class Pool:
 
     async def _spawn(self, place: str, settings: Settings) -> WorkerLink:
         """Start a worker, and return once it answers."""
-        process = await WorkerProcess.start(settings, self._folder / str(next(self._numbers)))
+        if self._folder is None:
+            raise NoWorker("the service has not started")
+        folder = self._folder.path / str(next(self._numbers))
+        process = await WorkerProcess.start(settings, folder)
         link = WorkerLink(place, process.address, process)
         if not await link.check(CONNECT_SECONDS):
             await process.end()
@@ -168,7 +173,8 @@ class Pool:
             await link.process.end()
         if to_blame:
             self._blame.died(link.ran, alone=alone)
-        log.log(logging.WARNING if to_blame else logging.INFO, "worker %s: %s", link.key, error)
+        if type(link.reason) is not ServiceError:  # the service does not stop
+            log.log(logging.WARNING if to_blame else logging.INFO, "worker %s: %s", link.key, error)
         link.error.set_result(error)
         await link.channel.close(EXIT_SECONDS)
 

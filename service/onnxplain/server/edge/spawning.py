@@ -8,7 +8,6 @@ import json
 import os
 import shutil
 import sys
-import tempfile
 from pathlib import Path
 
 from onnxplain.graphops import errors
@@ -16,27 +15,14 @@ from onnxplain.graphops.errors import ServiceError
 from onnxplain.server.handover import write
 from onnxplain.server.settings import Settings
 
-__all__ = ["COMMAND", "WorkerProcess", "private_folder"]
+__all__ = ["COMMAND", "WorkerProcess"]
 
 COMMAND = (sys.executable, "-m", "onnxplain.server.worker")
 
 # What Python, ONNX Runtime and CUDA read of the environment; everything else stays with the edge.
 PASSED = ("PATH", "LANG", "TZ", "LD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES", "NVIDIA_VISIBLE_DEVICES")
 PASSED_PREFIXES = ("LC_", "OMP_", "CUDA_CACHE_")
-MAX_SOCKET_PATH = 100  # of the 107 bytes that Linux allows
 START_SECONDS = 60.0
-
-
-def private_folder() -> Path:
-    """Make a folder for the workers' sockets, for this user alone. Raises ServiceError."""
-    folder = Path(tempfile.mkdtemp(prefix="onnxplain-"))
-    if len(os.fsencode(folder)) > MAX_SOCKET_PATH - len("/999999/socket"):
-        folder.rmdir()
-        raise ServiceError(
-            f"the path of the folder for temporary files, '{folder.parent}', is too long for the "
-            "sockets of workers: set TMPDIR to a shorter one"
-        )
-    return folder
 
 
 class WorkerProcess:

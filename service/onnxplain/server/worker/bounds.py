@@ -28,6 +28,7 @@ __all__ = [
     "UNBOUNDED",
     "VALUES",
     "check_bounds",
+    "check_options",
     "check_pictures",
     "check_preprocess",
     "check_runs",
@@ -180,11 +181,27 @@ def _check_one(name: str, here: str, value: Any) -> None:
         raise InputError(f"{here}: {shown} exceeds {VALUES[name]:,}, the service's limit")
 
 
-def check_runs(total: int) -> None:
+def check_options(field: str, options: Mapping[str, Any]) -> None:
+    """Check options of methods that did not come as a message of ours.
+
+    Args:
+        field: the field of the request that holds them.
+        options: their values by name; others are left alone.
+
+    Raises:
+        InputError: one exceeds its bound.
+    """
+    for name, value in options.items():
+        for one in value if isinstance(value, tuple | list) else [value]:
+            _check_one(f"MethodOptions.{name}", f"{field}.{name}", one)
+
+
+def check_runs(done: int, total: int) -> None:
     """Check the number of runs, such as those of occlusion, which its windows make.
 
     Args:
-        total: the number.
+        done: the runs done.
+        total: the number of all.
 
     Raises:
         InputError: it exceeds MAX_RUNS.

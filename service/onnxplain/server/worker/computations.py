@@ -78,7 +78,7 @@ class Computations:
         with self._models.use(wanted[0].model) as (name, path):
             if len(wanted) == 1:
                 arguments = requests.explain_arguments(wanted[0])
-                results = [engine.explain(str(path), **arguments, passes=_check_passes)]
+                results = [engine.explain(str(path), **arguments, passes=check_runs)]
             else:
                 each = explain_together(engine, path, wanted)
                 results = _each(lambda pieces: join_pieces(pieces, MAX_ANSWER_BYTES), each)
@@ -146,10 +146,6 @@ class Computations:
         with self._network(request.model) as network:
             sliding = convolutionalize(network, views.size_of(request))
         yield from responses.rewrite_parts(sliding.SerializeToString())
-
-
-def _check_passes(done: int, total: int) -> None:
-    check_runs(total)
 
 
 def _explain_response(name: str, result: Explanation, pictures: bool) -> pb.ExplainResponse:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import ctypes
 import json
-import logging
 import os
 import resource
 import signal
@@ -17,6 +16,7 @@ from typing import Any
 from onnxplain.graphops.errors import OnnxplainError
 from onnxplain.server.handover import read
 from onnxplain.server.listening import MAX_REQUEST_BYTES
+from onnxplain.server.logs import configure_log
 from onnxplain.server.settings import Settings
 from onnxplain.server.worker.process import start_worker
 
@@ -32,8 +32,8 @@ def main() -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    logging.basicConfig()
     settings = read(sys.stdin.buffer.readline())
+    configure_log(settings.log_format)
     threading.Thread(target=_end_with_edge, daemon=True).start()
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     asyncio.run(_serve(settings))

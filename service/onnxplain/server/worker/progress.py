@@ -32,7 +32,7 @@ class ProgressQueue(Generic[T]):
 
         Raises InputError for too many.
         """
-        check_runs(total)
+        check_runs(done, total)
         self._done, self.total = done, total
 
     def steps(self, done: int, total: int) -> None:
@@ -42,7 +42,7 @@ class ProgressQueue(Generic[T]):
 
     def runs(self, done: int, total: int) -> None:
         """Queue the number of runs done of the current step. Raises InputError for too many."""
-        check_runs(total)
+        check_runs(done, total)
         self._put(pb.Progress(done=self._done, total=self.total, runs_done=done, runs_total=total))
 
     async def until(self, work: asyncio.Future[Any]) -> AsyncIterator[T]:

@@ -1,0 +1,121 @@
+"""Workers that die, hang or run out of memory: what their calls hear, and whom it is blamed on."""
+
+import os
+import signal
+import threading
+import time
+
+import grpc
+import onnx
+import pytest
+from google.rpc.error_details_pb2 import RetryInfo
+from google.rpc.status_pb2 import Status
+from grpc import StatusCode
+from server.edges import check, eventually, failure, service, workers_of, write_copies
+from server.running import ANY_SIZE, CLASSIFIER, model, pixels
+
+from onnxplain.v1 import explain_pb2 as pb
+from onnxplain.v1 import tensors
+
+DIED = (StatusCode.ABORTED, "WorkerDied")
+NO_WORKER = (StatusCode.UNAVAILABLE, "NoWorker")
+QUARANTINED = (StatusCode.FAILED_PRECONDITION, "QuarantinedModel")
+
+
+def test_a_model_that_goes_on_killing_is_quarantined_until_its_file_changes(tmp_path, monkeypatch):
+    write_copies(tmp_path, ["crash", "good"])
+    with service(tmp_path, monkeypatch) as stub:
+        assert [failure(check, stub, "crash") for _ in range(4)] == [DIED] * 4
+        assert failure(check, stub, "crash") == QUARANTINED
+        assert eventually(lambda: check(stub, "good")).ok
+        problems = {one.name: one.problem for one in stub.ListModels(pb.ListModelsRequest()).models}
+        assert "in quarantine: 3 worker processes" in problems["models/crash/versions/1"]
+        assert problems["models/good/versions/1"] == ""
+        onnx.save(model(CLASSIFIER, seed=1), tmp_path / "crash.onnx")
+        eventually(lambda: failure(check, stub, "crash") == DIED)
+
+
+def test_a_model_that_crashes_gets_no_other_quarantined(tmp_path, monkeypatch):
+    write_copies(tmp_path, ["crash", "slow"])
+    with service(tmp_path, monkeypatch) as stub:
+        ends = {"crash": [], "slow": []}
+        for _ in range(6):
+            slow = threading.Thread(target=lambda: ends["slow"].append(end_of(stub, "slow")))
+            slow.start()
+            time.sleep(0.3)
+            ends["crash"].append(end_of(stub, "crash"))
+            slow.join()
+            eventually(lambda: stub.ListMethods(pb.ListMethodsRequest()))
+        assert ends["crash"] == [DIED] * 4 + [QUARANTINED] * 2
+        assert ends["slow"] == [DIED] + [(StatusCode.OK, None)] * 5
+
+
+def end_of(stub, name):
+    try:
+        check(stub, name)
+    except grpc.RpcError as error:
+        return error.code(), dict(error.trailing_metadata()).get("onnxplain-error")
+    return StatusCode.OK, None
+
+
+def test_a_worker_killed_in_mid_stream_fails_that_call_alone(tmp_path):
+    onnx.save(model(ANY_SIZE), tmp_path / "any.onnx")
+    image = pb.Image(pixels=tensors.from_array(pixels(60, 60)))
+    request = pb.ViewRequest(
+        model="models/any", images=[image], occlusion=pb.OcclusionView(window=1, stride=1)
+    )
+    with service(tmp_path) as stub:
+        call = stub.View(request)
+        assert next(call).WhichOneof("part") == "progress"
+        (worker,) = workers_of()
+        os.kill(worker, signal.SIGKILL)
+        assert failure(list, call) == DIED
+        with pytest.raises(grpc.RpcError) as caught:
+            check(stub, "any")
+        assert (caught.value.code(), kind_of(caught.value)) == NO_WORKER
+        assert RetryInfo.DESCRIPTOR.full_name in details(caught.value)
+        assert eventually(lambda: check(stub, "any")).ok
+        (other,) = workers_of()
+        assert other != worker
+
+
+def kind_of(error):
+    return dict(error.trailing_metadata())["onnxplain-error"]
+
+
+def details(error):
+    status = Status.FromString(dict(error.trailing_metadata())["grpc-status-details-bin"])
+    return {one.type_url.rpartition("/")[2] for one in status.details}
+
+
+def test_a_worker_that_holds_pythons_lock_is_killed_after_the_grace(tmp_path, monkeypatch):
+    write_copies(tmp_path, ["hold", "good"])
+    with service(tmp_path, monkeypatch, grace_seconds=0.5) as stub:
+        (worker,) = workers_of()
+        begun = time.monotonic()
+        with pytest.raises(grpc.RpcError) as caught:
+            check(stub, "hold", timeout=1)
+        assert caught.value.code() is StatusCode.DEADLINE_EXCEEDED
+        assert eventually(lambda: worker not in workers_of())
+        assert eventually(lambda: check(stub, "good")).ok
+        assert time.monotonic() - begun < 25  # sooner than a worker that only seems to hang
+
+
+def test_out_of_memory_is_told_and_the_worker_goes_on(tmp_path, monkeypatch):
+    write_copies(tmp_path, ["hungry"])
+    onnx.save(model(ANY_SIZE), tmp_path / "any.onnx")
+    large = pb.Image(pixels=tensors.from_array(pixels(3000, 3000)))
+    with service(tmp_path, monkeypatch, memory_bytes=600 * 2**20) as stub:
+        before = workers_of()
+        for call, request in (
+            (stub.Check, pb.CheckRequest(model="models/hungry")),
+            (stub.Explain, pb.ExplainRequest(model="models/any", images=[large], layer="y")),
+        ):
+            with pytest.raises(grpc.RpcError) as caught:
+                call(request, timeout=60)
+            assert caught.value.code() is StatusCode.RESOURCE_EXHAUSTED
+            assert kind_of(caught.value) == "OutOfMemory"
+            assert RetryInfo.DESCRIPTOR.full_name not in details(caught.value)
+        small = pb.Image(pixels=tensors.from_array(pixels(16, 16)))
+        assert stub.Explain(pb.ExplainRequest(model="models/any", images=[small], layer="y"))
+        assert workers_of() == before
