@@ -273,6 +273,8 @@ def test_extensions_are_not_implemented(channel, call):
     with pytest.raises(grpc.RpcError) as caught:
         channel.unary_unary(f"/inference.GRPCInferenceService/{call}")(b"", timeout=30)
     assert caught.value.code() is StatusCode.UNIMPLEMENTED
+    assert "no such call" in caught.value.details()
+    assert "an extension that it does not offer" in caught.value.details()
 
 
 @pytest.mark.parametrize("parameters", [{}, {"method": "gradient", "channel": "all"}])
