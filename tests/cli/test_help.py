@@ -15,7 +15,7 @@ from cli.running import Run
 ROOT = Path(__file__).parents[2]
 COMMANDS = (
     "layers", "check", "rewrite", "explain", "top", "training", "invariance", "occlusion", "slide",
-    "evaluate", "convolutionalize", "serve", "models", "methods", "completion",
+    "evaluate", "convolutionalize", "serve", "worker", "models", "methods", "completion",
 )  # fmt: skip
 HEAVY = ("numpy", "onnx", "onnxruntime", "onnx_graphsurgeon", "grpc", "google", "PIL", "shtab")
 

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from onnxplain.server.settings import Settings
     from onnxplain.server.tokens import Token, make_token
     from onnxplain.server.worker import Models, ServedModel, Value
+    from onnxplain.server.worker.standing_alone import serve_worker
 
 __all__ = [
     "Configuration",
@@ -23,6 +24,7 @@ __all__ = [
     "read_configuration",
     "serve",
     "serve_settings",
+    "serve_worker",
     "start",
     "start_settings",
 ]
@@ -41,6 +43,7 @@ __getattr__ = on_first_use(
         "read_configuration": "config",
         "serve": "serving",
         "serve_settings": "serving",
+        "serve_worker": "worker.standing_alone",
         "start": "serving",
         "start_settings": "serving",
     },

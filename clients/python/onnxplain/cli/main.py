@@ -24,6 +24,7 @@ from onnxplain.cli.commands import (
     rewrite,
     serve,
     views,
+    worker,
 )
 from onnxplain.cli.failures import UsageError, fail
 from onnxplain.engine.methods import METHODS
@@ -33,8 +34,8 @@ from onnxplain.graphops.methods import methods_meant
 __all__ = ["build_parser", "main"]
 
 COMMANDS = (
-    explain, views, layers, methods, evaluate, check, rewrite, convolutionalize, serve, models,
-    completion,
+    explain, views, layers, methods, evaluate, check, rewrite, convolutionalize, serve, worker,
+    models, completion,
 )  # fmt: skip
 
 EPILOG = """\

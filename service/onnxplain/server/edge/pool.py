@@ -10,6 +10,8 @@ from collections.abc import Coroutine
 from itertools import count, starmap
 from typing import Any
 
+import grpc
+
 from onnxplain.graphops.errors import (
     NoWorker,
     OnnxplainError,
@@ -17,11 +19,12 @@ from onnxplain.graphops.errors import (
     ServiceError,
     WorkerDied,
 )
+from onnxplain.server.credentials import worker_channel_credentials
 from onnxplain.server.edge.blame import Blame
-from onnxplain.server.edge.machine import local_settings, worker_settings
 from onnxplain.server.edge.private_folders import PrivateFolder
 from onnxplain.server.edge.spawning import WorkerProcess
 from onnxplain.server.edge.worker_link import WorkerLink
+from onnxplain.server.machine import local_settings, worker_settings
 from onnxplain.server.settings import Settings
 
 __all__ = ["Pool"]
@@ -61,6 +64,7 @@ class Pool:
             OnnxplainError: a worker's own, such as OptionError for an unknown device.
             ServiceError: a worker ended before it listened.
         """
+        credentials = worker_channel_credentials(self._settings)
         self._folder = PrivateFolder()
         spawns = starmap(self._spawn, self._local.items())
         links = await asyncio.gather(*spawns, return_exceptions=True)
@@ -71,7 +75,7 @@ class Pool:
             if isinstance(link, BaseException):
                 raise link  # `stop` ends the others
         for address in self._settings.remote_workers:
-            self._begin(self._keep_remote(address))
+            self._begin(self._keep_remote(address, credentials))
 
     async def stop(self) -> None:
         """End all local workers at once, with the calls that run there."""
@@ -132,10 +136,10 @@ class Pool:
                     log.error("worker %s could not be replaced: %s", link.key, error)
                     pause = min(max(2 * pause, FIRST_PAUSE), LONGEST_PAUSE)
 
-    async def _keep_remote(self, address: str) -> None:
+    async def _keep_remote(self, address: str, credentials: grpc.ChannelCredentials | None) -> None:
         """Connect to a remote worker, and again whenever the connection was lost."""
         while True:
-            link = WorkerLink(address, address)
+            link = WorkerLink(address, address, credentials=credentials)
             while not await link.check(CONNECT_SECONDS):
                 await asyncio.sleep(PING_SECONDS)
             self.links[address] = link

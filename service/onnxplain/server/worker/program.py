@@ -18,9 +18,9 @@ from onnxplain.server.handover import read
 from onnxplain.server.listening import MAX_REQUEST_BYTES
 from onnxplain.server.logs import configure_log
 from onnxplain.server.settings import Settings
-from onnxplain.server.worker.process import start_worker
+from onnxplain.server.worker.process import WorkerServer, start_worker
 
-__all__ = ["main"]
+__all__ = ["ROUTING_BYTES", "limit_worker", "main"]
 
 PR_SET_PDEATHSIG = 1
 ROUTING_BYTES = 2**16  # that the edge may add to a request: the model's full name
@@ -51,19 +51,21 @@ async def _serve(settings: Settings) -> None:
     except OnnxplainError as error:
         _answer({"error": type(error).__name__, "text": str(error)})
         sys.exit(1)
-    # CUDA reserves far more addresses than it uses memory: there the edge watches the latter.
-    limited = worker.device == "cpu"
-    if limited:
-        _limit(settings.memory_bytes)
-    _answer({"limited": limited})
+    _answer({"limited": limit_worker(worker, settings)})
     await asyncio.Event().wait()
 
 
-def _limit(memory_bytes: int) -> None:
-    """Limit the memory that this process may take beyond what it has now."""
+def limit_worker(worker: WorkerServer, settings: Settings) -> bool:
+    """Limit the memory that this process may take beyond what it has now; tell whether it is.
+
+    CUDA reserves far more addresses than it uses memory: there the edge watches the latter.
+    """
+    if worker.device != "cpu" or not settings.memory_bytes:
+        return False
     pages = int(Path("/proc/self/statm").read_text().split()[0])
-    most = pages * resource.getpagesize() + memory_bytes
+    most = pages * resource.getpagesize() + settings.memory_bytes
     resource.setrlimit(resource.RLIMIT_AS, (most, most))
+    return True
 
 
 def _answer(message: dict[str, Any]) -> None:

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from onnxplain.cli.output import printable
-from onnxplain.server.config import declarations, read_configuration
-from onnxplain.server.settings import Declaration, Settings
+from onnxplain.cli.setting_flags import add_setting_flags, read_settings
+from onnxplain.server.settings import Settings
 from onnxplain.server.tokens import SCOPES, make_token
 
 __all__ = ["add_parser", "run"]
@@ -47,12 +47,7 @@ def add_parser(commands: Any) -> None:
         default="infer",
         help=f"what the new token allows: some of {','.join(SCOPES)} (default: %(default)s)",
     )
-    groups: dict[str, Any] = {}
-    for name, declaration in declarations().items():
-        if declaration.kind is not None:
-            if declaration.group not in groups:
-                groups[declaration.group] = parser.add_argument_group(declaration.group.lower())
-            _add_flag(groups[declaration.group], name, declaration)
+    add_setting_flags(parser)
     parser.set_defaults(run=run)
 
 
@@ -62,15 +57,13 @@ def run(arguments: argparse.Namespace) -> None:
         token, line = make_token(arguments.new_token, arguments.scopes.split(","))
         print(f"the token, which is shown only now:\n{token}\nits line in [tokens]:\n{line}")
         return
-    given = {name: getattr(arguments, name, None) for name in declarations()}
-    configuration = read_configuration(
-        None if arguments.config is None else Path(arguments.config),
-        {name: value for name, value in given.items() if value is not None},
-    )
+    path = None if arguments.config is None else Path(arguments.config)
     if arguments.check_config:
-        _report(configuration.problems)
+        from onnxplain.engine import Engine
+
+        _report(read_settings(arguments, path, try_device=Engine).problems)
     else:
-        _serve(configuration.checked(), arguments.in_process)
+        _serve(read_settings(arguments, path).checked(), arguments.in_process)
 
 
 def _serve(settings: Settings, in_process: bool) -> None:
@@ -93,26 +86,3 @@ def _report(problems: tuple[str, ...]) -> None:
     if problems:
         raise SystemExit(2)
     print("nothing is wrong with the settings")
-
-
-def _add_flag(group: Any, name: str, declaration: Declaration) -> None:
-    """Add the flag of a setting; its value is None if the flag is absent."""
-    kind, default = declaration.kind, getattr(Settings, name)
-    assert kind is not None
-    flag = name.replace("_", "-")
-    if isinstance(default, bool):
-        group.add_argument(
-            f"--no-{flag}" if default else f"--{flag}",
-            dest=name,
-            action="store_const",
-            const=not default,
-            help=("do not " if default else "") + declaration.help,
-        )
-        return
-    text = declaration.help + ("; may be repeated" if declaration.many else "")
-    group.add_argument(
-        f"--{flag}",
-        metavar=kind.metavar,
-        action="append" if declaration.many else "store",
-        help=f"{text} (default: {declaration.shown_default(default)})",
-    )
