@@ -214,6 +214,11 @@ def calls(channel):
     yield lambda r, timeout: channel.stream_stream(name + "View")(iter([r]), timeout)
 
 
+def told(failed):
+    """Return the trailing metadata without the times, which differ."""
+    return sorted(one for one in failed.trailing_metadata() if not one.key.endswith("-ms"))
+
+
 def test_a_workers_failure_passes_the_edge_unchanged(stub_here, edge):
     request = pb.ExplainRequest(model=MODEL, images=[IMAGE], layer="größer")
     own = failure(stub_here.ExplainUnits, request)
@@ -221,7 +226,7 @@ def test_a_workers_failure_passes_the_edge_unchanged(stub_here, edge):
         passed = failure(call, request.SerializeToString())
         assert passed.code() is own.code() is StatusCode.NOT_FOUND
         assert passed.details() == own.details()
-        assert sorted(passed.trailing_metadata()) == sorted(own.trailing_metadata())
+        assert told(passed) == told(own)
 
 
 def test_what_arrives_passes_too(stub_here, edge):
