@@ -207,5 +207,8 @@ class _Guard:
 
 
 async def _no_such_call(_: Any, context: Any) -> AsyncIterator[bytes]:
-    raise errors.UnknownCall("the service has no such call: it may be older than the client")
+    raise errors.UnknownCall(
+        "the service has no such call: it may be older than the client, or the call an extension "
+        "that it does not offer"
+    )
     yield b""
