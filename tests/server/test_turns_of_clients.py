@@ -85,10 +85,10 @@ async def read(call):
 
 
 def test_a_client_that_does_not_read_blocks_nobody(folder):
-    """Its answer has more than gRPC holds on the way: 4 units of a megapixel."""
+    """Its answer has more than gRPC holds on the way: 12 MB."""
 
     async def test(stub, scheduler):
-        large = request(1, 1024, "any_size", all=True)
+        large = request(1, 512, "any_size", all=True)
         slow = stub.ExplainUnits(large)
         await slow.read()
         await until(lambda: scheduler.free == 1)  # while the stream is far from its end
@@ -98,14 +98,14 @@ def test_a_client_that_does_not_read_blocks_nobody(folder):
         while (part := await slow.read()) is not grpc.aio.EOF:  # it goes on where it was
             parts.append(part)
         units = [part.unit for part in parts if part.WhichOneof("part") == "unit"]
-        assert sum(len(one.attribution.data) for one in units) == 4 * 3 * 1024 * 1024 * 4
+        assert sum(len(one.attribution.data) for one in units) == 4 * 3 * 512 * 512 * 4
 
     served(folder, Engine("cpu"), test)
 
 
 def test_a_client_that_goes_without_reading_leaves_nothing(folder):
     async def test(stub, scheduler):
-        slow = stub.ExplainUnits(request(1, 1024, "any_size", all=True))
+        slow = stub.ExplainUnits(request(1, 512, "any_size", all=True))
         await slow.read()
         slow.cancel()
         await until(lambda: scheduler.free == 1 and scheduler.waiting == 0)
