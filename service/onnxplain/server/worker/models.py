@@ -6,14 +6,14 @@ Every request lists the sources, so models can be added, changed and removed whi
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import onnx
 
 from onnxplain.graphops import load, read_metadata
-from onnxplain.graphops.errors import OnnxplainError
+from onnxplain.graphops.errors import MissingModel, OnnxplainError, UnsupportedModel
 from onnxplain.registry import Listing, ModelSource, ModelVersion, parse_name
 from onnxplain.server.pages import page
 
@@ -57,6 +57,7 @@ class Models:
     def __init__(self, sources: Sequence[ModelSource]) -> None:
         self._sources = sources
         self._described: dict[str, tuple[str, ServedModel]] = {}
+        self._last = Listing(())
 
     def all(self) -> list[ServedModel]:
         """Return every version of every model by name, the newest version of each last."""
@@ -145,11 +146,21 @@ class Models:
         Raises:
             InputError, MissingModel, UnsupportedModel: as in `use`.
         """
-        listing = self._listing()
-        versions = [listing.find(name) for name in names]
-        files = [(version.name, listing.open(version)) for version in versions]
+        files = self._files(names)
         with naming(files):
             yield files
+
+    def _files(self, names: Sequence[str]) -> list[tuple[str, Path]]:
+        """Return the full names and the files of several models.
+
+        A full name needs no new listing, which takes longer the more models there are: its file is
+        looked for in any case.
+        """
+        if all(parse_name(name)[1] for name in names):
+            with suppress(MissingModel, UnsupportedModel):  # a new listing may know better
+                return _files_in(self._last, names)
+        self._last = self._listing()
+        return _files_in(self._last, names)
 
     def _listing(self) -> Listing:
         return Listing(self._sources)
@@ -166,6 +177,11 @@ class Models:
             kept = {name: value for name, value in self._described.items() if name in listed}
             self._described = kept | {version.name: known}
         return known[1]
+
+
+def _files_in(listing: Listing, names: Sequence[str]) -> list[tuple[str, Path]]:
+    versions = [listing.find(name) for name in names]
+    return [(version.name, listing.open(version)) for version in versions]
 
 
 def _order(version: ModelVersion) -> tuple[str, int]:
