@@ -22,11 +22,11 @@ from pathlib import Path
 from soak_cases import all_cases, write_models
 from soak_load import Load
 from soak_page import Report, write_section
-from soak_service import Killer, Memory, Service, free_port, still_waiting
+from soak_service import Killer, Memory, Service, all_free, free_port
 
 from onnxplain.engine import Engine
 
-WARM_SHARE = 0.25  # of a process's life, at its beginning, in which its memory may grow
+WARM_SHARE = 1 / 3  # of a process's life, at its beginning, in which its memory may grow
 
 
 def main() -> None:
@@ -52,43 +52,48 @@ async def soak(folder: Path, arguments: argparse.Namespace) -> Report:
     models, engine = write_models(folder), Engine("cpu")
     cases = all_cases(models, engine)
     metrics = f"127.0.0.1:{free_port()}"
-    flags = {
-        "store": folder / "store", "state": folder / "state", "metrics": metrics,
-        "workers": arguments.workers,
-    }  # fmt: skip
+    flags: dict[str, object] = {"metrics": metrics, "workers": arguments.workers}
     for name in ("store", "state"):
+        flags[name] = folder / name
         (folder / name).mkdir()
     service = Service(models.folder, folder, flags)
     load = Load(service.address, cases, models, engine)
+    try:
+        memory, killed, seconds = await under_load(service, load, arguments)
+        problems = [await all_free(metrics, arguments.workers)]
+        await load.last_round()
+        problems.append(await all_free(metrics, arguments.workers))
+    finally:
+        stopped = service.stop()
+    problems += [*load.wrong, stopped, *service.complaints()]
+    return Report(
+        seconds=seconds, clients=arguments.clients, workers=arguments.workers, load=load,
+        memory=memory, killed=killed, wrong=list(filter(None, problems)), warm_share=WARM_SHARE,
+    )  # fmt: skip
+
+
+async def under_load(
+    service: Service, load: Load, arguments: argparse.Namespace
+) -> tuple[Memory, int, float]:
+    """Let the clients call while workers are killed.
+
+    Returns the memory of the processes, how many were killed, and the seconds that it took.
+    """
     memory, killer = Memory(service), Killer(service, arguments.kill_every)
-    watching = [asyncio.ensure_future(memory.watch()), asyncio.ensure_future(killer.kill())]
+    watching = [asyncio.ensure_future(work) for work in (memory.watch(), killer.kill())]
     start = time.monotonic()
     end = start + 60 * arguments.minutes
     clients = [load.client(arguments.seed + n, end) for n in range(arguments.clients)]
-    everyone = asyncio.ensure_future(asyncio.gather(*clients))
+    everyone = asyncio.gather(*clients)
     await asyncio.sleep(30 * arguments.minutes)
     killer.spare_another()
     await everyone
     seconds = time.monotonic() - start
-    watching.pop().cancel()
-    await load.last_round()
-    wrong = list(load.wrong)
-    waiting = still_waiting(metrics)
-    if waiting:
-        wrong.append(f"slots are taken at the end: {waiting}")
     for task in watching:
         task.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
-        await asyncio.gather(*watching)
-    if not service.alive():
-        wrong.append("the edge died")
-    elif problem := service.stop():
-        wrong.append(problem)
-    wrong += service.tracebacks()
-    return Report(
-        seconds=seconds, clients=arguments.clients, workers=arguments.workers, load=load,
-        memory=memory, killed=len(killer.killed), wrong=wrong, warm_share=WARM_SHARE,
-    )  # fmt: skip
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+    return memory, len(killer.killed), seconds
 
 
 if __name__ == "__main__":

@@ -86,7 +86,8 @@ def write_models(folder: Path) -> Models:
     served, variants = folder / "models", folder / "variants"
     served.mkdir()
     variants.mkdir()
-    (served / "shapes.onnx").write_bytes(SHAPES.read_bytes())
+    for name in ("shapes", "shapes_again"):  # models are spread over the workers by their names
+        (served / f"{name}.onnx").write_bytes(SHAPES.read_bytes())
     onnx.save(_model(SMALL, 0), served / "small.onnx")
     onnx.save(_model(LARGE, 0), served / "large.onnx")
     for seed in range(1, 4):
@@ -139,9 +140,9 @@ def close(found: Any, wanted: Any) -> str:
 
 def _explanations(folder: Path, engine: Engine) -> Iterator[Case]:
     pictures = sorted((SHAPES.parent / "pictures").glob("*.png"))
-    for (method, options), picture in itertools.product(METHODS, pictures[::4]):
-        path = folder / "shapes.onnx"
-        yield explanation_case(engine, path, picture, method=method, **options)
+    for (method, options), number in itertools.product(METHODS, range(4)):
+        path = folder / ("shapes.onnx" if number % 2 else "shapes_again.onnx")
+        yield explanation_case(engine, path, pictures[4 * number], method=method, **options)
     random = np.random.default_rng(1)
     for method, _ in itertools.product(("gradient", "guided_backprop", "rise"), range(4)):
         pixels = random.integers(0, 256, (32, 32, 3), np.uint8)

@@ -80,9 +80,7 @@ class Load:
         self.seconds.append(time.monotonic() - start)
 
     async def last_round(self) -> None:
-        """Once workers are up again, make every call once, some at once, and none may fail."""
-        async with AsyncClient(self._address, timeout=SECONDS, retries=100) as client:
-            await client.methods()
+        """Make every call once, some at once, none of which may fail now."""
         left = list(self._cases)
         self.started += len(left)
 
@@ -118,7 +116,7 @@ class Load:
             code, text = error.code(), error.details() or ""
         except asyncio.CancelledError:
             code, kind, text = StatusCode.CANCELLED, "", ""
-        self._count("hostile", code.name, kind)
+        self._count(f"hostile: {hostile.name}", code.name, kind)
         if code not in hostile.allowed and (code, kind) not in DOCUMENTED:
             self.wrong.append(f"hostile: {hostile.name}: {code.name} {kind}: {text}")
 

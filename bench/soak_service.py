@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import random
 import re
@@ -18,12 +19,12 @@ from pathlib import Path
 
 import numpy as np
 
-__all__ = ["Killer", "Life", "Memory", "Service", "free_port", "slope", "still_waiting"]
+__all__ = ["Killer", "Life", "Memory", "Service", "all_free", "free_port", "slope"]
 
 MIB = 2**20
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 SAMPLE_SECONDS = 0.5
-START_SECONDS = 60.0
+SETTLE_SECONDS = 20.0  # for killed workers to be replaced
 
 
 class Service:
@@ -50,17 +51,19 @@ class Service:
         """Return the ids of the worker processes."""
         return set(_children(self.pid))
 
-    def alive(self) -> bool:
-        """Return whether the edge still runs."""
-        return self._process.poll() is None
+    def complaints(self) -> list[str]:
+        """Return the lines of the log that tell of a defect, or of a death that a model caused.
 
-    def tracebacks(self) -> list[str]:
-        """Return the lines of the log that tell of a defect."""
+        SIGKILL is the soak's own doing, of workers that are starting too.
+        """
         lines = self.log.read_text(errors="replace").splitlines()
-        return [f"log: {line}" for line in lines if "internal error" in line or "Traceback" in line]
+        told = re.compile(r"internal error|Traceback|WARNING worker|ERROR(?!.* exit code -9)")
+        return [f"log: {line}" for line in lines if told.search(line)]
 
     def stop(self) -> str:
         """Stop the service as systemd does; return what is wrong, "" if nothing is."""
+        if self._process.poll() is not None:
+            return f"the edge died with exit code {self._process.returncode}"
         workers = self.workers()
         self._process.send_signal(signal.SIGTERM)
         try:
@@ -140,8 +143,9 @@ class Killer:
             candidates = sorted(self._service.workers() - {self.spared})
             if candidates:
                 pid = random.choice(candidates)
-                os.kill(pid, signal.SIGKILL)
-                self.killed.append(pid)
+                with contextlib.suppress(ProcessLookupError):  # it has just ended
+                    os.kill(pid, signal.SIGKILL)
+                    self.killed.append(pid)
 
 
 def free_port() -> int:
@@ -152,16 +156,26 @@ def free_port() -> int:
         return port
 
 
-def still_waiting(metrics: str) -> dict[str, float]:
-    """Return the gauges of calls that run or wait which are not zero."""
+async def all_free(metrics: str, workers: int) -> str:
+    """Wait until the workers are up and no call is in service; return what is not so."""
+    end = time.monotonic() + SETTLE_SECONDS
+    while True:
+        found = _gauges(metrics)
+        up = found["onnxplain_workers"]
+        taken = [n for n, v in found.items() if n.startswith("onnxplain_calls_in_service{") and v]
+        if up == workers and not taken:
+            return ""
+        if time.monotonic() > end:
+            return f"at the end {up:g} workers are up, and slots are taken: {taken}"
+        await asyncio.sleep(SAMPLE_SECONDS)
+
+
+def _gauges(metrics: str) -> dict[str, float]:
+    """Return the values of a service's metrics, by their names with labels."""
     with urllib.request.urlopen(f"http://{metrics}/metrics", timeout=10) as answer:
         lines = answer.read().decode().splitlines()
-    found = {}
-    for line in lines:
-        name, _, value = line.rpartition(" ")
-        if re.match(r"onnxplain_\w*(queue|running|waiting|active)\w*(\{|$)", name) and float(value):
-            found[name] = float(value)
-    return found
+    parts = [line.rpartition(" ") for line in lines if not line.startswith("#")]
+    return {name: float(value) for name, _, value in parts}
 
 
 def slope(times: list[float], values: list[float]) -> float:

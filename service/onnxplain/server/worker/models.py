@@ -6,16 +6,16 @@ Every request lists the sources, so models can be added, changed and removed whi
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import onnx
 
 from onnxplain.graphops import load, read_metadata
-from onnxplain.graphops.errors import MissingModel, OnnxplainError, UnsupportedModel
-from onnxplain.registry import Listing, ModelSource, ModelVersion, parse_name
-from onnxplain.server.pages import page
+from onnxplain.graphops.errors import OnnxplainError
+from onnxplain.registry import Listing, ModelSource, ModelVersion, open_named, parse_name
+from onnxplain.server.pages import page_of_models
 
 __all__ = ["Models", "ServedModel", "Value", "describe", "naming"]
 
@@ -57,7 +57,6 @@ class Models:
     def __init__(self, sources: Sequence[ModelSource]) -> None:
         self._sources = sources
         self._described: dict[str, tuple[str, ServedModel]] = {}
-        self._last = Listing(())
 
     def all(self) -> list[ServedModel]:
         """Return every version of every model by name, the newest version of each last."""
@@ -79,7 +78,7 @@ class Models:
             InputError: the size is negative, or the token is none of this service's.
         """
         listing = self._listing()
-        versions, next_token = page(list(listing), _order, size, token)
+        versions, next_token = page_of_models(listing, size, token)
         return [self._describe(listing, version) for version in versions], next_token
 
     def get(self, name: str) -> ServedModel:
@@ -146,21 +145,9 @@ class Models:
         Raises:
             InputError, MissingModel, UnsupportedModel: as in `use`.
         """
-        files = self._files(names)
+        files = [open_named(self._sources, name) for name in names]
         with naming(files):
             yield files
-
-    def _files(self, names: Sequence[str]) -> list[tuple[str, Path]]:
-        """Return the full names and the files of several models.
-
-        A full name needs no new listing, which takes longer the more models there are: its file is
-        looked for in any case.
-        """
-        if all(parse_name(name)[1] for name in names):
-            with suppress(MissingModel, UnsupportedModel):  # a new listing may know better
-                return _files_in(self._last, names)
-        self._last = self._listing()
-        return _files_in(self._last, names)
 
     def _listing(self) -> Listing:
         return Listing(self._sources)
@@ -177,15 +164,6 @@ class Models:
             kept = {name: value for name, value in self._described.items() if name in listed}
             self._described = kept | {version.name: known}
         return known[1]
-
-
-def _files_in(listing: Listing, names: Sequence[str]) -> list[tuple[str, Path]]:
-    versions = [listing.find(name) for name in names]
-    return [(version.name, listing.open(version)) for version in versions]
-
-
-def _order(version: ModelVersion) -> tuple[str, int]:
-    return version.model, version.number
 
 
 @contextmanager
