@@ -10,7 +10,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PROTOS := $(patsubst proto/%,%,$(wildcard proto/onnxplain/*/*.proto))
 
-.PHONY: demo docs notebooks test test-all lint wheel proto generate docs-methods bench bench-cold-start bench-gpu bench-memory bench-pictures bench-rewriting bench-values default-layers gallery gpu-placement parity portability soak torchvision-preset clean
+.PHONY: demo docs notebooks test test-all lint wheel proto generate docs-methods bench load bench-cold-start bench-gpu bench-memory bench-pictures bench-rewriting bench-values default-layers gallery gpu-placement parity portability soak torchvision-preset clean
 
 demo: $(VENV)/run
 	$(BIN)/python examples/demo.py
@@ -99,6 +99,10 @@ gallery: $(VENV)/dev
 
 bench-values: $(VENV)/run
 	$(BIN)/python bench/values.py
+
+# What the service adds to the engine's time; writes a section of docs/performance.md.
+load: $(VENV)/run
+	$(BIN)/python bench/load.py
 
 bench-rewriting: $(VENV)/run
 	$(BIN)/python bench/rewriting.py

@@ -18,6 +18,7 @@ from onnxplain.engine.methods import METHODS, method_options
 from onnxplain.graphops.options import GENERAL, OPTIONS, Option
 from onnxplain.server.config import declarations
 from onnxplain.server.settings import Settings
+from onnxplain.server.worker.bounds import COUNTS, VALUES
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs/methods.md"
@@ -67,10 +68,20 @@ def page(text: str) -> str:
 def service_page(text: str) -> str:
     """Return the text of docs/service.md with the settings and the files of deploy/."""
     text = between(text, "settings", "\n".join(settings_tables()))
+    text = between(text, "bounds", "\n".join(bound_tables()))
     for name, language in DEPLOYED.items():
         content = (ROOT / "deploy" / name).read_text("utf-8")
         text = between(text, f"deploy/{name}", f"```{language}\n{content}```")
     return text
+
+
+def bound_tables() -> Iterator[str]:
+    """Yield the lines of two tables: the greatest numbers, and the greatest lists."""
+    for head, bounds in (("greatest number", VALUES), ("greatest count", COUNTS)):
+        yield f"| field | {head} |"
+        yield "|---|---|"
+        yield from (f"| `{field}` | {most:,} |" for field, most in sorted(bounds.items()))
+        yield ""
 
 
 def between(text: str, name: str, content: str) -> str:

@@ -334,6 +334,26 @@ def test_calls_of_one_key_run_together(key, sizes, expected):
     assert batches == [sum(sizes[i] for i in group) for group in expected for _ in group]
 
 
+def test_calls_of_one_key_and_other_work_run_apart():
+    """As Explain and ExplainUnits do, which ask the same of the engine for another answer."""
+    first, second = [], []
+
+    async def test(scheduler):
+        gate = Gate()
+        holder = await occupied(scheduler, gate)
+        tasks = [
+            asyncio.ensure_future(scheduler.together(Call("a"), "key", 1, i, run))
+            for i, run in enumerate([doubling(first), doubling(second)])
+        ]
+        await until(lambda: scheduler.waiting == 2)
+        gate.open.set()
+        assert await asyncio.gather(*tasks) == [0, 2]
+        await holder
+
+    scheduled(test, concurrency=1)
+    assert (first, second) == ([[0]], [[1]])
+
+
 def test_what_fails_together_runs_alone():
     groups = []
 

@@ -23,6 +23,7 @@ OURS = (
     "/onnxplain.",
     "/inference.",
     "/grpc.reflection.",
+    "/grpc.health.v1.Health/Check",
 )  # how the names of the calls begin whose errors are told
 KIND_KEY = "onnxplain-error"
 
@@ -206,5 +207,8 @@ class _Guard:
 
 
 async def _no_such_call(_: Any, context: Any) -> AsyncIterator[bytes]:
-    raise errors.UnknownCall("the service has no such call: it may be older than the client")
+    raise errors.UnknownCall(
+        "the service has no such call: it may be older than the client, or the call an extension "
+        "that it does not offer"
+    )
     yield b""

@@ -11,6 +11,7 @@ __all__ = [
     "PARTS",
     "QUANTIZED",
     "inserted_flatten",
+    "is_linear_score",
     "scores_of",
     "uncut",
     "unquantized",
@@ -81,3 +82,8 @@ def inserted_flatten(tensor: Tensor) -> Node | None:
     if node is not None and node.op == "Flatten" and node.name.startswith("onnxplain/"):
         return node
     return None
+
+
+def is_linear_score(tensor: Tensor) -> bool:
+    """Tell whether these are the scores that canonicalisation writes beside a LinearClassifier."""
+    return tensor.name.startswith("onnxplain/") and tensor.name.endswith("/scores")

@@ -21,6 +21,7 @@ from onnxplain.graphops.analysis.normalizers import (
     PARTS,
     QUANTIZED,
     inserted_flatten,
+    is_linear_score,
     scores_of,
     uncut,
     unquantized,
@@ -76,21 +77,22 @@ def trail_of(tensor: Tensor, known: Mapping[str, Axes], of_boxes: bool = False) 
     known: the axes of each tensor by name, see `trace_axes`. of_boxes: whether the tensor holds one
     score for each box, the best class's.
     """
-    return _Steps(tensor, known, of_boxes).back()
+    return _Steps(tensor, known, of_boxes, {}).back()
 
 
 @dataclass
 class _Steps:
     """The steps back from one tensor.
 
-    scores: the tensor that the trail ends at, unless probabilities are found. reached: the nodes up
-    to there. current: the tensor reached. axes: for each of its axes the start's, None where
-    unknown. window: the axis, first and last row of the part of it that the start keeps.
+    trails: those of inputs of Concats. scores: the tensor that the trail ends at, unless
+    probabilities are found. reached: the nodes up to there. current: the tensor reached. axes: for
+    each of its axes the start's. window: the axis, first and last row that the start keeps of it.
     """
 
     start: Tensor
     known: Mapping[str, Axes]
     of_boxes: bool
+    trails: dict[str, Trail]
     nodes: list[Node] = field(default_factory=list)
     reached: int = 0
     axis: int | None = None
@@ -125,7 +127,9 @@ class _Steps:
         if node.op in ("Normalizer", "ZipMap"):
             self.current = node.inputs[0]
             return self.back()
-        scores = next((t for n in node.inputs[0].outputs for t in n.outputs if _is_linear(t)), None)
+        scores = next(
+            (t for n in node.inputs[0].outputs for t in n.outputs if is_linear_score(t)), None
+        )
         if node.op != "LinearClassifier" or scores is None:
             return self._ended()
         transformed = attribute(node, "post_transform", "NONE") not in ("NONE", b"NONE")
@@ -204,9 +208,7 @@ class _Steps:
 
     def _cut(self, node: Node) -> None:
         """Note which rows of the node's input the start keeps."""
-        bounds = kept_rows(node, self.current)
-        if bounds is not None and self.window is None:
-            self.window = bounds
+        self.window = self.window or kept_rows(node, self.current)
 
     def _behind(self, node: Node, scores: Tensor) -> Trail:
         """Return the trail's end before a node that computes probabilities."""
@@ -242,7 +244,11 @@ class _Steps:
         starts = [total(sizes[:i]) for i in range(len(sizes))]
         inside = [i for i in range(len(sizes)) if self._keeps(axis, starts[i], sizes[i])]
         varying = [i for i in inside if not is_constant(node.inputs[i])]
-        found = {i: _Steps(node.inputs[i], self.known, self.of_boxes).back() for i in varying}
+        for tensor in (node.inputs[i] for i in varying):
+            if tensor.name not in self.trails:  # many ways may lead to it
+                steps = _Steps(tensor, self.known, self.of_boxes, self.trails)
+                self.trails[tensor.name] = steps.back()
+        found = {i: self.trails[node.inputs[i].name] for i in varying}
         telling = [i for i, trail in found.items() if trail.tells]
         if not telling:
             return self._ended()
@@ -274,10 +280,10 @@ class _Steps:
             known = levels[0].axis if len(levels[0].nodes) == 1 else None
             trail, quantity = self._ended(), levels[0].quantity
             return replace(trail, quantity=quantity, normalized=trail.tensor, axis=known)
-        rivals = tuple(t for trail in parts for t in (trail.rivals or (trail.tensor,)))
-        whole = {t.name: t for t in map(uncut, rivals)}
+        found = {t.name: t for trail in parts for t in (trail.rivals or (trail.tensor,))}
+        whole = {t.name: t for t in map(uncut, found.values())}
         if len(whole) > 1:
-            return replace(parts[0], rivals=rivals)
+            return replace(parts[0], rivals=tuple(found.values()))
         (tensor,) = whole.values()
         return Trail(tensor, (*self.nodes, *parts[0].nodes), chosen=True)
 
@@ -287,11 +293,6 @@ class _Steps:
             return True
         _, first, last = self.window
         return start < last and (not isinstance(size, int) or first < start + size)
-
-
-def _is_linear(tensor: Tensor) -> bool:
-    """Tell whether these are the scores that canonicalisation writes beside a LinearClassifier."""
-    return tensor.name.startswith("onnxplain/") and tensor.name.endswith("/scores")
 
 
 def _at(axes: list[int | None] | None, axis: int | None) -> int | None:

@@ -26,7 +26,7 @@ def write_same_padding(graph: Graph) -> None:
 def _has_gaps(node: Node) -> bool:
     kernel = attribute(node, "kernel_shape", [])
     strides = attribute(node, "strides", [1] * len(kernel))
-    return any(s > k for s, k in zip(strides, kernel, strict=True))
+    return any(s > k for s, k in zip(strides, kernel, strict=False))
 
 
 def _write_pads(node: Node) -> bool:

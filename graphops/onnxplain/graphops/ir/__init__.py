@@ -35,7 +35,7 @@ from onnxplain.graphops.ir.importer import name_scopes, read
 from onnxplain.graphops.ir.io import load, opset_of, read_metadata, save, write_atomically
 from onnxplain.graphops.ir.large import bytes_of, fits, join, raw, size_of, split
 from onnxplain.graphops.ir.reshaping import merge_axes, reshape
-from onnxplain.graphops.ir.shape_inference import infer_shapes, with_shapes
+from onnxplain.graphops.ir.shape_inference import infer_shapes, inferred, with_shapes
 from onnxplain.graphops.ir.stand_in import StandIn
 from onnxplain.graphops.ir.validity import diagnosing
 
@@ -57,6 +57,7 @@ __all__ = [
     "bytes_of",
     "fits",
     "infer_shapes",
+    "inferred",
     "is_constant",
     "is_fixed",
     "is_float",

@@ -34,6 +34,7 @@ from onnxplain.graphops.ir.validity import diagnosing
 __all__ = ["MAX_OPSET", "MIN_OPSET", "load", "read_metadata", "save", "write_atomically"]
 
 ALIGNED = 4096  # bytes; runtimes map the tensors of a file of external data into memory
+SESSION_OPTIONS = "ort_config"  # metadata from which ONNX Runtime may read them
 MIN_OPSET = 7
 MAX_OPSET = 26
 
@@ -183,6 +184,11 @@ def _parse(data: bytes, name: str) -> onnx.ModelProto:
         ) from e
     if not model.HasField("graph") or not model.opset_import:
         raise CorruptModel(f"{name} is not an ONNX model: it has no graph or no operator set")
+    # Nothing stays that only ONNX Runtime would read: fields of another version, session options.
+    model.DiscardUnknownFields()
+    kept = [entry for entry in model.metadata_props if entry.key != SESSION_OPTIONS]
+    del model.metadata_props[:]
+    model.metadata_props.extend(kept)
     return model
 
 

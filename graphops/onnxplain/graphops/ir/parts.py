@@ -32,7 +32,7 @@ def tensors_of(model: onnx.ModelProto, name: str) -> list[onnx.TensorProto]:
     """Return every tensor of a model, after a look at every part of it.
 
     Tensors are initialisers, sparse ones or attributes, of the graph, of the bodies of its nodes,
-    of functions or of the training part.
+    of functions or of the training part. Declared sizes below zero are removed, in place.
 
     Args:
         model: the model.
@@ -42,32 +42,31 @@ def tensors_of(model: onnx.ModelProto, name: str) -> list[onnx.TensorProto]:
         The tensors, in no particular order.
 
     Raises:
-        CorruptModel: a text is not UTF-8, an element type does not exist, or a function calls
-            itself.
+        CorruptModel: a text is not UTF-8, an element type does not exist, a function calls itself,
+            or an attribute refers to one of a function that there is none of.
         UnsafeModel: a node holds a compiled model.
         UnsupportedModel: the model exceeds a limit.
     """
     tensors: list[onnx.TensorProto] = []
-    calls = _Calls(model, name)
-    nodes, parts = 0, 1
+    nodes, parts, refers = 0, 1, False
     stack: list[Message] = [model]
     while stack:
         current = stack.pop()
         if isinstance(current, onnx.TensorProto):
             tensors.append(current)
-        elif isinstance(current, onnx.GraphProto):
+        elif isinstance(current, onnx.GraphProto | onnx.FunctionProto):
             nodes += len(current.node)
         elif isinstance(current, onnx.NodeProto):
             _require_plain(current, name)
-            nodes += calls.nodes_of(current)
             parts += len(current.input) + len(current.output)
+        elif isinstance(current, onnx.AttributeProto):
+            refers = refers or bool(current.ref_attr_name)
+        elif isinstance(current, onnx.TensorShapeProto.Dimension):
+            if current.dim_value < 0:  # "unknown" to old exporters; inference may end the process
+                current.ClearField("dim_value")
         elif isinstance(current, onnx.TypeProto.Tensor):
             _require_type(current.elem_type, "a value", name)
-        if nodes > MAX_NODES or parts > MAX_PARTS:
-            raise UnsupportedModel(
-                f"{name} is too large: it has over {MAX_NODES} nodes, or over {MAX_PARTS} nodes, "
-                "attributes and names; a network of that size cannot be explained"
-            )
+        _require_few(nodes, parts, name)
         for field, value in current.ListFields():
             values = value if field.is_repeated else [value]
             if field.message_type is not None:
@@ -76,6 +75,13 @@ def tensors_of(model: onnx.ModelProto, name: str) -> list[onnx.TensorProto]:
                     stack.extend(values)
             elif field.type == field.TYPE_STRING:
                 _require_text(values, field.name, current, name)
+    if model.functions:
+        calls = _Calls(model, name)
+        _require_few(sum(1 + calls.nodes_of(n) for n in _nodes(model.graph.node)), parts, name)
+    if refers and any(a.ref_attr_name for n in _nodes(model.graph.node) for a in n.attribute):
+        raise CorruptModel(
+            f"{name} is damaged: an attribute outside its functions refers to one of a function"
+        )
     return tensors
 
 
@@ -138,6 +144,14 @@ def _nodes(nodes: Iterable[onnx.NodeProto]) -> Iterable[onnx.NodeProto]:
         for attribute in node.attribute:
             for body in (attribute.g, *attribute.graphs):
                 yield from _nodes(body.node)
+
+
+def _require_few(nodes: int, parts: int, name: str) -> None:
+    if nodes > MAX_NODES or parts > MAX_PARTS:
+        raise UnsupportedModel(
+            f"{name} is too large: it has over {MAX_NODES} nodes, or over {MAX_PARTS} nodes, "
+            "attributes and names; a network of that size cannot be explained"
+        )
 
 
 def _require_plain(node: onnx.NodeProto, name: str) -> None:

@@ -11,9 +11,10 @@ from onnx_graphsurgeon.importers.onnx_importer import OnnxImporter
 from onnxplain.graphops.errors import CorruptModel, UnsupportedModel, one_line
 from onnxplain.graphops.ir.exporter import SMALL, without_weights
 from onnxplain.graphops.ir.graph import Graph, is_constant
+from onnxplain.graphops.ir.negative_sizes import require_sizes
 
 __all__ = [
-    "drop_redundant_pads", "infer_shapes", "require_consistent", "with_shapes",
+    "drop_redundant_pads", "infer_shapes", "inferred", "require_consistent", "with_shapes",
     "without_large_constants",
 ]  # fmt: skip
 
@@ -28,9 +29,21 @@ SHAPE_KEEPERS = ("GroupNormalization", "MeanVarianceNormalization")
 def with_shapes(model: onnx.ModelProto) -> onnx.ModelProto:
     """Return a copy of `model` with inferred shapes and without its large constants."""
     try:
-        return onnx.shape_inference.infer_shapes(without_large_constants(model), data_prop=True)
+        return inferred(without_large_constants(model))
     except (onnx.shape_inference.InferenceError, RuntimeError, ValueError) as e:
         raise CorruptModel(f"the model's shapes are inconsistent: {one_line(e)}") from e
+
+
+def inferred(
+    light: onnx.ModelProto, *, strict: bool = False, values: bool = True
+) -> onnx.ModelProto:
+    """Return a copy of a model without large constants, with inferred shapes.
+
+    strict: whether to raise where nodes do not fit their inputs. values: whether to follow those of
+    lists of integers. Raises what ONNX does, and UnsupportedModel where a size would be negative.
+    """
+    require_sizes(light, values)
+    return onnx.shape_inference.infer_shapes(light, strict_mode=strict, data_prop=values)
 
 
 def infer_shapes(graph: Graph, sizes_changed: bool = False) -> None:
@@ -66,10 +79,8 @@ def require_consistent(model: onnx.ModelProto) -> None:
             output.type.tensor_type.ClearField("shape")
     try:
         # First without the values of lists, since those of a long one take much memory.
-        _require_possible(onnx.shape_inference.infer_shapes(light))
-        _require_possible(
-            onnx.shape_inference.infer_shapes(light, strict_mode=True, data_prop=True)
-        )
+        _require_possible(inferred(light, values=False))
+        _require_possible(inferred(light, strict=True))
     except (onnx.shape_inference.InferenceError, RuntimeError, ValueError) as e:
         if any(_rounds_up(node) for node in model.graph.node):
             return  # inference may count one window too many: see `canonicalize/ceil_mode.py`

@@ -24,6 +24,7 @@ __all__ = [
 # need not all of its plug-ins.
 FORMATS = ("PNG", "JPEG", "BMP", "GIF", "PPM", "AVIF", "TIFF", "WEBP")
 LARGE = 2**25  # pixels above which a JPEG may be decoded at a reduced size
+MAX_PAGES = 100  # of a TIFF that are counted: a small file may claim a million
 TURNED = (5, 6, 7, 8)  # EXIF orientations that swap height and width
 ARRAY_FILES = (".npy", ".npz")
 ARRAY_BYTES = (b"\x93NUMPY", b"PK\x03\x04")  # what a .npy and a .npz file begin with
@@ -104,7 +105,7 @@ def load(
     with open_file(source, name) as file:
         try:
             with Image.open(file, formats=FORMATS) as image:
-                pages = getattr(image, "n_frames", 1) if image.format == "TIFF" else 1
+                pages = _pages(image) if image.format == "TIFF" else 1
                 size = _decode(image, reduction)
         except Image.DecompressionBombError as e:
             most = 2 * (Image.MAX_IMAGE_PIXELS or 0)
@@ -116,8 +117,22 @@ def load(
                 f"{name} is not a picture that can be read ({type(e).__name__}): "
                 "give a PNG, a JPEG or another common format"
             ) from e
-    note = f"{name} has {pages} pages, and the first is read: save another as a file of its own"
+    count = f"over {MAX_PAGES}" if pages > MAX_PAGES else str(pages)
+    note = f"{name} has {count} pages, and the first is read: save another as a file of its own"
     return Loaded(_to_rgb(image, name), size, (note,) if pages > 1 else ())
+
+
+def _pages(image: Image.Image) -> int:
+    """Return the number of a TIFF's pages, counted to one more than MAX_PAGES."""
+    pages = 1
+    try:
+        while pages <= MAX_PAGES:
+            image.seek(pages)
+            pages += 1
+    except EOFError:
+        pass
+    image.seek(0)
+    return pages
 
 
 def _loaded(image: Image.Image, name: str) -> Loaded:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 
 import onnx
 
-from onnxplain.graphops.ir import with_shapes
+from onnxplain.graphops.ir import inferred, with_shapes
 
 __all__ = ["Footprint", "release_memory"]
 
@@ -96,7 +96,7 @@ class Footprint:
                 elif i == 0:
                     dim.dim_value = 1
         try:
-            return onnx.shape_inference.infer_shapes(model, data_prop=True)
+            return inferred(model)
         except (onnx.shape_inference.InferenceError, RuntimeError, ValueError):
             return model  # ONNX Runtime reports shapes that do not fit
 

@@ -92,7 +92,7 @@ def images_of(field: str, images: Sequence[pb.Image]) -> list[Any] | Array:
     check_pictures(field, images)
     if "input" not in kinds:
         return [
-            image.encoded if kind == "encoded" else _array(f"{field}[{i}].pixels", image.pixels)
+            image.encoded if kind == "encoded" else _pixels(f"{field}[{i}].pixels", image.pixels)
             for i, (kind, image) in enumerate(zip(kinds, images, strict=True))
         ]
     if set(kinds) != {"input"}:
@@ -107,6 +107,16 @@ def images_of(field: str, images: Sequence[pb.Image]) -> list[Any] | Array:
             )
     stacked = np.stack(inputs)  # the engine takes bytes for pixels
     return stacked.astype(np.int16) if stacked.dtype == np.uint8 else stacked
+
+
+def _pixels(field: str, tensor: pb.Tensor) -> Array:
+    array = _array(field, tensor)
+    if array.dtype != np.uint8:
+        raise InputError(
+            f"{field}: {array.dtype}{list(array.shape)} is no picture, which is uint8 [height, "
+            "width, 3]; send a network input as `input`"
+        )
+    return array
 
 
 def units_of(request: pb.ExplainRequest | pb.Units) -> str | list[int] | None:

@@ -116,7 +116,7 @@ class Scheduler:
 
         Args:
             call: the call.
-            key: calls with equal keys may run together, by the `run` of any of them; None for a
+            key: calls with equal keys and the same `run` may run together; None for a
                 call that runs alone.
             size: the images of the call; those of calls that run together are at most
                 `settings.batch`.

@@ -110,7 +110,8 @@ class WaitingCalls:
         """Return the other calls that may run with the first, in the order of their arrival."""
         found, size = [], first.size
         for one in self.calls if first.key is not None else ():
-            if one is not first and one.key == first.key and not one.outcome.done():
+            same = (one.key, one.run) == (first.key, first.run)
+            if one is not first and same and not one.outcome.done():
                 if size + one.size > self._most:
                     break
                 found.append(one)
