@@ -30,8 +30,8 @@ net (float[N, 3, 16, 16] image) => (float[N, 5] probabilities)
 """
 
 LOG_LINE = (
-    r"\S+Z (INFO call method=\S+ .*status=[A-Z_]+ .*|INFO models/\S+ is ready"
-    r"|WARNING models/\S+ cannot be served, .*)"
+    r"\S+Z (INFO call method=\S+ .*status=[A-Z_]+ .*|INFO models/\S+ is (ready|now models/\S+)"
+    r"|WARNING models/\S+ cannot be served: .*)"
 )
 
 
