@@ -79,6 +79,7 @@ def require_consistent(model: onnx.ModelProto) -> None:
             output.type.tensor_type.ClearField("shape")
     try:
         # First without the values of lists, since those of a long one take much memory.
+        _require_possible(light)
         _require_possible(inferred(light, values=False))
         _require_possible(inferred(light, strict=True))
     except (onnx.shape_inference.InferenceError, RuntimeError, ValueError) as e:
