@@ -15,7 +15,7 @@ import time
 from collections import Counter
 from pathlib import Path
 
-__all__ = ["SEED", "Outcome", "send_cases"]
+__all__ = ["SEED", "Outcome", "run_cases", "send_cases"]
 
 SEED = 20261128
 AT_ONCE = 8
@@ -147,7 +147,8 @@ class _Deaths(logging.Handler):
             self._outcome[text.partition(":")[2].strip()[:300]] += 1
 
 
-async def _run(first: int, count: int) -> Outcome:
+async def run_cases(first: int, count: int) -> Outcome:
+    """Send cases to a service of its own, and return how they ended."""
     from hostile.seed_requests import write_models
 
     from onnxplain.server.serving import start_settings
@@ -195,7 +196,7 @@ async def _answers(address: str) -> bool:
 
 def _report(count: int = 1000, first: int = 0) -> int:
     began = time.monotonic()
-    outcome = asyncio.run(_run(first, count))
+    outcome = asyncio.run(run_cases(first, count))
     print(f"{count} requests in {time.monotonic() - began:.0f} s, seed {SEED}")
     for end, number in outcome.ends.most_common():
         print(f"{number:8} {end}")

@@ -56,9 +56,7 @@ def tensors_of(model: onnx.ModelProto, name: str) -> list[onnx.TensorProto]:
         current = stack.pop()
         if isinstance(current, onnx.TensorProto):
             tensors.append(current)
-        elif isinstance(current, onnx.GraphProto):
-            nodes += len(current.node)
-        elif isinstance(current, onnx.FunctionProto):
+        elif isinstance(current, onnx.GraphProto | onnx.FunctionProto):
             nodes += len(current.node)
         elif isinstance(current, onnx.NodeProto):
             _require_plain(current, name)
@@ -117,8 +115,8 @@ def require_values(tensors: Iterable[onnx.TensorProto], available: int, name: st
 
 def all_nodes(model: onnx.ModelProto) -> Iterator[onnx.NodeProto]:
     """Yield the nodes of a model's graph and functions, and those of their bodies."""
-    for graph in (model.graph, *model.functions):
-        yield from _nodes(graph.node)
+    for nodes in (model.graph.node, *(function.node for function in model.functions)):
+        yield from _nodes(nodes)
 
 
 class _Calls:
