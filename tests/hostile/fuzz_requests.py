@@ -39,6 +39,7 @@ class Outcome:
         self.leaks: dict[str, list[int]] = {}
         self.hangs: list[int] = []
         self.deaths: Counter[str] = Counter()
+        self.killing: dict[str, list[int]] = {}
         self.left: list[str] = []
         self.answers = True
 
@@ -91,6 +92,8 @@ async def _send(channel, number: int, outcome: Outcome, folder: str) -> None:
         end, text = "hang", ""
         outcome.hangs.append(number)
     outcome.ends[end] += 1
+    if end.endswith("WorkerDied"):
+        outcome.killing.setdefault(method.name, []).append(number)
     if "Traceback" in text or "/tmp/" in text or (folder and folder in text):
         outcome.leaks.setdefault(f"{method.name}: {text[:200]}", []).append(number)
 
@@ -200,7 +203,7 @@ def _report(count: int = 1000, first: int = 0) -> int:
     print(f"{count} requests in {time.monotonic() - began:.0f} s, seed {SEED}")
     for end, number in outcome.ends.most_common():
         print(f"{number:8} {end}")
-    for title in ("defects", "leaks", "deaths"):
+    for title in ("defects", "leaks", "deaths", "killing"):
         found = getattr(outcome, title)
         print(f"{title}: {len(found)}")
         for text, numbers in found.items():
