@@ -10,7 +10,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PROTOS := $(patsubst proto/%,%,$(wildcard proto/onnxplain/*/*.proto))
 
-.PHONY: demo docs notebooks test test-all lint wheel proto generate docs-methods bench bench-cold-start bench-gpu bench-memory bench-pictures bench-rewriting bench-values default-layers fuzz gallery gpu-placement parity portability torchvision-preset clean
+.PHONY: demo docs notebooks test test-all lint wheel proto generate docs-methods bench load bench-cold-start bench-gpu bench-memory bench-pictures bench-rewriting bench-values default-layers fuzz gallery gpu-placement parity portability soak torchvision-preset clean
 
 demo: $(VENV)/run
 	$(BIN)/python examples/demo.py
@@ -95,12 +95,21 @@ bench-memory: $(VENV)/run
 bench-pictures: $(VENV)/run
 	$(BIN)/python bench/large_pictures.py
 
+# MINUTES=10 of mixed load while workers are killed; writes its section of docs/reliability.md.
+MINUTES ?= 10
+soak: $(VENV)/run
+	$(BIN)/python bench/soak.py --minutes $(MINUTES) --page docs/reliability.md
+
 gallery: $(VENV)/dev
 	test -e .gallery/epoch_10.onnx || $(BIN)/python examples/train_checkpoints.py .gallery
 	$(BIN)/python examples/gallery.py
 
 bench-values: $(VENV)/run
 	$(BIN)/python bench/values.py
+
+# What the service adds to the engine's time; writes a section of docs/performance.md.
+load: $(VENV)/run
+	$(BIN)/python bench/load.py
 
 bench-rewriting: $(VENV)/run
 	$(BIN)/python bench/rewriting.py

@@ -5,24 +5,28 @@ from __future__ import annotations
 import importlib.metadata
 import os
 import platform
+from collections.abc import Sequence
 from pathlib import Path
-
-import torch
 
 __all__ = ["machine", "version"]
 
 PACKAGES = ("onnxruntime", "torch", "torchvision", "captum", "onnx", "numpy")
 
 
-def machine() -> str:
+def machine(packages: Sequence[str] = PACKAGES) -> str:
     """Return the processor and the packages' versions, as the page tells them."""
     name, flags = _processor()
     wide = "AVX-512" if "avx512f" in flags else "AVX2" if "avx2" in flags else "no AVX2"
     used = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    versions = ", ".join(f"{package} {version(package)}" for package in PACKAGES)
-    built = f"CUDA {torch.version.cuda}" if torch.version.cuda else "the CPU"
+    versions = ", ".join(f"{package} {version(package)}" for package in packages)
     about = f"{name}, {used} cores, {wide}, {platform.system()} {platform.machine()}"
-    return f"{about}; Python {platform.pythonversion()}, {versions}; PyTorch built for {built}."
+    facts = f"{about}; Python {platform.python_version()}, {versions}"
+    if "torch" not in packages:
+        return f"{facts}."
+    import torch  # here, as other benchmarks do without it
+
+    built = f"CUDA {torch.version.cuda}" if torch.version.cuda else "the CPU"
+    return f"{facts}; PyTorch built for {built}."
 
 
 def _processor() -> tuple[str, list[str]]:

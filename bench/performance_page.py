@@ -12,7 +12,7 @@ from pathlib import Path
 
 from performance_table import Table
 
-__all__ = ["write_page"]
+__all__ = ["PAGE", "with_part", "write_page"]
 
 PAGE = Path(__file__).parents[1] / "docs" / "performance.md"
 HEAD = "| section | goal | aim | measured | |\n|---|---|---|---:|---|"
@@ -33,12 +33,14 @@ def write_page(tables: Mapping[str, Table], all_names: list[str], machine: str) 
             f"{PAGE.name} has tables of another machine or of other versions and was left as it "
             "is: run `make bench` for all tables"
         )
-    text = _with(text, "machine", machine)
+    text = with_part(text, "machine", machine)
     rows = {} if whole else _rows(_part(text, "goals"))
     rows |= {table.title: _verdicts(table) for table in tables.values()}
-    text = _with(text, "goals", "\n".join([HEAD, *(row for some in rows.values() for row in some)]))
+    text = with_part(
+        text, "goals", "\n".join([HEAD, *(row for some in rows.values() for row in some)])
+    )
     for name, table in tables.items():
-        text = _with(text, name, "\n".join(table.lines))
+        text = with_part(text, name, "\n".join(table.lines))
     PAGE.write_text(text, "utf-8")
 
 
@@ -63,7 +65,8 @@ def _part(text: str, name: str) -> str:
     return _found(text, name)[2].strip()
 
 
-def _with(text: str, name: str, content: str) -> str:
+def with_part(text: str, name: str, content: str) -> str:
+    """Return the page's text with a part replaced."""
     part = _found(text, name)
     return f"{text[: part.start(2)]}\n{content}\n\n{text[part.end(2) :]}"
 

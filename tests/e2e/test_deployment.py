@@ -188,9 +188,9 @@ def test_the_image_is_built_and_serves(tmp_path):
 
 
 @contextmanager
-def serving(*arguments):
-    """Run `onnxplain serve`, and yield the process, its address and that of its pages."""
-    command = [sys.executable, "-m", "onnxplain.cli", "serve", *map(str, arguments)]
+def running(*arguments):
+    """Run a command of a service or worker, and yield the process and its address."""
+    command = [sys.executable, "-m", "onnxplain.cli", *map(str, arguments)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     with process:
         try:
@@ -222,7 +222,7 @@ def test_the_configuration_serves(tmp_path):
     shutil.copy(ROOT / "examples/shapes.onnx", tmp_path / "var/models")
     metrics = f"127.0.0.1:{free_port()}"
     trusted = TLS(ca=authority.path)
-    with serving("--config", path, "--metrics", metrics) as (process, address):
+    with running("serve", "--config", path, "--metrics", metrics) as (process, address):
         address = address.replace("127.0.0.1", "localhost")
         assert page(metrics, "livez") == (200, "alive\n")
         assert page(metrics, "readyz") == (200, "ready\n")
@@ -269,3 +269,37 @@ def slow_call(client, process):
         return call.result().attribution
 
     return finished
+
+
+def test_a_worker_on_another_machine(tmp_path):
+    """As the page starts it, but on this machine; a stranger's certificate opens nothing."""
+    authority, other = Authority(tmp_path), Authority(tmp_path, "other")
+    for name in ("worker", "edge"):
+        authority.issue(name)
+    other.issue("stranger")
+    (command,) = re.findall(r"^onnxplain (worker .*?)\n```$", PAGE, re.DOTALL | re.MULTILINE)
+    command = command.replace("/srv/models", str(ROOT / "examples"))
+    words = re.sub(r"(\w+\.(pem|key))", rf"{tmp_path}/\1", command.replace("\\\n", "")).split()
+    words[words.index("0.0.0.0:50052")] = "127.0.0.1:0"
+    (config,) = [text for text in fences("toml") if "remote_workers" in text]
+    with running(*words) as (_, worker):
+        port = worker.rpartition(":")[2]
+        config = re.sub(r"remote_workers = .*", f'remote_workers = ["localhost:{port}"]', config)
+        path = tmp_path / "edge.toml"
+        path.write_text(config + f'models = ["{ROOT / "examples"}"]')
+        with (
+            running("serve", "--config", path, "--listen", "127.0.0.1:0") as (_, address),
+            Client(address, timeout=60) as client,
+        ):
+            assert len(client.explain("shapes", str(PICTURE)).attribution) == 1
+        key, cert = (tmp_path / f"stranger.{end}" for end in ("key", "pem"))
+        credentials = grpc.ssl_channel_credentials(
+            authority.path.read_bytes(), key.read_bytes(), cert.read_bytes()
+        )
+        options = [("grpc.enable_http_proxy", 0)]
+        with (
+            grpc.secure_channel(f"localhost:{port}", credentials, options) as channel,
+            pytest.raises(grpc.RpcError) as refused,
+        ):
+            health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(), timeout=10)
+    assert refused.value.code() is grpc.StatusCode.UNAVAILABLE

@@ -26,6 +26,11 @@ NOT_RUN = {
     "README.md": ["it installs packages", "it installs packages"],
     "docs/command-line.md": ["it changes a shell's settings"],
     "docs/methods.md": ["it takes minutes"],
+    "docs/clients.md": [
+        "it needs a service with certificates, which tests/client/test_channels.py has",
+        *["it needs tritonclient, which tests/server/test_triton.py runs in a process of its own"]
+        * 2,
+    ],
     "docs/service.md": ["tests/e2e/test_deployment.py runs it, with certificates"],
     "docs/add-a-rule.md": ["parts of modules, which tests/e2e/test_add_a_rule.py runs"] * 3,
 }
@@ -59,7 +64,8 @@ def folder(tmp_path, monkeypatch):
     command.parent.mkdir()
     command.write_text(f'#!/bin/sh\nexec {sys.executable} -m onnxplain.cli "$@"\n')
     command.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{command.parent}:{os.environ['PATH']}")
+    tools = Path(sys.executable).parent  # such as buf
+    monkeypatch.setenv("PATH", f"{command.parent}:{os.environ['PATH']}:{tools}")
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

@@ -6,7 +6,7 @@ import os
 import pytest
 
 from onnxplain.graphops.errors import InputError, MissingFile, MissingModel, UnsupportedModel
-from onnxplain.registry import FolderSource, Listing, parse_name
+from onnxplain.registry import FolderSource, Listing, open_named, parse_name
 
 
 def put(folder, *names, content=b"a model"):
@@ -44,7 +44,7 @@ def test_a_version_that_has_gone_is_missing(tmp_path):
     put(tmp_path, "b.onnx")
     listing = Listing([FolderSource(tmp_path)])
     (tmp_path / "b.onnx").unlink()
-    with pytest.raises(MissingModel, match="'models/b/versions/1' has just been removed"):
+    with pytest.raises(MissingModel, match="no 'models/b/versions/1', or no longer"):
         listing.open(listing.find("models/b"))
 
 
@@ -58,6 +58,29 @@ def test_the_stamp_changes_with_the_file_alone(tmp_path):
     (after,) = source.list()
     assert before == same
     assert before.stamp != after.stamp
+
+
+@pytest.mark.parametrize(
+    "name", ["models/../versions/1", "models/./versions/1", "models/.x/versions/1"]
+)
+def test_no_name_leads_out_of_the_folder(tmp_path, name):
+    put(tmp_path, "1/model.onnx", "folder/a.onnx", "folder/1/model.onnx", "folder/.x/1/model.onnx")
+    with pytest.raises(MissingModel):
+        open_named([FolderSource(tmp_path / "folder")], name)
+
+
+def test_a_full_name_is_found_without_a_list(tmp_path):
+    class Unlisted(FolderSource):
+        def list(self):
+            raise AssertionError("it was listed")
+
+    put(tmp_path, "one/a.onnx", "two/a/2/model.onnx")
+    sources = [Unlisted(tmp_path / "one"), Unlisted(tmp_path / "two")]
+    for name, file in (
+        ("models/a/versions/1", "one/a.onnx"),
+        ("models/a/versions/2", "two/a/2/model.onnx"),
+    ):
+        assert open_named(sources, name) == (name, tmp_path / file)
 
 
 def test_several_folders_are_one_list(tmp_path):
@@ -74,6 +97,9 @@ def test_two_folders_with_one_version_are_a_problem(tmp_path):
     assert "remove it from one of them" in version.problem
     with pytest.raises(UnsupportedModel, match="two of the service's folders"):
         listing.open(version)
+    sources = [FolderSource(tmp_path / "one"), FolderSource(tmp_path / "two")]
+    with pytest.raises(UnsupportedModel, match="two of the service's folders"):
+        open_named(sources, version.name)
 
 
 def test_a_folder_must_be_there_at_first(tmp_path):

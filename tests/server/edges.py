@@ -29,7 +29,14 @@ def write_copies(folder, names):
 
 @contextlib.contextmanager
 def service(folder, monkeypatch=None, **settings):
-    """Serve a folder, with odd workers if the module that starts workers is to be patched."""
+    """Serve as `channel_to` does, and give a stub."""
+    with channel_to(folder, monkeypatch, **settings) as channel:
+        yield explain_pb2_grpc.ExplainServiceStub(channel)
+
+
+@contextlib.contextmanager
+def channel_to(folder, monkeypatch=None, **settings):
+    """Serve a folder, with odd workers if there is a monkeypatch for what starts workers."""
     if monkeypatch is not None:
         monkeypatch.setattr(spawning, "COMMAND", (sys.executable, str(ODD_WORKER)))
     defaults = {"listen": ("127.0.0.1:0",), "device": ("cpu",), "warm": False}
@@ -42,7 +49,7 @@ def service(folder, monkeypatch=None, **settings):
         running = wait(start_settings(settings))
         try:
             with grpc.insecure_channel(running.address, NO_PROXY) as channel:
-                yield explain_pb2_grpc.ExplainServiceStub(channel)
+                yield channel
         finally:
             wait(running.stop(0))
 

@@ -5,37 +5,42 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import AsyncIterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import grpc
 
-from onnxplain.engine import Engine
 from onnxplain.registry import FolderSource
 from onnxplain.server.edge.catalogue import Catalogue
 from onnxplain.server.edge.descriptions import ModelDescriptions
 from onnxplain.server.edge.store import Store
 from onnxplain.server.edge.uploads import Uploads
 from onnxplain.server.errors import ErrorInterceptor
-from onnxplain.server.worker import ExplainServicer, Models, WorkerServicer
+from onnxplain.server.settings import Settings
+from onnxplain.server.worker.process import start_worker
 from onnxplain.v1 import explain_pb2 as pb
-from onnxplain.v1 import explain_pb2_grpc, worker_pb2_grpc
+from onnxplain.v1 import explain_pb2_grpc
 
 SERVICE = "onnxplain.v1.ExplainService"
 NO_PROXY = [("grpc.enable_http_proxy", 0)]
 
 
 class OneWorker:
-    """Takes the calls of the edge to one worker, and notes which model each was for."""
+    """Takes the calls of the edge to one worker, and notes which model each was for.
+
+    failures: the errors of calls, by their names and models.
+    """
 
     def __init__(self, channel: grpc.aio.Channel) -> None:
         self._channel = channel
         self.asked: list[tuple[str, str]] = []
+        self.failures: dict[tuple[str, str], Exception] = {}
 
     async def unary(self, method, request, model, *, timeout=None):
         self.asked.append((method.rpartition("/")[2], model))
+        if error := self.failures.get(self.asked[-1]):
+            raise error
         return await self._channel.unary_unary(method)(request, timeout=timeout)
 
     async def stream(self, method, request, model, *, timeout=None):
@@ -55,31 +60,20 @@ class Storing:
     quarantined: dict[str, str]
 
 
-def worker_server(models: Path, store: Path | None) -> tuple[grpc.aio.Server, int]:
-    server = grpc.aio.server(interceptors=[ErrorInterceptor()])
-    threads = ThreadPoolExecutor(2)
-    engine = Engine("cpu")
-    sources = [FolderSource(folder) for folder in (models, store) if folder]
-    found = Models(sources)
-    servicer = ExplainServicer(found, engine, threads)
-    explain_pb2_grpc.add_ExplainServiceServicer_to_server(servicer, server)
-    inner = WorkerServicer(found, engine, threads, store)
-    worker_pb2_grpc.add_WorkerServiceServicer_to_server(inner, server)
-    return server, server.add_insecure_port("127.0.0.1:0")
-
-
 @asynccontextmanager
 async def storing(
     models: Path, store_folder: Path | None, *, max_bytes: int = 2**31, warm: bool = False
 ) -> AsyncIterator[Storing]:
     """Run an edge that has the calls of the store and those that describe models."""
     store = None if store_folder is None else Store(store_folder)
-    server, port = worker_server(models, store_folder)
-    await server.start()
+    listen = "127.0.0.1:0"
+    settings = Settings((models,), store_folder, listen=(listen,), device=("cpu",))
+    # Its process is that of the tests, and not to be ended.
+    server = await start_worker(replace(settings, grace_seconds=3600), 2**26)
     edge = grpc.aio.server(interceptors=[ErrorInterceptor()])
-    edge_port = edge.add_insecure_port("127.0.0.1:0")
+    edge_port = edge.add_insecure_port(listen)
     async with (
-        grpc.aio.insecure_channel(f"127.0.0.1:{port}", NO_PROXY) as inner,
+        grpc.aio.insecure_channel(server.address, NO_PROXY) as inner,
         grpc.aio.insecure_channel(f"127.0.0.1:{edge_port}", NO_PROXY) as outer,
     ):
         worker, quarantined = OneWorker(inner), {}

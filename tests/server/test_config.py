@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from server.certificates import Authority
 
-from onnxplain.graphops.errors import MissingFile, OptionError
+from onnxplain.graphops.errors import DeviceError, MissingFile, OptionError
 from onnxplain.server import Settings, make_token, read_configuration
 from onnxplain.server.config import declarations
 
@@ -217,6 +217,16 @@ def test_a_new_token_s_line_is_one_of_the_file(write):
     for name, scopes in (("", ["infer"]), ("a b", ["infer"]), ("ci", []), ("ci", ["write"])):
         with pytest.raises(OptionError, match=f"token '{name}'"):
             make_token(name, scopes)
+
+
+def test_devices_are_tried(problems, write):
+    def try_device(name):
+        if name != "cpu":
+            raise DeviceError(f"no {name} here")
+
+    path = write('models = ["models"]\ndevice = ["cpu", "cuda:0", "cuda:0"]')
+    (problem,) = read_configuration(path, None, try_device).problems
+    assert problem == f"{path}:2: 'cuda:0' cannot be used: no cuda:0 here"
 
 
 def test_every_setting_is_declared():

@@ -4,6 +4,8 @@ import grpc
 import numpy as np
 import onnxruntime
 import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from server.inference_requests import (
     DATATYPES,
     arrays,
@@ -17,6 +19,7 @@ from onnxplain.engine import Engine
 from onnxplain.inference import open_inference_pb2 as pb
 from onnxplain.inference import open_inference_pb2_grpc
 
+NAME = "inference.GRPCInferenceService"
 RNG = np.random.default_rng(0)
 PICTURES = RNG.normal(size=(2, 3, 16, 16)).astype(np.float32)
 BYTES = RNG.integers(0, 256, (3, 3, 8, 8), np.uint8)
@@ -29,12 +32,17 @@ def folder(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def oip(folder):
+def channel(folder):
     with (
         running(folder) as address,
         grpc.insecure_channel(address, [("grpc.enable_http_proxy", 0)]) as channel,
     ):
-        yield open_inference_pb2_grpc.GRPCInferenceServiceStub(channel)
+        yield channel
+
+
+@pytest.fixture(scope="module")
+def oip(channel):
+    return open_inference_pb2_grpc.GRPCInferenceServiceStub(channel)
 
 
 @pytest.fixture(scope="module")
@@ -44,6 +52,35 @@ def engine():
 
 def run(path, inputs, outputs=None):
     return onnxruntime.InferenceSession(path).run(outputs, inputs)
+
+
+def test_health_and_reflection_name_the_service(channel):
+    health = health_pb2_grpc.HealthStub(channel)
+    state = health.Check(health_pb2.HealthCheckRequest(service=NAME)).status
+    assert state == health_pb2.HealthCheckResponse.SERVING
+    asked = [
+        reflection_pb2.ServerReflectionRequest(list_services=""),
+        reflection_pb2.ServerReflectionRequest(file_containing_symbol=NAME),
+    ]
+    stub = reflection_pb2_grpc.ServerReflectionStub(channel)
+    services, files = stub.ServerReflectionInfo(iter(asked))
+    assert NAME in {service.name for service in services.list_services_response.service}
+    assert files.file_descriptor_response.file_descriptor_proto
+
+
+def test_the_protocols_names_and_numbers():
+    """The messages are the protocol's, whatever package of Python holds them."""
+    assert pb.ModelInferRequest.DESCRIPTOR.full_name == "inference.ModelInferRequest"
+    numbers = {f.name: f.number for f in pb.ModelInferRequest.DESCRIPTOR.fields}
+    assert numbers == {
+        "model_name": 1, "model_version": 2, "id": 3, "parameters": 4, "inputs": 5, "outputs": 6,
+        "raw_input_contents": 7,
+    }  # fmt: skip
+    numbers = {f.name: f.number for f in pb.ModelInferResponse.DESCRIPTOR.fields}
+    assert numbers == {
+        "model_name": 1, "model_version": 2, "id": 3, "parameters": 4, "outputs": 5,
+        "raw_output_contents": 6,
+    }  # fmt: skip
 
 
 def test_server(oip):
@@ -101,6 +138,14 @@ def test_plain_inference_is_onnx_runtimes(oip, folder):
     assert (response.model_name, response.model_version, response.id) == ("classifier", "1", "7")
     (expected,) = run(folder / "classifier.onnx", {"image": PICTURES})
     np.testing.assert_array_equal(arrays(response)["probabilities"], expected)
+
+
+def test_the_trailing_metadata_tells_what_a_call_has_used(oip):
+    for cache in ("miss", "hit"):
+        call = oip.ModelInfer.with_call(request("pets", {"image": PICTURES}, method="gradient"))[1]
+        told = dict(call.trailing_metadata())
+        assert float(told["onnxplain-compute-ms"]) > 0 and "onnxplain-queue-ms" in told
+        assert (told["onnxplain-batch"], told["onnxplain-cache"]) == ("2", cache)
 
 
 @pytest.mark.parametrize(

@@ -159,7 +159,7 @@ def test_no_error_says_where_the_folder_is(tmp_path):
     tensor.ClearField("float_data")
     (tmp_path / "a.onnx").write_bytes(whole.SerializeToString())
     (found,) = served(tmp_path).all()
-    assert "outside its folder" in found.problem or "inside its folder" in found.problem
+    assert "is stored outside the model's folder" in found.problem
     assert str(tmp_path) not in found.problem
 
 

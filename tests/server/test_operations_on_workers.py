@@ -1,5 +1,6 @@
 """Operations of a whole service: the results of its calls, also after the edge was killed."""
 
+import asyncio
 import json
 import subprocess
 import sys
@@ -9,12 +10,16 @@ from contextlib import contextmanager
 import grpc
 import pytest
 from grpc import StatusCode
-from server.running import pixels
+from server.running import event_loop, pixels
 
+from onnxplain.server import make_token, start_settings
+from onnxplain.server.settings import Settings
+from onnxplain.server.tokens import Token, digest
 from onnxplain.v1 import explain_pb2 as pb
 from onnxplain.v1 import explain_pb2_grpc, tensors
 
 IMAGES = [pb.Image(pixels=tensors.from_array(pixels(seed=seed))) for seed in range(4)]
+PROXY = [("grpc.enable_http_proxy", 0)]
 MODEL = "models/classifier"
 VIEW = pb.ViewRequest(model=MODEL, images=IMAGES[:1], maps=pb.MapsView())
 EVALUATE = pb.EvaluateRequest(model=MODEL, images=IMAGES[:2], methods=["gradient", "deconvnet"])
@@ -42,6 +47,29 @@ def read(stub, operation):
     return list(stub.ReadOperation(pb.ReadOperationRequest(name=operation.name), timeout=10))
 
 
+def fails(call, *arguments, **choices):
+    with pytest.raises(grpc.RpcError) as caught:
+        call(*arguments, **choices)
+    return caught.value.code(), caught.value.details()
+
+
+@contextmanager
+def service(**choices):
+    """Serve in this process, and give a stub."""
+    settings = Settings(listen=("127.0.0.1:0",), device=("cpu",), **choices)
+    with event_loop() as loop:
+
+        def run(coroutine):
+            return asyncio.run_coroutine_threadsafe(coroutine, loop).result(30)
+
+        running = run(start_settings(settings))
+        try:
+            with grpc.insecure_channel(running.address, PROXY) as channel:
+                yield explain_pb2_grpc.ExplainServiceStub(channel)
+        finally:
+            run(running.stop(0))
+
+
 @contextmanager
 def process(folder, state):
     """Serve in a process of its own, and give it and a stub."""
@@ -49,7 +77,7 @@ def process(folder, state):
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as edge:
         try:
             address = edge.stdout.readline().strip()
-            with grpc.insecure_channel(address, [("grpc.enable_http_proxy", 0)]) as channel:
+            with grpc.insecure_channel(address, PROXY) as channel:
                 yield edge, explain_pb2_grpc.ExplainServiceStub(channel)
         finally:
             edge.terminate()
@@ -80,6 +108,25 @@ def test_a_service_in_one_process_says_that_it_has_none(stub_here):
     with pytest.raises(grpc.RpcError, match="--in-process") as caught:
         start(stub_here, view=VIEW)
     assert caught.value.code() is StatusCode.UNIMPLEMENTED
+
+
+def test_tokens_tell_callers_and_edges_apart(folder, stub):
+    texts = {name: make_token(name, ["infer"])[0] for name in ("ann", "bob")}
+    tokens = [Token(name, frozenset(["infer"]), digest(text)) for name, text in texts.items()]
+    ann, bob = ([("authorization", f"Bearer {text}")] for text in texts.values())
+    with service(models=(folder,), tokens=tuple(tokens)) as guarded:
+        work = pb.StartOperationRequest(view=VIEW)
+        operation = guarded.StartOperation(work, metadata=ann).operation
+        request = pb.GetOperationRequest(name=operation.name)
+        assert guarded.GetOperation(request, metadata=ann).operation.name == operation.name
+        everything = pb.ListOperationsRequest()
+        assert len(guarded.ListOperations(everything, metadata=ann).operations) == 1
+        assert len(guarded.ListOperations(everything, metadata=bob).operations) == 0
+        assert fails(guarded.GetOperation, request)[0] is StatusCode.UNAUTHENTICATED
+        of_bob = fails(guarded.GetOperation, request, metadata=bob)
+        for code, text in (of_bob, fails(stub.GetOperation, request)):
+            assert code is StatusCode.NOT_FOUND
+            assert "the process of the service that started it" in text
 
 
 def test_operations_outlive_an_edge_that_is_killed(folder, tmp_path):

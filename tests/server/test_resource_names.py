@@ -5,7 +5,7 @@ import pytest
 from onnxplain.graphops.errors import InputError
 from onnxplain.inference import open_inference_pb2 as pb
 from onnxplain.server.edge.request_models import named_model, with_model
-from onnxplain.server.resource_names import model_resource, name_and_version
+from onnxplain.server.resource_names import model_resource
 from onnxplain.v1 import explain_pb2
 
 EXPLAIN = "/onnxplain.v1.ExplainService/Explain"
@@ -33,18 +33,12 @@ def test_names(name, version, resource):
     [
         ("", ""), ("a/b", ""), ("/pets", ""), ("models/", ""), ("models/pets/versions/", ""),
         ("pets", "1/2"), ("models/pets/versions/3", "2"), ("pets\n/x", ""),
+        ("x" * 1000, ""), ("x", "1" * 1000),
     ],
 )  # fmt: skip
 def test_wrong_names(name, version):
     with pytest.raises(InputError):
         model_resource(name, version)
-
-
-def test_parts():
-    assert name_and_version("models/pets/versions/3") == ("pets", "3")
-    assert name_and_version("models/pets") == ("pets", "")
-    with pytest.raises(InputError):
-        name_and_version("pets")
 
 
 @pytest.mark.parametrize(

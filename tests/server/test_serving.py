@@ -139,7 +139,8 @@ def test_the_folder_and_the_device_must_be_there(tmp_path):
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_stops_it(tmp_path, number):
-    command = [sys.executable, "-W", "error", "-c", PROGRAM, str(write_models(tmp_path))]
+    (write_models(tmp_path) / "broken.onnx").unlink()  # of which the log would tell
+    command = [sys.executable, "-W", "error", "-c", PROGRAM, str(tmp_path)]
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:

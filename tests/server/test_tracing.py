@@ -56,7 +56,7 @@ def test_a_span_of_each_call(collected, monkeypatch):
     tracer.observe(
         record(
             traceparent=f"00-{TRACE}-{PARENT}-01",
-            worker={"queue-ms": "1.5", "compute-ms": "20", "cache": "hit"},
+            worker={"queue-ms": 1.5, "compute-ms": 20.0, "cache": "hit"},
         )
     )
     tracer.observe(record(status="INTERNAL", kind="InternalError"))

@@ -1,7 +1,11 @@
 """The calls that change the store: what is accepted, what is refused, and what stays behind."""
 
 import asyncio
+import errno
 import hashlib
+import io
+import os
+from pathlib import Path
 
 import grpc
 import onnx
@@ -11,7 +15,7 @@ from server.running import CLASSIFIER, HEAVY, model
 from server.storing import eventually, header, left_in, pieces, storing, upload
 
 from onnxplain.graphops import read_metadata
-from onnxplain.graphops.errors import ServiceError
+from onnxplain.graphops.errors import QuarantinedModel, ServiceError, WorkerDied
 from onnxplain.server.edge.store import Store
 from onnxplain.v1 import explain_pb2 as pb
 
@@ -312,6 +316,48 @@ def test_a_version_is_removed_with_its_folder(folders):
     with_edge(folders, test)
 
 
+def test_of_two_removals_of_one_version_one_finds_nothing(folders):
+    async def test(edge):
+        await upload(edge.stub, "models/a", DATA)
+        request = pb.DeleteModelRequest(name="models/a/versions/1")
+        calls = [edge.stub.DeleteModel(request) for _ in range(6)]
+        ends = await asyncio.gather(*calls, return_exceptions=True)
+        lost = [end.code() for end in ends if isinstance(end, grpc.aio.AioRpcError)]
+        assert lost == [StatusCode.NOT_FOUND] * 5
+
+    with_edge(folders, test)
+
+
+def test_a_full_disk_is_told_and_nothing_left(folders, monkeypatch):
+    def full(self, data):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/secret/path")
+
+    async def test(edge):
+        opened = Path.open
+
+        def opening(path, mode="r", *rest, **others):
+            file = opened(path, mode, *rest, **others)
+            return Full(file) if mode == "wb" else file
+
+        class Full(io.BufferedWriter):
+            def __init__(self, file):
+                super().__init__(file.detach())
+
+            write = full
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Path, "open", opening)
+            _, kind, text = await refusal(upload(edge.stub, "models/a", DATA))
+        assert (kind, text) == (
+            "OutputError",
+            "the model cannot be written: No space left on device",
+        )
+        assert left_in(folders[1]) == []
+        await upload(edge.stub, "models/a", DATA)
+
+    with_edge(folders, test)
+
+
 def test_what_is_not_in_the_store_is_not_removed(folders):
     async def test(edge):
         def removing(name):
@@ -398,6 +444,24 @@ def test_problems_of_the_edge_are_listed(folders):
         edge.quarantined[name] = "it is in quarantine"
         (found,) = (await edge.stub.ListModels(pb.ListModelsRequest())).models
         assert (found.name, found.problem) == (name, "it is in quarantine")
+
+    with_edge(folders, test)
+
+
+def test_a_model_that_kills_its_worker_leaves_the_others_listed(folders):
+    killer = "models/classifier/versions/1"
+
+    async def test(edge):
+        await upload(edge.stub, "models/b", DATA)
+        edge.worker.failures[("ListModels", "models")] = WorkerDied("the worker died")
+        edge.worker.failures[("GetModel", killer)] = QuarantinedModel("it kills workers")
+        response = await edge.stub.ListModels(pb.ListModelsRequest(page_size=2))
+        assert [(found.name, found.problem) for found in response.models] == [
+            ("models/b/versions/1", ""),
+            (killer, "it kills workers"),
+        ]
+        assert response.next_page_token == ""
+        assert len(response.models[0].outputs) == 1
 
     with_edge(folders, test)
 

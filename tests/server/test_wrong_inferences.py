@@ -180,6 +180,14 @@ WRONG = {
             m.outputs.add(name="probabilities").parameters["classification"], "int64_param", 3)),
         INVALID, "'classification' is not served",
     ),
+    "samples beyond the service's limit": (
+        plain(method="smoothgrad", samples=10**6), INVALID, "samples: 1,000,000 exceeds 10,000"
+    ),
+    "runs beyond the service's limit": (
+        request("wide", {"image": np.zeros((1, 3, 400, 400), np.float32)}, method="occlusion",
+                layer="y", channel=0, position="0,0", window=1, stride=1),
+        INVALID, "160,000 runs of the network exceed 100,000",
+    ),
     "unknown parameter": (plain(methods="gradient"), INVALID, "no 'methods' .*method"),
     "parameter without method": (plain(channel=3), INVALID, "channel: .* name its `method` too"),
     "parameter without value": (
@@ -265,6 +273,8 @@ def test_extensions_are_not_implemented(channel, call):
     with pytest.raises(grpc.RpcError) as caught:
         channel.unary_unary(f"/inference.GRPCInferenceService/{call}")(b"", timeout=30)
     assert caught.value.code() is StatusCode.UNIMPLEMENTED
+    assert "no such call" in caught.value.details()
+    assert "an extension that it does not offer" in caught.value.details()
 
 
 @pytest.mark.parametrize("parameters", [{}, {"method": "gradient", "channel": "all"}])

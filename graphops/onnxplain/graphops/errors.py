@@ -199,12 +199,7 @@ class QueueFull(ServiceError):
 
 
 class NoWorker(ServiceError):
-    """No worker took the call, which is safe to repeat.
-
-    retry_seconds: after which a worker should be up.
-    """
-
-    retry_seconds = 1.0
+    """No worker took the call, which is safe to repeat."""
 
 
 class WorkerDied(ServiceError):

@@ -67,10 +67,14 @@ class Network:
 
     @property
     def batched(self) -> frozenset[str]:
-        """The names of the tensors whose axis 0 runs over images that do not influence another."""
+        """The names of the tensors whose axis 0 runs over images that do not influence another.
+
+        None in a network that fixes its batch size, or where images influence each other anywhere.
+        """
         with diagnosing(self.model):
             original = self._original(keep_shape=False)
-            return frozenset() if original.batch_note else original.batched
+            is_free = original.batch == "free" and not original.batch_note
+            return original.batched if is_free else frozenset()
 
     def inputs_of(self, layer: str | None) -> tuple[str, ...]:
         """Return the names of the inputs that a layer depends on.

@@ -248,14 +248,15 @@ class ExplainServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def DeleteModel(self, request, context):
-        """Removes one version of a model.
+        """Removes one version of a model that was uploaded or stored.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def StoreRewrite(self, request, context):
-        """Rewrites a model into an artefact, and stores it as a model of the service.
+        """Rewrites a model into an artefact, and stores it as a model of the service, whose metadata name
+        the model that it comes from.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -146,10 +146,11 @@ def checked(function: F) -> F:
 
     @functools.wraps(function)
     def wrapper(*arguments: Any, **options: Any) -> Any:
+        own = method_options() if takes_choices else ()
         for name, value in [*zip(defaults, arguments, strict=False), *options.items()]:
             if takes_choices and name in Choices.__annotations__ and value is None:
                 continue  # the default of every choice
-            if takes_choices and name in method_options():
+            if name in own:
                 continue  # checked against its declaration
             if value is not defaults.get(name, ...):
                 require_type(function.__name__, name, value)

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import os
-import re
-from collections.abc import AsyncIterator, Sequence
+import time
+from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
+from stat import S_ISREG
 
 from onnxplain.graphops.errors import MissingFile, MissingModel, UnsupportedModel
+from onnxplain.registry.names import version_number
 from onnxplain.registry.source import ModelVersion
 
 __all__ = ["FolderSource"]
+
+FILE = "model.onnx"
+MOST_OF_A_CORE = 0.05  # for looking at a folder of thousands of models again and again
 
 
 class FolderSource:
@@ -42,29 +47,25 @@ class FolderSource:
         Raises:
             Nothing.
         """
-        return [
-            _version(self.folder, model, number, paths)
-            for (model, number), paths in _scan(self.folder).items()
-        ]
+        return list(_scan(self.folder).values())
 
     def open(self, version: ModelVersion) -> Path:
         """Return the file of a version.
 
         Args:
-            version: one that `list` returned.
+            version: one that `list` returned, or that may be there.
 
         Returns:
             The path of the ONNX file.
 
         Raises:
-            MissingModel: it has been removed.
+            MissingModel: there is none, or no longer.
             UnsupportedModel: two files claim to be it.
         """
-        names = [f"{version.model}.onnx"] if version.number == 1 else []
-        names.append(f"{version.model}/{version.number}/model.onnx")
+        names = _names(version)
         paths = [path for name in names if (path := self.folder / name).is_file()]
-        if not paths:
-            raise MissingModel(f"'{version.name}' has just been removed")
+        if not paths or version.model.startswith(".") or "/" in version.model:
+            raise MissingModel(f"there is no '{version.name}', or no longer")
         if len(paths) > 1:
             raise UnsupportedModel(_clash(names))
         return paths[0]
@@ -80,35 +81,62 @@ class FolderSource:
         """
         known = None
         while True:
-            found = {version.name: version for version in await asyncio.to_thread(self.list)}
+            start = time.monotonic()
+            found = await asyncio.to_thread(_scan, self.folder)
+            seconds = time.monotonic() - start
             if found != known:
                 known = found
                 yield
-            await asyncio.sleep(self._poll_seconds)
+            await asyncio.sleep(max(self._poll_seconds, seconds / MOST_OF_A_CORE))
 
 
-def _scan(folder: Path) -> dict[tuple[str, int], list[Path]]:
-    """Return the files of each version of each model: one, or two where they clash."""
-    files: dict[tuple[str, int], list[Path]] = {}
-    for path in folder.glob("*.onnx"):
-        if path.is_file() and not path.name.startswith("."):
-            files.setdefault((path.stem, 1), []).append(path)
-    for path in folder.glob("*/*/model.onnx"):
-        model, number = path.parts[-3:-1]
-        if re.fullmatch("[1-9][0-9]{0,17}", number) and not model.startswith("."):
-            files.setdefault((model, int(number)), []).append(path)
-    return files
+def _scan(folder: Path) -> dict[str, ModelVersion]:
+    """Return the versions in a folder by name, one that two files claim to be with that problem."""
+    found: dict[str, ModelVersion] = {}
+    for version in _files(folder):
+        if version.name in found:
+            version = ModelVersion(version.model, version.number, problem=_clash(_names(version)))
+        found[version.name] = version
+    return found
 
 
-def _version(folder: Path, model: str, number: int, paths: list[Path]) -> ModelVersion:
-    if len(paths) > 1:
-        names = [path.relative_to(folder).as_posix() for path in paths]
-        return ModelVersion(model, number, problem=_clash(names))
+def _files(folder: Path) -> Iterator[ModelVersion]:
+    """Yield the version that each file in a folder is."""
+    for entry in _entries(folder):
+        if entry.name.endswith(".onnx"):
+            yield from _version(entry.name.removesuffix(".onnx"), 1, entry.path)
+        if entry.is_dir():
+            for each in _entries(entry.path):
+                if (number := version_number(each.name)) is not None:
+                    yield from _version(entry.name, number, f"{each.path}/{FILE}")
+
+
+def _entries(folder: str | Path) -> list[os.DirEntry[str]]:
+    """Return what is in a folder and not hidden; nothing if it is none, or may not be read."""
     try:
-        stat = paths[0].stat()
+        with os.scandir(folder) as entries:
+            return [entry for entry in entries if not entry.name.startswith(".")]
+    except (FileNotFoundError, NotADirectoryError, PermissionError):
+        return []
+
+
+def _version(model: str, number: int, path: str) -> Iterator[ModelVersion]:
+    """Yield the version whose file is at a path, if there is a file."""
+    try:
+        stat = os.stat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return
     except OSError as e:
-        return ModelVersion(model, number, problem=f"its file cannot be read: {e.strerror}")
-    return ModelVersion(model, number, f"{stat.st_mtime_ns}-{stat.st_size}-{stat.st_ino}")
+        yield ModelVersion(model, number, problem=f"its file cannot be read: {e.strerror}")
+        return
+    if S_ISREG(stat.st_mode):
+        yield ModelVersion(model, number, f"{stat.st_mtime_ns}-{stat.st_size}-{stat.st_ino}")
+
+
+def _names(version: ModelVersion) -> list[str]:
+    """Return the names that the file of a version may have in the folder."""
+    alone = [f"{version.model}.onnx"] if version.number == 1 else []
+    return [*alone, f"{version.model}/{version.number}/{FILE}"]
 
 
 def _clash(names: Sequence[str]) -> str:

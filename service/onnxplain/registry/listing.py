@@ -1,18 +1,50 @@
-"""What all sources together list at one moment, and which version a name means."""
+"""Several sources together: what they list at one moment, and the file that a name means."""
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from onnxplain.graphops.errors import MissingModel, UnsupportedModel, nearest
-from onnxplain.registry.names import parse_name
+from onnxplain.registry.names import parse_name, version_number
 from onnxplain.registry.source import ModelSource, ModelVersion
 
-__all__ = ["Listing"]
+__all__ = ["Listing", "open_named"]
 
 CLASH = "two of the service's folders have this version: remove it from one of them"
+
+
+def open_named(sources: Sequence[ModelSource], name: str) -> tuple[str, Path]:
+    """Return the full name and the file of the version that a resource name means.
+
+    The sources are listed only where the name does not say which version.
+
+    Args:
+        sources: the sources.
+        name: `models/{model}/versions/{version}`, or `models/{model}` for the newest version.
+
+    Returns:
+        The name with the version, and the path of the ONNX file, on this machine.
+
+    Raises:
+        InputError: the name is not of that form.
+        MissingModel: there is no such model or version.
+        UnsupportedModel: it has a problem that keeps it from being opened.
+    """
+    model, text = parse_name(name)
+    number = None if text is None else version_number(text)
+    if number is not None:
+        version, paths = ModelVersion(model, number), []
+        for source in sources:
+            with contextlib.suppress(MissingModel):
+                paths.append(source.open(version))
+        if len(paths) == 1:
+            return version.name, paths[0]
+    listing = Listing(sources)
+    version = listing.find(name)
+    return version.name, listing.open(version)
 
 
 class Listing:

@@ -6,7 +6,7 @@ import re
 
 from onnxplain.graphops.errors import InputError
 
-__all__ = ["full_name", "parse_name"]
+__all__ = ["full_name", "parse_name", "version_number"]
 
 LONGEST = 512  # characters; files have shorter names
 
@@ -47,3 +47,18 @@ def parse_name(name: str) -> tuple[str, str | None]:
             f"'{name}' does not name a model: write models/NAME or models/NAME/versions/VERSION"
         )
     return parts[1], parts[2]
+
+
+def version_number(text: str) -> int | None:
+    """Return the number that the text of a version stands for.
+
+    Args:
+        text: such as "12".
+
+    Returns:
+        The number, from 1 to 10**18 - 1; None if the text is none, or is not its shortest form.
+
+    Raises:
+        Nothing.
+    """
+    return int(text) if re.fullmatch("[1-9][0-9]{0,17}", text) else None

@@ -51,13 +51,13 @@ class ModelSource(Protocol):
         """Return the file of a version, on this machine.
 
         Args:
-            version: one that `list` returned.
+            version: one that `list` returned, or that may be there.
 
         Returns:
             The path of the ONNX file, with its external data, if any, beside it.
 
         Raises:
-            MissingModel: the source has it no longer.
+            MissingModel: the source does not have it, or no longer.
             UnsupportedModel: it has a problem that keeps it from being opened.
         """
 

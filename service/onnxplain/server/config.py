@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from onnxplain.graphops.errors import OptionError, missing_file, nearest
+from onnxplain.graphops.errors import OnnxplainError, OptionError, missing_file, nearest, one_line
 from onnxplain.server.setting_checks import contradictions
 from onnxplain.server.setting_kinds import FILE, FOLDER, SettingKind
 from onnxplain.server.settings import Declaration, Settings
@@ -42,7 +42,9 @@ def declarations() -> dict[str, Declaration]:
 
 
 def read_configuration(
-    path: Path | None = None, flags: Mapping[str, Any] | None = None
+    path: Path | None = None,
+    flags: Mapping[str, Any] | None = None,
+    try_device: Callable[[str], object] | None = None,
 ) -> Configuration:
     """Read the settings.
 
@@ -50,6 +52,7 @@ def read_configuration(
         path: the TOML file, None for none. Paths in it are relative to its folder.
         flags: words of the command line by setting, lists of them where a setting has many; they
             take the place of the file's.
+        try_device: raises OnnxplainError for a device that this machine does not have.
 
     Returns:
         The settings and all problems: unknown keys, values, and settings that do not fit together.
@@ -66,6 +69,12 @@ def read_configuration(
     for name, text in contradictions(settings):
         if name not in wrong:
             reader.report(name, text)
+    if try_device is not None and "device" not in wrong:
+        for device in dict.fromkeys(settings.device):
+            try:
+                try_device(device)
+            except OnnxplainError as e:
+                reader.report("device", f"'{device}' cannot be used: {one_line(e)}")
     ordered = sorted(reader.problems, key=lambda problem: problem[0])
     return Configuration(settings, tuple(text for _, text in ordered))
 

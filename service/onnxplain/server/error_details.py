@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from datetime import timedelta
 
 from google.protobuf import descriptor_pool
 from google.protobuf.descriptor import Descriptor
@@ -19,14 +18,14 @@ __all__ = ["DETAILS_KEY", "status_details"]
 DETAILS_KEY = "grpc-status-details-bin"
 
 DOMAIN = "onnxplain"
+RETRIED = ("QueueFull", "NoWorker")  # safe to repeat, and likely to succeed then
+RETRY = Duration(seconds=1)
 FIELDS = re.compile(r"[a-z_][\w.\[\]]*(?:, [a-z_][\w.\[\]]*)*(?=: )")
 RESOURCE = re.compile(r"no (model|layer|operation) '(.*?)'(?= \(|[,;:]|$)")
 VERSION = re.compile(r"no version '(.*?)' of model '(.*?)'(?= \(|[,;:]|$)")
 
 
-def status_details(
-    code: StatusCode, text: str, kind: str, method: str, retry_seconds: float | None = None
-) -> bytes:
+def status_details(code: StatusCode, text: str, kind: str, method: str) -> bytes:
     """Return a failed call's serialised google.rpc.Status, for its trailing metadata.
 
     Everything in it is read off the text: the request's fields that it begins with, and the model,
@@ -37,15 +36,9 @@ def status_details(
         text: its text.
         kind: the name of the error's class.
         method: the call's full name, /PACKAGE.SERVICE/CALL.
-        retry_seconds: after which to repeat the call, if that is safe and may help.
     """
     status = Status(code=code.value[0], message=text)
-    details = list(_details(code, text, kind, method))
-    if retry_seconds is not None:
-        delay = Duration()
-        delay.FromTimedelta(timedelta(seconds=retry_seconds))
-        details.append(RetryInfo(retry_delay=delay))
-    for detail in details:
+    for detail in _details(code, text, kind, method):
         status.details.add().Pack(detail)
     serialised: bytes = status.SerializeToString()
     return serialised
@@ -59,6 +52,8 @@ def _details(code: StatusCode, text: str, kind: str, method: str) -> Iterator[Me
         yield BadRequest(field_violations=violations)
     if code is StatusCode.NOT_FOUND and (missing := _missing(text)):
         yield ResourceInfo(resource_type=missing[0], resource_name=missing[1])
+    if kind in RETRIED:
+        yield RetryInfo(retry_delay=RETRY)
 
 
 def _fields(text: str, method: str) -> list[str]:

@@ -84,14 +84,12 @@ class Failure:
 
     code, text: its status. kind: the name of the error's class, in the trailing metadata. metadata:
     the rest of the trailing metadata, if a worker gave it; empty if it is still to be made.
-    retry_seconds: after which to repeat the call, if that is safe and may help.
     """
 
     code: StatusCode
     text: str
     kind: str
     metadata: Mapping[str, str | bytes] = field(default_factory=dict)
-    retry_seconds: float | None = None
 
 
 def failure(error: Exception) -> Failure:
@@ -109,8 +107,7 @@ def failure(error: Exception) -> Failure:
     code = next((STATUS[c] for c in type(error).__mro__ if c in STATUS), None)
     if code is not None:
         text = str(error).encode(errors="replace")[:MAX_TEXT_BYTES].decode(errors="ignore")
-        retry = getattr(error, "retry_seconds", None)
-        return Failure(code, text, type(error).__name__, retry_seconds=retry)
+        return Failure(code, text, type(error).__name__)
     if "identity" not in vars(error):  # once, however often it is asked
         vars(error)["identity"] = secrets.token_hex(4)
         log.error("internal error, id %s", vars(error)["identity"], exc_info=error)
@@ -121,8 +118,9 @@ def failure(error: Exception) -> Failure:
 class ErrorInterceptor(grpc.aio.ServerInterceptor):
     """Ends a call that raised, with the error's status, text, kind and details.
 
-    It comes first among the interceptors, so that the errors of the others are told as well. It
-    also reads the requests, since gRPC calls one that it cannot read an internal error.
+    It comes before the interceptors whose errors are to be told as well. It also reads the
+    requests: gRPC calls one that it cannot read an internal error, and never ends a call that came
+    without the one that it should have.
     """
 
     async def intercept_service(
@@ -137,83 +135,80 @@ class ErrorInterceptor(grpc.aio.ServerInterceptor):
             return handler
         if handler is None:
             handler = grpc.stream_stream_rpc_method_handler(_no_such_call)
-        guard = _Guard(method, handler.request_deserializer)
-        match handler.request_streaming, handler.response_streaming:
-            case False, False:
-                make = grpc.unary_unary_rpc_method_handler
-                behavior = guard.single(handler.unary_unary, guard.read)
-            case False, True:
-                make = grpc.unary_stream_rpc_method_handler
-                behavior = guard.stream(handler.unary_stream, guard.read)
-            case True, False:
-                make = grpc.stream_unary_rpc_method_handler
-                behavior = guard.single(handler.stream_unary, guard.read_all)
-            case _:
-                make = grpc.stream_stream_rpc_method_handler
-                behavior = guard.stream(handler.stream_stream, guard.read_all)
-        return make(behavior, None, handler.response_serializer)
+        guard, serializer = _Guard(method, handler), handler.response_serializer
+        if handler.response_streaming:
+            return grpc.stream_stream_rpc_method_handler(guard.stream, None, serializer)
+        return grpc.stream_unary_rpc_method_handler(guard.single, None, serializer)
 
 
 class _Guard:
-    """Wraps the behaviors of one call."""
+    """The behaviors of one call, which take its requests as a stream of bytes."""
 
-    def __init__(self, method: str, deserializer: Callable[[bytes], Any] | None) -> None:
+    def __init__(self, method: str, handler: Any) -> None:
+        self._call = method.rpartition("/")[2]
         self._method = method
-        self._deserializer = deserializer or (lambda data: data)
+        self._deserializer = handler.request_deserializer or (lambda data: data)
+        self._streaming = handler.request_streaming
+        ways = (handler.request_streaming, handler.response_streaming)
+        self._behavior = getattr(handler, "_".join("stream" if way else "unary" for way in ways))
 
-    def read(self, data: bytes) -> Any:
+    async def single(self, messages: AsyncIterator[bytes], context: Any) -> Any:
+        """Return the response of a call."""
         try:
-            return self._deserializer(data)
+            return await self._behavior(await self._request(messages), context)
+        except grpc.aio.AbortError:
+            raise
+        except Exception as error:
+            await self._abort(context, error)
+
+    async def stream(self, messages: AsyncIterator[bytes], context: Any) -> AsyncIterator[Any]:
+        """Yield the responses of a call."""
+        try:
+            async for response in self._behavior(await self._request(messages), context):
+                yield response
+        except grpc.aio.AbortError:
+            raise
+        except Exception as error:
+            await self._abort(context, error)
+
+    async def _request(self, messages: AsyncIterator[bytes]) -> Any:
+        """Return the request, or a stream of them."""
+        if self._streaming:
+            return self._read_all(messages)
+        async for message in messages:
+            return self._read(message)
+        raise errors.InputError(f"{self._call} came without a request: send one message")
+
+    async def _read_all(self, messages: AsyncIterator[bytes]) -> AsyncIterator[Any]:
+        async for message in messages:
+            yield self._read(message)
+
+    def _read(self, message: bytes) -> Any:
+        try:
+            return self._deserializer(message)
         except DecodeError as e:
-            call = self._method.rpartition("/")[2]
             raise errors.InputError(
-                f"the request is no message of {call}: send what the service's proto files declare"
+                f"the request is no message of {self._call}: send what the service's proto files "
+                "declare"
             ) from e
 
-    async def read_all(self, messages: AsyncIterator[bytes]) -> AsyncIterator[Any]:
-        async for message in messages:
-            yield self.read(message)
-
-    def single(self, behavior: Callable[[Any, Any], Awaitable[Any]], read: Any) -> Any:
-        async def guarded(request: Any, context: Any) -> Any:
-            try:
-                return await behavior(read(request), context)
-            except grpc.aio.AbortError:
-                raise
-            except Exception as error:
-                await self._abort(context, error)
-
-        return guarded
-
-    def stream(self, behavior: Callable[[Any, Any], AsyncIterator[Any]], read: Any) -> Any:
-        async def guarded(request: Any, context: Any) -> AsyncIterator[Any]:
-            try:
-                async for response in behavior(read(request), context):
-                    yield response
-            except grpc.aio.AbortError:
-                raise
-            except Exception as error:
-                await self._abort(context, error)
-
-        return guarded
-
     async def _abort(self, context: Any, error: Exception) -> NoReturn:
-        call = self._method.rpartition("/")[2]
         if isinstance(error, NotImplementedError) and context.code():  # a generated stub's
             error = errors.UnknownCall(
-                f"this service does not offer {call}: in one process (`--in-process`) it has only "
-                "the calls on models"
+                f"this service does not offer {self._call}: in one process (`--in-process`) it has "
+                "only the calls on models"
             )
         end = failure(error)
         metadata = dict(context.trailing_metadata() or ()) | {KIND_KEY: end.kind, **end.metadata}
         if DETAILS_KEY not in metadata:
-            metadata[DETAILS_KEY] = status_details(
-                end.code, end.text, end.kind, self._method, end.retry_seconds
-            )
+            metadata[DETAILS_KEY] = status_details(end.code, end.text, end.kind, self._method)
         await context.abort(end.code, end.text, tuple(metadata.items()))
         raise error  # not reached: `abort` raises
 
 
 async def _no_such_call(_: Any, context: Any) -> AsyncIterator[bytes]:
-    raise errors.UnknownCall("the service has no such call: it may be older than the client")
+    raise errors.UnknownCall(
+        "the service has no such call: it may be older than the client, or the call an extension "
+        "that it does not offer"
+    )
     yield b""

@@ -8,8 +8,9 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from onnxplain.graphops.errors import InputError
+from onnxplain.registry import Listing, ModelVersion
 
-__all__ = ["page"]
+__all__ = ["page", "page_of_models"]
 
 T = TypeVar("T")
 Key = tuple[str | int, ...]
@@ -43,6 +44,11 @@ def page(
         items = [item for item in items if key(item) > after]
     chosen = items[:size] if size else items
     return chosen, _write(key(chosen[-1])) if len(chosen) < len(items) else ""
+
+
+def page_of_models(listing: Listing, size: int, token: str) -> tuple[Sequence[ModelVersion], str]:
+    """Return some of the versions in a listing, and the token, as `page` does."""
+    return page(list(listing), lambda version: (version.model, version.number), size, token)
 
 
 def _write(key: Key) -> str:

@@ -1,14 +1,11 @@
-"""The resource names of models, and how the Open Inference Protocol's names map onto them."""
+"""How the Open Inference Protocol's names of models map onto resource names."""
 
 from __future__ import annotations
 
-import re
-
 from onnxplain.graphops.errors import InputError
+from onnxplain.registry import parse_name
 
-__all__ = ["model_resource", "name_and_version"]
-
-RESOURCE = re.compile(r"models/([^/]+)(?:/versions/([^/]+))?")
+__all__ = ["model_resource"]
 
 
 def model_resource(name: str, version: str) -> str:
@@ -22,38 +19,17 @@ def model_resource(name: str, version: str) -> str:
         `models/pets/versions/3`, or `models/pets` without a version.
 
     Raises:
-        InputError: the name is empty or names another version, or one of them contains a slash.
+        InputError: the name is empty or too long, or names another version, or one of them
+            contains a slash.
     """
-    parts = RESOURCE.fullmatch(name) or RESOURCE.fullmatch(f"models/{name}")
-    if parts is None or "/" in version:
-        shown = f"'{name}'" + (f" with version '{version}'" if version else "")
+    resource = name if name.startswith("models/") else f"models/{name}"
+    _, named = parse_name(resource)
+    if not version or version == named:
+        return resource
+    if named is not None:
         raise InputError(
-            f"{shown} does not name a model: write its name, such as pets, and its version, such "
-            "as 3, or no version for the newest"
+            f"the name '{name}' and the version '{version:.100}' differ: leave one of them out"
         )
-    if version and parts[2] and parts[2] != version:
-        raise InputError(
-            f"the name '{name}' and the version '{version}' differ: leave one of them out"
-        )
-    model, chosen = parts[1], parts[2] or version
-    return f"models/{model}/versions/{chosen}" if chosen else f"models/{model}"
-
-
-def name_and_version(resource: str) -> tuple[str, str]:
-    """Return the parts of `models/{model}/versions/{version}`, the version "" where it has none.
-
-    Args:
-        resource: a model's resource name.
-
-    Returns:
-        The model's name and its version.
-
-    Raises:
-        InputError: it is none.
-    """
-    parts = RESOURCE.fullmatch(resource)
-    if parts is None:
-        raise InputError(
-            f"'{resource}' does not name a model: write models/NAME or models/NAME/versions/VERSION"
-        )
-    return parts[1], parts[2] or ""
+    resource = f"{resource}/versions/{version}"
+    parse_name(resource)
+    return resource

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
@@ -24,12 +24,18 @@ def add_setting_flags(parser: argparse.ArgumentParser, names: Collection[str] = 
 
 
 def read_settings(
-    arguments: argparse.Namespace, path: Path | None = None, **more: Any
+    arguments: argparse.Namespace,
+    path: Path | None = None,
+    try_device: Callable[[str], object] | None = None,
+    **more: Any,
 ) -> Configuration:
-    """Read the settings in a file, in flags and in `more`. Raises MissingFile, OptionError."""
+    """Read the settings in a file, in flags and in `more`, as `read_configuration` does.
+
+    Raises MissingFile, OptionError.
+    """
     given = {name: getattr(arguments, name, None) for name in declarations()}
     flags = {name: value for name, value in given.items() if value is not None}
-    return read_configuration(path, flags | more)
+    return read_configuration(path, flags | more, try_device)
 
 
 def _add_flag(group: Any, name: str, declaration: Declaration) -> None:

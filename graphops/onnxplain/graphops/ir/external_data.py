@@ -67,6 +67,7 @@ def _read(tensor: onnx.TensorProto, folder: Path, name: str) -> int:
         ) from e
     except OSError as e:
         raise MissingFile(f"{what} is stored in an unreadable file: {e.strerror}") from e
+    tensor.ClearField("data_location")
     return int(length)
 
 

@@ -25,6 +25,7 @@ __all__ = ["CUDA", "FATAL", "Loadable", "cuda_advice", "load_session", "open_ses
 
 CUDA = "CUDAExecutionProvider"
 BUILD_PATH = re.compile(r"/onnxruntime_src/\S+ ?")  # where its own code lay when it was compiled
+NEWEST_IR = 13  # that ONNX Runtime 1.31 takes; it reads newer models if they do not say so
 FATAL = 4  # a log level of ONNX Runtime, which also raises the errors that it logs
 # The types of tensors that ONNX Runtime takes as arrays: NumPy's own.
 OF_NUMPY = (onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16, onnx.TensorProto.DOUBLE)
@@ -83,7 +84,10 @@ def load_session(
     if device == "cpu":  # otherwise the session would hold a copy of them
         for name, value in zip(names, values, strict=True):
             options.add_initializer(name, value)
-    return open_session(model.light.SerializeToString(), device, threads, options), arrays
+    data = model.light.SerializeToString()
+    if model.light.ir_version > NEWEST_IR:
+        data += onnx.ModelProto(ir_version=NEWEST_IR).SerializeToString()  # the last one counts
+    return open_session(data, device, threads, options), arrays
 
 
 def open_session(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
@@ -61,24 +62,36 @@ class AccessInterceptor(grpc.aio.ServerInterceptor):
                     "operator for a token with it"
                 )
 
+        token = self._token(handler_call_details.invocation_metadata)
+        if self._tokens and (token is None or scope not in token.scopes):
+            # Of a stream gRPC reads nothing by itself: a call that is refused sends no request.
+            handler = grpc.stream_stream_rpc_method_handler(_refused)
         return wrapped(handler, begin)
+
+    def _token(self, metadata: Any) -> Token | None:
+        word, _, text = str(dict(metadata or ()).get("authorization", "")).partition(" ")
+        return find_token(self._tokens, text.strip()) if word.lower() == "bearer" else None
 
     def _identify(self, context: Context) -> Caller:
         """Return the caller. Raises Unauthenticated."""
         unknown = CALLER.get()
         if not self._tokens:
             shown_name = next(iter(context.auth_context().get("x509_common_name", ())), b"")
-            name = shown_name.decode(errors="replace") or unknown.name
+            name = re.sub(r"[^!-~]", "?", shown_name.decode(errors="replace")) or unknown.name
             return Caller(name, frozenset(SCOPES), unknown.request_id)
-        shown = dict(context.invocation_metadata() or ()).get("authorization", "")
-        word, _, text = str(shown).partition(" ")
-        token = find_token(self._tokens, text.strip()) if word.lower() == "bearer" else None
+        metadata = context.invocation_metadata()
+        token = self._token(metadata)
         if token is None:
+            shown = dict(metadata or ()).get("authorization")
             what = "no token that it knows" if shown else "no token"
             raise Unauthenticated(
                 f"the service was shown {what}: send the metadata `authorization: Bearer TOKEN`"
             )
         return Caller(token.name, token.scopes, unknown.request_id)
+
+
+async def _refused(_: Any, context: Context) -> None:
+    """Stand in for the behaviour of a call that ends before it."""
 
 
 def _set(caller: Caller) -> None:

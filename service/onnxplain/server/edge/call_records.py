@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import secrets
 import time
@@ -38,7 +39,8 @@ class CallRecord:
     caller: the name of its token, or its host. model: the full name of the model, where that
     exists. status: the name of the gRPC status. kind: of the error, or "". bytes_in, bytes_out: of
     all messages. started_ns: on the clock of the wall. seconds: how long it took. worker: what the
-    worker says of the call, by the names of the trailing metadata without "onnxplain-".
+    worker says of the call, by the names of the trailing metadata without "onnxplain-"; numbers
+    where they are.
     """
 
     method: str
@@ -53,7 +55,7 @@ class CallRecord:
     bytes_out: int = 0
     started_ns: int = field(default_factory=time.time_ns)
     seconds: float = 0.0
-    worker: dict[str, str] = field(default_factory=dict)
+    worker: dict[str, float | str] = field(default_factory=dict)
 
 
 RECORD: ContextVar[CallRecord | None] = ContextVar("onnxplain_call", default=None)
@@ -108,7 +110,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
                 if key == "onnxplain-error":
                     record.kind = str(value)
                 elif key.startswith("onnxplain-"):
-                    record.worker[key.removeprefix("onnxplain-")] = str(value)
+                    record.worker[key.removeprefix("onnxplain-")] = _fact(str(value))
             for observe in self._observers:
                 observe(record)
 
@@ -172,6 +174,17 @@ def _count(record: CallRecord | None, name: str, message: Any) -> None:
     if record is not None and message is not None:
         size = len(message) if isinstance(message, bytes) else message.ByteSize()
         setattr(record, name, getattr(record, name) + size)
+
+
+def _fact(text: str) -> float | str:
+    """Return a number as one, and other text as it is."""
+    try:
+        value = float(text)
+    except ValueError:
+        return text
+    if not math.isfinite(value):
+        return text
+    return int(value) if value.is_integer() and "." not in text else value
 
 
 def _status(context: Any) -> str:

@@ -7,6 +7,7 @@ fails, the name of its model alone means the newest older version that is ready.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
@@ -201,12 +202,9 @@ class Catalogue:
                     continue
                 self._opened[version.name] = Opened(version.stamp, problem)
                 if problem:
-                    log.warning(
-                        "%s cannot be served, '%s' stays as it was: %s",
-                        version.name, f"models/{model}", problem,
-                    )  # fmt: skip
-                else:
-                    log.info("%s is ready", version.name)
+                    log.warning("%s cannot be served: %s", version.name, problem)
+                with contextlib.suppress(MissingModel):  # it may have gone meanwhile
+                    log.info("models/%s is now %s", model, self._resolve(f"models/{model}"))
         finally:
             del self._opening[model]
 
@@ -217,6 +215,8 @@ class Catalogue:
             await self._workers.unary(WARM, request, version.name, timeout=WARM_SECONDS)
         except Exception as error:
             end = failure(error)
+            if end.kind == "MissingModel":
+                await self.refresh()
             if end.kind in PASSING or self.stamp(version.name) != version.stamp:
                 return None
             late = end.code is StatusCode.DEADLINE_EXCEEDED

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -20,6 +21,8 @@ from onnxplain.server.listening import MAX_REQUEST_BYTES, bind
 from onnxplain.server.settings import Settings
 
 __all__ = ["Front"]
+
+log = logging.getLogger(__name__)
 
 MINUTE = 60_000  # in milliseconds, as gRPC's options are
 
@@ -84,6 +87,7 @@ class Front:
         """Open the pages, if they have an address. Raises ServiceError."""
         if self._settings.metrics is not None:
             self.metrics = await self._pages.start(self._settings.metrics)
+            log.info("http://%s has /metrics, /livez and /readyz", self.metrics)
 
     def drain(self) -> None:
         """Answer from now on that the service is not ready."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import AsyncExitStack
-from typing import Protocol
 
 import grpc
 from grpc_health.v1 import health, health_pb2_grpc
@@ -37,10 +36,6 @@ class Gateway:
 
     def __init__(self, settings: Settings) -> None:
         self._leaving = AsyncExitStack()
-        store = None
-        if settings.store is not None:
-            store = Store(settings.store)  # makes the folder
-            self._leaving.callback(store.close)
         blame = Blame(lambda name: self._catalogue.stamp(name))
         self._workers = Workers(settings, blame)
         store = None
@@ -55,6 +50,9 @@ class Gateway:
         uploads = Uploads(store, self._catalogue, self._workers, settings.max_model_bytes)
         descriptions = ModelDescriptions(self._catalogue, self._workers, blame.problem)
         self._operations = Operations(self._workers, self._catalogue.resolve, settings)
+        for stop in (self._front.stop, self._end_server, self._workers.stop, self._catalogue.stop):
+            self._leaving.push_async_callback(stop)
+        self._leaving.push_async_callback(self._operations.stop)
         own = uploads.handlers() | descriptions.handlers() | self._operations.handlers()
         self._server.add_generic_rpc_handlers(
             (
@@ -76,10 +74,10 @@ class Gateway:
     async def start(self) -> None:
         """Start the workers, and then listen. Raises OnnxplainError."""
         try:
-            await self._enter(self._front)
-            self._leaving.push_async_callback(self._server.stop, LAST_SECONDS)
-            for part in (self._workers, self._catalogue, self._operations):
-                await self._enter(part)
+            await self._front.start()
+            await self._workers.start()
+            await self._catalogue.start()
+            await self._operations.start()
             await self._server.start()
         except BaseException:
             await self._leaving.aclose()
@@ -94,15 +92,8 @@ class Gateway:
         await asyncio.wait([stopped], timeout=grace)
         await self._leaving.aclose()
 
-    async def _enter(self, part: _Part) -> None:
-        self._leaving.push_async_callback(part.stop)
-        await part.start()
-
-
-class _Part(Protocol):
-    async def start(self) -> None: ...
-
-    async def stop(self) -> None: ...
+    async def _end_server(self) -> None:
+        await self._server.stop(LAST_SECONDS)
 
 
 async def start_gateway(settings: Settings) -> Gateway:

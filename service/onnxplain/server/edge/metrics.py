@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Mapping
 from typing import Protocol
 
@@ -107,11 +106,12 @@ class Metrics:
             ("compute-ms", self._compute, 1000),
             ("batch", self._batch, 1),
         ):
-            value = _number(record.worker.get(key, ""))
-            if value is not None:
+            value = record.worker.get(key)
+            if isinstance(value, int | float):
                 histogram.labels(model).observe(value / unit)
-        if record.worker.get("cache") in ("hit", "miss"):
-            self._cache.labels(model, record.worker["cache"]).inc()
+        result = record.worker.get("cache")
+        if result in ("hit", "miss"):
+            self._cache.labels(model, result).inc()
 
     def page(self) -> bytes:
         """Return the metrics in Prometheus's text format."""
@@ -157,11 +157,3 @@ class _LevelsCollector(Collector):
             "onnxplain_worker_restarts", "Workers that were replaced.", self._levels.restarts
         )
         yield GaugeMetricFamily("onnxplain_workers", "Workers that take calls.", self._levels.up)
-
-
-def _number(text: str) -> float | None:
-    try:
-        value = float(text)
-    except ValueError:
-        return None
-    return value if math.isfinite(value) else None

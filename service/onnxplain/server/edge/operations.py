@@ -14,6 +14,7 @@ import grpc
 from google.protobuf.message_factory import GetMessageClass
 
 from onnxplain.graphops.errors import InputError
+from onnxplain.server.edge.call_records import note_model
 from onnxplain.server.edge.caller import CALLER, Caller
 from onnxplain.server.edge.kept_operations import KeptOperations
 from onnxplain.server.edge.operation_files import KeptOperation, OperationFiles
@@ -97,6 +98,7 @@ class Operations:
             raise InputError(f"{', '.join(CALLS)}: none is set; set one of them")
         work = getattr(request, field)
         model, work.model = work.model, await self._resolve(work.model)
+        note_model(work.model)
         data = await asyncio.to_thread(work.SerializeToString)
         kept = await self._kept.add(_caller(), CALLS[field], model, work.model, data)
         self._queue.begin()

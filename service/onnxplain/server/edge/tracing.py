@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from importlib.metadata import version
 
 from onnxplain.graphops.errors import ServiceError
@@ -61,7 +60,7 @@ class CallTracer:
                 "rpc.response.status_code": record.status,
                 "onnxplain.request_id": record.request_id,
                 "onnxplain.model": record.model,
-                **{f"onnxplain.{k.replace('-', '_')}": _value(v) for k, v in record.worker.items()},
+                **{f"onnxplain.{k.replace('-', '_')}": v for k, v in record.worker.items()},
             },
         )
         if record.kind:
@@ -73,11 +72,3 @@ class CallTracer:
     def stop(self) -> None:
         """Send what is left, and stop."""
         self._provider.shutdown()
-
-
-def _value(text: str) -> float | str:
-    convert: Callable[[str], float] = float
-    try:
-        return convert(text)
-    except ValueError:
-        return text

@@ -23,7 +23,7 @@ from onnxplain.graphops.errors import (
     UnsupportedModel,
     WorkerDied,
 )
-from onnxplain.registry import full_name, parse_name
+from onnxplain.registry import full_name, parse_name, version_number
 from onnxplain.server.edge.catalogue import Catalogue, UnaryCalls
 from onnxplain.server.edge.store import StagedFile, Store
 from onnxplain.v1 import explain_pb2 as pb
@@ -138,6 +138,8 @@ class Uploads:
         await self._catalogue.resolve(request.name)
         version = self._catalogue.listing.find(request.name)
         if not store.remove(version.model, version.number):
+            await self._catalogue.refresh()
+            self._catalogue.listing.find(request.name)  # another call may have removed it
             raise InputError(
                 f"'{version.name}' comes from a folder of the service that is not its store: only "
                 "those who run the service can remove it"
@@ -188,10 +190,11 @@ class Uploads:
             )
         if text is None:
             return model, None
-        if not re.fullmatch("[1-9][0-9]{0,17}", text):
+        number = version_number(text)
+        if number is None:
             raise InputError(f"'{text:.128}' is no version: write a number from 1, or leave it out")
-        await self._require_free(model, int(text))
-        return model, int(text)
+        await self._require_free(model, number)
+        return model, number
 
     async def _require_free(self, model: str, number: int) -> None:
         """Raise ModelExists if there is that version of the model, in the store or elsewhere."""

@@ -12,7 +12,8 @@ from onnxplain.graphops.errors import UnsupportedModel
 from onnxplain.graphops.metadata import package_version
 from onnxplain.inference import open_inference_pb2 as pb
 from onnxplain.inference import open_inference_pb2_grpc
-from onnxplain.server.resource_names import model_resource, name_and_version
+from onnxplain.registry import parse_name
+from onnxplain.server.resource_names import model_resource
 from onnxplain.server.worker.calls import Call, limited
 from onnxplain.server.worker.inference_batches import images_of, infer_each, infer_key
 from onnxplain.server.worker.inference_tensors import (
@@ -86,7 +87,7 @@ class InferenceServicer(open_inference_pb2_grpc.GRPCInferenceServiceServicer):
         if model.problem:
             raise UnsupportedModel(model.problem)
         return pb.ModelMetadataResponse(
-            name=name_and_version(model.name)[0],
+            name=parse_name(model.name)[0],
             versions=self._models.versions(model.name),
             platform="onnx_onnxv1",
             inputs=map(tensor_metadata, model.inputs),
@@ -102,7 +103,7 @@ class InferenceServicer(open_inference_pb2_grpc.GRPCInferenceServiceServicer):
         resource = model_resource(first.model_name, first.model_version)
         with self._models.use(resource) as (name, path):
             found = infer_each(engine, engine.open(str(path)), requests)
-        model, version = name_and_version(name)
+        model, version = parse_name(name)
         responses: list[pb.ModelInferResponse | Exception] = []
         for request, result in zip(requests, found, strict=True):
             try:
@@ -110,7 +111,7 @@ class InferenceServicer(open_inference_pb2_grpc.GRPCInferenceServiceServicer):
                     raise result
                 outputs, texts = result
                 response = pb.ModelInferResponse(
-                    model_name=model, model_version=version, id=request.id
+                    model_name=model, model_version=version or "", id=request.id
                 )
                 for parameter, text in texts.items():
                     response.parameters[parameter].string_param = text

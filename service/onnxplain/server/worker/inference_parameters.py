@@ -11,6 +11,7 @@ from onnxplain.engine.methods import find_method, method_options
 from onnxplain.graphops.errors import InputError, nearest
 from onnxplain.graphops.options import CHANNEL_AXIS, NEGATE, SEED_VALUE, TO, UNPOOL, Option
 from onnxplain.inference import open_inference_pb2 as pb
+from onnxplain.server.worker.bounds import MAX_TEXT
 
 __all__ = ["PARAMETERS", "RESERVED", "explanation_of"]
 
@@ -44,6 +45,8 @@ def explanation_of(parameters: Mapping[str, pb.InferParameter]) -> dict[str, Any
             raise InputError(f"parameters.{name}: has no value: set one, or leave it out")
         value = getattr(parameters[name], kind)
         try:
+            if isinstance(value, str) and len(value) > MAX_TEXT:
+                raise ValueError(f"at most {MAX_TEXT} characters")
             arguments[name] = _argument(name, value)
         except ValueError as e:
             raise InputError(f"parameters.{name}: '{value!s:.100}': give {e}") from e

@@ -14,8 +14,8 @@ import onnx
 
 from onnxplain.graphops import load, read_metadata
 from onnxplain.graphops.errors import OnnxplainError
-from onnxplain.registry import Listing, ModelSource, ModelVersion, parse_name
-from onnxplain.server.pages import page
+from onnxplain.registry import Listing, ModelSource, ModelVersion, open_named, parse_name
+from onnxplain.server.pages import page_of_models
 
 __all__ = ["Models", "ServedModel", "Value", "describe", "naming"]
 
@@ -78,7 +78,7 @@ class Models:
             InputError: the size is negative, or the token is none of this service's.
         """
         listing = self._listing()
-        versions, next_token = page(list(listing), _order, size, token)
+        versions, next_token = page_of_models(listing, size, token)
         return [self._describe(listing, version) for version in versions], next_token
 
     def get(self, name: str) -> ServedModel:
@@ -145,9 +145,7 @@ class Models:
         Raises:
             InputError, MissingModel, UnsupportedModel: as in `use`.
         """
-        listing = self._listing()
-        versions = [listing.find(name) for name in names]
-        files = [(version.name, listing.open(version)) for version in versions]
+        files = [open_named(self._sources, name) for name in names]
         with naming(files):
             yield files
 
@@ -166,10 +164,6 @@ class Models:
             kept = {name: value for name, value in self._described.items() if name in listed}
             self._described = kept | {version.name: known}
         return known[1]
-
-
-def _order(version: ModelVersion) -> tuple[str, int]:
-    return version.model, version.number
 
 
 @contextmanager

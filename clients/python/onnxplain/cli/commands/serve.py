@@ -58,11 +58,12 @@ def run(arguments: argparse.Namespace) -> None:
         print(f"the token, which is shown only now:\n{token}\nits line in [tokens]:\n{line}")
         return
     path = None if arguments.config is None else Path(arguments.config)
-    configuration = read_settings(arguments, path)
     if arguments.check_config:
-        _report(configuration.problems)
+        from onnxplain.engine import Engine
+
+        _report(read_settings(arguments, path, try_device=Engine).problems)
     else:
-        _serve(configuration.checked(), arguments.in_process)
+        _serve(read_settings(arguments, path).checked(), arguments.in_process)
 
 
 def _serve(settings: Settings, in_process: bool) -> None:
