@@ -88,8 +88,9 @@ def require_consistent(model: onnx.ModelProto) -> None:
         if any(_rounds_up(node) for node in model.graph.node):
             return  # inference may count one window too many: see `canonicalize/ceil_mode.py`
         raise CorruptModel(f"a node does not fit its inputs: {one_line(e)}") from e
-    for declared, output in zip(model.graph.output, found.graph.output, strict=True):
-        mine, shape = declared.type.tensor_type, output.type.tensor_type.shape
+    shapes = {v.name: v.type.tensor_type.shape for v in [*found.graph.output, *found.graph.input]}
+    for output in model.graph.output:
+        mine, shape = output.type.tensor_type, shapes[output.name]
         if shape.dim and mine.HasField("shape") and len(mine.shape.dim) != len(shape.dim):
             mine.shape.CopyFrom(shape)
 
