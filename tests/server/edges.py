@@ -28,17 +28,20 @@ def write_copies(folder, names):
 
 
 @contextlib.contextmanager
-def service(folder, monkeypatch=None, **settings):
+def service(folder, monkeypatch=None, *flags, **settings):
     """Serve as `channel_to` does, and give a stub."""
-    with channel_to(folder, monkeypatch, **settings) as channel:
+    with channel_to(folder, monkeypatch, *flags, **settings) as channel:
         yield explain_pb2_grpc.ExplainServiceStub(channel)
 
 
 @contextlib.contextmanager
-def channel_to(folder, monkeypatch=None, **settings):
-    """Serve a folder, with odd workers if there is a monkeypatch for what starts workers."""
+def channel_to(folder, monkeypatch=None, *flags, **settings):
+    """Serve a folder, with odd workers if there is a monkeypatch for what starts workers.
+
+    flags: of the odd workers.
+    """
     if monkeypatch is not None:
-        monkeypatch.setattr(spawning, "COMMAND", (sys.executable, str(ODD_WORKER)))
+        monkeypatch.setattr(spawning, "COMMAND", (sys.executable, str(ODD_WORKER), *flags))
     defaults = {"listen": ("127.0.0.1:0",), "device": ("cpu",), "warm": False}
     settings = Settings(models=(folder,), **(defaults | settings))
     with event_loop() as loop:

@@ -3,11 +3,11 @@
 import asyncio
 import ctypes
 import os
+import sys
 
 import numpy as np
 
-from onnxplain.server.worker import ExplainServicer
-from onnxplain.server.worker.program import main
+from onnxplain.server.worker import ExplainServicer, program
 from onnxplain.v1 import explain_pb2 as pb
 
 check = ExplainServicer.Check
@@ -21,6 +21,10 @@ async def odd_check(self, request, context):
             await asyncio.sleep(1)
         case "hold":  # Python's lock, in native code, which no cancellation reaches
             ctypes.PyDLL(None).sleep(600)
+        case "greedy":  # a worker on CUDA, whose memory the edge watches
+            kept = np.ones(2**27)  # 1 GiB
+            await asyncio.sleep(60)
+            del kept
         case "hungry":
             np.ones(2**40)
         case "told":
@@ -39,4 +43,6 @@ async def odd_check(self, request, context):
 
 if __name__ == "__main__":
     ExplainServicer.Check = odd_check
-    main()
+    if "unlimited" in sys.argv:
+        program.limit_worker = lambda *_: False
+    program.main()

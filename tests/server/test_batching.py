@@ -2,8 +2,6 @@
 
 import asyncio
 import io
-import threading
-from contextlib import asynccontextmanager
 
 import grpc
 import numpy as np
@@ -12,20 +10,18 @@ import pytest
 from grpc import StatusCode
 from PIL import Image
 from server.running import ANY_SIZE, CLASSIFIER, model, pixels
+from server.scheduling import Held, serving, until
 
 from onnxplain.engine import Engine
 from onnxplain.registry import FolderSource
-from onnxplain.server.errors import ErrorInterceptor
-from onnxplain.server.settings import Settings
-from onnxplain.server.worker import ExplainServicer, Models, Scheduler
+from onnxplain.server.worker import Models
 from onnxplain.server.worker.batching import explain_key
 from onnxplain.server.worker.calls import Call
 from onnxplain.server.worker.computations import Computations
 from onnxplain.v1 import explain_pb2 as pb
-from onnxplain.v1 import explain_pb2_grpc, tensors
+from onnxplain.v1 import tensors
 
 UNIT = pb.Preprocess(scale=1 / 255)
-NO_PROXY = [("grpc.enable_http_proxy", 0)]
 
 
 @pytest.fixture(scope="module")
@@ -187,44 +183,6 @@ def test_what_differs_does_not_run_together(fields):
     assert None not in keys
     arrays = [request(network_input(0), layer="c"), request(picture(0), layer="c")]
     assert len({explain_key(one) for one in arrays}) == 2
-
-
-class Held(Engine):
-    """An engine whose first call waits until it is let go; it counts the images of each call."""
-
-    def __init__(self):
-        super().__init__("cpu")
-        self.begun, self.gone_on, self.images = threading.Event(), threading.Event(), []
-
-    def explain_units(self, model, images, *arguments, **choices):
-        self.images.append(len(getattr(images, "rows", images)))
-        if len(self.images) == 1:
-            self.begun.set()
-            assert self.gone_on.wait(10)
-        return super().explain_units(model, images, *arguments, **choices)
-
-
-@asynccontextmanager
-async def serving(folder, engine, **settings):
-    """Serve a folder in this event loop, and give the stub and the scheduler."""
-    scheduler = Scheduler(Settings(concurrency=1, **settings))
-    server = grpc.aio.server(interceptors=[ErrorInterceptor()])
-    servicer = ExplainServicer(Models([FolderSource(folder)]), engine, scheduler)
-    explain_pb2_grpc.add_ExplainServiceServicer_to_server(servicer, server)
-    port = server.add_insecure_port("127.0.0.1:0")
-    await server.start()
-    async with grpc.aio.insecure_channel(f"127.0.0.1:{port}", NO_PROXY) as channel:
-        yield explain_pb2_grpc.ExplainServiceStub(channel), scheduler
-    await server.stop(0)
-    scheduler.close()
-
-
-async def until(condition):
-    for _ in range(2000):
-        if condition():
-            return
-        await asyncio.sleep(0.005)
-    raise AssertionError("it did not come about")
 
 
 def behind_one(folder, test, **settings):

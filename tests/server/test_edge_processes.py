@@ -28,6 +28,7 @@ from server.running import CLASSIFIER, model
 
 from onnxplain.graphops.errors import DeviceError, ServiceError
 from onnxplain.server import start
+from onnxplain.server.edge.private_folders import PrivateFolder
 from onnxplain.v1 import explain_pb2_grpc
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
@@ -148,6 +149,26 @@ def test_a_service_is_ready_before_its_models_are_warm(tmp_path):
         onnx.save(model(CLASSIFIER), tmp_path / "bad.onnx")
         assert next(watch).status == SERVING
         watch.cancel()
+
+
+def test_folders_of_killed_edges_are_removed(tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    abandoned, foreign = tmp_path / "onnxplain-abandoned", tmp_path / "other"
+    held = PrivateFolder()
+    for folder in (abandoned, foreign, held.path):
+        folder.mkdir(exist_ok=True)
+        os.utime(folder, (0, 0))
+    fresh = tmp_path / "onnxplain-fresh"
+    fresh.mkdir()
+    PrivateFolder().close()
+    assert sorted(tmp_path.iterdir()) == sorted([foreign, fresh, held.path])
+    held.close()
+    long = tmp_path / ("x" * 80)
+    long.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(long))
+    with pytest.raises(ServiceError, match="set TMPDIR to a shorter one"):
+        PrivateFolder()
+    assert list(long.iterdir()) == []
 
 
 def test_elsewhere_than_on_linux_a_service_says_what_to_do(tmp_path, monkeypatch):

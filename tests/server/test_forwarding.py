@@ -67,6 +67,11 @@ def test_bytes_that_are_no_request(raw):
     assert failure(raw, b"\x0a\xff") == (StatusCode.INVALID_ARGUMENT, "InputError")
 
 
+def test_what_the_edge_asks_of_workers_is_not_for_clients(channel):
+    call = channel.unary_unary("/onnxplain.v1.WorkerService/Warm")
+    assert failure(call, b"") == (StatusCode.UNIMPLEMENTED, "UnknownCall")
+
+
 def test_the_deadline_passes(stub):
     begun = time.monotonic()
     with pytest.raises(grpc.RpcError) as caught:

@@ -14,6 +14,7 @@ from grpc import StatusCode
 from server.edges import check, eventually, failure, service, workers_of, write_copies
 from server.running import ANY_SIZE, CLASSIFIER, model, pixels
 
+from onnxplain.server.edge import pool
 from onnxplain.v1 import explain_pb2 as pb
 from onnxplain.v1 import tensors
 
@@ -99,6 +100,43 @@ def test_a_worker_that_holds_pythons_lock_is_killed_after_the_grace(tmp_path, mo
         assert eventually(lambda: worker not in workers_of())
         assert eventually(lambda: check(stub, "good")).ok
         assert time.monotonic() - begun < 25  # sooner than a worker that only seems to hang
+
+
+def test_a_worker_that_does_not_answer_is_replaced(tmp_path, monkeypatch):
+    write_copies(tmp_path, ["hold", "good"])
+    monkeypatch.setattr(pool, "HANG_SECONDS", 4.0)
+    with service(tmp_path, monkeypatch) as stub:
+        assert failure(check, stub, "hold", timeout=60) == DIED
+        assert eventually(lambda: check(stub, "good")).ok
+
+
+def test_a_cancelled_stream_frees_its_slot(tmp_path):
+    onnx.save(model(ANY_SIZE), tmp_path / "any.onnx")
+    image = pb.Image(pixels=tensors.from_array(pixels(100, 100)))
+    view = pb.ViewRequest(
+        model="models/any", images=[image], occlusion=pb.OcclusionView(window=1, stride=1)
+    )
+    with service(tmp_path, concurrency=1) as stub:
+        before = workers_of()
+        for _ in range(3):
+            call = stub.View(view)
+            assert next(call).WhichOneof("part") == "progress"
+            call.cancel()
+        assert check(stub, "any").ok
+        assert workers_of() == before
+
+
+def test_a_worker_without_a_limit_of_its_own_is_watched(tmp_path, monkeypatch):
+    write_copies(tmp_path, ["greedy", "good"])
+    with service(tmp_path, monkeypatch, "unlimited", memory_bytes=700 * 2**20) as stub:
+        (worker,) = workers_of()
+        with pytest.raises(grpc.RpcError) as caught:
+            check(stub, "greedy", timeout=60)
+        assert caught.value.code() is StatusCode.RESOURCE_EXHAUSTED
+        assert kind_of(caught.value) == "OutOfMemory"
+        assert RetryInfo.DESCRIPTOR.full_name not in details(caught.value)
+        assert eventually(lambda: check(stub, "good")).ok
+        assert worker not in workers_of()
 
 
 def test_out_of_memory_is_told_and_the_worker_goes_on(tmp_path, monkeypatch):

@@ -27,9 +27,9 @@ class Admission:
     def admit(self, model: str) -> Iterator[None]:
         """Count a call of a model while it lasts. Raises QueueFull."""
         if self.admitted[model] >= self._most:
+            what = f"for '{model}' " if model else ""
             raise QueueFull(
-                f"{self._queue} calls wait for '{model}' already: try again in a while, or call "
-                "less often"
+                f"{self._queue} calls wait {what}already: try again in a while, or call less often"
             )
         self.admitted[model] += 1
         try:

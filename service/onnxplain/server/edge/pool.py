@@ -94,7 +94,7 @@ class Pool:
         await self._fresh.acquire()
         try:
             link = await self._spawn("alone", worker_settings(self._settings))
-        except OnnxplainError as error:
+        except (OnnxplainError, OSError) as error:
             self._fresh.release()
             raise NoWorker(f"a worker could not be started: {error}") from error
         except BaseException:
@@ -132,7 +132,7 @@ class Pool:
                 try:
                     link = await self._spawn(link.key, self._local[link.key])
                     break
-                except (OnnxplainError, OSError, TimeoutError) as error:
+                except (OnnxplainError, OSError) as error:
                     log.error("worker %s could not be replaced: %s", link.key, error)
                     pause = min(max(2 * pause, FIRST_PAUSE), LONGEST_PAUSE)
 
@@ -140,8 +140,12 @@ class Pool:
         """Connect to a remote worker, and again whenever the connection was lost."""
         while True:
             link = WorkerLink(address, address, credentials=credentials)
-            while not await link.check(CONNECT_SECONDS):
-                await asyncio.sleep(PING_SECONDS)
+            try:
+                while not await link.check(CONNECT_SECONDS):
+                    await asyncio.sleep(PING_SECONDS)
+            except asyncio.CancelledError:
+                await link.channel.close()
+                raise
             self.links[address] = link
             log.info("worker %s is connected", address)
             await self._attend(link)

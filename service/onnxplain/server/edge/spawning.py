@@ -21,7 +21,7 @@ COMMAND = (sys.executable, "-m", "onnxplain.server.worker")
 
 # What Python, ONNX Runtime and CUDA read of the environment; everything else stays with the edge.
 PASSED = ("PATH", "LANG", "TZ", "LD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES", "NVIDIA_VISIBLE_DEVICES")
-PASSED_PREFIXES = ("LC_", "OMP_", "CUDA_CACHE_")
+PASSED_PREFIXES = ("LC_", "OMP_", "MALLOC_", "CUDA_CACHE_")
 START_SECONDS = 60.0
 
 
@@ -51,7 +51,7 @@ class WorkerProcess:
 
         Raises:
             OnnxplainError: the worker's own, such as OptionError for an unknown device.
-            ServiceError: the worker ended before it listened.
+            ServiceError: the worker did not come to listen.
         """
         # Nothing can be found in the working folder: ONNX Runtime reads external data from there.
         working, home = folder / "empty", folder / "home"
@@ -69,6 +69,9 @@ class WorkerProcess:
         try:
             async with asyncio.timeout(START_SECONDS):
                 await worker._handshake(settings)
+        except TimeoutError as e:
+            await worker.end()
+            raise ServiceError(f"a worker did not start within {START_SECONDS:g} seconds") from e
         except BaseException:
             await worker.end()
             raise

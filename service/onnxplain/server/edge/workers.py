@@ -165,7 +165,10 @@ class Workers:
             alone = self._alone[model] = _Alone(asyncio.ensure_future(self._pool.fresh()))
         alone.calls += 1
         try:
-            yield await asyncio.shield(alone.started)
+            link = await asyncio.shield(alone.started)
+            if link.fallen.is_set():  # with a call that came before
+                raise NoWorker("the worker for the model has just ended: repeat the call")
+            yield link
         finally:
             alone.calls -= 1
             if not alone.calls:

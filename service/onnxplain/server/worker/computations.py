@@ -106,6 +106,7 @@ class Computations:
         progress: ProgressQueue[pb.ExplainUnitsResponse],
     ) -> Generator[pb.ExplainUnitsResponse]:
         """Yield the explanation of units of a layer."""
+        call.batch = len(request.images)
         engine = limited(self._engine, call)
         with self._models.use(request.model) as (name, path):
             arguments = requests.explain_arguments(request)

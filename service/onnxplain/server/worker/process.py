@@ -27,6 +27,7 @@ SERVICES = (
     explain_pb2.DESCRIPTOR.services_by_name["ExplainService"].full_name,
     open_inference_pb2.DESCRIPTOR.services_by_name["GRPCInferenceService"].full_name,
 )
+LAST_SECONDS = 2.0  # for calls that are ended to send their status
 
 
 class WorkerServer:
@@ -49,9 +50,9 @@ class WorkerServer:
     async def stop(self, grace: float) -> None:
         """Accept no new calls, and let running ones finish within `grace` seconds."""
         await self._status.enter_graceful_shutdown()
-        stopped = asyncio.ensure_future(self._server.stop(grace))
-        # After the grace period gRPC drops calls mid-message: cancelled earlier, they end cleanly.
-        await asyncio.wait([stopped], timeout=grace / 2)
+        # After its grace period gRPC drops calls mid-message: ended before, they have a status.
+        stopped = asyncio.ensure_future(self._server.stop(grace + LAST_SECONDS))
+        await asyncio.wait([stopped], timeout=grace)
         self._scheduler.stop()
         await stopped
         self._scheduler.close()

@@ -28,15 +28,12 @@ class ProgressQueue(Generic[T]):
         self._queue: asyncio.Queue[T | None] = asyncio.Queue()
 
     def count(self, done: int, total: int) -> None:
-        """Record the steps done without a message, where their results are the message.
-
-        Raises InputError for too many.
-        """
-        check_runs(done, total)
+        """Record the steps done without a message, where their results are the message."""
         self._done, self.total = done, total
 
     def steps(self, done: int, total: int) -> None:
         """Queue the number of steps done. Raises InputError for too many."""
+        check_runs(done, total)
         self.count(done, total)
         self._put(pb.Progress(done=done, total=total))
 
