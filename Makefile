@@ -10,7 +10,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PROTOS := $(patsubst proto/%,%,$(wildcard proto/onnxplain/*/*.proto))
 
-.PHONY: demo docs notebooks test test-all lint wheel proto generate docs-methods bench load bench-cold-start bench-gpu bench-memory bench-pictures bench-rewriting bench-values default-layers gallery gpu-placement parity portability soak torchvision-preset clean
+.PHONY: demo docs notebooks test test-all lint wheel proto generate docs-methods bench load bench-cold-start bench-gpu bench-memory bench-pictures bench-rewriting bench-values default-layers fuzz gallery gpu-placement parity portability soak torchvision-preset clean
 
 demo: $(VENV)/run
 	$(BIN)/python examples/demo.py
@@ -21,6 +21,13 @@ test: $(VENV)/dev
 # The whole suite with 3,000 random networks in the property test instead of 300.
 test-all: $(VENV)/dev
 	ONNXPLAIN_PROPERTY_CASES=3000 $(BIN)/python -m pytest -n 2
+
+# Mutated models and requests, against a process and a service that they may not bring down.
+MODELS ?= 70000
+REQUESTS ?= 50000
+fuzz: $(VENV)/dev
+	$(BIN)/python tests/hostile/fuzz_models.py $(MODELS)
+	$(BIN)/python tests/hostile/fuzz_requests.py $(REQUESTS)
 
 lint: $(VENV)/dev
 	$(BIN)/ruff check .

@@ -114,7 +114,7 @@ def _report(count: int = 1000, first: int = 0) -> int:
         print(f"{title}: {sum(map(len, found.values()))}")
         for cause, numbers in found.items():
             print(f"  {len(numbers)} x {cause}: cases {numbers[:5]}")
-    return 1 if tally.deaths or tally.hangs or tally.defects else 0
+    return 0 if tally.clean else 1
 
 
 if __name__ == "__main__":

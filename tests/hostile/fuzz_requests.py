@@ -15,7 +15,7 @@ import time
 from collections import Counter
 from pathlib import Path
 
-__all__ = ["SEED", "Outcome", "send_cases"]
+__all__ = ["SEED", "Outcome", "run_cases", "send_cases"]
 
 SEED = 20261128
 AT_ONCE = 8
@@ -39,6 +39,7 @@ class Outcome:
         self.leaks: dict[str, list[int]] = {}
         self.hangs: list[int] = []
         self.deaths: Counter[str] = Counter()
+        self.killing: dict[str, list[int]] = {}
         self.left: list[str] = []
         self.answers = True
 
@@ -91,6 +92,8 @@ async def _send(channel, number: int, outcome: Outcome, folder: str) -> None:
         end, text = "hang", ""
         outcome.hangs.append(number)
     outcome.ends[end] += 1
+    if end.endswith("WorkerDied"):
+        outcome.killing.setdefault(method.name, []).append(number)
     if "Traceback" in text or "/tmp/" in text or (folder and folder in text):
         outcome.leaks.setdefault(f"{method.name}: {text[:200]}", []).append(number)
 
@@ -147,7 +150,8 @@ class _Deaths(logging.Handler):
             self._outcome[text.partition(":")[2].strip()[:300]] += 1
 
 
-async def _run(first: int, count: int) -> Outcome:
+async def run_cases(first: int, count: int) -> Outcome:
+    """Send cases to a service of its own, and return how they ended."""
     from hostile.seed_requests import write_models
 
     from onnxplain.server.serving import start_settings
@@ -195,11 +199,11 @@ async def _answers(address: str) -> bool:
 
 def _report(count: int = 1000, first: int = 0) -> int:
     began = time.monotonic()
-    outcome = asyncio.run(_run(first, count))
+    outcome = asyncio.run(run_cases(first, count))
     print(f"{count} requests in {time.monotonic() - began:.0f} s, seed {SEED}")
     for end, number in outcome.ends.most_common():
         print(f"{number:8} {end}")
-    for title in ("defects", "leaks", "deaths"):
+    for title in ("defects", "leaks", "deaths", "killing"):
         found = getattr(outcome, title)
         print(f"{title}: {len(found)}")
         for text, numbers in found.items():

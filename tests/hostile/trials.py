@@ -17,6 +17,7 @@ __all__ = ["Tally", "answer_cases", "run_cases"]
 
 NUMBER = struct.Struct("<qH")  # a case's number and the length of the word that says how it ended
 BEGIN = "begin"
+MEMORY = 2**32  # bytes of addresses
 
 
 @dataclass
@@ -32,6 +33,11 @@ class Tally:
     hangs: dict[str, list[int]] = field(default_factory=dict)
     defects: dict[str, list[int]] = field(default_factory=dict)
 
+    @property
+    def clean(self) -> bool:
+        """Whether nothing was found."""
+        return not (self.deaths or self.hangs or self.defects)
+
     def add(self, number: int, word: str) -> None:
         """Count a case; a word that begins with "!" names a defect."""
         self.ends[word.split(":")[0]] += 1
@@ -39,9 +45,7 @@ class Tally:
             self.defects.setdefault(word[1:], []).append(number)
 
 
-def run_cases(
-    command: Sequence[str], first: int, count: int, seconds: float = 30.0, memory: int = 2**32
-) -> Tally:
+def run_cases(command: Sequence[str], first: int, count: int, seconds: float = 30.0) -> Tally:
     """Run the cases from `first` on, in a process that is started again where one kills it.
 
     Args:
@@ -49,27 +53,22 @@ def run_cases(
         first: the number of the first case.
         count: the number of cases.
         seconds: after which a case hangs.
-        memory: the bytes of addresses that the process may take.
 
     Returns:
         How the cases ended.
     """
     tally, at = Tally(), first
     while at < first + count:
-        at = _run(command, at, first + count, seconds, memory, tally)
+        at = _run(command, at, first + count, seconds, tally)
     return tally
 
 
-def _run(
-    command: Sequence[str], at: int, end: int, seconds: float, memory: int, tally: Tally
-) -> int:
+def _run(command: Sequence[str], at: int, end: int, seconds: float, tally: Tally) -> int:
     """Run cases until they are done or the process is, and return the next one."""
-    limit = (memory, memory)
     process = subprocess.Popen(
         [*command, str(at), str(end - at)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, limit),
     )
     assert process.stdout is not None and process.stderr is not None
     running, hung = at, False
@@ -103,8 +102,11 @@ def _run(
 def answer_cases(case: Callable[[int], str], first: int, count: int) -> None:
     """In the process that runs the cases: run them, and say on standard output how each ended.
 
+    The process takes no more memory than a worker may.
+
     case: runs the case of a number, and returns the word for its end.
     """
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     for number in range(first, first + count):
         for step in (lambda n: BEGIN, case):
             word = step(number).encode()[:1000]

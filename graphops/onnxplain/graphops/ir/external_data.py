@@ -49,7 +49,7 @@ def _read(tensor: onnx.TensorProto, folder: Path, name: str) -> int:
         raise UnsafeModel(f"{what} is stored in a file whose name no system has") from e
     if missing:
         raise MissingFile(
-            f"{what} is stored in '{path}', which is missing: put that file beside the model"
+            f"{what} is stored in '{location}', which is missing: put that file beside the model"
         )
     length = entries.get("length") or str(_length(tensor))
     if "length" not in entries:
@@ -67,6 +67,7 @@ def _read(tensor: onnx.TensorProto, folder: Path, name: str) -> int:
         ) from e
     except OSError as e:
         raise MissingFile(f"{what} is stored in an unreadable file: {e.strerror}") from e
+    tensor.ClearField("data_location")
     return int(length)
 
 

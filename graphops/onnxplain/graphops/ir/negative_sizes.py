@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-import numpy as np
 import onnx
 from onnx import numpy_helper
 
@@ -19,8 +18,9 @@ WINDOWS = {
     "AveragePool", "Conv", "ConvInteger", "ConvTranspose", "DeformConv", "LpPool", "MaxPool",
     "MaxUnpool", "QLinearConv",
 }  # fmt: skip
-# Operators whose output has a negative size only by a negative number among these attributes, or
-# among the inputs after the first.
+LARGE = 2**31  # numbers above may overflow to negative ones
+# Operators whose output has a negative size only by a negative or large number among these
+# attributes, or among the inputs after the first.
 NUMBERED = {
     "CenterCropPad": (), "Pad": ("pads",), "Resize": (), "Split": ("split",), "TopK": ("k",),
     "Upsample": ("scales",),
@@ -81,8 +81,9 @@ def _may_be_negative(node: onnx.NodeProto, constants: dict[str, onnx.TensorProto
     names = [name for name in node.input[1:] if name]
     if not all(name in constants for name in names):
         return True
-    numbers: list[Iterable[float]] = [numpy_helper.to_array(constants[n]).ravel() for n in names]
+    values = [numpy_helper.to_array(constants[n]).ravel() for n in names]
+    numbers: list[Iterable[float]] = [v for v in values if v.dtype.kind in "fiu"]
     for attribute in node.attribute:
         if attribute.name in NUMBERED[node.op_type]:
             numbers += [attribute.ints, attribute.floats, [attribute.i]]
-    return any(np.issubdtype(type(n), np.number) and n < 0 for part in numbers for n in part)
+    return any(not 0 <= n <= LARGE for part in numbers for n in part)

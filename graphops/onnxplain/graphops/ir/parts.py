@@ -6,7 +6,8 @@ Its limits lie far above the networks that exist, and hold for everyone.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Iterator
 
 import onnx
 from google.protobuf.message import Message
@@ -14,7 +15,7 @@ from onnx import numpy_helper
 
 from onnxplain.graphops.errors import CorruptModel, UnsafeModel, UnsupportedModel
 
-__all__ = ["require_values", "tensors_of"]
+__all__ = ["all_nodes", "require_values", "tensors_of"]
 
 MAX_NODES = 2**16  # in all graphs, with each call of a function replaced by the function's nodes
 MAX_PARTS = 2**20  # protobuf messages, and names that nodes read and write
@@ -23,6 +24,7 @@ MAX_NAME = 2**14  # characters
 MAX_CALLS = 64  # functions that call each other, one inside the other
 COUNTED = 2**20  # bytes of a tensor whose values are counted here, which copies them
 TYPES = frozenset(onnx.TensorProto.DataType.values())
+EQUATION = re.compile(rb"[A-Za-z.,> -]*")  # of Einsum
 LONG = ("doc_string", "value")  # texts that may be longer: documentation and metadata
 
 Key = tuple[str, str, str]
@@ -111,6 +113,12 @@ def require_values(tensors: Iterable[onnx.TensorProto], available: int, name: st
             ) from e
 
 
+def all_nodes(model: onnx.ModelProto) -> Iterator[onnx.NodeProto]:
+    """Yield the nodes of a model's graph and functions, and those of their bodies."""
+    for nodes in (model.graph.node, *(function.node for function in model.functions)):
+        yield from _nodes(nodes)
+
+
 class _Calls:
     """The nodes that calls of a model's functions stand for."""
 
@@ -137,7 +145,7 @@ class _Calls:
         return self._known[key]
 
 
-def _nodes(nodes: Iterable[onnx.NodeProto]) -> Iterable[onnx.NodeProto]:
+def _nodes(nodes: Iterable[onnx.NodeProto]) -> Iterator[onnx.NodeProto]:
     """Yield nodes, and those of their bodies."""
     for node in nodes:
         yield node
@@ -159,11 +167,32 @@ def _require_plain(node: onnx.NodeProto, name: str) -> None:
         raise UnsupportedModel(
             f"{name} has a node {node.op_type} with over {MAX_VALUES} inputs or outputs"
         )
+    attributes = {attribute.name: attribute for attribute in node.attribute}
+    for attribute in node.attribute:
+        for text in (attribute.s, *attribute.strings):
+            _require_utf_8(text, attribute.name, node, name)
+    # On these, ONNX's shape inference ends the process or goes on for ever.
+    outputs, equation = attributes.get("num_outputs"), attributes.get("equation")
+    if node.op_type == "Split" and outputs and outputs.i and outputs.i != len(node.output):
+        raise CorruptModel(
+            f"{name} is damaged: its Split of {len(node.output)} outputs declares {outputs.i}"
+        )
+    if node.op_type == "Einsum" and equation and not EQUATION.fullmatch(equation.s):
+        raise CorruptModel(f"{name} is damaged: the equation of its Einsum is none")
     if node.op_type == "EPContext":
         raise UnsafeModel(
             f"{name} has a node EPContext, which holds or names a model compiled for one device: "
             "give the model that it was compiled from"
         )
+
+
+def _require_utf_8(text: bytes, field: str, node: onnx.NodeProto, name: str) -> None:
+    try:
+        text.decode()
+    except UnicodeDecodeError as e:
+        raise CorruptModel(
+            f"{name} is damaged: the text of '{field}' of a node {node.op_type} is not UTF-8"
+        ) from e
 
 
 def _require_type(number: int, what: str, name: str) -> None:

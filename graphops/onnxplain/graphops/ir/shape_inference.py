@@ -69,7 +69,8 @@ def infer_shapes(graph: Graph, sizes_changed: bool = False) -> None:
 def require_consistent(model: onnx.ModelProto) -> None:
     """Raise CorruptModel where a node's attributes, ranks or sizes contradict each other.
 
-    Declared shapes are ignored: they are often stale, and no runtime checks them.
+    Declared shapes are ignored: they are often stale, and no runtime checks them. That of an output
+    is corrected, in place, where it has another rank.
     Raises UnsupportedModel where a tensor is larger than any machine's memory.
     """
     light = without_large_constants(model)
@@ -79,12 +80,19 @@ def require_consistent(model: onnx.ModelProto) -> None:
             output.type.tensor_type.ClearField("shape")
     try:
         # First without the values of lists, since those of a long one take much memory.
+        _require_possible(light)
         _require_possible(inferred(light, values=False))
-        _require_possible(inferred(light, strict=True))
+        found = inferred(light, strict=True)
+        _require_possible(found)
     except (onnx.shape_inference.InferenceError, RuntimeError, ValueError) as e:
         if any(_rounds_up(node) for node in model.graph.node):
             return  # inference may count one window too many: see `canonicalize/ceil_mode.py`
         raise CorruptModel(f"a node does not fit its inputs: {one_line(e)}") from e
+    shapes = {v.name: v.type.tensor_type.shape for v in [*found.graph.output, *found.graph.input]}
+    for output in model.graph.output:
+        mine, shape = output.type.tensor_type, shapes[output.name]
+        if shape.dim and mine.HasField("shape") and len(mine.shape.dim) != len(shape.dim):
+            mine.shape.CopyFrom(shape)
 
 
 def drop_redundant_pads(nodes: Iterable[onnx.NodeProto]) -> None:

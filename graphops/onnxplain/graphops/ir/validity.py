@@ -15,9 +15,12 @@ from onnxplain.graphops.errors import (
     one_line,
 )
 from onnxplain.graphops.ir.large import fits
+from onnxplain.graphops.ir.parts import all_nodes
 from onnxplain.graphops.ir.shape_inference import without_large_constants
 
 __all__ = ["diagnosing"]
+
+STANDARD = ("", "ai.onnx", "ai.onnx.ml")
 
 
 @contextmanager
@@ -54,4 +57,8 @@ def _invalid(model: onnx.ModelProto) -> str | None:
     # the checker's own errors, and those of its parts on invalid text and overflowing sizes
     except Exception as e:
         return one_line(e) or type(e).__name__
+    functions = {(f.domain, f.name) for f in model.functions}
+    for node in all_nodes(model):
+        if node.domain not in STANDARD and (node.domain, node.op_type) not in functions:
+            return f"nothing defines its operator '{node.op_type}' of domain '{node.domain}'"
     return None

@@ -84,7 +84,7 @@ class Heads:
     def scale(self, op: Emitter, n: Node) -> Tensor:
         """Return the factor of the scores, by default 1/√width."""
         scale, width = attribute(n, "scale"), shape_of(self.q)[-1]
-        if scale is None and isinstance(width, int):
+        if scale is None and isinstance(width, int) and width > 0:
             scale = width**-0.5
         if scale is not None:
             return op.constant(scale, dtype_of(self.q))

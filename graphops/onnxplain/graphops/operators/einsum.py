@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import string
 
-from onnxplain.graphops.errors import UnsupportedOperator
+from onnxplain.graphops.errors import CorruptModel, UnsupportedOperator
 from onnxplain.graphops.ir import Emitter, Node, Shape, Tensor, attribute, is_constant, shape_of
 from onnxplain.graphops.operators.broadcast import unbroadcast
 from onnxplain.graphops.operators.constructors import NOT_FOLLOWED
@@ -49,6 +49,8 @@ def _sizes(n: Node, terms: list[str]) -> dict[str, Shape]:
     """Return for each index the sizes of the inputs along it, None where not known."""
     found: dict[str, Shape] = {}
     for tensor, term in zip(n.inputs, terms, strict=True):
+        if len(tensor.shape or term) != len(term):
+            raise CorruptModel(f"the equation of Einsum '{n.name}' does not fit '{tensor.name}'")
         for c, size in zip(term, tensor.shape or [None] * len(term), strict=True):
             found.setdefault(c, []).append(size)
     return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 from typing import TYPE_CHECKING, Any
 
 import numpy.typing as npt
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["CUDA", "FATAL", "Loadable", "cuda_advice", "load_session", "open_session", "translated"]
 
 CUDA = "CUDAExecutionProvider"
+BUILD_PATH = re.compile(r"/onnxruntime_src/\S+ ?")  # where its own code lay when it was compiled
 NEWEST_IR = 13  # that ONNX Runtime 1.31 takes; it reads newer models if they do not say so
 FATAL = 4  # a log level of ONNX Runtime, which also raises the errors that it logs
 # The types of tensors that ONNX Runtime takes as arrays: NumPy's own.
@@ -122,7 +124,7 @@ def open_session(
 
 def translated(error: Exception, what: str) -> OnnxplainError:
     """Return ONNX Runtime's error as one of ours. what: what could not be done."""
-    text = " ".join(str(error).split())
+    text = " ".join(BUILD_PATH.sub("", str(error)).split())
     memory = ("bad_alloc", "Failed to allocate memory", "out of memory")
     if isinstance(error, MemoryError) or any(word in text for word in memory):
         return OutOfMemory(f"out of memory: {text}; explain fewer or smaller pictures at once")
