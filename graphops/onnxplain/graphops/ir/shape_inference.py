@@ -108,7 +108,7 @@ def drop_redundant_pads(nodes: Iterable[onnx.NodeProto]) -> None:
 
 
 def _require_bounds(graph: onnx.GraphProto) -> None:
-    """Raise CorruptModel where a Slice's constant bounds do not fit each other: inference is lax."""
+    """Raise CorruptModel where a Slice's constant bounds do not fit: inference is lax."""
     constants = {tensor.name: tuple(tensor.dims) for tensor in graph.initializer}
     for node in graph.node:
         if node.op_type == "Slice":
