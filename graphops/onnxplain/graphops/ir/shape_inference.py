@@ -78,6 +78,7 @@ def require_consistent(model: onnx.ModelProto) -> None:
     for output in light.graph.output:
         if output.type.HasField("tensor_type"):  # not a sequence or a map
             output.type.tensor_type.ClearField("shape")
+    _require_bounds(light.graph)
     try:
         # First without the values of lists, since those of a long one take much memory.
         _require_possible(light)
@@ -104,6 +105,16 @@ def drop_redundant_pads(nodes: Iterable[onnx.NodeProto]) -> None:
         attrs = {a.name: a for a in node.attribute}
         if "pads" in attrs and "auto_pad" in attrs and attrs["auto_pad"].s not in (b"", b"NOTSET"):
             node.attribute.remove(attrs["pads"])
+
+
+def _require_bounds(graph: onnx.GraphProto) -> None:
+    """Raise CorruptModel where a Slice's constant bounds do not fit: inference is lax."""
+    constants = {tensor.name: tuple(tensor.dims) for tensor in graph.initializer}
+    for node in graph.node:
+        if node.op_type == "Slice":
+            shapes = {constants[name] for name in node.input[1:] if name in constants}
+            if len(shapes) > 1 or any(len(shape) != 1 for shape in shapes):
+                raise CorruptModel(f"the bounds and axes of a Slice have the shapes {[*shapes]}")
 
 
 def _require_possible(inferred: onnx.ModelProto) -> None:
