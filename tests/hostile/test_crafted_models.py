@@ -33,7 +33,7 @@ def explain(data):
     Engine("cpu", threads=1).limited(SECONDS, None).explain(network.model, IMAGE, None, "gradient")
 
 
-@pytest.mark.parametrize("name", CRAFTED.keys() - set(LIMITED))
+@pytest.mark.parametrize("name", sorted(CRAFTED.keys() - set(LIMITED)))
 def test_a_crafted_model(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     data, begun = data_of(name), time.monotonic()
