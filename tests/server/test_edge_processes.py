@@ -153,15 +153,19 @@ def test_a_service_is_ready_before_its_models_are_warm(tmp_path):
 
 def test_folders_of_killed_edges_are_removed(tmp_path, monkeypatch):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    abandoned, foreign = tmp_path / "onnxplain-abandoned", tmp_path / "other"
+    abandoned, fresh, unmarked, foreign = (
+        tmp_path / name
+        for name in ("onnxplain-edge-old", "onnxplain-edge-new", "onnxplain-edge-notes", "other")
+    )
     held = PrivateFolder()
-    for folder in (abandoned, foreign, held.path):
-        folder.mkdir(exist_ok=True)
+    for folder in (abandoned, fresh, unmarked, foreign):
+        folder.mkdir()
+    for folder in (abandoned, fresh, foreign):
+        (folder / ".edge").touch()
+    for folder in (abandoned, unmarked, foreign, held.path):
         os.utime(folder, (0, 0))
-    fresh = tmp_path / "onnxplain-fresh"
-    fresh.mkdir()
     PrivateFolder().close()
-    assert sorted(tmp_path.iterdir()) == sorted([foreign, fresh, held.path])
+    assert sorted(tmp_path.iterdir()) == sorted([foreign, fresh, unmarked, held.path])
     held.close()
     long = tmp_path / ("x" * 80)
     long.mkdir()

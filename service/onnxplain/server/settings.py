@@ -144,7 +144,7 @@ class Settings:
         default_text="follows from the machine's",
     )  # fmt: skip
     grace_seconds: float = setting(
-        5.0, WORKERS, NUMBER,
+        30.0, WORKERS, NUMBER,  # opening a large model takes seconds, and cannot be interrupted
         "a worker is killed when work does not stop this long after the end of its call",
     )  # fmt: skip
 

@@ -14,7 +14,8 @@ from onnxplain.graphops.errors import ServiceError
 
 __all__ = ["PrivateFolder"]
 
-PREFIX = "onnxplain-"
+PREFIX = "onnxplain-edge-"
+MARK = ".edge"  # a file that tells these folders from others of such a name
 MAX_SOCKET_PATH = 100  # of the 107 bytes that Linux allows
 LONGEST_SOCKET = "/999999/socket"
 ABANDONED_SECONDS = 60.0  # after which a folder that nobody holds is removed
@@ -30,6 +31,7 @@ class PrivateFolder:
         self.path = Path(tempfile.mkdtemp(prefix=PREFIX))
         self._held = os.open(self.path, os.O_RDONLY)
         fcntl.flock(self._held, fcntl.LOCK_EX)
+        (self.path / MARK).touch()
         if len(os.fsencode(self.path)) > MAX_SOCKET_PATH - len(LONGEST_SOCKET):
             self.close()
             raise ServiceError(
@@ -54,6 +56,7 @@ def _remove_if_abandoned(folder: Path) -> None:
     held = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     try:
         fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        shutil.rmtree(folder, ignore_errors=True)
+        if (folder / MARK).is_file():
+            shutil.rmtree(folder, ignore_errors=True)
     finally:
         os.close(held)
