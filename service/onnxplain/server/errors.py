@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
@@ -175,8 +176,10 @@ class _Guard:
         """Return the request, or a stream of them."""
         if self._streaming:
             return self._read_all(messages)
-        async for message in messages:
-            return self._read(message)
+        # gRPC's generator would take a task of its own to end, once it is collected.
+        async with aclosing(aiter(messages)) as requests:
+            async for message in requests:
+                return self._read(message)
         raise errors.InputError(f"{self._call} came without a request: send one message")
 
     async def _read_all(self, messages: AsyncIterator[bytes]) -> AsyncIterator[Any]:
