@@ -172,7 +172,7 @@ class _Guard:
         except Exception as error:
             await self._abort(context, error)
 
-    async def _request(self, messages: AsyncIterator[bytes]) -> Any:
+    async def _request(self, messages: Any) -> Any:
         """Return the request, or a stream of them."""
         if self._streaming:
             return self._read_all(messages)
@@ -205,8 +205,19 @@ class _Guard:
         metadata = dict(context.trailing_metadata() or ()) | {KIND_KEY: end.kind, **end.metadata}
         if DETAILS_KEY not in metadata:
             metadata[DETAILS_KEY] = status_details(end.code, end.text, end.kind, self._method)
+        _drop_frames(error)
         await context.abort(end.code, end.text, tuple(metadata.items()))
         raise error  # not reached: `abort` raises
+
+
+def _drop_frames(error: BaseException | None) -> None:
+    """Let go of an error's frames, whose arrays would live until cycles are collected.
+
+    The frames hold the futures that hold the error.
+    """
+    while error is not None:
+        error.__traceback__ = None
+        error = error.__cause__ or error.__context__
 
 
 async def _no_such_call(_: Any, context: Any) -> AsyncIterator[bytes]:

@@ -23,12 +23,16 @@ from onnxplain.engine.runtime.loading import (
     open_session,
     translated,
 )
+from onnxplain.engine.runtime.run_cost import available_cores
 from onnxplain.graphops.errors import Cancelled, DeviceError, OptionError
 
 __all__ = ["Session", "Stop", "resolve_device"]
 
 WARNING = 2  # a log level of ONNX Runtime
 POLL_SECONDS = 0.02
+# A session of seven nodes took 0.5 MiB. Its threads take 8 MiB of addresses each, which a service
+# limits: a cache of small sessions must not grow to thousands of threads.
+BASE_BYTES, THREAD_BYTES = 2**21, 2**19
 
 
 def resolve_device(device: str) -> str:
@@ -143,7 +147,7 @@ class Session:
     def __init__(self, model: onnx.ModelProto | Loadable, device: str, threads: int = 0) -> None:
         graph = Loadable.of(model)
         # The session holds its weights once more, arranged for its kernels.
-        self.bytes = 2 * graph.bytes
+        self.bytes = 2 * graph.bytes + BASE_BYTES + (threads or available_cores()) * THREAD_BYTES
         self._session, self._weights = load_session(graph, device, threads)
         self.outputs = tuple(value.name for value in self._session.get_outputs())
         types = {v.name: v.type.tensor_type.elem_type for v in graph.light.graph.input}
