@@ -101,6 +101,14 @@ def test_what_a_call_held_is_let_go_when_it_fails(stub_here, monkeypatch, kind):
         gc.enable()
 
 
+def test_an_error_whose_causes_form_a_ring_is_told(stub_here, monkeypatch):
+    first, second = errors.InputError("what to do"), errors.InputError("why")
+    first.__cause__, second.__cause__ = second, first
+    failing(monkeypatch, first)
+    with pytest.raises(grpc.RpcError, match="what to do"):
+        call(stub_here, "unary")
+
+
 class Held(np.ndarray):
     """An array that tells when it is gone."""
 

@@ -210,14 +210,18 @@ class _Guard:
         raise error  # not reached: `abort` raises
 
 
-def _drop_frames(error: BaseException | None) -> None:
+def _drop_frames(error: BaseException) -> None:
     """Let go of an error's frames, whose arrays would live until cycles are collected.
 
-    The frames hold the futures that hold the error.
+    The frames hold the futures that hold the error. Its causes can form a ring.
     """
-    while error is not None:
-        error.__traceback__ = None
-        error = error.__cause__ or error.__context__
+    left, seen = [error], set()
+    while left:
+        one = left.pop()
+        if id(one) not in seen:
+            seen.add(id(one))
+            one.__traceback__ = None
+            left += [cause for cause in (one.__cause__, one.__context__) if cause is not None]
 
 
 async def _no_such_call(_: Any, context: Any) -> AsyncIterator[bytes]:

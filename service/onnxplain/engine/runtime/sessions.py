@@ -105,7 +105,8 @@ class _Watcher:
     """
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        # Taken again where a generator is collected meanwhile, which removes its call.
+        self._lock = threading.RLock()
         self._stops: list[Stop] = []
         self._thread: threading.Thread | None = None
 
