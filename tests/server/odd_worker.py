@@ -19,6 +19,8 @@ async def odd_check(self, request, context):
             os.abort()
         case "slow":
             await asyncio.sleep(1)
+        case "endless":
+            await asyncio.sleep(600)
         case "hold":  # Python's lock, in native code, which no cancellation reaches
             ctypes.PyDLL(None).sleep(600)
         case "greedy":  # a worker on CUDA, whose memory the edge watches

@@ -12,6 +12,7 @@ from pathlib import Path
 import grpc
 
 from onnxplain.registry import FolderSource
+from onnxplain.server.edge.caller import CALLER, Caller
 from onnxplain.server.edge.catalogue import Catalogue
 from onnxplain.server.edge.descriptions import ModelDescriptions
 from onnxplain.server.edge.store import Store
@@ -49,6 +50,14 @@ class OneWorker:
             yield response
 
 
+class Names(grpc.aio.ServerInterceptor):
+    """Knows callers by the name that they give."""
+
+    async def intercept_service(self, continuation, details):
+        CALLER.set(Caller(dict(details.invocation_metadata).get("name", "anyone")))
+        return await continuation(details)
+
+
 @dataclass
 class Storing:
     """A running edge. stub: of its own channel. quarantined: texts by full names of models."""
@@ -70,7 +79,7 @@ async def storing(
     settings = Settings((models,), store_folder, listen=(listen,), device=("cpu",))
     # Its process is that of the tests, and not to be ended.
     server = await start_worker(replace(settings, grace_seconds=3600), 2**26)
-    edge = grpc.aio.server(interceptors=[ErrorInterceptor()])
+    edge = grpc.aio.server(interceptors=[ErrorInterceptor(), Names()])
     edge_port = edge.add_insecure_port(listen)
     async with (
         grpc.aio.insecure_channel(server.address, NO_PROXY) as inner,
@@ -111,9 +120,12 @@ def pieces(data: bytes, size: int = 2**20) -> list[pb.UploadModelRequest]:
     return [pb.UploadModelRequest(data=data[start : start + size]) for start in starts]
 
 
-def upload(stub: explain_pb2_grpc.ExplainServiceStub, name: str, data: bytes, **declared):
-    """Return the call that uploads a file; `declared` replaces what the header tells of it."""
-    return stub.UploadModel(iter([header(name, data, **declared), *pieces(data)]))
+def upload(
+    stub: explain_pb2_grpc.ExplainServiceStub, name: str, data: bytes, by="anyone", **declared
+):
+    """Return a client's call that uploads a file; `declared` replaces what its header tells."""
+    messages = iter([header(name, data, **declared), *pieces(data)])
+    return stub.UploadModel(messages, metadata=[("name", by)])
 
 
 def left_in(folder: Path) -> list[str]:

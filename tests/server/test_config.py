@@ -102,7 +102,7 @@ scopes = ["infer"]
 """.replace("HASH", HASH)
     ) == [
         "service.toml:1: no folder 'nowhere'",
-        "service.toml:2: no setting 'queu' (nearest: 'queue', 'insecure')",
+        "service.toml:2: no setting 'queu' (nearest: 'queue', 'request_bytes', 'insecure')",
         "service.toml:3: `batch` must be a whole number of at least 1, not 0",
         "service.toml:4: `warm` must be true or false, not 1",
         "service.toml:6: `listen` must be a list of at least one value",

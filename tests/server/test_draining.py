@@ -1,14 +1,17 @@
 """A service that stops: it takes no calls, and finishes those that run within the drain time."""
 
 import asyncio
+import sys
 import time
 
 import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+from server.edges import ODD_WORKER, write_copies
 from server.running import pixels, write_models
 
 from onnxplain.server import Settings, start_settings
+from onnxplain.server.edge import spawning
 from onnxplain.v1 import explain_pb2 as pb
 from onnxplain.v1 import explain_pb2_grpc, tensors
 
@@ -81,3 +84,28 @@ def test_what_runs_for_too_long_is_ended(folder, in_process):
     assert isinstance(running, grpc.StatusCode)
     assert new is grpc.StatusCode.UNAVAILABLE
     assert 0.4 < seconds < 20
+
+
+async def ended_by_the_end(folder):
+    """Return the status and the kind of a call that never ends, when the drain time is over."""
+    settings = Settings(models=(folder,), listen=("127.0.0.1:0",), device=("cpu",), warm=False)
+    service = await start_settings(settings)
+    try:
+        async with grpc.aio.insecure_channel(service.address, LOCAL) as channel:
+            call = explain_pb2_grpc.ExplainServiceStub(channel).Check(
+                pb.CheckRequest(model="models/endless"), timeout=60
+            )
+            await asyncio.sleep(0.5)
+            await service.stop(1)
+            error = (await asyncio.gather(call, return_exceptions=True))[0]
+            return error.code(), dict(error.trailing_metadata())["onnxplain-error"]
+    finally:
+        await service.stop(0)
+
+
+def test_a_call_that_ran_is_not_said_to_have_found_no_service(tmp_path, monkeypatch):
+    """UNAVAILABLE would say that it may be repeated without having happened twice."""
+    monkeypatch.setattr(spawning, "COMMAND", (sys.executable, str(ODD_WORKER)))
+    folder = write_copies(tmp_path, ["endless"])
+    code, kind = asyncio.run(ended_by_the_end(folder))
+    assert (code, kind) == (grpc.StatusCode.ABORTED, "WorkerDied")

@@ -9,7 +9,7 @@ from grpc import StatusCode
 from server.edges import channel_to, check, eventually, failure, write_copies
 
 from onnxplain.graphops.errors import QueueFull
-from onnxplain.server.edge.admission import Admission
+from onnxplain.server.edge.admission import Admission, Shares
 from onnxplain.server.edge.request_models import named_model, with_model
 from onnxplain.server.edge.routing import choose
 from onnxplain.v1 import explain_pb2 as pb
@@ -23,7 +23,7 @@ def channel(tmp_path_factory):
     folder = write_copies(tmp_path_factory.mktemp("models"), ["good", "slow", "told"])
     with (
         pytest.MonkeyPatch.context() as monkeypatch,
-        channel_to(folder, monkeypatch, concurrency=1, queue=2) as channel,
+        channel_to(folder, monkeypatch, concurrency=1, queue=5) as channel,
     ):
         yield channel
 
@@ -115,9 +115,28 @@ def test_a_model_stays_where_it_is_while_workers_come_and_go():
 
 
 def test_admission_counts_each_model_by_itself():
-    admission = Admission(1, 1)
+    admission = Admission(1, 3)
     with admission.admit("a"), admission.admit("a"), admission.admit("b"):
         assert admission.admitted == {"a": 2, "b": 1}
-        with pytest.raises(QueueFull, match="1 calls wait for 'a'"), admission.admit("a"):
+        with pytest.raises(QueueFull, match="2 calls run or wait for 'a'"), admission.admit("a"):
             pass
     assert admission.admitted == {}
+
+
+def test_clients_that_call_all_they_may_leave_places_to_others():
+    shares, admitted = Shares(36), []
+    for client in ("alice", "bob", "carol", "dave"):
+        while shares.fits(client):
+            shares.add(client, 1)
+        admitted.append(shares.held[client])
+    assert admitted == [18, 9, 5, 2]
+    shares.add("alice", -1)  # one of hers ended: the place is not for those who hold more
+    assert not shares.fits("alice")
+    assert shares.fits("erin")
+
+
+def test_one_place_is_for_whoever_comes_first():
+    shares = Shares(1)
+    assert shares.fits("alice")
+    shares.add("alice", 1)
+    assert not shares.fits("bob")

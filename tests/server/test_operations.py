@@ -11,10 +11,11 @@ import grpc
 import pytest
 from grpc import StatusCode
 from server.running import event_loop
+from server.storing import Names
 
 from onnxplain.graphops.errors import MissingModel, NoWorker, QueueFull, ServiceError, WorkerDied
 from onnxplain.server.edge import operation_queue
-from onnxplain.server.edge.caller import CALLER, Caller
+from onnxplain.server.edge.caller import CALLER
 from onnxplain.server.edge.operations import Operations
 from onnxplain.server.errors import ErrorInterceptor
 from onnxplain.server.settings import Settings
@@ -63,14 +64,6 @@ class Workers:
                     yield message.SerializeToString()
         finally:
             self.running.remove(model)
-
-
-class Names(grpc.aio.ServerInterceptor):
-    """Knows callers by the name that they give."""
-
-    async def intercept_service(self, continuation, details):
-        CALLER.set(Caller(dict(details.invocation_metadata).get("name", "anyone")))
-        return await continuation(details)
 
 
 async def resolve(name):

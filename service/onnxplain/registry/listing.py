@@ -74,6 +74,10 @@ class Listing:
             for _, version in sorted(versions.items()):
                 yield version
 
+    def __contains__(self, model: str) -> bool:
+        """Tell whether there is a model of that own name."""
+        return model in self._models
+
     def versions(self, model: str) -> Sequence[ModelVersion]:
         """Return the versions of a model.
 

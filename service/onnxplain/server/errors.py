@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import aclosing
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
@@ -15,6 +15,7 @@ from grpc import StatusCode
 
 from onnxplain.graphops import errors
 from onnxplain.server.error_details import DETAILS_KEY, status_details
+from onnxplain.server.listening import MAX_REQUEST_BYTES
 
 __all__ = ["KIND_KEY", "OURS", "STATUS", "ErrorInterceptor", "Failure", "failure"]
 
@@ -24,7 +25,7 @@ OURS = (
     "/onnxplain.",
     "/inference.",
     "/grpc.reflection.",
-    "/grpc.health.v1.Health/Check",
+    "/grpc.health.",
 )  # how the names of the calls begin whose errors are told
 KIND_KEY = "onnxplain-error"
 
@@ -116,13 +117,27 @@ def failure(error: Exception) -> Failure:
     return Failure(StatusCode.INTERNAL, text, "InternalError")
 
 
+Room = AbstractAsyncContextManager[Callable[[int], None]]
+
+
+@asynccontextmanager
+async def _any_room(_: str) -> AsyncIterator[Callable[[int], None]]:
+    yield lambda size: None
+
+
 class ErrorInterceptor(grpc.aio.ServerInterceptor):
     """Ends a call that raised, with the error's status, text, kind and details.
 
     It comes before the interceptors whose errors are to be told as well. It also reads the
     requests: gRPC calls one that it cannot read an internal error, and never ends a call that came
     without the one that it should have.
+
+    room: holds room for a request of a method, from before it is read until the call has ended; it
+    yields what is to be told the request's size.
     """
+
+    def __init__(self, room: Callable[[str], Room] | None = None) -> None:
+        self._room = room or _any_room
 
     async def intercept_service(
         self,
@@ -136,7 +151,7 @@ class ErrorInterceptor(grpc.aio.ServerInterceptor):
             return handler
         if handler is None:
             handler = grpc.stream_stream_rpc_method_handler(_no_such_call)
-        guard, serializer = _Guard(method, handler), handler.response_serializer
+        guard, serializer = _Guard(method, handler, self._room), handler.response_serializer
         if handler.response_streaming:
             return grpc.stream_stream_rpc_method_handler(guard.stream, None, serializer)
         return grpc.stream_unary_rpc_method_handler(guard.single, None, serializer)
@@ -145,9 +160,10 @@ class ErrorInterceptor(grpc.aio.ServerInterceptor):
 class _Guard:
     """The behaviors of one call, which take its requests as a stream of bytes."""
 
-    def __init__(self, method: str, handler: Any) -> None:
+    def __init__(self, method: str, handler: Any, room: Callable[[str], Room]) -> None:
         self._call = method.rpartition("/")[2]
         self._method = method
+        self._room = room
         self._deserializer = handler.request_deserializer or (lambda data: data)
         self._streaming = handler.request_streaming
         ways = (handler.request_streaming, handler.response_streaming)
@@ -156,7 +172,8 @@ class _Guard:
     async def single(self, messages: AsyncIterator[bytes], context: Any) -> Any:
         """Return the response of a call."""
         try:
-            return await self._behavior(await self._request(messages), context)
+            async with AsyncExitStack() as held:
+                return await self._behavior(await self._request(messages, held), context)
         except grpc.aio.AbortError:
             raise
         except Exception as error:
@@ -165,25 +182,36 @@ class _Guard:
     async def stream(self, messages: AsyncIterator[bytes], context: Any) -> AsyncIterator[Any]:
         """Yield the responses of a call."""
         try:
-            async for response in self._behavior(await self._request(messages), context):
-                yield response
+            async with AsyncExitStack() as held:
+                responses = self._behavior(await self._request(messages, held), context)
+                if not hasattr(responses, "__aiter__"):  # it writes to the context
+                    await responses
+                    return
+                async for response in responses:
+                    yield response
         except grpc.aio.AbortError:
             raise
         except Exception as error:
             await self._abort(context, error)
 
-    async def _request(self, messages: Any) -> Any:
-        """Return the request, or a stream of them."""
+    async def _request(self, messages: Any, held: AsyncExitStack) -> Any:
+        """Return the request, or a stream of them, once `held` has room for it."""
         if self._streaming:
-            return self._read_all(messages)
+            return self._read_all(messages, held)
+        keep = await held.enter_async_context(self._room(self._method))
         # gRPC's generator would take a task of its own to end, once it is collected.
         async with aclosing(aiter(messages)) as requests:
             async for message in requests:
+                keep(len(message))
                 return self._read(message)
         raise errors.InputError(f"{self._call} came without a request: send one message")
 
-    async def _read_all(self, messages: AsyncIterator[bytes]) -> AsyncIterator[Any]:
+    async def _read_all(
+        self, messages: AsyncIterator[bytes], held: AsyncExitStack
+    ) -> AsyncIterator[Any]:
+        keep = await held.enter_async_context(self._room(self._method))
         async for message in messages:
+            keep(MAX_REQUEST_BYTES)  # the next one may be large
             yield self._read(message)
 
     def _read(self, message: bytes) -> Any:

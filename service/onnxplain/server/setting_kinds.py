@@ -21,6 +21,7 @@ __all__ = [
     "TEXT",
     "YES_NO",
     "SettingKind",
+    "at_least",
     "one_of",
     "whole",
 ]
@@ -53,6 +54,17 @@ def whole(least: int = 0) -> SettingKind:
     return SettingKind(
         "N", accept, lambda word: int(word) if re.fullmatch(r"-?\d+", word) else word
     )
+
+
+def at_least(least: str) -> SettingKind:
+    """Return the kind of a number of bytes of at least `least`, such as "64M"."""
+
+    def accept(value: Any) -> int:
+        if (size := _bytes(value)) < _bytes(least):
+            raise ValueError(f"a number of bytes of at least {least}")
+        return size
+
+    return SettingKind("BYTES", accept)
 
 
 def one_of(*words: str) -> SettingKind:

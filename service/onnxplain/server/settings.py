@@ -19,6 +19,7 @@ from onnxplain.server.setting_kinds import (
     TEXT,
     YES_NO,
     SettingKind,
+    at_least,
     one_of,
     whole,
 )
@@ -159,6 +160,10 @@ class Settings:
     max_model_bytes: int = setting(
         2**31, LIMITS, BYTES, "size of an uploaded model", default_text="2G, the most that ONNX has"
     )
+    request_bytes: int = setting(
+        2**30, LIMITS, at_least("64M"), default_text="1G",
+        help="size of all requests that the service holds at once, of which one may have 64M",
+    )  # fmt: skip
     streams: int = setting(256, LIMITS, whole(1), "calls at once in one connection")
 
     state: Path | None = setting(

@@ -14,7 +14,7 @@ from onnxplain.server.edge.caller import CALLER, Caller
 from onnxplain.server.tokens import SCOPES, Token, find_token
 from onnxplain.v1 import explain_pb2
 
-__all__ = ["AccessInterceptor", "scope_of"]
+__all__ = ["OPEN", "AccessInterceptor", "scope_of"]
 
 EXPLAIN = explain_pb2.DESCRIPTOR.services_by_name["ExplainService"].full_name
 SCOPE = {
@@ -68,6 +68,14 @@ class AccessInterceptor(grpc.aio.ServerInterceptor):
             handler = grpc.stream_stream_rpc_method_handler(_refused)
         return wrapped(handler, begin)
 
+    def name(self, context: Context) -> str:
+        """Return the name of a call's client, "" if its token or certificate does not tell."""
+        if self._tokens:
+            token = self._token(context.invocation_metadata())
+            return token.name if token else ""
+        shown_name = next(iter(context.auth_context().get("x509_common_name", ())), b"")
+        return re.sub(r"[^!-~]", "?", shown_name.decode(errors="replace"))
+
     def _token(self, metadata: Any) -> Token | None:
         word, _, text = str(dict(metadata or ()).get("authorization", "")).partition(" ")
         return find_token(self._tokens, text.strip()) if word.lower() == "bearer" else None
@@ -76,9 +84,7 @@ class AccessInterceptor(grpc.aio.ServerInterceptor):
         """Return the caller. Raises Unauthenticated."""
         unknown = CALLER.get()
         if not self._tokens:
-            shown_name = next(iter(context.auth_context().get("x509_common_name", ())), b"")
-            name = re.sub(r"[^!-~]", "?", shown_name.decode(errors="replace")) or unknown.name
-            return Caller(name, frozenset(SCOPES), unknown.request_id)
+            return Caller(self.name(context) or unknown.name, frozenset(SCOPES), unknown.request_id)
         metadata = context.invocation_metadata()
         token = self._token(metadata)
         if token is None:

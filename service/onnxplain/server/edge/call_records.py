@@ -72,10 +72,17 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
     """Records each call, and hands the record to `observers` when the call has ended.
 
     It comes first of the interceptors, so that it sees the status that the others give.
+
+    name: returns the name of a call's client, "" for one that is known by its host.
     """
 
-    def __init__(self, observers: Sequence[Callable[[CallRecord], None]]) -> None:
+    def __init__(
+        self,
+        observers: Sequence[Callable[[CallRecord], None]],
+        name: Callable[[Context], str] = lambda _: "",
+    ) -> None:
         self._observers = observers
+        self._name = name
 
     async def intercept_service(
         self,
@@ -99,7 +106,8 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         if not re.fullmatch(r"[\w.:/+=-]{1,128}", identity, re.ASCII):
             identity = secrets.token_hex(8)
         peer = unquote(context.peer())
-        record = CallRecord(method, peer, identity, metadata.get("traceparent", ""), host_of(peer))
+        caller = self._name(context) or host_of(peer)
+        record = CallRecord(method, peer, identity, metadata.get("traceparent", ""), caller)
         RECORD.set(record)
         CALLER.set(Caller(record.caller, request_id=identity))
         start = time.monotonic()
@@ -130,13 +138,16 @@ def wrapped(handler: Any, begin: Callable[[Context], CallRecord | None]) -> Any:
 
     async def single(request: Any, context: Context) -> Any:
         record = begin(context)
-        response = await behave(_received(request, record), context)
+        answer = behave(_received(request, record), context)
+        del request  # whoever needs it has it: it may be large
+        response = await answer
         _count(record, "bytes_out", response)
         return response
 
     async def stream(request: Any, context: Context) -> AsyncIterator[Any]:
         record = begin(context)
         responses = behave(_received(request, record), context)
+        del request
         if not hasattr(responses, "__aiter__"):  # it writes to the context, as health's Watch does
             await responses
             return

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 
-__all__ = ["CALLER", "Caller"]
+__all__ = ["CALLER", "Caller", "caller_name"]
 
 
 @dataclass(frozen=True)
@@ -23,3 +23,9 @@ class Caller:
 
 
 CALLER: ContextVar[Caller] = ContextVar("onnxplain_caller")
+
+
+def caller_name() -> str:
+    """Return the name of the running call's client, "" for a call of the service itself."""
+    caller = CALLER.get(None)
+    return caller.name if caller else ""

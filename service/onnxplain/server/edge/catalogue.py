@@ -105,6 +105,13 @@ class Catalogue:
         note_model(found)
         return found
 
+    def known(self, name: str) -> str:
+        """Return what `resolve` does, or "", from the last look at the sources alone."""
+        with contextlib.suppress(InputError):
+            if parse_name(name)[0] in self._listing:
+                return self._resolve(name)
+        return ""
+
     def stamp(self, name: str) -> str:
         """Return a text that changes when the version of that full name gets another content.
 

@@ -10,9 +10,10 @@ from typing import Any
 import grpc
 
 from onnxplain.server.credentials import edge_credentials
-from onnxplain.server.edge.access import AccessInterceptor
+from onnxplain.server.edge.access import OPEN, AccessInterceptor
 from onnxplain.server.edge.call_log import log_call
 from onnxplain.server.edge.call_records import CallInterceptor, CallRecord
+from onnxplain.server.edge.intake import Intake
 from onnxplain.server.edge.metrics import Levels, Metrics
 from onnxplain.server.edge.status_pages import StatusPages
 from onnxplain.server.edge.tracing import CallTracer
@@ -24,6 +25,7 @@ __all__ = ["Front"]
 
 log = logging.getLogger(__name__)
 
+OPEN_BYTES = 8 * MAX_REQUEST_BYTES  # of requests that need no token
 MINUTE = 60_000  # in milliseconds, as gRPC's options are
 
 
@@ -51,10 +53,14 @@ class Front:
         observers: list[Callable[[CallRecord], None]] = [log_call, self._metrics.observe]
         if self._tracer:
             observers.append(self._tracer.observe)
+        access = AccessInterceptor(self._settings.tokens)
+        requests, open_requests = Intake(self._settings.request_bytes), Intake(OPEN_BYTES)
         return [
-            CallInterceptor(observers),
-            ErrorInterceptor(),
-            AccessInterceptor(self._settings.tokens),
+            CallInterceptor(observers, access.name),
+            ErrorInterceptor(
+                lambda method: (open_requests if method.startswith(OPEN) else requests).room()
+            ),
+            access,
         ]
 
     def options(self) -> list[tuple[str, Any]]:

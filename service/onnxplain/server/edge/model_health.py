@@ -9,12 +9,13 @@ from typing import Any, Protocol
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from onnxplain.graphops.errors import InputError
+from onnxplain.server.edge.admission import Shares
 from onnxplain.server.edge.catalogue import Catalogue
 
 __all__ = ["ModelHealth"]
 
 WATCH_SECONDS = 0.5
+MOST_WATCHES = 1000
 Response: Any = health_pb2.HealthCheckResponse
 Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -48,6 +49,7 @@ class ModelHealth(health_pb2_grpc.HealthServicer):  # type: ignore[misc]  # has 
         self._catalogue = catalogue
         self._quarantine = quarantine
         self._draining = False
+        self._watches = Shares(MOST_WATCHES)
 
     def drain(self) -> None:
         """Answer NOT_SERVING from now on."""
@@ -55,7 +57,7 @@ class ModelHealth(health_pb2_grpc.HealthServicer):  # type: ignore[misc]  # has 
 
     async def Check(self, request: health_pb2.HealthCheckRequest, context: Context) -> Any:
         """Return the state of what the request names."""
-        status = await self._status(request.service)
+        status = self._status(request.service)
         if status == Response.SERVICE_UNKNOWN:
             await context.abort(grpc.StatusCode.NOT_FOUND, f"nothing is called '{request.service}'")
         return Response(status=status)
@@ -65,20 +67,20 @@ class ModelHealth(health_pb2_grpc.HealthServicer):  # type: ignore[misc]  # has 
     ) -> AsyncIterator[Any]:
         """Stream the state of what the request names: now, and whenever it changes."""
         known = None
-        while True:
-            if (status := await self._status(request.service)) != known:
-                known = status
-                yield Response(status=status)
-            if self._draining:
-                return
-            await asyncio.sleep(WATCH_SECONDS)
+        with self._watches.place("clients watch the service's health"):
+            while True:
+                if (status := self._status(request.service)) != known:
+                    known = status
+                    yield Response(status=status)
+                if self._draining:
+                    return
+                await asyncio.sleep(WATCH_SECONDS)
 
-    async def _status(self, name: str) -> int:
+    def _status(self, name: str) -> int:
         healthy = True
         if name not in self._services:
-            try:
-                model = await self._catalogue.resolve(name)
-            except InputError:
+            model = self._catalogue.known(name)  # no check has the sources listed
+            if not model:
                 return int(Response.SERVICE_UNKNOWN)
             healthy = self._catalogue.ready(model) and not self._quarantine(model)
         if healthy and self._workers.up and not self._draining:

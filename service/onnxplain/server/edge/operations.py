@@ -15,7 +15,7 @@ from google.protobuf.message_factory import GetMessageClass
 
 from onnxplain.graphops.errors import InputError
 from onnxplain.server.edge.call_records import note_model
-from onnxplain.server.edge.caller import CALLER, Caller
+from onnxplain.server.edge.caller import caller_name
 from onnxplain.server.edge.kept_operations import KeptOperations
 from onnxplain.server.edge.operation_files import KeptOperation, OperationFiles
 from onnxplain.server.edge.operation_queue import OperationQueue, WorkerStreams
@@ -100,7 +100,7 @@ class Operations:
         model, work.model = work.model, await self._resolve(work.model)
         note_model(work.model)
         data = await asyncio.to_thread(work.SerializeToString)
-        kept = await self._kept.add(_caller(), CALLS[field], model, work.model, data)
+        kept = await self._kept.add(caller_name(), CALLS[field], model, work.model, data)
         self._queue.begin()
         return pb.StartOperationResponse(operation=kept.operation)
 
@@ -114,7 +114,7 @@ class Operations:
         self, request: pb.ListOperationsRequest, context: Context
     ) -> pb.ListOperationsResponse:
         """List the caller's operations, the newest first."""
-        mine = self._kept.all_of(_caller())
+        mine = self._kept.all_of(caller_name())
         operations, token = page(mine, KeptOperation.order, request.page_size, request.page_token)
         return pb.ListOperationsResponse(
             operations=[kept.operation for kept in operations], next_page_token=token
@@ -157,8 +157,4 @@ class Operations:
         return pb.DeleteOperationResponse()
 
     def _find(self, request: Any) -> KeptOperation:
-        return self._kept.find(_caller(), request.name)
-
-
-def _caller() -> str:
-    return CALLER.get(Caller("")).name
+        return self._kept.find(caller_name(), request.name)

@@ -38,6 +38,9 @@ EXIT_SECONDS = 1.0  # for a process whose connection broke to end by itself
 YOUNG_SECONDS = 2.0
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 10.0  # before a worker that died young is replaced
 MOST_FRESH = 4  # workers for one suspect model each, at once
+STOPPED = WorkerDied(
+    "the service stopped while the call ran, which took longer than its drain time"
+)
 
 
 class Pool:
@@ -158,7 +161,7 @@ class Pool:
         try:
             await link.fallen.wait()
         except asyncio.CancelledError:
-            link.fall(ServiceError("the service stopped before the call ended"))
+            link.fall(STOPPED)
             raise
         finally:
             for task in watching:
@@ -167,7 +170,8 @@ class Pool:
 
     async def _settle(self, link: WorkerLink, alone: bool) -> None:
         """End a fallen worker, blame the models that ran there, and give its calls the reason."""
-        error, to_blame = link.reason, isinstance(link.reason, WorkerDied | OutOfMemory)
+        error = link.reason
+        to_blame = isinstance(error, WorkerDied | OutOfMemory) and error is not STOPPED
         if error is None:
             end = f"the connection to the worker at {link.key} was lost"
             to_blame = True
@@ -181,7 +185,7 @@ class Pool:
             await link.process.end()
         if to_blame:
             self._blame.died(link.ran, alone=alone)
-        if type(link.reason) is not ServiceError:  # the service does not stop
+        if link.reason is not STOPPED and type(link.reason) is not ServiceError:
             log.log(logging.WARNING if to_blame else logging.INFO, "worker %s: %s", link.key, error)
         link.error.set_result(error)
         await link.channel.close(EXIT_SECONDS)

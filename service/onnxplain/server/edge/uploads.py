@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator
 from typing import Any, Protocol
 
 import grpc
@@ -18,12 +17,12 @@ from onnxplain.graphops.errors import (
     InputError,
     MissingModel,
     ModelExists,
-    QueueFull,
     UnknownCall,
     UnsupportedModel,
     WorkerDied,
 )
 from onnxplain.registry import full_name, parse_name, version_number
+from onnxplain.server.edge.admission import Shares
 from onnxplain.server.edge.catalogue import Catalogue, UnaryCalls
 from onnxplain.server.edge.store import StagedFile, Store
 from onnxplain.v1 import explain_pb2 as pb
@@ -64,7 +63,7 @@ class Uploads:
         self._catalogue = catalogue
         self._workers = workers
         self._max_bytes = max_bytes
-        self._staged = 0
+        self._places = Shares(AT_ONCE)
 
     def handlers(self) -> dict[str, grpc.RpcMethodHandler[Any, Any]]:
         """Return the handlers of the calls of ExplainService that change the store."""
@@ -91,7 +90,7 @@ class Uploads:
     ) -> pb.UploadModelResponse:
         """Receive a file, and make it a version of a model."""
         store = self._open_store()
-        with self._place():
+        with self._places.place("models are being stored"):
             first = await _next(requests)
             if first is None or first.WhichOneof("part") != "header":
                 raise InputError("header: it must be the first message of an upload")
@@ -108,7 +107,7 @@ class Uploads:
     ) -> pb.StoreRewriteResponse:
         """Rewrite a model, and make the artefact a version of a model."""
         store = self._open_store()
-        with self._place():
+        with self._places.place("models are being stored"):
             destination = await self._destination(request.name)
             source = await self._catalogue.resolve(request.rewrite.model)
             rewrite = pb.RewriteRequest()
@@ -152,17 +151,6 @@ class Uploads:
         if self._store is None:
             raise UnknownCall("the service stores no models: start it with `--store FOLDER`")
         return self._store
-
-    @contextmanager
-    def _place(self) -> Iterator[None]:
-        """Keep one of the places for files that are staged. Raises QueueFull."""
-        if self._staged >= AT_ONCE:
-            raise QueueFull(f"{AT_ONCE} models are being stored already: try again in a while")
-        self._staged += 1
-        try:
-            yield
-        finally:
-            self._staged -= 1
 
     def _check(self, header: pb.UploadHeader) -> None:
         if header.size_bytes <= 0:
