@@ -9,12 +9,13 @@ import sys
 import grpc
 import pytest
 from server.certificates import Authority
-from server.edges import NO_PROXY, check, eventually, failure, write_copies
-from server.running import event_loop
+from server.edges import NO_PROXY, check, eventually, failure, workers_of, write_copies
+from server.running import event_loop, pixels
 
 from onnxplain.server import Settings, start_settings
+from onnxplain.server.edge.routing import choose
 from onnxplain.v1 import explain_pb2 as pb
-from onnxplain.v1 import explain_pb2_grpc
+from onnxplain.v1 import explain_pb2_grpc, tensors
 
 NAMES = [f"net{i}" for i in range(6)]
 
@@ -86,13 +87,25 @@ def test_two_edges_share_three_workers(folder, workers, authority):
             other.GetOperation(asked)
         assert caught.value.code() is grpc.StatusCode.NOT_FOUND
 
-        gone, *_ = workers.values()
+        place = choose("models/net0/versions/1", list(workers), str)
+        image = pb.Image(pixels=tensors.from_array(pixels(100, 100)))
+        running = one.View(
+            pb.ViewRequest(
+                model="models/net0", images=[image], occlusion=pb.OcclusionView(window=1, stride=1)
+            )
+        )
+        assert next(running).WhichOneof("part") == "progress"
+        gone = workers.pop(place)
         gone.kill()
         gone.wait()
+        assert failure(list, running) == (grpc.StatusCode.ABORTED, "WorkerDied")
+        assert eventually(lambda: check(one, "net0")).ok
+        # The model is no suspect, which would run in a worker of this machine.
+        assert set(workers_of()) == {process.pid for process in workers.values()}
         for stub in (one, other):
             for name in NAMES:
                 assert eventually(lambda stub=stub, name=name: check(stub, name)).ok
-        leaving = list(workers.values())[1]
+        leaving = next(iter(workers.values()))
         leaving.send_signal(signal.SIGTERM)
         assert leaving.wait(20) == 0
         for stub in (one, other):

@@ -4,24 +4,30 @@ import asyncio
 import ctypes
 import os
 import sys
+import time
+from pathlib import Path
 
 import numpy as np
 
 from onnxplain.server.worker import ExplainServicer, program
+from onnxplain.server.worker.calls import call_of
 from onnxplain.v1 import explain_pb2 as pb
 
-check = ExplainServicer.Check
+check, view = ExplainServicer.Check, ExplainServicer.View
 
 
 async def odd_check(self, request, context):
-    match request.model.split("/")[1]:
+    match name := request.model.split("/")[1]:
         case "crash":
             os.abort()
         case "slow":
             await asyncio.sleep(1)
         case "endless":
             await asyncio.sleep(600)
+        case "stuck":  # on a thread, where it does not look whether it should stop
+            await self._scheduler.run(call_of(context), stick, name)
         case "hold":  # Python's lock, in native code, which no cancellation reaches
+            mark(name)
             ctypes.PyDLL(None).sleep(600)
         case "greedy":  # a worker on CUDA, whose memory the edge watches
             kept = np.ones(2**27)  # 1 GiB
@@ -43,8 +49,27 @@ async def odd_check(self, request, context):
     return await check(self, request, context)
 
 
+async def odd_view(self, request, context):
+    if any("crash" in name for name in request.training.earlier):
+        os.abort()
+    async for part in view(self, request, context):
+        yield part
+
+
+def stick(name):
+    mark(name)
+    time.sleep(600)
+
+
+def mark(name):
+    """Leave a sign that a call has begun, where a flag names a folder for it."""
+    for folder in map(Path, sys.argv[1:]):
+        if folder.is_dir():
+            (folder / name).touch()
+
+
 if __name__ == "__main__":
-    ExplainServicer.Check = odd_check
+    ExplainServicer.Check, ExplainServicer.View = odd_check, odd_view
     if "unlimited" in sys.argv:
         program.limit_worker = lambda *_: False
     program.main()

@@ -62,7 +62,44 @@ def test_each_suspicion_takes_more_to_clear(blame):
         while blame.suspect("bad"):
             blame.ended_well("bad", VIEW)
             taken[-1] += 1
-    assert taken == [1, 2, 4, 8, 16, 16, 16]
+    assert taken == [1, 2, 4, 8, 16, 32, 64]
+
+
+def test_a_death_of_a_suspect_takes_no_more_to_clear(blame):
+    for _ in range(7):
+        blame.died([("bad", VIEW), ("good", VIEW)], alone=False)
+    blame.ended_well("bad", VIEW)
+    assert not blame.suspect("bad")
+
+
+def test_good_calls_do_not_make_up_for_deaths_alone(blame):
+    for died in range(3):
+        assert not blame.problem("bad")
+        blame.died([("bad", VIEW)], alone=False)
+        blame.died([("bad", VIEW)], alone=True)
+        for _ in range(2**died):
+            blame.ended_well("bad", VIEW)
+    assert "3 worker processes" in blame.problem("bad")
+
+
+def test_the_death_of_a_call_of_several_models_proves_nothing(blame):
+    together = [("bad", VIEW), ("good", VIEW)]
+    blame.died(together, alone=False)
+    for _ in range(10):
+        assert blame.suspect("bad")
+        assert blame.suspect("good")
+        blame.died(together, alone=True)
+    blame.ended_well("good", VIEW)
+    blame.died(together, alone=True)  # which ran alone since the other model is suspect
+    assert not blame.suspect("good")
+    assert blame.suspect("bad")
+
+
+def test_a_death_is_held_against_the_present_file(blame, stamps):
+    for _ in range(3):
+        stamps["bad"] += 1
+        blame.died([("bad", VIEW)], alone=True)
+    assert blame.problem("bad") == ""
 
 
 def test_a_model_that_kills_now_and_then_is_quarantined_too(blame):

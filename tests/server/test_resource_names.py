@@ -4,7 +4,13 @@ import pytest
 
 from onnxplain.graphops.errors import InputError
 from onnxplain.inference import open_inference_pb2 as pb
-from onnxplain.server.edge.request_models import named_model, with_model
+from onnxplain.server.edge.request_models import (
+    VIEW,
+    named_model,
+    other_models,
+    with_model,
+    with_others,
+)
 from onnxplain.server.resource_names import model_resource
 from onnxplain.v1 import explain_pb2
 
@@ -62,6 +68,19 @@ def test_the_edge_replaces_the_name(method, request_of):
     else:
         assert model_resource(changed.model_name, changed.model_version) == full
         assert changed.id == "x"
+
+
+def test_the_edge_replaces_the_names_of_further_models():
+    view = explain_pb2.TrainingView(earlier=["models/a", "models/b"], layer="x")
+    data = explain_pb2.ViewRequest(model="models/c", training=view).SerializeToString()
+    assert other_models(VIEW, data) == ["models/a", "models/b"]
+    full = [f"models/{name}/versions/1" for name in "ab"]
+    changed = explain_pb2.ViewRequest.FromString(with_others(data, full))
+    assert (changed.model, changed.training.layer) == ("models/c", "x")
+    assert list(changed.training.earlier) == full
+    other = explain_pb2.ViewRequest(occlusion=explain_pb2.OcclusionView())
+    assert other_models(VIEW, other.SerializeToString()) == []
+    assert other_models(EXPLAIN, data) == []
 
 
 def test_requests_without_a_model():

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from onnxplain.v1 import explain_pb2 as onnxplain_dot_v1_dot_explain__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19onnxplain/v1/worker.proto\x12\x0connxplain.v1\x1a\x1aonnxplain/v1/explain.proto\",\n\x0eInspectRequest\x12\x0c\n\x04\x66ile\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\"5\n\x0fInspectResponse\x12\"\n\x05model\x18\x01 \x01(\x0b\x32\x13.onnxplain.v1.Model\"\x1c\n\x0bWarmRequest\x12\r\n\x05model\x18\x01 \x01(\t\"\x0e\n\x0cWarmResponse2\x96\x01\n\rWorkerService\x12\x46\n\x07Inspect\x12\x1c.onnxplain.v1.InspectRequest\x1a\x1d.onnxplain.v1.InspectResponse\x12=\n\x04Warm\x12\x19.onnxplain.v1.WarmRequest\x1a\x1a.onnxplain.v1.WarmResponseBCZAgithub.com/onnxplain/onnxplain/clients/go/onnxplainv1;onnxplainv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19onnxplain/v1/worker.proto\x12\x0connxplain.v1\x1a\x1aonnxplain/v1/explain.proto\",\n\x0eInspectRequest\x12\x0c\n\x04\x66ile\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\"5\n\x0fInspectResponse\x12\"\n\x05model\x18\x01 \x01(\x0b\x32\x13.onnxplain.v1.Model\"\x1c\n\x0bWarmRequest\x12\r\n\x05model\x18\x01 \x01(\t\"\x0e\n\x0cWarmResponse\"\r\n\x0bRestRequest\"\x0e\n\x0cRestResponse2\xd5\x01\n\rWorkerService\x12\x46\n\x07Inspect\x12\x1c.onnxplain.v1.InspectRequest\x1a\x1d.onnxplain.v1.InspectResponse\x12=\n\x04Warm\x12\x19.onnxplain.v1.WarmRequest\x1a\x1a.onnxplain.v1.WarmResponse\x12=\n\x04Rest\x12\x19.onnxplain.v1.RestRequest\x1a\x1a.onnxplain.v1.RestResponseBCZAgithub.com/onnxplain/onnxplain/clients/go/onnxplainv1;onnxplainv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -41,6 +41,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_WARMREQUEST']._serialized_end=200
   _globals['_WARMRESPONSE']._serialized_start=202
   _globals['_WARMRESPONSE']._serialized_end=216
-  _globals['_WORKERSERVICE']._serialized_start=219
-  _globals['_WORKERSERVICE']._serialized_end=369
+  _globals['_RESTREQUEST']._serialized_start=218
+  _globals['_RESTREQUEST']._serialized_end=231
+  _globals['_RESTRESPONSE']._serialized_start=233
+  _globals['_RESTRESPONSE']._serialized_end=247
+  _globals['_WORKERSERVICE']._serialized_start=250
+  _globals['_WORKERSERVICE']._serialized_end=463
 # @@protoc_insertion_point(module_scope)

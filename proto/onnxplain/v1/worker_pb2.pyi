@@ -29,3 +29,11 @@ class WarmRequest(_message.Message):
 class WarmResponse(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...
+
+class RestRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class RestResponse(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...

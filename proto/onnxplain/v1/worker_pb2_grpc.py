@@ -45,6 +45,11 @@ class WorkerServiceStub:
                 request_serializer=onnxplain_dot_v1_dot_worker__pb2.WarmRequest.SerializeToString,
                 response_deserializer=onnxplain_dot_v1_dot_worker__pb2.WarmResponse.FromString,
                 _registered_method=True)
+        self.Rest = channel.unary_unary(
+                '/onnxplain.v1.WorkerService/Rest',
+                request_serializer=onnxplain_dot_v1_dot_worker__pb2.RestRequest.SerializeToString,
+                response_deserializer=onnxplain_dot_v1_dot_worker__pb2.RestResponse.FromString,
+                _registered_method=True)
 
 
 class WorkerServiceServicer:
@@ -66,6 +71,13 @@ class WorkerServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Rest(self, request, context):
+        """Returns once no work runs, not even that of calls that were given up.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_WorkerServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -78,6 +90,11 @@ def add_WorkerServiceServicer_to_server(servicer, server):
                     servicer.Warm,
                     request_deserializer=onnxplain_dot_v1_dot_worker__pb2.WarmRequest.FromString,
                     response_serializer=onnxplain_dot_v1_dot_worker__pb2.WarmResponse.SerializeToString,
+            ),
+            'Rest': grpc.unary_unary_rpc_method_handler(
+                    servicer.Rest,
+                    request_deserializer=onnxplain_dot_v1_dot_worker__pb2.RestRequest.FromString,
+                    response_serializer=onnxplain_dot_v1_dot_worker__pb2.RestResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -135,6 +152,33 @@ class WorkerService:
             '/onnxplain.v1.WorkerService/Warm',
             onnxplain_dot_v1_dot_worker__pb2.WarmRequest.SerializeToString,
             onnxplain_dot_v1_dot_worker__pb2.WarmResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Rest(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/onnxplain.v1.WorkerService/Rest',
+            onnxplain_dot_v1_dot_worker__pb2.RestRequest.SerializeToString,
+            onnxplain_dot_v1_dot_worker__pb2.RestResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -9,9 +9,10 @@ from pathlib import Path
 
 from onnxplain.server.settings import Settings
 
-__all__ = ["local_settings", "worker_settings"]
+__all__ = ["MOST_ALONE", "local_settings", "lone_settings", "worker_settings"]
 
 SHARE = 0.8  # of the memory is for workers
+MOST_ALONE = 2  # workers at once for suspect models, which count among those that share memory
 CGROUP_LIMIT = Path("/sys/fs/cgroup/memory.max")
 
 
@@ -20,19 +21,35 @@ def local_settings(settings: Settings) -> dict[str, Settings]:
 
     There is one worker per device, unless `workers` says otherwise, or all workers are remote.
     """
-    number = settings.workers or (0 if settings.remote_workers else len(settings.device))
-    return {str(i): worker_settings(settings, i, number) for i in range(number)}
+    number = _number(settings)
+    return {
+        str(i): worker_settings(settings, i, number, number + MOST_ALONE) for i in range(number)
+    }
 
 
-def worker_settings(settings: Settings, index: int = 0, number: int = 1) -> Settings:
-    """Return the settings of one of `number` workers: its device, and its share of the machine."""
+def lone_settings(settings: Settings) -> Settings:
+    """Return the settings of a worker of this machine that a suspect model runs in."""
+    return worker_settings(settings, shares=_number(settings) + MOST_ALONE)
+
+
+def worker_settings(
+    settings: Settings, index: int = 0, number: int = 1, shares: int = 1
+) -> Settings:
+    """Return the settings of one of `number` workers: its device, and its share of the machine.
+
+    shares: of the memory, one of which is the worker's.
+    """
     cores = len(os.sched_getaffinity(0))
     return dataclasses.replace(
         settings,
         device=(settings.device[index % len(settings.device)],),
         threads=settings.threads or max(cores // number, 1),
-        memory_bytes=settings.memory_bytes or int(SHARE * _memory_bytes() / number),
+        memory_bytes=settings.memory_bytes or int(SHARE * _memory_bytes() / shares),
     )
+
+
+def _number(settings: Settings) -> int:
+    return settings.workers or (0 if settings.remote_workers else len(settings.device))
 
 
 def _memory_bytes() -> int:

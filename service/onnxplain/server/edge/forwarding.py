@@ -1,4 +1,4 @@
-"""Calls on models, forwarded to workers as bytes; only the model's name is read."""
+"""Calls on models, forwarded to workers as bytes; only the models' names are read."""
 
 from __future__ import annotations
 
@@ -9,7 +9,13 @@ from typing import Any, Protocol
 import grpc
 from google.protobuf.message import DecodeError
 
-from onnxplain.server.edge.request_models import INFERENCE, named_model, with_model
+from onnxplain.server.edge.request_models import (
+    INFERENCE,
+    named_model,
+    other_models,
+    with_model,
+    with_others,
+)
 from onnxplain.server.edge.workers import Workers, caller_metadata
 from onnxplain.v1 import explain_pb2
 
@@ -55,7 +61,7 @@ class Forwarding(grpc.GenericRpcHandler):
         return None
 
     async def _unary(self, method: str, request: bytes, context: Context) -> bytes:
-        model, request = await self._route(method, request)
+        model, _, request = await self._route(method, request)
         async with self._workers.lend(model, method) as link:
             call = link.unary(method)(
                 request, timeout=context.time_remaining(), metadata=caller_metadata()
@@ -67,8 +73,8 @@ class Forwarding(grpc.GenericRpcHandler):
             return response
 
     async def _stream(self, method: str, request: bytes, context: Context) -> AsyncIterator[bytes]:
-        model, request = await self._route(method, request)
-        async with self._workers.lend(model, method) as link:
+        model, others, request = await self._route(method, request)
+        async with self._workers.lend(model, method, others) as link:
             call = link.stream(method)(
                 request, timeout=context.time_remaining(), metadata=caller_metadata()
             )
@@ -81,13 +87,16 @@ class Forwarding(grpc.GenericRpcHandler):
                 call.cancel()
             context.set_trailing_metadata(tuple(await call.trailing_metadata()))
 
-    async def _route(self, method: str, request: bytes) -> tuple[str, bytes]:
-        """Return the full name of a request's model, and the request with that name."""
+    async def _route(self, method: str, request: bytes) -> tuple[str, list[str], bytes]:
+        """Return the full names of a request's model and others, and the request with these."""
         try:
-            model = named_model(method, request)
+            model, others = named_model(method, request), other_models(method, request)
         except DecodeError:
-            return "", request  # any worker will say what is wrong with it
+            return "", [], request  # any worker will say what is wrong with it
         if not model:
-            return "", request
-        model = await self._names.resolve(model)
-        return model, with_model(method, request, model)
+            return "", [], request
+        if others:
+            others = [await self._names.resolve(other) for other in others]
+            request = with_others(request, others)
+        model = await self._names.resolve(model)  # at last: it is the one that is logged
+        return model, others, with_model(method, request, model)

@@ -19,6 +19,7 @@ from onnxplain.server.edge.caller import caller_name
 from onnxplain.server.edge.kept_operations import KeptOperations
 from onnxplain.server.edge.operation_files import KeptOperation, OperationFiles
 from onnxplain.server.edge.operation_queue import OperationQueue, WorkerStreams
+from onnxplain.server.edge.request_models import further_names
 from onnxplain.server.pages import page
 from onnxplain.server.settings import Settings
 from onnxplain.v1 import explain_pb2 as pb
@@ -92,11 +93,14 @@ class Operations:
     async def StartOperation(
         self, request: pb.StartOperationRequest, context: Context
     ) -> pb.StartOperationResponse:
-        """Start long work on the version of the model that is the newest now."""
+        """Start long work on the versions of its models that are the newest now."""
         field = request.WhichOneof("work")
         if field is None:
             raise InputError(f"{', '.join(CALLS)}: none is set; set one of them")
         work = getattr(request, field)
+        if field == "view":
+            others = further_names(work)
+            others[:] = [await self._resolve(other) for other in others]
         model, work.model = work.model, await self._resolve(work.model)
         note_model(work.model)
         data = await asyncio.to_thread(work.SerializeToString)

@@ -24,7 +24,7 @@ from onnxplain.server.edge.blame import Blame
 from onnxplain.server.edge.private_folders import PrivateFolder
 from onnxplain.server.edge.spawning import WorkerProcess
 from onnxplain.server.edge.worker_link import WorkerLink
-from onnxplain.server.machine import local_settings, worker_settings
+from onnxplain.server.machine import local_settings, lone_settings
 from onnxplain.server.settings import Settings
 
 __all__ = ["Pool"]
@@ -37,7 +37,6 @@ CONNECT_SECONDS = 30.0
 EXIT_SECONDS = 1.0  # for a process whose connection broke to end by itself
 YOUNG_SECONDS = 2.0
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 10.0  # before a worker that died young is replaced
-MOST_FRESH = 4  # workers for one suspect model each, at once
 STOPPED = WorkerDied(
     "the service stopped while the call ran, which took longer than its drain time"
 )
@@ -57,7 +56,6 @@ class Pool:
         self._blame = blame
         self._folder: PrivateFolder | None = None
         self._numbers = count()
-        self._fresh = asyncio.Semaphore(MOST_FRESH)
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
@@ -89,23 +87,16 @@ class Pool:
             self._folder.close()
 
     async def fresh(self) -> WorkerLink:
-        """Start a worker for the calls of one model alone; `WorkerLink.fall` ends it.
+        """Start a worker for calls of the same models alone; `WorkerLink.fall` ends it.
 
         Raises:
             NoWorker: it cannot be started.
         """
-        await self._fresh.acquire()
         try:
-            link = await self._spawn("alone", worker_settings(self._settings))
+            link = await self._spawn("alone", lone_settings(self._settings))
         except (OnnxplainError, OSError) as error:
-            self._fresh.release()
             raise NoWorker(f"a worker could not be started: {error}") from error
-        except BaseException:
-            self._fresh.release()
-            raise
-        self._begin(self._attend(link, alone=True)).add_done_callback(
-            lambda _: self._fresh.release()
-        )
+        self._begin(self._attend(link, alone=True))
         return link
 
     async def _spawn(self, place: str, settings: Settings) -> WorkerLink:
@@ -115,8 +106,13 @@ class Pool:
         folder = self._folder.path / str(next(self._numbers))
         process = await WorkerProcess.start(settings, folder)
         link = WorkerLink(place, process.address, process)
-        if not await link.check(CONNECT_SECONDS):
-            await process.end()
+        answers = False
+        try:
+            answers = await link.check(CONNECT_SECONDS)
+        finally:
+            if not answers:
+                await process.end()
+        if not answers:
             raise ServiceError("a worker does not answer its health check")
         return link
 
@@ -172,9 +168,10 @@ class Pool:
         """End a fallen worker, blame the models that ran there, and give its calls the reason."""
         error = link.reason
         to_blame = isinstance(error, WorkerDied | OutOfMemory) and error is not STOPPED
+        if link.process is None:
+            to_blame = False  # a worker that died looks like a connection that was lost
         if error is None:
             end = f"the connection to the worker at {link.key} was lost"
-            to_blame = True
             if link.process is not None:
                 code = await link.process.end(EXIT_SECONDS)
                 end = f"the worker died ({_how(code)})"
@@ -185,8 +182,9 @@ class Pool:
             await link.process.end()
         if to_blame:
             self._blame.died(link.ran, alone=alone)
-        if link.reason is not STOPPED and type(link.reason) is not ServiceError:
-            log.log(logging.WARNING if to_blame else logging.INFO, "worker %s: %s", link.key, error)
+        if error is not STOPPED and type(link.reason) is not ServiceError:
+            level = logging.WARNING if to_blame or link.process is None else logging.INFO
+            log.log(level, "worker %s: %s", link.key, error)
         link.error.set_result(error)
         await link.channel.close(EXIT_SECONDS)
 
@@ -197,10 +195,12 @@ class Pool:
             await asyncio.sleep(PING_SECONDS)
             if await link.check(PING_SECONDS):
                 answered = time.monotonic()
-            # A call that was given up should have ended after the grace.
-            patience = 2 * self._settings.grace_seconds if link.given_up else HANG_SECONDS
-            if time.monotonic() - answered > patience:
-                link.fall(WorkerDied(f"the worker did not answer for {patience:g} seconds"))
+            limits = [(answered, HANG_SECONDS)]
+            if link.given_up_at is not None:  # that call should have ended after the grace
+                limits.append((link.given_up_at, self._settings.grace_seconds))
+            for since, patience in limits:
+                if time.monotonic() - since > patience:
+                    link.fall(WorkerDied(f"the worker did not answer for {patience:g} seconds"))
             if link.process is not None and link.process.exceeds_memory():
                 models = {model for model, _ in link.running}
                 kind = OutOfMemory if len(models) == 1 else WorkerDied

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 import grpc
@@ -46,6 +48,8 @@ class WorkerLink:
         # The model and the method of each call that runs there; those at its end.
         self.running: Counter[tuple[str, str]] = Counter()
         self.given_up = 0  # of these, calls whose clients gave them up
+        # When one was, on the clock of time.monotonic; None once the worker has answered since.
+        self.given_up_at: float | None = None
         self.ran: set[tuple[str, str]] = set()
         # Set at the first sign of its end; resolved once its process is gone and blame is recorded.
         self.fallen = asyncio.Event()
@@ -71,6 +75,7 @@ class WorkerLink:
         except grpc.aio.AioRpcError:
             return False
         self.serving = health_pb2.HealthCheckResponse.FromString(answer).status == SERVING
+        self.given_up_at = None
         return True
 
     def unary(self, method: str) -> Any:
@@ -87,25 +92,26 @@ class WorkerLink:
             self._calls[method, stream] = make(method)
         return self._calls[method, stream]
 
-    def begin(self, model: str, method: str) -> None:
-        """Count a call as running."""
-        self.running[model, method] += 1
+    def begin(self, models: Sequence[str], method: str) -> None:
+        """Count a call of some models as running."""
+        self.running.update((model, method) for model in models)
 
-    def end(self, model: str, method: str, linger: float = 0) -> None:
+    def end(self, models: Sequence[str], method: str, linger: float = 0) -> None:
         """Count a call as running no longer.
 
         linger: seconds until the worker must have ended it, since its client gave it up.
         """
         if linger:
             self.given_up += 1
-            asyncio.get_running_loop().call_later(linger, self._end_given_up, model, method)
+            if self.given_up_at is None:
+                self.given_up_at = time.monotonic()
+            asyncio.get_running_loop().call_later(linger, self._end_given_up, models, method)
         else:
-            self.running[model, method] -= 1
-            self.running += Counter()  # drops the zeros
+            self.running -= Counter((model, method) for model in models)
 
-    def _end_given_up(self, model: str, method: str) -> None:
+    def _end_given_up(self, models: Sequence[str], method: str) -> None:
         self.given_up -= 1
-        self.end(model, method)
+        self.end(models, method)
 
     def fall(self, error: OnnxplainError | None = None) -> None:
         """Note that the worker has died, or must end, and what ran there; only the first time.

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 
 import grpc
 
-from onnxplain.graphops.errors import NoWorker, ServiceError
+from onnxplain.graphops.errors import NoWorker
 from onnxplain.server.edge.admission import Admission
 from onnxplain.server.edge.blame import Blame
 from onnxplain.server.edge.caller import CALLER
+from onnxplain.server.edge.lone_workers import LoneWorkers
 from onnxplain.server.edge.pool import Pool
+from onnxplain.server.edge.request_models import other_models
 from onnxplain.server.edge.routing import choose
 from onnxplain.server.edge.worker_link import WorkerLink
 from onnxplain.server.errors import KIND_KEY
@@ -32,7 +33,7 @@ class Workers:
         self._grace_seconds = settings.grace_seconds
         self._pool = Pool(settings, blame)
         self._admission = Admission(settings.concurrency, settings.queue)
-        self._alone: dict[str, _Alone] = {}
+        self._alone = LoneWorkers(self._pool)
 
     async def start(self) -> None:
         """Start all local workers, and return once they answer. Raises OnnxplainError."""
@@ -40,6 +41,7 @@ class Workers:
 
     async def stop(self) -> None:
         """End all local workers at once, with the calls that run there."""
+        await self._alone.stop()
         await self._pool.stop()
 
     @property
@@ -88,7 +90,7 @@ class Workers:
 
         Arguments and errors are those of `unary`.
         """
-        async with self.lend(model, method) as link:
+        async with self.lend(model, method, other_models(method, request)) as link:
             call = link.stream(method)(request, timeout=timeout, metadata=caller_metadata())
             try:
                 async for response in call:
@@ -97,12 +99,15 @@ class Workers:
                 call.cancel()
 
     @asynccontextmanager
-    async def lend(self, model: str, method: str) -> AsyncIterator[WorkerLink]:
+    async def lend(
+        self, model: str, method: str, others: Sequence[str] = ()
+    ) -> AsyncIterator[WorkerLink]:
         """Lend a worker to a call of a model.
 
         Args:
             model: the model's full name, "" where any worker will do.
             method: the call's full path.
+            others: the full names of the further models that the call opens.
 
         Yields:
             The worker, once.
@@ -111,25 +116,33 @@ class Workers:
             NoWorker, WorkerDied, QuarantinedModel, QueueFull: no worker finished the call.
         """
         with self._admission.admit(model):
-            if not self._blame.suspect(model):
+            models = sorted({model, *others})
+            suspects = [one for one in models if self._blame.suspect(one)]
+            if not suspects:
                 link = self._pick(model)
-                async with self._running(link, model, method):
+                async with self._running(link, models, method):
                     yield link
                 return
-            async with self._lend_alone(model) as link:
+            async with self._alone.lend(models) as link:
                 try:
-                    async with self._running(link, model, method):
+                    async with self._running(link, models, method):
                         yield link
                 except grpc.aio.AioRpcError as error:
                     if _kind(error):
-                        self._blame.ended_well(model, method)
+                        self._ended_well(models, method)
                     raise
-                self._blame.ended_well(model, method)
+                self._ended_well(models, method)
+
+    def _ended_well(self, models: Sequence[str], method: str) -> None:
+        for model in models:
+            self._blame.ended_well(model, method)
 
     @asynccontextmanager
-    async def _running(self, link: WorkerLink, model: str, method: str) -> AsyncIterator[None]:
+    async def _running(
+        self, link: WorkerLink, models: Sequence[str], method: str
+    ) -> AsyncIterator[None]:
         """Count a call as running; if its worker dies, fail it with the reason."""
-        link.begin(model, method)
+        link.begin(models, method)
         linger = 0.0
         try:
             yield
@@ -147,7 +160,7 @@ class Workers:
             linger = 0.0 if answered else 2 * self._grace_seconds
             raise
         finally:
-            link.end(model, method, linger)
+            link.end(models, method, linger)
 
     def _pick(self, model: str) -> WorkerLink:
         up = [link for link in self._pool.links.values() if link.up]
@@ -156,47 +169,6 @@ class Workers:
         if not model:
             return min(up, key=lambda link: link.running.total())
         return choose(model, up, lambda link: link.key)
-
-    @asynccontextmanager
-    async def _lend_alone(self, model: str) -> AsyncIterator[WorkerLink]:
-        """Lend a fresh worker that only calls of this model share."""
-        alone = self._alone.get(model)
-        if alone is None or alone.ended:
-            alone = self._alone[model] = _Alone(asyncio.ensure_future(self._pool.fresh()))
-        alone.calls += 1
-        try:
-            link = await asyncio.shield(alone.started)
-            if link.fallen.is_set():  # with a call that came before
-                raise NoWorker("the worker for the model has just ended: repeat the call")
-            yield link
-        finally:
-            alone.calls -= 1
-            if not alone.calls:
-                alone.end()
-                if self._alone.get(model) is alone:
-                    del self._alone[model]
-
-
-class _Alone:
-    """A fresh worker for one model, and the number of calls that use it or wait for it."""
-
-    def __init__(self, started: asyncio.Task[WorkerLink]) -> None:
-        self.started = started
-        self.calls = 0
-
-    @property
-    def ended(self) -> bool:
-        """Tell whether a further call needs another worker."""
-        if not self.started.done():
-            return False
-        return self.started.exception() is not None or self.started.result().fallen.is_set()
-
-    def end(self) -> None:
-        """End the worker, whether it has started or not."""
-        if not self.started.done():
-            self.started.cancel()
-        elif not self.ended:
-            self.started.result().fall(ServiceError("the worker is not needed any more"))
 
 
 def _kind(error: grpc.aio.AioRpcError) -> str:

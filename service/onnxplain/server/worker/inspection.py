@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -19,6 +20,8 @@ from onnxplain.v1 import explain_pb2 as pb
 from onnxplain.v1 import worker_pb2, worker_pb2_grpc
 
 __all__ = ["WorkerServicer"]
+
+REST_SECONDS = 0.05  # between two looks
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -52,6 +55,14 @@ class WorkerServicer(worker_pb2_grpc.WorkerServiceServicer):
         with serving(context) as call:
             await self._scheduler.run(call, self._warm, request.model)
             return worker_pb2.WarmResponse()
+
+    async def Rest(
+        self, request: worker_pb2.RestRequest, context: Context
+    ) -> worker_pb2.RestResponse:
+        """Wait until no work runs."""
+        while self._scheduler.busy:
+            await asyncio.sleep(REST_SECONDS)
+        return worker_pb2.RestResponse()
 
     def _inspect(self, request: worker_pb2.InspectRequest) -> pb.Model:
         path = self._staged(request.file)

@@ -68,6 +68,11 @@ class Scheduler:
         return self._settings.concurrency - len(self._turns)
 
     @property
+    def busy(self) -> bool:
+        """Whether a slot is taken: work that nobody waits for any more keeps its own."""
+        return bool(self._turns)
+
+    @property
     def waiting(self) -> int:
         """The number of calls that wait for their turn."""
         return len(self._waiting.calls)
