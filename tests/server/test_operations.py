@@ -13,8 +13,8 @@ from grpc import StatusCode
 from server.running import event_loop
 
 from onnxplain.graphops.errors import MissingModel, NoWorker, QueueFull, ServiceError, WorkerDied
+from onnxplain.server.caller import CALLER, Caller
 from onnxplain.server.edge import operation_queue
-from onnxplain.server.edge.caller import CALLER, Caller
 from onnxplain.server.edge.operations import Operations
 from onnxplain.server.errors import ErrorInterceptor
 from onnxplain.server.settings import Settings

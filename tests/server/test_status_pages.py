@@ -98,7 +98,7 @@ def test_clients_that_do_not_read_or_write_keep_no_service_from_stopping():
     async def run():
         served = StatusPages(lambda: b"x" * 2**26, bool)
         host, port = (await served.start("127.0.0.1:0")).split(":")
-        clients = [await asyncio.open_connection(host, int(port), limit=1) for _ in range(2)]
+        clients = [await asyncio.open_connection(host, int(port), limit=1024) for _ in range(2)]
         clients[0][1].write(b"GET /metrics HTTP/1.1\r\n\r\n")
         await clients[0][0].readexactly(1)
         await asyncio.wait_for(served.stop(), 5)
@@ -116,7 +116,7 @@ def test_a_client_that_does_not_read_is_disconnected(monkeypatch):
     async def run():
         served = StatusPages(lambda: b"x" * 2**26, bool)
         host, port = (await served.start("127.0.0.1:0")).split(":")
-        reader, writer = await asyncio.open_connection(host, int(port), limit=1)
+        reader, writer = await asyncio.open_connection(host, int(port), limit=1024)
         writer.write(b"GET /metrics HTTP/1.1\r\n\r\n")
         await asyncio.sleep(0.5)
         with contextlib.suppress(ConnectionError):

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from onnxplain.graphops.errors import InputError
+from onnxplain.graphops.errors import InputError, MissingModel
 from onnxplain.server.edge.catalogue import Catalogue
 
 __all__ = ["ModelHealth"]
@@ -57,7 +57,7 @@ class ModelHealth(health_pb2_grpc.HealthServicer):  # type: ignore[misc]  # has 
         """Return the state of what the request names."""
         status = await self._status(request.service)
         if status == Response.SERVICE_UNKNOWN:
-            await context.abort(grpc.StatusCode.NOT_FOUND, f"nothing is called '{request.service}'")
+            raise MissingModel(f"nothing is called '{request.service}' here")
         return Response(status=status)
 
     async def Watch(

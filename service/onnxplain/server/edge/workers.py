@@ -9,9 +9,9 @@ from contextlib import asynccontextmanager
 import grpc
 
 from onnxplain.graphops.errors import NoWorker, ServiceError
+from onnxplain.server.caller import CALLER
 from onnxplain.server.edge.admission import Admission
 from onnxplain.server.edge.blame import Blame
-from onnxplain.server.edge.caller import CALLER
 from onnxplain.server.edge.pool import Pool
 from onnxplain.server.edge.routing import choose
 from onnxplain.server.edge.worker_link import WorkerLink
