@@ -1,6 +1,8 @@
 """The command line without ONNX Runtime, and with two wheels of it."""
 
 import importlib.metadata
+import os
+import subprocess
 import sys
 import warnings
 from collections.abc import Iterator
@@ -47,7 +49,7 @@ def missing(monkeypatch: pytest.MonkeyPatch) -> None:
         "occlusion net.onnx cat.png",
         "slide net.onnx cat.png",
         "evaluate net.onnx cat.png",
-        "serve --models . --listen 127.0.0.1:0",
+        "serve --in-process --models . --listen 127.0.0.1:0",
     ],
 )
 def test_what_needs_it_names_the_extras(
@@ -58,6 +60,25 @@ def test_what_needs_it_names_the_extras(
     assert result.code == 1
     assert "ONNX Runtime is not installed" in result.error_line
     assert all(extra in result.error_line for extra in EXTRAS)
+
+
+def test_workers_that_lack_it_end_the_service(
+    network: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "without").mkdir()
+    (tmp_path / "without/onnxruntime.py").write_text("raise ModuleNotFoundError(name=__name__)")
+    path = [str(tmp_path / "without"), *filter(None, [os.environ.get("PYTHONPATH")])]
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(path))
+    command = [sys.executable, "-m", "onnxplain.cli", "serve", "--models", str(network.parent)]
+    done = subprocess.run(
+        [*command, "--listen", "127.0.0.1:0"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "ONNX Runtime" in done.stderr and "Traceback" not in done.stderr
 
 
 @pytest.mark.usefixtures("missing")

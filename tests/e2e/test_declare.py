@@ -111,7 +111,7 @@ def test_on_the_command_line(folder, tmp_path, monkeypatch):
 
 
 def test_through_the_service(folder):
-    with running(folder) as address, Client(address) as client:
+    with running(folder, in_process=True) as address, Client(address) as client:
         found = {method.name: method for method in client.methods()}["multiplied"]
         assert found.summary == "a louder gradient" and found.exportable
         (option,) = found.options

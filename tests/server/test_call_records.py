@@ -336,14 +336,23 @@ def test_metrics_of_the_service_as_a_whole():
 
 def test_labels_are_bounded():
     metrics = Metrics(QUIET)
+    facts = {"queue-ms": 1, "compute-ms": 1, "batch": 1, "cache": "hit"}
     for number in range(MOST_MODELS + 5):
-        metrics.observe(CallRecord("/a/b", "", "", model=f"models/m{number}/versions/1"))
+        for model in ("again", f"m{number}"):
+            name = f"models/{model}/versions/1"
+            kind = "QueueFull"
+            metrics.observe(CallRecord("/a/b", "", "", model=name, kind=kind, worker=facts))
         metrics.observe(CallRecord(f"/a/made_up_{number}", "", ""))
     found = sampled(metrics)
-    models = {key[1] for key in found if key[0] == "model_calls_total"}
-    assert len(models) == MOST_MODELS + 1
-    assert found["model_calls_total", "other", "OK"] == 5
-    assert found["calls_total", "other", "OK"] == 2 * MOST_MODELS + 10
+    kept = {"again", *(f"m{number}" for number in range(6, MOST_MODELS + 5))}
+    series = {key[0]: set() for key in found if kept & set(key)}
+    assert len(series) > 6
+    for name in series:
+        series[name] = {label for key in found if key[0] == name for label in key[1:]}
+        assert kept <= series[name]
+        assert not any(f"m{number}" in series[name] for number in range(6))
+    assert found["model_calls_total", "again", "OK"] == MOST_MODELS + 5
+    assert found["calls_total", "other", "OK"] == 3 * (MOST_MODELS + 5)
 
 
 def test_what_the_worker_says_must_be_numbers():

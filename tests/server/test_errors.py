@@ -1,9 +1,13 @@
 """How errors reach a client: as the status of the table, or as an id that the log explains."""
 
+import gc
 import logging
 import re
+import threading
+import weakref
 
 import grpc
+import numpy as np
 import pytest
 from grpc import StatusCode
 from server.running import pixels
@@ -75,6 +79,30 @@ def test_a_defect_is_told_to_the_log_only(stub_here, monkeypatch, caplog, kind):
     (record,) = caplog.records
     assert told[1] in record.getMessage()
     assert "ZeroDivisionError: the secret of /srv/models" in caplog.text
+
+
+@pytest.mark.parametrize("kind", ["unary", "stream"])
+def test_what_a_call_held_is_let_go_when_it_fails(stub_here, monkeypatch, kind):
+    """Else arrays of failed calls would pile up until cycles are collected."""
+    gone = threading.Event()
+
+    def fail(*arguments, **choices):
+        held = np.zeros(1).view(Held)
+        weakref.finalize(held, gone.set)
+        raise errors.InputError("what, where, and what to do")
+
+    monkeypatch.setattr(Engine, "explain_units", fail)
+    gc.disable()
+    try:
+        with pytest.raises(grpc.RpcError, match="what to do"):
+            call(stub_here, kind)
+        assert gone.wait(10)
+    finally:
+        gc.enable()
+
+
+class Held(np.ndarray):
+    """An array that tells when it is gone."""
 
 
 def test_a_text_that_is_not_unicode_arrives(stub_here, monkeypatch):

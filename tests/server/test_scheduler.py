@@ -3,6 +3,7 @@
 import asyncio
 import threading
 import time
+import weakref
 
 import pytest
 
@@ -197,6 +198,27 @@ def test_work_that_goes_on_after_its_call_has_ended(stops):
 
     scheduled(test, lambda: stuck.append(1), concurrency=1, grace_seconds=0.1)
     assert stuck == ([] if stops else [1])
+
+
+def test_the_result_of_a_cancelled_call_is_let_go_at_once():
+    gone = threading.Event()
+
+    async def test(scheduler):
+        call, begun = Call("caller"), threading.Event()
+
+        def work():
+            begun.set()
+            assert call.cancelled.wait(10)
+            result = Gate()
+            weakref.finalize(result, gone.set)
+            return result
+
+        task = asyncio.ensure_future(scheduler.run(call, work))
+        await until(begun.is_set)
+        task.cancel()
+        await until(gone.is_set)
+
+    scheduled(test, lambda: None, concurrency=1, grace_seconds=60)
 
 
 def test_what_runs_together_and_hangs_is_noticed_once_nobody_waits():

@@ -7,7 +7,14 @@ from dataclasses import dataclass, replace
 from onnxplain.engine.arguments import CheckedChoices, positioned, to_options
 from onnxplain.engine.pictures import Images, PreparedInputs, prepare, prepare_named
 from onnxplain.engine.run import Run
-from onnxplain.engine.runtime import ByteCache, OpenedModel, Stop, Subject, find_subject
+from onnxplain.engine.runtime import (
+    SMALL_BYTES,
+    ByteCache,
+    OpenedModel,
+    Stop,
+    Subject,
+    find_subject,
+)
 from onnxplain.graphops import Method
 from onnxplain.graphops.options import SCORE_LAYER
 
@@ -49,7 +56,7 @@ def prepared_run(
 
     def resolved() -> tuple[Subject, int]:
         inputs = (picture, further)
-        return find_subject(opened, inputs, layer, method, options, machine.device), 0
+        return find_subject(opened, inputs, layer, method, options, machine.device), SMALL_BYTES
 
     # The only ones of the method's own options that change the subject.
     rest = (options.score_layer, options.score_channel_axis, replace(options, own=()))

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from onnxplain.engine.pictures import Images, Preprocess
 from onnxplain.engine.runtime import (
+    SMALL_BYTES,
     Activity,
     ByteCache,
     Footprint,
@@ -166,7 +167,11 @@ class Run:
         picture, layer = self.subject.input, self.subject.layer
         sizes = shape[:-1] if picture.channels_last else shape[1:]
         key = ("crop", self.opened.sha256, layer.tensor, sizes)
-        crop = self.cache.get(key, lambda: (find_crop(self.opened.network, layer.tensor, sizes), 0))
+
+        def build() -> tuple[Crop | None, int]:
+            return find_crop(self.opened.network, layer.tensor, sizes), SMALL_BYTES
+
+        crop = self.cache.get(key, build)
         axes = {*range(1, len(layer.shape or ()))} - {self.subject.channel_axis}
         return crop if crop is not None and axes == set(crop.layer_axis) else None
 

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
@@ -170,12 +171,14 @@ class _Guard:
         except Exception as error:
             await self._abort(context, error)
 
-    async def _request(self, messages: AsyncIterator[bytes]) -> Any:
+    async def _request(self, messages: Any) -> Any:
         """Return the request, or a stream of them."""
         if self._streaming:
             return self._read_all(messages)
-        async for message in messages:
-            return self._read(message)
+        # gRPC's generator would take a task of its own to end, once it is collected.
+        async with aclosing(aiter(messages)) as requests:
+            async for message in requests:
+                return self._read(message)
         raise errors.InputError(f"{self._call} came without a request: send one message")
 
     async def _read_all(self, messages: AsyncIterator[bytes]) -> AsyncIterator[Any]:
@@ -204,6 +207,7 @@ class _Guard:
         metadata = dict(context.trailing_metadata() or ()) | {KIND_KEY: end.kind, **end.metadata}
         if DETAILS_KEY not in metadata:
             metadata[DETAILS_KEY] = status_details(end.code, end.text, end.kind, self._method)
+        _drop_frames(error)
         await context.abort(end.code, end.text, tuple(metadata.items()))
         raise error  # not reached: `abort` raises
 
@@ -220,6 +224,16 @@ async def _require_whole_messages(context: Any) -> None:
         context.set_code(StatusCode.RESOURCE_EXHAUSTED)
         context.set_trailing_metadata(((KIND_KEY, "RequestTooLarge"),))
         raise
+
+
+def _drop_frames(error: BaseException | None) -> None:
+    """Let go of an error's frames, whose arrays would live until cycles are collected.
+
+    The frames hold the futures that hold the error.
+    """
+    while error is not None:
+        error.__traceback__ = None
+        error = error.__cause__ or error.__context__
 
 
 async def _no_such_call(_: Any, context: Any) -> AsyncIterator[bytes]:

@@ -1,6 +1,6 @@
 """ONNX Runtime: opened models, plans and sessions, with their cache and memory."""
 
-from onnxplain.engine.runtime.cache import ByteCache
+from onnxplain.engine.runtime.cache import SMALL_BYTES, ByteCache
 from onnxplain.engine.runtime.footprint import Footprint, release_memory
 from onnxplain.engine.runtime.installation import InstallationWarning
 from onnxplain.engine.runtime.loading import load_session
@@ -25,6 +25,7 @@ from onnxplain.engine.runtime.subject import Others, Subject, find_subject
 from onnxplain.engine.runtime.verify import verify
 
 __all__ = [
+    "SMALL_BYTES",
     "Activity",
     "ByteCache",
     "RunCost",

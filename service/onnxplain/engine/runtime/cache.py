@@ -9,7 +9,9 @@ from collections.abc import Callable, Hashable
 from concurrent.futures import Future
 from typing import Any, Self, TypeVar
 
-__all__ = ["ByteCache"]
+__all__ = ["SMALL_BYTES", "ByteCache"]
+
+SMALL_BYTES = 2**14  # of a value that is small, with its key
 
 T = TypeVar("T")
 

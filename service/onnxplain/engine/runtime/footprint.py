@@ -19,6 +19,7 @@ __all__ = ["Footprint", "release_memory"]
 # Beside the tensors, ONNX Runtime holds the convolutions' workspaces and the gaps of its arena:
 # docs/memory.md has the measurements.
 OVERHEAD = 2.0
+MOST_SHAPES = 1000
 
 
 def release_memory() -> None:
@@ -59,6 +60,8 @@ class Footprint:
         """
         with self._lock:
             if shape not in self._known:
+                if len(self._known) >= MOST_SHAPES:  # clients choose the sizes of pictures
+                    self._known.clear()
                 self._known[shape] = self._item_bytes(shape)
             return self._known[shape]
 

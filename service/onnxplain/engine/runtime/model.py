@@ -29,6 +29,7 @@ from onnxplain.graphops.network import NetworkSource, as_network
 __all__ = ["Model", "OpenedModel", "labels_in", "open_model", "stored_labels"]
 
 LABELS = "onnxplain.labels"  # metadata: a JSON list of class names
+NODE_BYTES = 2**13  # what is known of a model beside its file: 4 KiB a node for small networks
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,7 +108,8 @@ def open_model(source: Model, cache: ByteCache) -> OpenedModel:
 
     def build() -> tuple[OpenedModel, int]:
         network = as_network(source)
-        return OpenedModel(network), network.size_bytes
+        nodes = len(network.model.graph.node)
+        return OpenedModel(network), network.size_bytes + nodes * NODE_BYTES
 
     return cache.get(key, build)
 

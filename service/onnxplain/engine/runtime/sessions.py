@@ -23,12 +23,16 @@ from onnxplain.engine.runtime.loading import (
     open_session,
     translated,
 )
+from onnxplain.engine.runtime.run_cost import available_cores
 from onnxplain.graphops.errors import Cancelled, DeviceError, OptionError
 
 __all__ = ["Session", "Stop", "resolve_device"]
 
 WARNING = 2  # a log level of ONNX Runtime
 POLL_SECONDS = 0.02
+# A session of seven nodes took 0.5 MiB. Its threads take 8 MiB of addresses each, which a service
+# limits: a cache of small sessions must not grow to thousands of threads.
+BASE_BYTES, THREAD_BYTES = 2**21, 2**19
 
 
 def resolve_device(device: str) -> str:
@@ -80,23 +84,57 @@ class Stop:
         if self._deadline is None and self._cancel is None:
             yield self
             return
-        done = threading.Event()
-
-        def watch() -> None:
-            while not done.wait(POLL_SECONDS):
-                try:
-                    self.check()
-                except Cancelled:
-                    self.run_options.terminate = True
-                    return
-
-        thread = threading.Thread(target=watch, name="onnxplain-deadline", daemon=True)
-        thread.start()
+        _WATCHER.add(self)
         try:
             yield self
         finally:
-            done.set()
-            thread.join()
+            _WATCHER.remove(self)
+
+    def terminate_if_over(self) -> None:
+        """End ONNX Runtime's current run if the call must end."""
+        try:
+            self.check()
+        except Cancelled:
+            self.run_options.terminate = True
+
+
+class _Watcher:
+    """One thread that watches all calls that run; one for each call would cost it 0.3 ms.
+
+    The thread ends by itself once no call runs.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._stops: list[Stop] = []
+        self._thread: threading.Thread | None = None
+
+    def add(self, stop: Stop) -> None:
+        with self._lock:
+            self._stops.append(stop)
+            if self._thread is None or not self._thread.is_alive():  # as in a forked process
+                self._thread = threading.Thread(
+                    target=self._watch, name="onnxplain-deadline", daemon=True
+                )
+                self._thread.start()
+
+    def remove(self, stop: Stop) -> None:
+        with self._lock:
+            self._stops.remove(stop)
+
+    def _watch(self) -> None:
+        while True:
+            time.sleep(POLL_SECONDS)
+            with self._lock:
+                if not self._stops:
+                    self._thread = None
+                    return
+                stops = list(self._stops)
+            for stop in stops:
+                stop.terminate_if_over()
+
+
+_WATCHER = _Watcher()
 
 
 class Session:
@@ -109,7 +147,7 @@ class Session:
     def __init__(self, model: onnx.ModelProto | Loadable, device: str, threads: int = 0) -> None:
         graph = Loadable.of(model)
         # The session holds its weights once more, arranged for its kernels.
-        self.bytes = 2 * graph.bytes
+        self.bytes = 2 * graph.bytes + BASE_BYTES + (threads or available_cores()) * THREAD_BYTES
         self._session, self._weights = load_session(graph, device, threads)
         self.outputs = tuple(value.name for value in self._session.get_outputs())
         types = {v.name: v.type.tensor_type.elem_type for v in graph.light.graph.input}

@@ -7,6 +7,7 @@ import re
 import secrets
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import aclosing
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
@@ -163,9 +164,10 @@ def _received(request: Any, record: CallRecord | None) -> Any:
         return request
 
     async def counted() -> AsyncIterator[Any]:
-        async for each in request:
-            _count(record, "bytes_in", each)
-            yield each
+        async with aclosing(aiter(request)) as requests:
+            async for each in requests:
+                _count(record, "bytes_in", each)
+                yield each
 
     return counted()
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping
 from typing import Protocol
 
 from grpc_health.v1 import health_pb2
@@ -27,7 +28,7 @@ METHODS = {
     for service in module.DESCRIPTOR.services_by_name.values()
     for method in service.methods
 }
-MOST_MODELS = 1000  # with labels of their own
+MOST_MODELS = 1000  # with labels: those that were called last
 # Why a call was refused before it ran.
 REJECTIONS = {
     each.__name__
@@ -62,7 +63,7 @@ class Metrics:
 
     def __init__(self, levels: Levels) -> None:
         self._registry = CollectorRegistry()
-        self._models: set[str] = set()
+        self._models: OrderedDict[str, None] = OrderedDict()
         self._calls = self._counter("calls", "Calls that have ended.", "method", "status")
         self._seconds = self._histogram(
             "call_seconds", "Time from a call's begin to its end.", SECONDS, "method"
@@ -85,7 +86,11 @@ class Metrics:
         self._cache = self._counter(
             "plan_cache", "Calls whose plan was ready (hit) or was not (miss).", "model", "result"
         )
-        self._registry.register(_LevelsCollector(self._label, levels))
+        self._by_model = (
+            self._model_calls, self._rejections, self._cache,
+            self._queue, self._compute, self._batch,
+        )  # fmt: skip
+        self._registry.register(_LevelsCollector(levels))
         ProcessCollector(registry=self._registry)
 
     def observe(self, record: CallRecord) -> None:
@@ -118,13 +123,15 @@ class Metrics:
         return in_prometheus_format(self._registry)
 
     def _label(self, name: str) -> str:
-        """Return a model's label: its name without version, or "other" beyond MOST_MODELS."""
-        model = name.removeprefix("models/").partition("/")[0]
-        if not model or model in self._models:
-            return model
-        if len(self._models) >= MOST_MODELS:
-            return "other"
-        self._models.add(model)
+        """Return a model's label, and drop those of the model that was called longest ago."""
+        model = _short(name)
+        if model:
+            self._models[model] = None
+            self._models.move_to_end(model)
+        if len(self._models) > MOST_MODELS:
+            oldest, _ = self._models.popitem(last=False)
+            for metric in self._by_model:
+                metric.remove_by_labels({"model": oldest})
         return model
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
@@ -139,14 +146,13 @@ class Metrics:
 
 
 class _LevelsCollector(Collector):
-    def __init__(self, label: Callable[[str], str], levels: Levels) -> None:
-        self._label = label
+    def __init__(self, levels: Levels) -> None:
         self._levels = levels
 
     def collect(self) -> Iterator[Metric]:
         counts: dict[str, int] = {}
         for name, count in self._levels.admitted.items():
-            counts[self._label(name)] = counts.get(self._label(name), 0) + count
+            counts[_short(name)] = counts.get(_short(name), 0) + count
         calls = GaugeMetricFamily(
             "onnxplain_calls_in_service", "Calls that wait or run.", labels=["model"]
         )
@@ -157,3 +163,8 @@ class _LevelsCollector(Collector):
             "onnxplain_worker_restarts", "Workers that were replaced.", self._levels.restarts
         )
         yield GaugeMetricFamily("onnxplain_workers", "Workers that take calls.", self._levels.up)
+
+
+def _short(name: str) -> str:
+    """Return a model's name without its version."""
+    return name.removeprefix("models/").partition("/")[0]

@@ -194,15 +194,22 @@ class Scheduler:
     def watch(self, work: Future[Any]) -> None:
         """Call `on_stuck` where work that nobody waits for goes on too long."""
         grace, on_stuck = self._settings.grace_seconds, self._on_stuck
-        if on_stuck is None:
+        if on_stuck is None or work.done():
             return
+        loop = asyncio.get_running_loop()
 
         def check() -> None:
             if not work.done():
                 log.critical("work goes on %g s after its call has ended: the process ends", grace)
                 on_stuck()
 
-        asyncio.get_running_loop().call_later(grace, check)
+        timer = loop.call_later(grace, check)
+
+        def ended(_: Future[Any]) -> None:
+            with suppress(RuntimeError):  # the event loop has ended
+                loop.call_soon_threadsafe(timer.cancel)  # it would hold the work's result
+
+        work.add_done_callback(ended)
 
     def stop(self) -> None:
         """End every running call, as if its client had disconnected, and refuse those that wait."""

@@ -91,6 +91,8 @@ class Turn:
             self._loop.call_soon_threadsafe(self._after)
 
     def _after(self) -> None:
+        if self._work is not None and self._work.done():
+            self._work = None  # its result would live as long as this turn
         if self._ended:
             self._scheduler.give_back(self)
         elif self.long:
