@@ -12,7 +12,7 @@ from pathlib import Path
 import grpc
 
 from onnxplain.registry import FolderSource
-from onnxplain.server.edge.caller import CALLER, Caller
+from onnxplain.server.caller import CALLER, Caller
 from onnxplain.server.edge.catalogue import Catalogue
 from onnxplain.server.edge.descriptions import ModelDescriptions
 from onnxplain.server.edge.store import Store

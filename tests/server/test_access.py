@@ -10,10 +10,10 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from server.certificates import Authority
 
 from onnxplain.server import make_token
+from onnxplain.server.caller import CALLER
 from onnxplain.server.credentials import edge_credentials
 from onnxplain.server.edge.access import AccessInterceptor, scope_of
 from onnxplain.server.edge.call_records import CallInterceptor
-from onnxplain.server.edge.caller import CALLER
 from onnxplain.server.errors import ErrorInterceptor
 from onnxplain.server.settings import Settings
 from onnxplain.server.tokens import Token, digest

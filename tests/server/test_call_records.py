@@ -12,10 +12,10 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from onnxplain.graphops.errors import InputError, QueueFull
+from onnxplain.server.caller import CALLER
 from onnxplain.server.edge.access import AccessInterceptor
 from onnxplain.server.edge.call_log import log_call
 from onnxplain.server.edge.call_records import CallInterceptor, CallRecord, host_of, note_model
-from onnxplain.server.edge.caller import CALLER
 from onnxplain.server.edge.metrics import MOST_MODELS, Metrics
 from onnxplain.server.errors import ErrorInterceptor
 from onnxplain.server.logs import configure_log
@@ -58,6 +58,12 @@ async def upload(requests, context):
     return b"1"
 
 
+async def bad_upload(requests, context):
+    async for _ in requests:
+        pass
+    raise InputError("data: too little of it")
+
+
 async def both(requests, context):
     async for request in requests:
         yield request
@@ -67,6 +73,7 @@ HANDLERS = {
     "Explain": grpc.unary_unary_rpc_method_handler(single),
     "View": grpc.unary_stream_rpc_method_handler(stream),
     "UploadModel": grpc.stream_unary_rpc_method_handler(upload),
+    "Bad": grpc.stream_unary_rpc_method_handler(bad_upload),
     "Both": grpc.stream_stream_rpc_method_handler(both),
 }
 
@@ -104,6 +111,26 @@ async def explain(channel, request=b"12", metadata=(), timeout=10.0):
 async def view(channel, request, timeout=10.0):
     call = channel.unary_stream(f"/{SERVICE}/View")(request, timeout=timeout)
     return [part async for part in call]
+
+
+@pytest.mark.parametrize("compression", [None, grpc.Compression.Gzip])
+@pytest.mark.parametrize("make", ["unary_unary", "unary_stream", "stream_unary"])
+def test_a_request_that_is_too_large_for_grpc(make, compression, caplog):
+    """gRPC answers itself, without kind; the record has what it answered."""
+    large = b"\0" * (4 * 2**20 + 1)
+    call = {"unary_unary": "Explain", "unary_stream": "View", "stream_unary": "Bad"}[make]
+
+    async def play(channel):
+        method = getattr(channel, make)(f"/{SERVICE}/{call}")
+        answer = method(iter([large]) if call == "Bad" else large, compression=compression)
+        with pytest.raises(grpc.RpcError) as caught:
+            await (answer.read() if make == "unary_stream" else answer)
+        assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+
+    with caplog.at_level(logging.INFO):
+        (record,) = calling(play)
+    assert (record.status, record.kind) == ("RESOURCE_EXHAUSTED", "RequestTooLarge")
+    assert not caplog.records
 
 
 def test_all_that_is_known_of_a_call():

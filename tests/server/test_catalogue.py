@@ -123,6 +123,21 @@ def test_a_bad_version_keeps_the_old_one_and_says_so(tmp_path, caplog):
     assert caplog.text.count(f"models/a is now {version(1)}") == 2
 
 
+def test_a_model_that_cannot_be_opened_is_not_said_to_serve(tmp_path, caplog):
+    put(tmp_path, "a.onnx")
+
+    async def main():
+        workers = Workers()
+        workers.failures[version(1)] = [UnsupportedModel("it has no rule")]
+        async with catalogue(tmp_path, workers) as models:
+            await until(lambda: bad(models, version(1)))
+
+    with caplog.at_level(logging.INFO):
+        asyncio.run(main())
+    assert f"{version(1)} cannot be served: it has no rule" in caplog.text
+    assert "is now" not in caplog.text
+
+
 def test_an_older_version_is_opened_where_the_newest_is_bad(tmp_path):
     put(tmp_path, "a/1/model.onnx", "a/2/model.onnx")
 

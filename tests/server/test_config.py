@@ -1,5 +1,6 @@
 """The configuration file and the flags of `serve`: what they give, and what is wrong with them."""
 
+import re
 from dataclasses import fields
 from pathlib import Path
 
@@ -44,7 +45,7 @@ def test_without_a_file_and_flags_all_is_default():
 def test_a_file_with_every_kind_of_value(write, tmp_path):
     path = write(f"""
 models = ["models", "/"]
-listen = ["127.0.0.1:0", "[::1]:0", "unix:/run/onnxplain.sock"]
+listen = ["127.0.0.1:0", "[::1]:0", "unix:{tmp_path}/a.sock"]
 queue = 7
 delay_ms = 2
 drain_seconds = 1.5
@@ -58,7 +59,7 @@ ci = {{ scopes = ["infer", "upload"], sha256 = "{HASH}" }}
 """)
     settings = read_configuration(path).checked()
     assert settings.models == (tmp_path / "models", Path("/"))
-    assert settings.listen == ("127.0.0.1:0", "[::1]:0", "unix:/run/onnxplain.sock")
+    assert settings.listen == ("127.0.0.1:0", "[::1]:0", f"unix:{tmp_path}/a.sock")
     assert (settings.queue, settings.delay_ms, settings.drain_seconds) == (7, 2.0, 1.5)
     assert settings.memory_bytes == 4 * 2**30
     assert (settings.warm, settings.log_format, settings.metrics) == (
@@ -71,11 +72,11 @@ ci = {{ scopes = ["infer", "upload"], sha256 = "{HASH}" }}
 def test_flags_take_the_place_of_keys(write, tmp_path, monkeypatch):
     monkeypatch.chdir("/")
     path = write('models = ["models"]\nqueue = 7\nbatch = 3\ninsecure = false')
-    flags = {"queue": "9", "models": ["tmp"], "insecure": True, "memory_bytes": "2M"}
+    flags = {"queue": "9", "models": ["tmp"], "insecure": True, "memory_bytes": "512M"}
     settings = read_configuration(path, flags).checked()
     assert (settings.queue, settings.batch, settings.insecure) == (9, 3, True)
     assert settings.models == (Path("tmp"),)  # of the working directory
-    assert settings.memory_bytes == 2 * 2**20
+    assert settings.memory_bytes == 512 * 2**20
 
 
 def test_everything_that_is_wrong_is_said_with_its_line(problems):
@@ -103,13 +104,12 @@ scopes = ["infer"]
     ) == [
         "service.toml:1: no folder 'nowhere'",
         "service.toml:2: no setting 'queu' (nearest: 'queue', 'request_bytes', 'insecure')",
-        "service.toml:3: `batch` must be a whole number of at least 1, not 0",
+        "service.toml:3: `batch` must be a whole number from 1 to 10000, not 0",
         "service.toml:4: `warm` must be true or false, not 1",
         "service.toml:6: `listen` must be a list of at least one value",
         "service.toml:7: `device` must be a list of at least one value",
-        'service.toml:8: `memory_bytes` must be a number of bytes, such as 4294967296 or "4G", '
-        "not '4 GB'",
-        "service.toml:9: `delay_ms` must be a number of at least 0, not -1",
+        "service.toml:8: `memory_bytes` must be a number of bytes from 256M to 1024T, not '4 GB'",
+        "service.toml:9: `delay_ms` must be a number from 0 to 60000, not -1",
         "service.toml:10: `log_format` must be text or json, not 'xml'",
         "service.toml:11: `metrics` must be HOST:PORT, such as 127.0.0.1:50051, not '9090'",
         "service.toml:12: `tls_cert` needs `tls_key`",
@@ -125,10 +125,35 @@ scopes = ["infer"]
 def test_a_flag_that_is_wrong_is_named(problems):
     flags = {"queue": "many", "listen": ["here"], "client_ca": "/no.pem"}
     assert problems('models = ["models"]', flags) == [
-        "--queue: `queue` must be a whole number of at least 0, not 'many'",
+        "--queue: `queue` must be a whole number from 0 to 1000000, not 'many'",
         "--listen: `listen` must be HOST:PORT, such as 127.0.0.1:50051, not 'here'",
         "--client-ca: '/no.pem' cannot be read: No such file or directory",
         "--client-ca: `client_ca` needs `tls_cert` and `tls_key`: it is part of TLS",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [
+        ("streams", "1000000000000"), ("connection_age_seconds", "1e300"),
+        ("drain_seconds", "nan"), ("memory_bytes", "99999999999T"), ("memory_bytes", "255M"),
+        ("memory_bytes", "-1"), ("keep_seconds", "0"), ("workers", "99999"),
+    ],
+)  # fmt: skip
+def test_a_number_out_of_its_bounds(setting, value):
+    (problem,) = read_configuration(None, {setting: value}).problems
+    assert re.fullmatch(rf"--[a-z-]+: `{setting}` must be a .* from \w+ to \w+, not .*", problem)
+
+
+def test_a_socket_in_a_folder_that_is_missing(tmp_path):
+    address = f"unix:{tmp_path}/none/x.sock"
+    (problem,) = read_configuration(None, {"listen": [address]}).problems
+    assert problem.startswith(f"--listen: '{address}' cannot be made: no folder '{tmp_path}/none'")
+
+
+def test_a_table_without_tokens_does_not_open_the_service(problems):
+    assert problems('models = ["models"]\n[tokens]\n') == [
+        "service.toml:2: `tokens` has no token: name one, or leave the table out"
     ]
 
 

@@ -9,7 +9,7 @@ import grpc
 import pytest
 from server.certificates import Authority
 
-from onnxplain.server.edge.caller import CALLER
+from onnxplain.server.caller import CALLER
 from onnxplain.server.edge.front import Front
 from onnxplain.server.settings import Settings
 

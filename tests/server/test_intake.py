@@ -9,8 +9,8 @@ import pytest
 from grpc import StatusCode
 
 from onnxplain.graphops.errors import Cancelled, QueueFull
+from onnxplain.server.caller import CALLER, Caller
 from onnxplain.server.edge import intake
-from onnxplain.server.edge.caller import CALLER, Caller
 from onnxplain.server.edge.front import Front
 from onnxplain.server.edge.intake import Intake
 from onnxplain.server.listening import MAX_REQUEST_BYTES

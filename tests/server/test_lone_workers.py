@@ -10,8 +10,8 @@ import pytest
 
 from onnxplain.graphops.errors import NoWorker, QueueFull, ServiceError
 from onnxplain.server import Settings
+from onnxplain.server.caller import CALLER, Caller
 from onnxplain.server.edge import lone_workers
-from onnxplain.server.edge.caller import CALLER, Caller
 from onnxplain.server.edge.lone_workers import LoneWorkers
 from onnxplain.server.machine import MOST_ALONE, local_settings, lone_settings
 

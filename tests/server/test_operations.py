@@ -14,8 +14,8 @@ from server.running import event_loop
 from server.storing import Names
 
 from onnxplain.graphops.errors import MissingModel, NoWorker, QueueFull, ServiceError, WorkerDied
+from onnxplain.server.caller import CALLER
 from onnxplain.server.edge import operation_queue
-from onnxplain.server.edge.caller import CALLER
 from onnxplain.server.edge.operations import Operations
 from onnxplain.server.errors import ErrorInterceptor
 from onnxplain.server.settings import Settings

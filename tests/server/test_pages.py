@@ -64,6 +64,12 @@ def test_another_token_is_refused(token):
         page(of("a", "b"), key, 1, token)
 
 
+@pytest.mark.parametrize("token", ["x", encoded("[]"), encoded('["a", true]')])
+def test_another_token_is_refused_where_the_list_is_empty(token):
+    with pytest.raises(InputError, match="^page_token: "):
+        page([], key, 1, token)
+
+
 def test_a_negative_size_is_refused():
     with pytest.raises(InputError, match="^page_size: -1 is negative"):
         page(of("a"), key, -1, "")

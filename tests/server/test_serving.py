@@ -1,6 +1,7 @@
 """Starting and stopping: address, health, reflection, signals, and what can be in the way."""
 
 import asyncio
+import logging
 import signal
 import socket
 import subprocess
@@ -9,7 +10,7 @@ import sys
 import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
+from grpc_reflection.v1alpha import reflection, reflection_pb2, reflection_pb2_grpc
 from server.running import write_models
 
 from onnxplain.graphops.errors import DeviceError, MissingFile, OptionError, ServiceError
@@ -43,6 +44,35 @@ def test_health_of_an_unknown_service(channel):
     with pytest.raises(grpc.RpcError) as caught:
         stub.Check(health_pb2.HealthCheckRequest(service="other"))
     assert caught.value.code() is grpc.StatusCode.NOT_FOUND
+
+
+@pytest.mark.parametrize(
+    ("method", "request_", "code", "kind"),
+    [
+        ("/grpc.health.v1.Health/Check", b"\xff", "INVALID_ARGUMENT", "InputError"),
+        ("/grpc.health.v1.Health/Watch", b"\xff", "INVALID_ARGUMENT", "InputError"),
+        ("/grpc.health.v1.Health/Check", b"\x0a\x01x", "NOT_FOUND", "MissingModel"),
+        ("/grpc.health.v1.Health/List", b"", "UNIMPLEMENTED", "UnknownCall"),
+        (f"/{reflection.SERVICE_NAME}/ServerReflectionInfo", b"\xff", "INVALID_ARGUMENT",
+         "InputError"),
+        ("/no.such.Service/Call", b"", "UNIMPLEMENTED", "UnknownCall"),
+    ],
+)  # fmt: skip
+def test_every_failure_has_its_kind(channel, method, request_, code, kind, caplog):
+    call = channel.stream_stream(method)
+    with pytest.raises(grpc.RpcError) as caught, caplog.at_level(logging.ERROR):
+        list(call(iter([request_]), timeout=10))
+    assert caught.value.code() is grpc.StatusCode[code]
+    assert dict(caught.value.trailing_metadata())["onnxplain-error"] == kind
+    assert "Traceback" not in caplog.text
+
+
+def test_watching_the_health_in_one_process(address_here):
+    with grpc.insecure_channel(address_here, [("grpc.enable_http_proxy", 0)]) as channel:
+        stub = health_pb2_grpc.HealthStub(channel)
+        states = stub.Watch(health_pb2.HealthCheckRequest(service=NAME))
+        assert next(states).status == health_pb2.HealthCheckResponse.SERVING
+        states.cancel()
 
 
 def test_reflection(channel):

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 from onnxplain.graphops.errors import ServiceError
+from onnxplain.server.edge import status_pages
 from onnxplain.server.edge.metrics import Metrics
 from onnxplain.server.edge.status_pages import StatusPages
 
@@ -89,6 +90,41 @@ def test_what_is_no_request_does_no_harm():
             return await asyncio.to_thread(fetch, f"http://{address}/livez")
 
     assert asyncio.run(run())[0] == 200
+
+
+def test_clients_that_do_not_read_or_write_keep_no_service_from_stopping():
+    """Its connections are closed; Python 3.12 and later wait for all of them."""
+
+    async def run():
+        served = StatusPages(lambda: b"x" * 2**26, bool)
+        host, port = (await served.start("127.0.0.1:0")).split(":")
+        clients = [await asyncio.open_connection(host, int(port), limit=1024) for _ in range(2)]
+        clients[0][1].write(b"GET /metrics HTTP/1.1\r\n\r\n")
+        await clients[0][0].readexactly(1)
+        await asyncio.wait_for(served.stop(), 5)
+        for reader, writer in clients:
+            with contextlib.suppress(ConnectionError):
+                assert len(await asyncio.wait_for(reader.read(), 5)) < 2**26
+            writer.close()
+
+    asyncio.run(run())
+
+
+def test_a_client_that_does_not_read_is_disconnected(monkeypatch):
+    monkeypatch.setattr(status_pages, "SECONDS", 0.2)
+
+    async def run():
+        served = StatusPages(lambda: b"x" * 2**26, bool)
+        host, port = (await served.start("127.0.0.1:0")).split(":")
+        reader, writer = await asyncio.open_connection(host, int(port), limit=1024)
+        writer.write(b"GET /metrics HTTP/1.1\r\n\r\n")
+        await asyncio.sleep(0.5)
+        with contextlib.suppress(ConnectionError):
+            assert len(await asyncio.wait_for(reader.read(), 5)) < 2**26
+        writer.close()
+        await served.stop()
+
+    asyncio.run(run())
 
 
 def test_an_address_in_use():

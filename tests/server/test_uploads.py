@@ -281,14 +281,37 @@ def external():
     return net.SerializeToString()
 
 
+def parsed(text):
+    return onnx.parser.parse_model(f'<ir_version: 8, opset_import: ["": 18]> {text}')
+
+
+def custom():
+    net = parsed("a (float[1, 3, 4, 4] x) => (float[1, 3, 4, 4] y) { y = mine.Op (x) }")
+    net.opset_import.add(domain="mine", version=1)
+    return net.SerializeToString()
+
+
+def compiled():
+    net = parsed("a (float[1] x) => (float[1] y) { y = com.microsoft.EPContext (x) }")
+    net.opset_import.add(domain="com.microsoft", version=1)
+    return net.SerializeToString()
+
+
+def without_kernel():
+    return parsed("a (double[3] x) => (double[3] y) { y = Erf (x) }").SerializeToString()
+
+
 @pytest.mark.parametrize(
     ("data", "kind", "said"),
     [
         (b"this is no model", "CorruptModel", "not an ONNX model"),
         (DATA[:-100], "CorruptModel", "ONNX"),
         (external(), "UnsafeModel", "stored in another file"),
+        (compiled(), "UnsafeModel", "compiled for one device"),
+        (custom(), "UnsupportedModel", "mine"),
+        (without_kernel(), "UnsupportedModel", "cannot load the graph"),
     ],
-    ids=["text", "truncated", "external data"],
+    ids=["text", "truncated", "external data", "compiled", "custom domain", "no kernel"],
 )
 def test_a_file_that_is_no_model_of_its_own_is_refused(folders, data, kind, said):
     async def test(edge):
@@ -298,6 +321,23 @@ def test_a_file_that_is_no_model_of_its_own_is_refused(folders, data, kind, said
         assert str(folders[1]) not in text
         assert ".uploads" not in text
         assert left_in(folders[1]) == []
+
+    with_edge(folders, test)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a (float[3, 3] x) => (float y) { y = Det (x) }",
+        "a (seq(float) x) => (float y) { i = Constant <value: tensor = int64 {0}> () "
+        "y = SequenceAt (x, i) }",
+    ],
+    ids=["no layer that is explained", "no tensor"],
+)
+def test_a_model_that_runs_but_cannot_be_explained_is_stored(folders, text):
+    async def test(edge):
+        stored = await upload(edge.stub, "models/a", parsed(text).SerializeToString())
+        assert stored.model.name == "models/a/versions/1"
 
     with_edge(folders, test)
 

@@ -147,6 +147,8 @@ class _Reader:
         if not isinstance(table, dict):
             self.report("tokens", "`tokens` must be a table: [tokens]")
             return
+        if not table:
+            self.report("tokens", "`tokens` has no token: name one, or leave the table out")
         tokens: list[Token] = []
         for name, entry in table.items():
             try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -17,17 +18,12 @@ from onnxplain.graphops import errors
 from onnxplain.server.error_details import DETAILS_KEY, status_details
 from onnxplain.server.listening import MAX_REQUEST_BYTES
 
-__all__ = ["KIND_KEY", "OURS", "STATUS", "ErrorInterceptor", "Failure", "failure"]
+__all__ = ["KIND_KEY", "STATUS", "ErrorInterceptor", "Failure", "failure"]
 
 log = logging.getLogger(__name__)
 
-OURS = (
-    "/onnxplain.",
-    "/inference.",
-    "/grpc.reflection.",
-    "/grpc.health.",
-)  # how the names of the calls begin whose errors are told
 KIND_KEY = "onnxplain-error"
+LOST_SECONDS = 0.05  # within which gRPC cancels a call whose message it could not read
 
 # Status texts travel in HTTP/2 headers, which gRPC limits to 8 KiB: once with every byte escaped,
 # and up to twice within the details.
@@ -147,8 +143,6 @@ class ErrorInterceptor(grpc.aio.ServerInterceptor):
         """Return the call's handler, wrapped to report its errors."""
         handler = await continuation(handler_call_details)
         method = handler_call_details.method
-        if not method.startswith(OURS):
-            return handler
         if handler is None:
             handler = grpc.stream_stream_rpc_method_handler(_no_such_call)
         guard, serializer = _Guard(method, handler, self._room), handler.response_serializer
@@ -166,6 +160,7 @@ class _Guard:
         self._room = room
         self._deserializer = handler.request_deserializer or (lambda data: data)
         self._streaming = handler.request_streaming
+        self._read_one = False
         ways = (handler.request_streaming, handler.response_streaming)
         self._behavior = getattr(handler, "_".join("stream" if way else "unary" for way in ways))
 
@@ -215,6 +210,7 @@ class _Guard:
             yield self._read(message)
 
     def _read(self, message: bytes) -> Any:
+        self._read_one = True
         try:
             return self._deserializer(message)
         except DecodeError as e:
@@ -224,9 +220,11 @@ class _Guard:
             ) from e
 
     async def _abort(self, context: Any, error: Exception) -> NoReturn:
+        if isinstance(error, errors.InputError) and (self._streaming or not self._read_one):
+            await _require_whole_messages(context)
         if isinstance(error, NotImplementedError) and context.code():  # a generated stub's
             error = errors.UnknownCall(
-                f"this service does not offer {self._call}: in one process (`--in-process`) it has "
+                f"this service does not offer {self._call}; in one process (`--in-process`) it has "
                 "only the calls on models"
             )
         end = failure(error)
@@ -236,6 +234,20 @@ class _Guard:
         _drop_frames(error)
         await context.abort(end.code, end.text, tuple(metadata.items()))
         raise error  # not reached: `abort` raises
+
+
+async def _require_whole_messages(context: Any) -> None:
+    """Raise CancelledError, with the status for the log, if gRPC has ended the call itself.
+
+    It does so with a message that is too large, or cannot be decompressed; here it only looks as if
+    the client had sent no more.
+    """
+    try:
+        await asyncio.sleep(LOST_SECONDS)
+    except asyncio.CancelledError:
+        context.set_code(StatusCode.RESOURCE_EXHAUSTED)
+        context.set_trailing_metadata(((KIND_KEY, "RequestTooLarge"),))
+        raise
 
 
 def _drop_frames(error: BaseException) -> None:

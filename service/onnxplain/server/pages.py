@@ -39,8 +39,8 @@ def page(
     """
     if size < 0:
         raise InputError(f"page_size: {size} is negative; write 0 for all")
-    if token and items:
-        after = _read(token, key(items[0]))
+    if token:
+        after = _read(token, key(items[0]) if items else None)
         items = [item for item in items if key(item) > after]
     chosen = items[:size] if size else items
     return chosen, _write(key(chosen[-1])) if len(chosen) < len(items) else ""
@@ -55,11 +55,14 @@ def _write(key: Key) -> str:
     return base64.urlsafe_b64encode(json.dumps(key).encode()).decode()
 
 
-def _read(token: str, like: Key) -> Key:
+def _read(token: str, like: Key | None) -> Key:
+    """Return the key in a token. like: another key, None where there is none to compare with."""
     try:
         key = json.loads(base64.b64decode(token[:LONGEST], altchars="-_", validate=True))
     except (ValueError, RecursionError):
         key = None
-    if not isinstance(key, list) or [type(part) for part in key] != [type(p) for p in like]:
+    types = [type(part) for part in key] if isinstance(key, list) else []
+    wrong = not types or not {*types} <= {str, int}
+    if wrong or (like and types != [type(part) for part in like]):
         raise InputError("page_token: it is none that this service returned; begin without one")
     return tuple(key)

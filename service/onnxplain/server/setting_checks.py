@@ -23,6 +23,10 @@ def contradictions(settings: Settings) -> Iterator[tuple[str, str]]:
     for folder in settings.models:
         if not folder.is_dir():
             yield "models", f"no folder '{folder}'"
+    for address in settings.listen:
+        folder = Path(address.removeprefix("unix:")).parent
+        if address.startswith("unix:") and not os.access(folder, os.W_OK | os.X_OK):
+            yield "listen", f"'{address}' cannot be made: no folder '{folder}' that can be written"
     yield from _writable("store", settings.store)
     yield from _writable("state", settings.state)
     yield from _credentials(settings)

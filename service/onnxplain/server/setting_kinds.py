@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,15 +12,14 @@ from onnxplain.graphops.errors import listed
 
 __all__ = [
     "ADDRESS",
-    "BYTES",
     "FILE",
     "FOLDER",
     "HOST_AND_PORT",
-    "NUMBER",
     "TEXT",
     "YES_NO",
     "SettingKind",
-    "at_least",
+    "byte_count",
+    "number",
     "one_of",
     "whole",
 ]
@@ -43,28 +41,17 @@ class SettingKind:
     read: Callable[[str], Any] = str
 
 
-def whole(least: int = 0) -> SettingKind:
-    """Return the kind of a whole number of at least `least`."""
+def whole(least: int, most: int) -> SettingKind:
+    """Return the kind of a whole number within bounds."""
 
     def accept(value: Any) -> int:
-        if type(value) is not int or value < least:
-            raise ValueError(f"a whole number of at least {least}")
+        if type(value) is not int or not least <= value <= most:
+            raise ValueError(f"a whole number from {least} to {most}")
         return value
 
     return SettingKind(
         "N", accept, lambda word: int(word) if re.fullmatch(r"-?\d+", word) else word
     )
-
-
-def at_least(least: str) -> SettingKind:
-    """Return the kind of a number of bytes of at least `least`, such as "64M"."""
-
-    def accept(value: Any) -> int:
-        if (size := _bytes(value)) < _bytes(least):
-            raise ValueError(f"a number of bytes of at least {least}")
-        return size
-
-    return SettingKind("BYTES", accept)
 
 
 def one_of(*words: str) -> SettingKind:
@@ -78,26 +65,40 @@ def one_of(*words: str) -> SettingKind:
     return SettingKind("WORD", accept)
 
 
-def _number(value: Any) -> float:
-    if type(value) not in (int, float) or not math.isfinite(value) or value < 0:
-        raise ValueError("a number of at least 0")
-    return float(value)
+def number(least: int, most: int) -> SettingKind:
+    """Return the kind of a number within bounds."""
+
+    def accept(value: Any) -> float:
+        if type(value) not in (int, float) or not least <= value <= most:
+            raise ValueError(f"a number from {least} to {most}")
+        return float(value)
+
+    def read(word: str) -> Any:
+        try:
+            return float(word)
+        except ValueError:
+            return word
+
+    return SettingKind("NUMBER", accept, read)
 
 
-def _read_number(word: str) -> Any:
-    try:
-        return float(word)
-    except ValueError:
-        return word
+def byte_count(least: str, most: str) -> SettingKind:
+    """Return the kind of a number of bytes within bounds, which are written as the file has it."""
+
+    def accept(value: Any) -> int:
+        count = _bytes(value)
+        if count is None or not (_bytes(least) or 0) <= count <= (_bytes(most) or 0):
+            raise ValueError(f"a number of bytes from {least} to {most}")
+        return count
+
+    return SettingKind("BYTES", accept)
 
 
-def _bytes(value: Any) -> int:
-    if type(value) is int and value >= 0:
+def _bytes(value: Any) -> int | None:
+    if type(value) is int:
         return value
-    parts = re.fullmatch(r"(\d+)([KMGT]?)", value) if isinstance(value, str) else None
-    if parts is None:
-        raise ValueError('a number of bytes, such as 4294967296 or "4G"')
-    return int(parts[1]) * int(1024 ** UNITS[parts[2]])
+    parts = re.fullmatch(r"(\d{1,20})([KMGT]?)", value) if isinstance(value, str) else None
+    return int(parts[1]) * int(1024 ** UNITS[parts[2]]) if parts else None
 
 
 def _text(value: Any) -> str:
@@ -132,8 +133,6 @@ def _yes_no(value: Any) -> bool:
     return value
 
 
-NUMBER = SettingKind("NUMBER", _number, _read_number)
-BYTES = SettingKind("BYTES", _bytes)
 TEXT = SettingKind("TEXT", _text)
 FILE = SettingKind("FILE", _path)
 FOLDER = SettingKind("DIR", _path)

@@ -11,15 +11,14 @@ from typing import Any
 
 from onnxplain.server.setting_kinds import (
     ADDRESS,
-    BYTES,
     FILE,
     FOLDER,
     HOST_AND_PORT,
-    NUMBER,
     TEXT,
     YES_NO,
     SettingKind,
-    at_least,
+    byte_count,
+    number,
     one_of,
     whole,
 )
@@ -67,6 +66,7 @@ def setting(
 
 
 MODELS, LISTENING, SECURITY = "Models", "Listening", "Security"
+DAY = 24 * 3600  # in seconds
 WORKERS, LIMITS, OPERATIONS, OBSERVING = "Workers", "Limits", "Operations", "Observing"
 
 
@@ -90,12 +90,12 @@ class Settings:
         help="addresses to listen on, HOST:PORT or unix:PATH; port 0 is any free port",
     )  # fmt: skip
     connection_age_seconds: float = setting(
-        0.0, LISTENING, NUMBER, default_text="no limit",
+        0.0, LISTENING, number(0, 2_000_000), default_text="no limit",
         help="a connection is closed after this time, as soon as its calls are done, so that "
         "clients behind a load balancer spread over new servers",
     )  # fmt: skip
     drain_seconds: float = setting(
-        5.0, LISTENING, NUMBER, "time for running calls to finish when the service stops"
+        5.0, LISTENING, number(0, DAY), "time for running calls to finish when the service stops"
     )
 
     tls_cert: Path | None = setting(
@@ -122,7 +122,11 @@ class Settings:
         "worker for each",
     )  # fmt: skip
     workers: int = setting(
-        0, WORKERS, whole(), "worker processes on this machine", default_text="one per device"
+        0,
+        WORKERS,
+        whole(0, 1024),
+        "worker processes on this machine",
+        default_text="one per device",
     )
     remote_workers: tuple[str, ...] = setting(
         (), WORKERS, ADDRESS, many=True, default_text="none",
@@ -137,50 +141,56 @@ class Settings:
         None, WORKERS, FILE, "remote workers must show a certificate that these sign (PEM)"
     )
     threads: int = setting(
-        0, WORKERS, whole(), "ONNX Runtime's threads in a worker",
+        0, WORKERS, whole(0, 1024), "ONNX Runtime's threads in a worker",
         default_text="its share of the cores",
     )  # fmt: skip
     memory_bytes: int = setting(
-        0, WORKERS, BYTES, "limit of a worker's memory, such as 4G",
+        0, WORKERS, byte_count("256M", "1024T"), "limit of a worker's memory, such as 4G",
         default_text="follows from the machine's",
     )  # fmt: skip
     grace_seconds: float = setting(
-        30.0, WORKERS, NUMBER,  # opening a large model takes seconds, and cannot be interrupted
+        30.0, WORKERS, number(0, DAY),  # opening a large model cannot be interrupted
         "a worker is killed when work does not stop this long after the end of its call",
     )  # fmt: skip
 
-    concurrency: int = setting(4, LIMITS, whole(1), "calls that a worker runs at once")
+    concurrency: int = setting(4, LIMITS, whole(1, 1024), "calls that a worker runs at once")
     queue: int = setting(
-        32, LIMITS, whole(), "calls that may wait for one model, beyond those that run"
+        32, LIMITS, whole(0, 1_000_000), "calls that may wait for one model, beyond those that run"
     )
-    batch: int = setting(8, LIMITS, whole(1), "most images of waiting calls that run together")
+    batch: int = setting(
+        8, LIMITS, whole(1, 10_000), "most images of waiting calls that run together"
+    )
     delay_ms: float = setting(
-        0.0, LIMITS, NUMBER, "milliseconds that a call waits for others to run with"
+        0.0, LIMITS, number(0, 60_000), "milliseconds that a call waits for others to run with"
     )
     max_model_bytes: int = setting(
-        2**31, LIMITS, BYTES, "size of an uploaded model", default_text="2G, the most that ONNX has"
+        2**31,
+        LIMITS,
+        byte_count("1", "2G"),
+        "size of an uploaded model",
+        default_text="2G, the most that ONNX has",
     )
     request_bytes: int = setting(
-        2**30, LIMITS, at_least("64M"), default_text="1G",
+        2**30, LIMITS, byte_count("64M", "1T"), default_text="1G",
         help="size of all requests that the service holds at once, of which one may have 64M",
     )  # fmt: skip
-    streams: int = setting(256, LIMITS, whole(1), "calls at once in one connection")
+    streams: int = setting(256, LIMITS, whole(1, 2**31 - 1), "calls at once in one connection")
 
     state: Path | None = setting(
         None, OPERATIONS, FOLDER, default_text="a temporary folder",
         help="folder where operations and their results outlive a restart",
     )  # fmt: skip
-    operations: int = setting(2, OPERATIONS, whole(1), "operations that run at once")
+    operations: int = setting(2, OPERATIONS, whole(1, 1024), "operations that run at once")
     keep_operations: int = setting(
-        100, OPERATIONS, whole(1), "operations that are kept for one caller"
+        100, OPERATIONS, whole(1, 1_000_000), "operations that are kept for one caller"
     )
     keep_bytes: int = setting(
-        2**30, OPERATIONS, BYTES, "size of the requests and results that are kept for one caller",
-        default_text="1G",
+        2**30, OPERATIONS, byte_count("1", "1024T"), default_text="1G",
+        help="size of the requests and results that are kept for one caller",
     )  # fmt: skip
     keep_seconds: float = setting(
-        7 * 24 * 3600.0, OPERATIONS, NUMBER, "time that an operation is kept once it has ended",
-        default_text="604800, a week",
+        7.0 * DAY, OPERATIONS, number(1, 36_500 * DAY), default_text="604800, a week",
+        help="time that an operation is kept once it has ended",
     )  # fmt: skip
 
     metrics: str | None = setting(

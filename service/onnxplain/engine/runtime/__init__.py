@@ -3,6 +3,7 @@
 from onnxplain.engine.runtime.cache import SMALL_BYTES, ByteCache
 from onnxplain.engine.runtime.footprint import Footprint, release_memory
 from onnxplain.engine.runtime.installation import InstallationWarning
+from onnxplain.engine.runtime.loading import load_session
 from onnxplain.engine.runtime.measure import Measurement, measure
 from onnxplain.engine.runtime.model import (
     Model,
@@ -42,6 +43,7 @@ __all__ = [
     "available_cores",
     "find_subject",
     "labels_in",
+    "load_session",
     "make_activity",
     "make_plan",
     "measure",

@@ -9,8 +9,8 @@ from typing import Any
 import grpc
 
 from onnxplain.graphops.errors import Forbidden, Unauthenticated
+from onnxplain.server.caller import CALLER, Caller
 from onnxplain.server.edge.call_records import RECORD, wrapped
-from onnxplain.server.edge.caller import CALLER, Caller
 from onnxplain.server.tokens import SCOPES, Token, find_token
 from onnxplain.v1 import explain_pb2
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from onnxplain.graphops.errors import QueueFull
-from onnxplain.server.edge.caller import caller_name
+from onnxplain.server.caller import caller_name
 
 __all__ = ["Admission", "Shares"]
 

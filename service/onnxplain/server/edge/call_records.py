@@ -16,7 +16,7 @@ from urllib.parse import unquote
 import grpc
 from grpc import StatusCode
 
-from onnxplain.server.edge.caller import CALLER, Caller
+from onnxplain.server.caller import CALLER, Caller
 
 __all__ = ["CallInterceptor", "CallRecord", "host_of", "note_model", "wrapped"]
 
@@ -201,8 +201,8 @@ def _fact(text: str) -> float | str:
 
 
 def _status(context: Any) -> str:
-    if not context.done():  # ended by the client, or by its deadline
+    code: StatusCode | None = context.code()
+    if not context.done() and not code:  # ended by the client, or by its deadline
         late = context.time_remaining() == 0
         return (StatusCode.DEADLINE_EXCEEDED if late else StatusCode.CANCELLED).name
-    code: StatusCode | None = context.code()
     return (code or StatusCode.OK).name

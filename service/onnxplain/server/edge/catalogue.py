@@ -211,7 +211,8 @@ class Catalogue:
                 if problem:
                     log.warning("%s cannot be served: %s", version.name, problem)
                 with contextlib.suppress(MissingModel):  # it may have gone meanwhile
-                    log.info("models/%s is now %s", model, self._resolve(f"models/{model}"))
+                    if self.ready(now := self._resolve(f"models/{model}")):
+                        log.info("models/%s is now %s", model, now)
         finally:
             del self._opening[model]
 

@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from onnxplain.graphops.errors import Cancelled, QueueFull
+from onnxplain.server.caller import caller_name
 from onnxplain.server.edge.admission import Shares
-from onnxplain.server.edge.caller import caller_name
 from onnxplain.server.listening import MAX_REQUEST_BYTES
 
 __all__ = ["Intake"]

@@ -162,7 +162,7 @@ class KeptOperations:
             for kept in list(self._kept.values()):
                 if kept.ended and kept.end() < kept_since:
                     self._forget(kept)
-            await asyncio.sleep(min(60.0, self._settings.keep_seconds / 10))
+            await asyncio.sleep(min(60.0, max(0.05, self._settings.keep_seconds / 10)))
 
     def _require_room(self, caller: str, call: str, size: int) -> None:
         """Raise InputError or QueueFull if a request has no place beside what has not ended."""

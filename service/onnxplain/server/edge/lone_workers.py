@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import grpc
 
 from onnxplain.graphops.errors import NoWorker, QueueFull, ServiceError
-from onnxplain.server.edge.caller import CALLER, Caller
+from onnxplain.server.caller import CALLER, Caller
 from onnxplain.server.edge.pool import Pool
 from onnxplain.server.edge.worker_link import WorkerLink
 from onnxplain.server.machine import MOST_ALONE

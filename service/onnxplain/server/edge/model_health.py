@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from onnxplain.graphops.errors import MissingModel
 from onnxplain.server.edge.admission import Shares
 from onnxplain.server.edge.catalogue import Catalogue
 
@@ -59,7 +60,7 @@ class ModelHealth(health_pb2_grpc.HealthServicer):  # type: ignore[misc]  # has 
         """Return the state of what the request names."""
         status = self._status(request.service)
         if status == Response.SERVICE_UNKNOWN:
-            await context.abort(grpc.StatusCode.NOT_FOUND, f"nothing is called '{request.service}'")
+            raise MissingModel(f"nothing is called '{request.service}' here")
         return Response(status=status)
 
     async def Watch(

@@ -9,7 +9,7 @@ from collections.abc import AsyncGenerator
 from typing import Protocol
 
 from onnxplain.graphops.errors import AnswerTooLarge, WorkerDied
-from onnxplain.server.edge.caller import CALLER, Caller
+from onnxplain.server.caller import CALLER, Caller
 from onnxplain.server.edge.kept_operations import KeptOperations
 from onnxplain.server.edge.operation_files import KeptOperation
 from onnxplain.server.errors import failure

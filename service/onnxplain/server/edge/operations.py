@@ -14,8 +14,8 @@ import grpc
 from google.protobuf.message_factory import GetMessageClass
 
 from onnxplain.graphops.errors import InputError
+from onnxplain.server.caller import caller_name
 from onnxplain.server.edge.call_records import note_model
-from onnxplain.server.edge.caller import caller_name
 from onnxplain.server.edge.kept_operations import KeptOperations
 from onnxplain.server.edge.operation_files import KeptOperation, OperationFiles
 from onnxplain.server.edge.operation_queue import OperationQueue, WorkerStreams

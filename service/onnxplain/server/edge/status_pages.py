@@ -15,7 +15,7 @@ __all__ = ["StatusPages"]
 
 PLAIN = "text/plain; charset=utf-8"
 HEAD_BYTES = 16 * 1024
-HEAD_SECONDS = 5.0
+SECONDS = 10.0  # for a connection, however slowly its client writes and reads
 
 
 class StatusPages:
@@ -28,6 +28,7 @@ class StatusPages:
         self._metrics = metrics
         self._ready = ready
         self._server: asyncio.Server | None = None
+        self._writers: set[asyncio.StreamWriter] = set()
 
     async def start(self, address: str) -> str:
         """Listen on HOST:PORT, and return it with the port that was taken. Raises ServiceError."""
@@ -41,30 +42,38 @@ class StatusPages:
         return f"{host}:{self._server.sockets[0].getsockname()[1]}"
 
     async def stop(self) -> None:
-        """Close the address."""
+        """Close the address and all connections, whether their clients read or not."""
         if self._server is not None:
             self._server.close()
+            for writer in self._writers:
+                writer.transport.abort()
             await self._server.wait_closed()
 
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.closing(writer), contextlib.suppress(OSError):
-            try:
-                async with asyncio.timeout(HEAD_SECONDS):
-                    head = await reader.readuntil(b"\r\n\r\n")
-            except (asyncio.IncompleteReadError, asyncio.LimitOverrunError, TimeoutError):
-                return
-            method, _, rest = head.decode("latin-1").partition(" ")
-            status, kind, body = self._page(method, rest.partition(" ")[0])
-            lines = (
-                f"HTTP/1.1 {status.value} {status.phrase}",
-                f"Content-Type: {kind}",
-                f"Content-Length: {len(body)}",
-                "Connection: close",
-            )
-            writer.write("".join(f"{line}\r\n" for line in lines).encode() + b"\r\n")
-            if method != "HEAD":
-                writer.write(body)
-            await writer.drain()
+        self._writers.add(writer)
+        no_request = (EOFError, OSError, asyncio.LimitOverrunError)  # among them, a time-out
+        with contextlib.suppress(*no_request):
+            async with asyncio.timeout(SECONDS):
+                await self._answer_one(reader, writer)
+                writer.close()
+                await writer.wait_closed()
+        writer.transport.abort()
+        self._writers.discard(writer)
+
+    async def _answer_one(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = await reader.readuntil(b"\r\n\r\n")
+        method, _, rest = head.decode("latin-1").partition(" ")
+        status, kind, body = self._page(method, rest.partition(" ")[0])
+        lines = (
+            f"HTTP/1.1 {status.value} {status.phrase}",
+            f"Content-Type: {kind}",
+            f"Content-Length: {len(body)}",
+            "Connection: close",
+        )
+        writer.write("".join(f"{line}\r\n" for line in lines).encode() + b"\r\n")
+        if method != "HEAD":
+            writer.write(body)
+        await writer.drain()
 
     def _page(self, method: str, target: str) -> tuple[HTTPStatus, str, bytes]:
         if method not in ("GET", "HEAD"):

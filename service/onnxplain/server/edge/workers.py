@@ -8,9 +8,9 @@ from contextlib import asynccontextmanager
 import grpc
 
 from onnxplain.graphops.errors import NoWorker
+from onnxplain.server.caller import CALLER
 from onnxplain.server.edge.admission import Admission
 from onnxplain.server.edge.blame import Blame
-from onnxplain.server.edge.caller import CALLER
 from onnxplain.server.edge.lone_workers import LoneWorkers
 from onnxplain.server.edge.pool import Pool
 from onnxplain.server.edge.request_models import other_models

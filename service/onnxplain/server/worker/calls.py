@@ -13,6 +13,7 @@ import grpc
 
 from onnxplain.engine import Engine
 from onnxplain.graphops.errors import Cancelled
+from onnxplain.server.caller import CALLER
 
 __all__ = ["CALLER_KEY", "Call", "call_of", "joint", "limited"]
 
@@ -109,9 +110,14 @@ def joint(calls: Sequence[Call]) -> Call:
 
 
 def call_of(context: grpc.aio.ServicerContext[Any, Any]) -> Call:
-    """Return the call of a context, which is cancelled when the context ends."""
+    """Return the call of a context, which is cancelled when the context ends.
+
+    In a worker that clients cannot reach, the edge names the caller in the metadata; where clients
+    call this process itself, its interceptors have set CALLER.
+    """
     remaining = context.time_remaining()
-    named = dict(context.invocation_metadata() or ()).get(CALLER_KEY)
+    caller = CALLER.get(None)
+    named = caller.name if caller else dict(context.invocation_metadata() or ()).get(CALLER_KEY)
     call = Call(
         caller=str(named or context.peer().rpartition(":")[0]),
         deadline=None if remaining is None else time.monotonic() + remaining,

@@ -9,7 +9,7 @@ from typing import Any
 import grpc
 
 from onnxplain.engine import Engine
-from onnxplain.engine.runtime import Session
+from onnxplain.engine.runtime import Session, load_session
 from onnxplain.graphops import load
 from onnxplain.graphops.errors import InputError, MissingFile
 from onnxplain.server.worker import responses
@@ -43,7 +43,7 @@ class WorkerServicer(worker_pb2_grpc.WorkerServiceServicer):
     async def Inspect(
         self, request: worker_pb2.InspectRequest, context: Context
     ) -> worker_pb2.InspectResponse:
-        """Describe a file that is to become a model."""
+        """Describe a file that is to become a model, once it has been opened."""
         with serving(context) as call:
             model = await self._scheduler.run(call, self._inspect, request)
             return worker_pb2.InspectResponse(model=model)
@@ -75,7 +75,10 @@ class WorkerServicer(worker_pb2_grpc.WorkerServiceServicer):
                     "worker must see the store at the same path as the service"
                 ) from e
             # Read as bytes, the model may refer to no other file.
-            return responses.model_message(describe(request.name, load(data), len(data)))
+            model = load(data)
+            # It must run, with the operators that ONNX Runtime has, though none may explain it.
+            load_session(model, self._engine.device, self._engine.threads)
+            return responses.model_message(describe(request.name, model, len(data)))
 
     def _staged(self, file: str) -> Path:
         relative = PurePosixPath(file)
