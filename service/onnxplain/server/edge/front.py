@@ -70,6 +70,9 @@ class Front:
             ("grpc.so_reuseport", 0),
             ("grpc.max_receive_message_length", MAX_REQUEST_BYTES),
             ("grpc.max_send_message_length", -1),
+            # No more than 64 KiB of a message is received before its call asks for it: with the
+            # probe, gRPC would raise that to megabytes.
+            ("grpc.http2.bdp_probe", 0),
             ("grpc.max_concurrent_streams", self._settings.streams),
             # A client that is gone is noticed, which ends its calls, and an idle one makes place.
             ("grpc.keepalive_time_ms", MINUTE),
