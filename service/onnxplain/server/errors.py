@@ -17,7 +17,7 @@ from grpc import StatusCode
 from onnxplain.graphops import errors
 from onnxplain.server.error_details import DETAILS_KEY, status_details
 
-__all__ = ["KIND_KEY", "STATUS", "ErrorInterceptor", "Failure", "failure"]
+__all__ = ["KIND_KEY", "STATUS", "ErrorInterceptor", "Failure", "failure", "out_of_memory"]
 
 log = logging.getLogger(__name__)
 
@@ -99,7 +99,7 @@ def failure(error: Exception) -> Failure:
         metadata = dict(error.trailing_metadata() or ())
         kind = metadata.pop(KIND_KEY, None) or TRANSPORT.get(error.code(), "InternalError")
         return Failure(error.code(), error.details() or "", str(kind), metadata)
-    if isinstance(error, MemoryError):
+    if out_of_memory(error):
         error = errors.OutOfMemory("out of memory: explain fewer or smaller pictures at once")
     code = next((STATUS[c] for c in type(error).__mro__ if c in STATUS), None)
     if code is not None:
@@ -110,6 +110,12 @@ def failure(error: Exception) -> Failure:
         log.error("internal error, id %s", vars(error)["identity"], exc_info=error)
     text = f"internal error, id {vars(error)['identity']}: look it up in the service's log"
     return Failure(StatusCode.INTERNAL, text, "InternalError")
+
+
+def out_of_memory(error: BaseException | None) -> bool:
+    """Tell whether an error of Python says that there is no memory left, if only for a thread."""
+    no_thread = isinstance(error, RuntimeError) and "can't start new thread" in str(error)
+    return no_thread or isinstance(error, MemoryError)
 
 
 class ErrorInterceptor(grpc.aio.ServerInterceptor):
