@@ -1,9 +1,11 @@
 """A worker whose `Check` does odd things, by the name of the model; run by tests as a program."""
 
+import _thread
 import asyncio
 import ctypes
 import os
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -14,6 +16,10 @@ from onnxplain.server.worker.calls import call_of
 from onnxplain.v1 import explain_pb2 as pb
 
 check, view = ExplainServicer.Check, ExplainServicer.View
+
+
+def starve():
+    raise MemoryError
 
 
 async def odd_check(self, request, context):
@@ -33,6 +39,19 @@ async def odd_check(self, request, context):
             kept = np.ones(2**27)  # 1 GiB
             await asyncio.sleep(60)
             del kept
+        case "starved":  # Python's part of a new thread finds no memory
+            _thread.start_new_thread(starve, ())
+            await asyncio.sleep(60)
+        case "starving":
+            threading.Thread(target=starve).start()
+            await asyncio.sleep(60)
+        case "lost":  # an event of gRPC, or another callback of the loop
+            asyncio.get_running_loop().call_soon(starve)
+            await asyncio.sleep(60)
+        case "unloaded":  # "cannot allocate memory for thread-local data", says the loader
+            ctypes.CDLL(None).quick_exit(127)
+        case "threadless":
+            raise RuntimeError("can't start new thread")
         case "hungry":
             np.ones(2**40)
         case "told":

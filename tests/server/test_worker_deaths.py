@@ -15,6 +15,7 @@ from server.edges import check, eventually, failure, service, workers_of, write_
 from server.running import ANY_SIZE, CLASSIFIER, model, pixels
 
 from onnxplain.server.edge import pool
+from onnxplain.server.edge.blame import Blame
 from onnxplain.v1 import explain_pb2 as pb
 from onnxplain.v1 import tensors
 
@@ -188,6 +189,20 @@ def test_a_worker_without_a_limit_of_its_own_is_watched(tmp_path, monkeypatch):
         assert RetryInfo.DESCRIPTOR.full_name not in details(caught.value)
         assert eventually(lambda: check(stub, "good")).ok
         assert worker not in workers_of()
+
+
+def test_a_worker_that_lacks_memory_to_go_on_is_replaced_without_blame(tmp_path, monkeypatch):
+    names = ["starved", "starving", "lost", "unloaded", "threadless"]
+    blamed = []
+    monkeypatch.setattr(Blame, "died", lambda *died, **_: blamed.append(died))
+    write_copies(tmp_path, [*names, "good"])
+    with service(tmp_path, monkeypatch) as stub:
+        for name in names:
+            workers = workers_of()
+            assert failure(check, stub, name) == (StatusCode.RESOURCE_EXHAUSTED, "OutOfMemory")
+            assert eventually(lambda: check(stub, "good")).ok
+            assert (workers_of() == workers) == (name == "threadless")
+    assert blamed == []
 
 
 def test_out_of_memory_is_told_and_the_worker_goes_on(tmp_path, monkeypatch):

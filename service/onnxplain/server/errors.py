@@ -18,7 +18,7 @@ from onnxplain.graphops import errors
 from onnxplain.server.error_details import DETAILS_KEY, status_details
 from onnxplain.server.listening import MAX_REQUEST_BYTES
 
-__all__ = ["KIND_KEY", "STATUS", "ErrorInterceptor", "Failure", "failure"]
+__all__ = ["KIND_KEY", "STATUS", "ErrorInterceptor", "Failure", "failure", "out_of_memory"]
 
 log = logging.getLogger(__name__)
 
@@ -100,7 +100,7 @@ def failure(error: Exception) -> Failure:
         metadata = dict(error.trailing_metadata() or ())
         kind = metadata.pop(KIND_KEY, None) or TRANSPORT.get(error.code(), "InternalError")
         return Failure(error.code(), error.details() or "", str(kind), metadata)
-    if isinstance(error, MemoryError):
+    if out_of_memory(error):
         error = errors.OutOfMemory("out of memory: explain fewer or smaller pictures at once")
     code = next((STATUS[c] for c in type(error).__mro__ if c in STATUS), None)
     if code is not None:
@@ -119,6 +119,12 @@ Room = AbstractAsyncContextManager[Callable[[int], None]]
 @asynccontextmanager
 async def _any_room(_: str) -> AsyncIterator[Callable[[int], None]]:
     yield lambda size: None
+
+
+def out_of_memory(error: BaseException | None) -> bool:
+    """Tell whether an error of Python says that there is no memory left, if only for a thread."""
+    no_thread = isinstance(error, RuntimeError) and "can't start new thread" in str(error)
+    return no_thread or isinstance(error, MemoryError)
 
 
 class ErrorInterceptor(grpc.aio.ServerInterceptor):

@@ -8,7 +8,10 @@ from pathlib import Path
 
 from onnxplain.server.settings import Settings
 
-__all__ = ["read", "write"]
+__all__ = ["MEMORY_EXIT_CODE", "MEMORY_EXIT_CODES", "read", "write"]
+
+MEMORY_EXIT_CODE = 76  # of a worker that cannot go on for lack of memory
+MEMORY_EXIT_CODES = (MEMORY_EXIT_CODE, 127)  # the latter is the dynamic loader's, for a new thread
 
 # Of the settings, those that a worker needs: no tokens, no certificates.
 PASSED = (

@@ -10,9 +10,15 @@ import onnx
 import onnxruntime
 import pytest
 
-from onnxplain.engine.runtime.loading import load_session
+from onnxplain.engine.runtime.loading import load_session, translated
 from onnxplain.engine.runtime.sessions import Session, Stop, resolve_device
-from onnxplain.graphops.errors import Cancelled, DeviceError, OptionError, UnsupportedModel
+from onnxplain.graphops.errors import (
+    Cancelled,
+    DeviceError,
+    OptionError,
+    OutOfMemory,
+    UnsupportedModel,
+)
 from onnxplain.graphops.ir import large
 
 RELU = '<ir_version: 8, opset_import: ["": 17]> net (float[N, 3] x) => (float[N, 3] y) {{ {0} }}'
@@ -40,6 +46,13 @@ def test_a_session_runs_and_names_its_outputs():
     (y,) = net.run({"x": np.array([[-1, 0, 2]], np.float32)}, ["y"], Stop())
     assert y.tolist() == [[0, 0, 2]]
     assert net.bytes > 0
+
+
+def test_a_thread_that_cannot_start_is_a_lack_of_memory():
+    said = "/onnxruntime_src/onnxruntime/core/platform/posix/env.cc:178 onnxruntime::{anonymous}::"
+    error = translated(RuntimeError(said + "PosixThread::PosixThread(): failed"), "it cannot load")
+    assert type(error) is OutOfMemory
+    assert type(translated(RuntimeError("another"), "it cannot load")) is UnsupportedModel
 
 
 def test_idle_threads_do_not_spin():

@@ -112,6 +112,8 @@ def load(
             raise PictureError(f"{name} has more than {most:,} pixels: make it smaller") from e
         # Broken files make Pillow's decoders raise OSError, SyntaxError, struct.error, IndexError
         # and more.
+        except MemoryError:
+            raise
         except Exception as e:
             raise PictureError(
                 f"{name} is not a picture that can be read ({type(e).__name__}): "
@@ -166,6 +168,8 @@ def read_arrays(source: object, name: str) -> Mapping[str, npt.NDArray[Any]] | N
         with open_file(source, name) as file:
             loaded = np.load(file, allow_pickle=False)
             arrays = {"": loaded} if isinstance(loaded, np.ndarray) else dict(loaded)
+    except MemoryError:
+        raise
     except Exception as e:  # zipfile, numpy and zlib raise errors of their own
         if isinstance(e, PictureError) or type(e).__module__.startswith("onnxplain."):
             raise

@@ -125,7 +125,8 @@ def open_session(
 def translated(error: Exception, what: str) -> OnnxplainError:
     """Return ONNX Runtime's error as one of ours. what: what could not be done."""
     text = " ".join(BUILD_PATH.sub("", str(error)).split())
-    memory = ("bad_alloc", "Failed to allocate memory", "out of memory")
+    # A thread of ONNX Runtime cannot start where there is no memory for its stack.
+    memory = ("bad_alloc", "Failed to allocate memory", "out of memory", "PosixThread")
     if isinstance(error, MemoryError) or any(word in text for word in memory):
         return OutOfMemory(f"out of memory: {text}; explain fewer or smaller pictures at once")
     if "CUDA" in text or "CUDNN" in text:

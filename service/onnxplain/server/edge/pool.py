@@ -24,6 +24,7 @@ from onnxplain.server.edge.blame import Blame
 from onnxplain.server.edge.private_folders import PrivateFolder
 from onnxplain.server.edge.spawning import WorkerProcess
 from onnxplain.server.edge.worker_link import WorkerLink
+from onnxplain.server.handover import MEMORY_EXIT_CODES
 from onnxplain.server.machine import local_settings, lone_settings
 from onnxplain.server.settings import Settings
 
@@ -172,12 +173,15 @@ class Pool:
             to_blame = False  # a worker that died looks like a connection that was lost
         if error is None:
             end = f"the connection to the worker at {link.key} was lost"
+            kind: type[OnnxplainError] = WorkerDied
             if link.process is not None:
                 code = await link.process.end(EXIT_SECONDS)
                 end = f"the worker died ({_how(code)})"
                 # It says nothing of the models: an operator did it, or a kernel short of memory.
-                to_blame = code != -signal.SIGKILL
-            error = WorkerDied(f"{end} while the call ran, which may be the cause")
+                to_blame = code not in (-signal.SIGKILL, *MEMORY_EXIT_CODES)
+                if code in MEMORY_EXIT_CODES:
+                    kind, end = OutOfMemory, "the worker ran out of memory"
+            error = kind(f"{end} while the call ran, which may be the cause")
         elif link.process is not None:
             await link.process.end()
         if to_blame:

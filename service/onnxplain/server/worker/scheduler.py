@@ -17,6 +17,7 @@ from contextlib import suppress
 from typing import Any, TypeVar
 
 from onnxplain.graphops.errors import NoWorker
+from onnxplain.server.errors import out_of_memory
 from onnxplain.server.settings import Settings
 from onnxplain.server.worker.calls import Call
 from onnxplain.server.worker.turns import Turn
@@ -259,8 +260,8 @@ async def _run_together(turn: Turn, group: Sequence[Waiting]) -> None:
     """Run calls together, and pass each its result."""
     try:
         results = await turn.run(results_of, group)
-    except RuntimeError:  # the threads have been released
-        results = [_stops()] * len(group)
+    except (RuntimeError, MemoryError) as error:  # or else the threads have been released
+        results = [error if out_of_memory(error) else _stops()] * len(group)
     finally:
         turn.end()
     for one, result in zip(group, results, strict=True):
