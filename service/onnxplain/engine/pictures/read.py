@@ -110,10 +110,10 @@ def load(
         except Image.DecompressionBombError as e:
             most = 2 * (Image.MAX_IMAGE_PIXELS or 0)
             raise PictureError(f"{name} has more than {most:,} pixels: make it smaller") from e
-        # Broken files make Pillow's decoders raise OSError, SyntaxError, struct.error, IndexError
-        # and more.
         except MemoryError:
             raise
+        # Broken files make Pillow's decoders raise OSError, SyntaxError, struct.error, IndexError
+        # and more.
         except Exception as e:
             raise PictureError(
                 f"{name} is not a picture that can be read ({type(e).__name__}): "
@@ -168,8 +168,6 @@ def read_arrays(source: object, name: str) -> Mapping[str, npt.NDArray[Any]] | N
         with open_file(source, name) as file:
             loaded = np.load(file, allow_pickle=False)
             arrays = {"": loaded} if isinstance(loaded, np.ndarray) else dict(loaded)
-    except MemoryError:
-        raise
     except Exception as e:  # zipfile, numpy and zlib raise errors of their own
         if isinstance(e, PictureError) or type(e).__module__.startswith("onnxplain."):
             raise
