@@ -270,7 +270,7 @@ def test_the_worker_left_no_file(folders):
     """Neither in its own folder nor among the temporary files."""
     left = [
         path
-        for folder in Path(tempfile.gettempdir()).glob("onnxplain-edge-*")
+        for folder in Path(tempfile.gettempdir()).glob("onnxplain-*")
         for path in folder.rglob("*")
         if path.suffix in (".onnx", ".json", ".data", ".bin")
     ]

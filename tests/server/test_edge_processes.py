@@ -154,8 +154,7 @@ def test_a_service_is_ready_before_its_models_are_warm(tmp_path):
 def test_folders_of_killed_edges_are_removed(tmp_path, monkeypatch):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     abandoned, fresh, unmarked, foreign = (
-        tmp_path / name
-        for name in ("onnxplain-edge-old", "onnxplain-edge-new", "onnxplain-edge-notes", "other")
+        tmp_path / name for name in ("onnxplain-old", "onnxplain-new", "onnxplain-notes", "other")
     )
     held = PrivateFolder()
     for folder in (abandoned, fresh, unmarked, foreign):

@@ -71,7 +71,7 @@ def test_a_view_is_that_of_a_local_run(client, folder, view):
     if view == "training":
         model, options = (
             [model, model],
-            {**options, "names": ["classifier", "classifier/versions/1"]},
+            {**options, "names": ["classifier/versions/1"] * 2},
         )
     expected = VIEWS[view](
         Engine("cpu"), model, shown if view in ("maps", "top") else shown[0],

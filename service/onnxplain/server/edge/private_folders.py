@@ -14,7 +14,7 @@ from onnxplain.graphops.errors import ServiceError
 
 __all__ = ["PrivateFolder"]
 
-PREFIX = "onnxplain-edge-"
+PREFIX = "onnxplain-"
 MARK = ".edge"  # a file that tells these folders from others of such a name
 MAX_SOCKET_PATH = 100  # of the 107 bytes that Linux allows
 LONGEST_SOCKET = "/999999/socket"
