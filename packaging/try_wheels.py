@@ -26,7 +26,7 @@ CLIENT = {
 }  # fmt: skip
 PACKAGES = {
     "onnxplain": ("proto", "graphops", "service", "clients/python"),
-    "onnxplain_client": ("proto", "clients/python/onnxplain/client"),
+    "onnxplain_client": ("proto/onnxplain/v1", "clients/python/onnxplain/client"),
 }
 NEWEST = 20  # no Python 3.20 is looked for
 
