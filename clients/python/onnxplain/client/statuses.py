@@ -44,7 +44,7 @@ def _explained(code: StatusCode, text: str, address: str, timeout: float | None)
     if code is StatusCode.UNAVAILABLE:
         return (
             f"no service can be reached at {address}: start one with `onnxplain serve`, or check "
-            f"the address and the certificates ({text})",
+            f"the address, and whether it has TLS and a certificate that you trust ({text})",
             "ServiceError",
         )
     if code is StatusCode.DEADLINE_EXCEEDED:

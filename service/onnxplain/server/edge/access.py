@@ -91,7 +91,8 @@ class AccessInterceptor(grpc.aio.ServerInterceptor):
             shown = dict(metadata or ()).get("authorization")
             what = "no token that it knows" if shown else "no token"
             raise Unauthenticated(
-                f"the service was shown {what}: send the metadata `authorization: Bearer TOKEN`"
+                f"the service was shown {what}: send the metadata `authorization: Bearer TOKEN`, "
+                "as onnxplain's clients do with `token`, and its command line with ONNXPLAIN_TOKEN"
             )
         return Caller(token.name, token.scopes, unknown.request_id)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +68,8 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def _serve(settings: Settings, in_process: bool) -> None:
+    # gRPC would write lines of its own into the log, such as one for each failed TLS handshake.
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     from onnxplain.server import serve_settings
     from onnxplain.server.logs import configure_log
 
