@@ -201,7 +201,7 @@ def test_closed_pipe_is_no_failure(network: Path) -> None:
 
 def test_interrupt(run: Run, network: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupt(*arguments: object, **flags: object) -> None:
-        os.kill(os.getpid(), signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)  # to this thread, at once
 
     monkeypatch.setattr(layers, "table", interrupt)
     result = run("layers", network)
