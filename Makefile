@@ -18,7 +18,8 @@ demo: $(VENV)/run
 test: $(VENV)/dev
 	$(BIN)/python -m pytest -n 2
 
-# The whole suite with 3,000 random networks in the property test instead of 300.
+# The whole suite, in which `make test` leaves out most runs of the fast lowering and what takes
+# long, with 3,000 random networks in the property test instead of 300.
 test-all: $(VENV)/dev
 	ONNXPLAIN_PROPERTY_CASES=3000 $(BIN)/python -m pytest -n 2
 

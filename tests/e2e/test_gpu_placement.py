@@ -1,5 +1,6 @@
 """Where ONNX Runtime places the nodes of artefacts for CUDA, as ONNX Runtime says itself."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -24,6 +25,7 @@ unpool (float[1, 1, 2, 2] x, int64[1, 1, 2, 2] i) => (float[1, 1, 4, 4] y)
 """
 
 
+@pytest.mark.skipif("ONNXPLAIN_PROPERTY_CASES" not in os.environ, reason="part of make test-all")
 @pytest.mark.skipif(not (PROVIDER.exists() and TOOLS), reason="needs onnxruntime-gpu and gcc")
 def test_all_but_the_arithmetic_of_sizes_runs_on_the_gpu(tmp_path, monkeypatch):
     """The table is ONNX Runtime's word: a node without a CUDA kernel would be on the CPU."""
