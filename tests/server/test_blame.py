@@ -113,3 +113,11 @@ def test_a_model_that_kills_now_and_then_is_quarantined_too(blame):
         elif alone:
             blame.ended_well("bad", VIEW)
     raise AssertionError("it was never quarantined")
+
+
+def test_calls_of_no_model_are_never_suspect():
+    """Every client makes them, and no file changes that could end a quarantine."""
+    blame = Blame(lambda model: 0)
+    for _ in range(9):
+        blame.died([("", "ListMethods")], alone=True)
+    assert not blame.suspect("")

@@ -54,7 +54,8 @@ class Blame:
         """
         methods: dict[str, set[str]] = {}
         for model, method in running:
-            methods.setdefault(model, set()).add(method)
+            if model:  # calls of no model open none
+                methods.setdefault(model, set()).add(method)
         for model in methods:
             record = self._record(model) or Record(self._stamp(model))
             if alone and len(methods) > 1 and not record.proofs:
